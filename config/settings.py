@@ -1,0 +1,261 @@
+"""Settings of the mailbox service.
+
+Every value that may differ from one deployment to the next comes from the
+environment (or a `.env` file), is read once, here, and is documented in
+`.env.example`. A wrong value is refused at start, one sentence each.
+"""
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+
+import django
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from mailboxes import contract
+from mailboxes.keyring import KeyRing
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+
+
+class Refusals:
+    """Collects what is wrong with the settings, to name all of it at once."""
+
+    def __init__(self):
+        self.sentences = []
+
+    def read(self, read, sentence, default):
+        """What `read()` gives; where it raises, keep the sentence and go on with the default."""
+        try:
+            return read()
+        except (ValueError, ImproperlyConfigured):
+            self.sentences.append(sentence)
+            return default
+
+    def unless(self, good, sentence):
+        if not good:
+            self.sentences.append(sentence)
+
+    def raise_any(self):
+        if self.sentences:
+            raise ImproperlyConfigured("\n".join(self.sentences))
+
+
+refusals = Refusals()
+ON_OFF = "{} is neither on nor off."
+
+# --- What a deployment decides ------------------------------------------------
+
+DEBUG = refusals.read(lambda: env.bool("DEBUG", False), ON_OFF.format("DEBUG"), False)
+
+# Off only where nothing but the machine itself calls, as `make run` does.
+HTTPS = refusals.read(lambda: env.bool("HTTPS", True), ON_OFF.format("HTTPS"), True)
+
+SECRET_KEY = env.str("SECRET_KEY", "")
+refusals.unless(SECRET_KEY, "SECRET_KEY is missing: set it to 50 or more random characters.")
+refusals.unless(
+    not SECRET_KEY or DEBUG or (len(SECRET_KEY) >= 50 and len(set(SECRET_KEY)) >= 10),
+    "SECRET_KEY is weak: set it to 50 or more random characters.",
+)
+
+PASS_CODE_KEYS = refusals.read(
+    lambda: KeyRing.parse(env.str("PASS_CODE_KEYS", "")),
+    "PASS_CODE_KEYS is missing or wrong: list one or more keys of 32 random bytes in base64, "
+    "the one to encrypt with first.",
+    None,
+)
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+refusals.unless(
+    ALLOWED_HOSTS or DEBUG,
+    "ALLOWED_HOSTS is empty: list the host names that this service answers to.",
+)
+
+# The proxies whose word about the caller is taken (X-Forwarded-For and
+# X-Forwarded-Proto). From anyone else those headers are thrown away.
+TRUSTED_PROXIES = refusals.read(
+    lambda: [ip_network(network) for network in env.list("TRUSTED_PROXIES", default=[])],
+    "TRUSTED_PROXIES has an entry that is no network: write each as 10.0.0.0/8 or 192.0.2.1.",
+    [],
+)
+
+DATABASES = {
+    "default": refusals.read(
+        lambda: env.db_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'mailboxes.sqlite3'}"),
+        "DATABASE_URL is wrong: write it as postgres://user:password@host:5432/name.",
+        {},
+    )
+}
+
+refusals.raise_any()
+
+# --- Database -----------------------------------------------------------------
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # A transaction takes the write lock when it begins, so two writers queue
+        # instead of one failing half-way; readers go on beside them (WAL).
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # FULL: what has been answered with 2xx is on disk.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DATABASES["default"]["CONN_MAX_AGE"] = 300
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Application --------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "simple_history",
+    "mailboxes",
+]
+
+MIDDLEWARE = [
+    "mailboxes.middleware.TrustedProxies",  # first: all below ask who calls, and how
+    "mailboxes.middleware.RequestLog",
+    "mailboxes.middleware.ApiErrors",
+    "django.middleware.security.SecurityMiddleware",
+    "mailboxes.middleware.ContentSecurityPolicy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+]
+if django.VERSION >= (6, 0):
+    MIDDLEWARE[MIDDLEWARE.index("mailboxes.middleware.ContentSecurityPolicy")] = (
+        "django.middleware.csp.ContentSecurityPolicyMiddleware"
+    )
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"  # the contract's dates are UTC's
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- The API ------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["mailboxes.api.authentication.CredentialAuthentication"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mailboxes.api.parsers.Negotiation",
+    "DEFAULT_PARSER_CLASSES": ["mailboxes.api.parsers.JSONObjectParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["mailboxes.api.authentication.HasCredential"],
+    "DEFAULT_RENDERER_CLASSES": ["mailboxes.api.renderers.EnvelopeRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "mailboxes.api.exceptions.exception_handler",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # today's clients send stray parameters, `format` too
+}
+
+# A larger body is 413; files (CSV) are not counted here by Django.
+DATA_UPLOAD_MAX_MEMORY_SIZE = contract.MAX_BODY_BYTES
+
+# --- Doors --------------------------------------------------------------------
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+# A redirect would lose a POST's body, so an API path is refused, not redirected.
+SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated)(/|$)", r"^(healthz|readyz)$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CSP = {
+    "default-src": ["'self'"],
+    "img-src": ["'self'", "data:"],  # the admin's own style sheets draw with data: images
+    "object-src": ["'none'"],
+    "base-uri": ["'none'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+}
+
+# --- Logs: standard output, one line a request ------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "format": "{asctime} {levelname} {name} {message}",
+            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+            "style": "{",
+        }
+    },
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+        }
+    },
+    "root": {"handlers": ["stdout"], "level": "INFO"},
+    "loggers": {
+        # Django's handlers would mail the administrators and repeat each line.
+        "django": {"handlers": [], "propagate": True},
+        # A refused request has its line in RequestLog already; a crash brings its stack.
+        "django.request": {"level": "ERROR"},
+        "django.security": {"level": "CRITICAL"},
+        "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+    },
+}

@@ -1,0 +1,51 @@
+"""Who calls: an account's credential, acting on that account or on one of its customers."""
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import BasePermission
+
+from mailboxes.models import Account, ApiCredential
+
+
+class CredentialAuthentication(BaseAuthentication):
+    """Reads the contract's headers. `request.user` becomes the account acted on, `request.auth` the credential."""
+
+    def authenticate(self, request):
+        credential = self.credential(request)
+        if credential is None:
+            raise AuthenticationFailed
+        if not credential.allows(request.META["REMOTE_ADDR"]):
+            raise PermissionDenied
+        try:
+            account = credential.account.customer(
+                request.headers.get("X-Auth-For", "").strip() or credential.account.name
+            )
+        except Account.DoesNotExist:
+            raise PermissionDenied from None
+        credential.mark_used()
+        return account, credential
+
+    def authenticate_header(self, request):
+        return 'Bearer realm="mailboxes"'
+
+    @staticmethod
+    def credential(request):
+        """The credential that the headers name, or None. With any X-Auth-Password, Authorization is ignored."""
+        headers = request.headers
+        if "X-Auth-Password" in headers:
+            return ApiCredential.objects.authenticate(
+                headers["X-Auth-Password"],
+                account_name=headers.get("X-Auth-Reseller", ""),
+                name=headers.get("X-Auth-User", ""),
+            )
+        scheme, _, secret = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return ApiCredential.objects.authenticate(secret.strip())
+        return None
+
+
+class HasCredential(BasePermission):
+    """Only who showed a good credential; the default for every API view."""
+
+    def has_permission(self, request, view):
+        return isinstance(request.auth, ApiCredential)

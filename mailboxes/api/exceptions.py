@@ -1,0 +1,76 @@
+"""Any exception of a view, turned into a status and, where the caller can mend it, the errors by field."""
+
+from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
+from django.db import IntegrityError, InterfaceError, OperationalError
+from rest_framework import exceptions, serializers
+from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler as rest_exception_handler
+
+from mailboxes.contract import MAX_BODY_BYTES, UNEXPLAINED
+
+# Codes of a model's ValidationError that are no fault of the value: it clashes with what is there.
+CONFLICTS = {"unique", "limit"}
+RETRY_SECONDS = 5
+
+
+class Conflict(exceptions.APIException):
+    status_code = 409
+    default_detail = "This clashes with what is there."
+    default_code = "conflict"
+
+
+class ContentTooLarge(exceptions.APIException):
+    status_code = 413
+    default_detail = f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
+    default_code = "too_large"
+
+
+class ServiceUnavailable(exceptions.APIException):
+    status_code = 503
+    default_detail = "The database does not answer."
+    default_code = "unavailable"
+    wait = RETRY_SECONDS  # sent as Retry-After
+
+
+def exception_handler(exc, context):
+    """The answer to an exception; None for a fault of ours, which Django logs and answers with 500."""
+    match exc:
+        case ValidationError():
+            exc = conflict_or_bad_request(exc)
+        case RequestDataTooBig():
+            exc = ContentTooLarge()
+        case IntegrityError():
+            # A writer elsewhere was quicker than our check; the database kept its rule.
+            exc = Conflict()
+        case OperationalError() | InterfaceError():
+            exc = ServiceUnavailable()
+    response = rest_exception_handler(exc, context)
+    if response is not None:
+        explained = isinstance(exc, exceptions.APIException) and exc.status_code not in UNEXPLAINED
+        response.data = errors_by_field(exc) if explained else None
+    return response
+
+
+def conflict_or_bad_request(exc: ValidationError) -> exceptions.APIException:
+    """A model's refusal as DRF's."""
+    detail = serializers.as_serializer_error(exc)
+    codes = {error.code for errors in detail.values() for error in errors}
+    if codes & CONFLICTS:
+        conflict = Conflict()
+        conflict.detail = detail
+        return conflict
+    return exceptions.ValidationError(detail)
+
+
+def errors_by_field(exc: exceptions.APIException) -> dict:
+    """`{field: [{"code": …, "message": …}]}`, with what is of no one field under `non_field_errors`."""
+    details = exc.get_full_details()
+    if not isinstance(exc.detail, dict):
+        details = {api_settings.NON_FIELD_ERRORS_KEY: details}
+    return {
+        api_settings.NON_FIELD_ERRORS_KEY if field == NON_FIELD_ERRORS else field: [
+            {"code": error["code"], "message": error["message"]}
+            for error in (errors if isinstance(errors, list) else [errors])
+        ]
+        for field, errors in details.items()
+    }

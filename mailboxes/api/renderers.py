@@ -1,0 +1,29 @@
+"""The one place that builds an answer's envelope."""
+
+import orjson
+from django.http import HttpResponse
+from rest_framework.renderers import BaseRenderer
+
+from mailboxes.contract import envelope
+
+MEDIA_TYPE = "application/json"
+
+
+class EnvelopeRenderer(BaseRenderer):
+    """JSON in the contract's envelope. A date is written YYYY-MM-DD, a UUID in lower case."""
+
+    media_type = MEDIA_TYPE
+    format = "json"
+    charset = None
+
+    def render(self, data, accepted_media_type=None, renderer_context=None):
+        response = renderer_context["response"]
+        if response.status_code in (204, 304):
+            return b""  # HTTP forbids a body here
+        part = "errors" if response.exception else "result"
+        return orjson.dumps(envelope(response.status_code, **{part: data}))
+
+
+def error_response(status: int) -> HttpResponse:
+    """An error in the envelope, for where no API view runs."""
+    return HttpResponse(orjson.dumps(envelope(status)), content_type=MEDIA_TYPE, status=status)

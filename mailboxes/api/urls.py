@@ -1,0 +1,28 @@
+"""The API's paths: with or without a trailing slash, served alike, never by a redirect."""
+
+from django.urls import re_path
+
+from mailboxes.api.views import AuthenticatedView, MailboxViewSet, RecipientViewSet
+
+UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+MAILBOXES = "voip/mailbox"
+MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID})"
+RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID})/email-recipient"
+RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID})"
+
+MANY = {"get": "list", "post": "create"}
+ONE = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+ONE_WHOLE = {method: action for method, action in ONE.items() if method != "patch"}
+
+
+def command(path, view, name):
+    return re_path(rf"^{path}/?\Z", view, name=name)
+
+
+urlpatterns = [
+    command("authenticated", AuthenticatedView.as_view(), "authenticated"),
+    command(MAILBOXES, MailboxViewSet.as_view(MANY), "mailbox-list"),
+    command(MAILBOX, MailboxViewSet.as_view(ONE), "mailbox-detail"),
+    command(RECIPIENTS, RecipientViewSet.as_view(MANY), "recipient-list"),
+    command(RECIPIENT, RecipientViewSet.as_view(ONE_WHOLE), "recipient-detail"),
+]

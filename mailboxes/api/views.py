@@ -1,0 +1,90 @@
+"""The contract's commands. Every query starts from the account that the credential acts on."""
+
+from django.db import transaction
+from rest_framework.exceptions import ParseError
+from rest_framework.generics import get_object_or_404
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet
+
+from mailboxes.api.serializers import MailboxSerializer, RecipientSerializer
+
+METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
+
+
+class Command(APIView):
+    """What the contract asks of every command before its own work begins."""
+
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+
+    def initial(self, request, *args, **kwargs):
+        """Refuse a wrong method whoever asks, then strangers, then a body that is no JSON object."""
+        if request.method not in self.allowed_methods:
+            self.http_method_not_allowed(request)
+        super().initial(request, *args, **kwargs)
+        if request.method in METHODS_WITH_BODY:
+            if not request.body:
+                raise ParseError("The body must be a JSON object.")
+            _ = request.data  # parsed here, before a transaction begins
+
+
+class AuthenticatedView(Command):
+    """Says whether credentials are good."""
+
+    def get(self, request, *args, **kwargs):
+        return Response({})
+
+
+class AccountViewSet(Command, ModelViewSet):
+    """Commands on one account's rows. One that writes is a transaction: if it fails, nothing has changed."""
+
+    lookup_field = "uuid"
+
+    def get_mailboxes(self):
+        """The account's active mailboxes. A command that writes holds those it reads, so that writers queue."""
+        mailboxes = self.request.user.mailboxes.active()
+        return mailboxes if self.request.method in SAFE_METHODS else mailboxes.select_for_update()
+
+    @transaction.atomic
+    def create(self, request, *args, **kwargs):
+        return super().create(request, *args, **kwargs)
+
+    @transaction.atomic
+    def update(self, request, *args, **kwargs):
+        return super().update(request, *args, **kwargs)
+
+    @transaction.atomic
+    def destroy(self, request, *args, **kwargs):
+        return super().destroy(request, *args, **kwargs)
+
+
+class MailboxViewSet(AccountViewSet):
+    serializer_class = MailboxSerializer
+
+    def get_queryset(self):
+        return self.get_mailboxes().prefetch_related("email_recipients")
+
+    def perform_create(self, serializer):
+        serializer.save(account=self.request.user)
+
+    def perform_destroy(self, mailbox):
+        mailbox.soft_delete()
+
+
+class RecipientViewSet(AccountViewSet):
+    serializer_class = RecipientSerializer
+
+    def get_mailbox(self):
+        return get_object_or_404(self.get_mailboxes(), uuid=self.kwargs["mailbox_uuid"])
+
+    def get_queryset(self):
+        return self.get_mailbox().email_recipients.all()
+
+    @transaction.atomic
+    def create(self, request, *args, **kwargs):
+        self.mailbox = self.get_mailbox()  # an unknown mailbox is 404 whatever the body says
+        return super().create(request, *args, **kwargs)
+
+    def perform_create(self, serializer):
+        serializer.save(mailbox=self.mailbox)

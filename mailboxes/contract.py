@@ -1,0 +1,59 @@
+"""The words of the wire contract: its paths, envelope, phrases and limits. Imports nothing of ours."""
+
+import re
+from http import HTTPStatus
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_DISCARDED_BYTES = 16 * 1024 * 1024
+MAX_NAME_LENGTH = 100
+MAX_RECIPIENTS = 50
+
+MAILBOX_KEYS = (
+    "beep",
+    "created_on",
+    "email_recipients",
+    "greeting",
+    "name",
+    "password",
+    "play_caller_id",
+    "play_timestamp",
+    "transcribe",
+    "updated_on",
+    "uuid",
+)
+
+# What a caller did wrong and can mend is explained under `errors`; these
+# statuses say all there is to say, or all a stranger may know.
+UNEXPLAINED = {401, 403, 404, 405, 500}
+
+# RFC 9110's phrases where Python's older ones differ.
+RFC_9110_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+API_PATH = re.compile(r"/(voip|authenticated)(/|\Z)")
+
+
+def is_api_path(path: str) -> bool:
+    """Whether an answer under this path wears the envelope."""
+    return API_PATH.match(path) is not None
+
+
+def status_message(status: int) -> str:
+    """The status's reason phrase in RFC 9110, whatever the Python."""
+    return RFC_9110_PHRASES.get(status) or HTTPStatus(status).phrase
+
+
+def envelope(status: int, result=None, errors=None) -> dict:
+    """The body of an answer: `result`, `status_code`, `status_message`, and `errors` if there are any."""
+    body = {
+        "result": {} if result is None else result,
+        "status_code": status,
+        "status_message": status_message(status),
+    }
+    if errors:
+        body["errors"] = errors
+    return body

@@ -1,0 +1,122 @@
+"""What stands between the server and the views: who calls, one log line, errors before a view, page policy."""
+
+import logging
+import re
+import time
+import uuid
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.utils.encoding import escape_uri_path
+
+from mailboxes import contract
+from mailboxes.api.renderers import EnvelopeRenderer, error_response
+
+log = logging.getLogger("mailboxes.request")
+
+REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
+
+
+class TrustedProxies:
+    """Makes REMOTE_ADDR the caller's address, and drops what an untrusted peer says of itself.
+
+    The one place where X-Forwarded-For is read: from the right, past the proxies
+    named in TRUSTED_PROXIES, to the first address that is none of them.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        forwarded = request.META.pop("HTTP_X_FORWARDED_FOR", "")
+        peer = self.address(request.META.get("REMOTE_ADDR", ""))
+        if self.is_proxy(peer):
+            for word in reversed(forwarded.split(",")):
+                if not (hop := self.address(word.strip())):
+                    break  # not an address: what stands before it is worth no more
+                peer = hop
+                if not self.is_proxy(hop):
+                    break
+        else:
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        request.META["REMOTE_ADDR"] = str(peer or "")
+        return self.get_response(request)
+
+    @staticmethod
+    def address(text):
+        """The IP address, IPv4 even where it is written inside an IPv6 one; None if it is none."""
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return None
+        return getattr(address, "ipv4_mapped", None) or address
+
+    @staticmethod
+    def is_proxy(address) -> bool:
+        return any(address in network for network in settings.TRUSTED_PROXIES if address)
+
+
+class RequestLog:
+    """One line a request, without query, headers or body: pass codes and secrets travel there."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        start = time.perf_counter()
+        given = request.headers.get("X-Request-ID", "")
+        request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
+        response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        log.info(
+            "%s %s %s %.1fms from=%s by=%s id=%s",
+            escape_uri_path(request.method),
+            escape_uri_path(request.path),
+            response.status_code,
+            (time.perf_counter() - start) * 1000,
+            request.META["REMOTE_ADDR"] or "-",
+            self.author(request),
+            request_id,
+        )
+        return response
+
+    @staticmethod
+    def author(request) -> str:
+        """The credential's prefix with the account acted on, or the staff user's number."""
+        if credential := getattr(request, "auth", None):
+            return f"{credential.prefix}@{request.user}"
+        user = getattr(request, "user", None)
+        return f"user-{user.pk}" if getattr(user, "is_authenticated", False) else "-"
+
+
+class ApiErrors:
+    """Puts the envelope round errors of API paths that no API view made: unknown path, bad host, a crash."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if not contract.is_api_path(request.path_info):
+            return self.get_response(request)
+        if settings.HTTPS and not request.is_secure():
+            return error_response(403)
+        response = self.get_response(request)
+        made_by_view = isinstance(getattr(response, "accepted_renderer", None), EnvelopeRenderer)
+        if response.status_code >= 400 and not made_by_view:
+            return error_response(response.status_code)
+        return response
+
+
+class ContentSecurityPolicy:
+    """Sends the policy of the SECURE_CSP setting, as Django 6 does by itself."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        self.policy = "; ".join(
+            f"{directive} {' '.join(sources)}" for directive, sources in settings.SECURE_CSP.items()
+        )
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Security-Policy", self.policy)
+        return response

@@ -1,0 +1,505 @@
+"""Accounts, their credentials, their mailboxes and who gets mail from them."""
+
+import hashlib
+import secrets
+import uuid
+from datetime import date, timedelta
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import models, transaction
+from django.db.models import F, Q, Value
+from django.db.models.functions import Cast, Concat, Length, Lower
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
+from django.utils import timezone
+from django_cte import CTE, with_cte
+from simple_history.models import HistoricalRecords
+from simple_history.signals import pre_create_historical_record
+
+from mailboxes import contract, validators
+
+# Sorts before every character of an account's name, so that a reseller's
+# customers stand right below it.
+LINEAGE_SEPARATOR = " / "
+
+
+class AccountQuerySet(models.QuerySet):
+    def tree(self, root):
+        """The account and all its customers, direct or further down."""
+        return self._reached(Account.objects.filter(pk=root.pk), "reseller")
+
+    def resellers(self, account):
+        """The accounts above this one, in no order."""
+        return self._reached(Account.objects.filter(customers=account.pk), "customers")
+
+    def _reached(self, start, relation):
+        """Where one comes from `start`, following the relation any number of times; in one query."""
+
+        def reached(cte):
+            further = cte.join(Account, **{relation: cte.col.id})
+            return start.order_by().values("id").union(further.order_by().values("id"))
+
+        cte = CTE.recursive(reached, name="reached")
+        return with_cte(cte, select=cte.join(self, id=cte.col.id))
+
+    def in_tree_order(self):
+        """Each account right below its reseller, with its `lineage` ("reseller / customer") and `depth`."""
+
+        def lineages(cte):
+            tops = (
+                Account.objects.filter(reseller=None)
+                .order_by()
+                .values(
+                    "id",
+                    lineage=Cast("name", models.TextField()),
+                    depth=Value(0, models.IntegerField()),
+                )
+            )
+            below = (
+                cte.join(Account, reseller=cte.col.id)
+                .order_by()
+                .values(
+                    "id",
+                    lineage=Concat(
+                        cte.col.lineage,
+                        Value(LINEAGE_SEPARATOR),
+                        F("name"),
+                        output_field=models.TextField(),
+                    ),
+                    depth=cte.col.depth + Value(1, models.IntegerField()),
+                )
+            )
+            return tops.union(below, all=True)
+
+        cte = CTE.recursive(lineages, name="lineages")
+        return with_cte(
+            cte,
+            select=cte.join(self, id=cte.col.id)
+            .annotate(lineage=cte.col.lineage, depth=cte.col.depth)
+            .order_by("lineage"),
+        )
+
+
+class Account(models.Model):
+    """A customer of the telephone company, or of a reseller that is an account itself."""
+
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[validators.validate_account_name],
+        help_text="What X-Auth-Reseller and X-Auth-For carry: 3 to 64 of a-z 0-9 - _ .",
+    )
+    contact_name = models.CharField(
+        max_length=100, blank=True, validators=[validators.validate_printable]
+    )
+    reseller = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="customers",
+        help_text="The account that this one is a customer of, if any.",
+    )
+    is_active = models.BooleanField(
+        "active",
+        default=True,
+        help_text="A suspended account's credentials are refused; its customers' still work.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(name__regex=validators.ACCOUNT_NAME), name="account_name_is_plain"
+            ),
+            models.CheckConstraint(
+                condition=~Q(reseller=F("pk")),
+                name="account_is_not_its_own_reseller",
+                violation_error_message="An account cannot be its own reseller.",
+            ),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def clean(self):
+        """Refuse a reseller that is, directly or further down, a customer of this account."""
+        super().clean()
+        if self.reseller_id and self.pk and self in Account.objects.resellers(self.reseller):
+            raise ValidationError(
+                {
+                    "reseller": ValidationError(
+                        "%(reseller)s is a customer of this account, so it cannot be its reseller.",
+                        code="loop",
+                        params={"reseller": self.reseller},
+                    )
+                }
+            )
+
+    def customer(self, name):
+        """The active account of that name which this one may act on: itself, or a customer at any depth.
+
+        Raises Account.DoesNotExist.
+        """
+        if name == self.name:
+            return self
+        account = Account.objects.get(name=name, is_active=True)
+        if self not in Account.objects.resellers(account):
+            raise Account.DoesNotExist
+        return account
+
+
+class ApiCredentialManager(models.Manager):
+    def issue(self, account, name, networks="", expires_at=None):
+        """A new credential and its secret, which is told here and never again. Raises ValidationError."""
+        secret = ApiCredential.make_secret()
+        credential = self.model(
+            account=account, name=name, networks=networks, expires_at=expires_at
+        )
+        credential.set_secret(secret)
+        credential.full_clean()
+        credential.save()
+        return credential, secret
+
+    def authenticate(self, secret, account_name=None, name=None):
+        """The usable credential with this secret and, where they are given, these names; or None.
+
+        Found by the secret's hash whatever its form, in one query whichever part is
+        wrong, and compared in constant time.
+        """
+        credential = (
+            self.select_related("account").filter(secret_sha256=ApiCredential.hash(secret)).first()
+        )
+        known = credential or ApiCredential(account=Account())
+        names_match = [
+            secrets.compare_digest(given.encode(), held.encode())
+            for given, held in ((account_name, known.account.name), (name, known.name))
+            if given is not None
+        ]
+        return credential if credential and all(names_match) and credential.is_usable else None
+
+
+class ApiCredential(models.Model):
+    """What a program shows to call the API for an account."""
+
+    SECRET_PREFIX = "mbx_"  # noqa: S105  public: it tells a secret scanner whose it is
+    SHOWN = len(SECRET_PREFIX) + 6
+    LAST_USED_RESOLUTION = timedelta(minutes=1)
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
+    name = models.CharField(
+        max_length=64,
+        validators=[validators.validate_credential_name],
+        help_text="What X-Auth-User carries.",
+    )
+    prefix = models.CharField(max_length=16, editable=False)
+    secret_sha256 = models.CharField(max_length=64, unique=True, editable=False)
+    networks = models.TextField(
+        blank=True,
+        validators=[validators.validate_networks],
+        help_text="Where calls may come from: networks separated by commas. Empty: anywhere.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiCredentialManager()
+
+    class Meta:
+        verbose_name = "API credential"
+        ordering = ["account__name", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "name"],
+                name="credential_name_once_per_account",
+                violation_error_message="This account already has a credential of that name.",
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.account}: {self.name}"
+
+    @classmethod
+    def make_secret(cls) -> str:
+        """A new secret of 256 random bits."""
+        return cls.SECRET_PREFIX + secrets.token_urlsafe(32)
+
+    @staticmethod
+    def hash(secret: str) -> str:
+        # A secret of 256 random bits needs no slow hash: nobody can guess it.
+        return hashlib.sha256(secret.encode()).hexdigest()
+
+    def set_secret(self, secret: str) -> None:
+        """Keep what is needed to recognise the secret, not the secret."""
+        self.prefix = secret[: self.SHOWN]
+        self.secret_sha256 = self.hash(secret)
+
+    @property
+    def is_usable(self) -> bool:
+        """Neither revoked nor expired, and of an account that is not suspended."""
+        expired = self.expires_at is not None and self.expires_at <= timezone.now()
+        return self.account.is_active and self.revoked_at is None and not expired
+
+    def allows(self, address: str) -> bool:
+        """Whether a call may come from this address."""
+        networks = validators.parse_networks(self.networks)
+        if not networks:
+            return True
+        try:
+            caller = ip_address(address)
+        except ValueError:
+            return False
+        return any(caller in network for network in networks)
+
+    def revoke(self) -> None:
+        """Refuse it from now on. Revoking again changes nothing."""
+        if self.revoked_at is None:
+            self.revoked_at = timezone.now()
+            self.save(update_fields=["revoked_at"])
+
+    def mark_used(self) -> None:
+        """Write the time of use, at most once a minute."""
+        now = timezone.now()
+        stale = now - self.LAST_USED_RESOLUTION
+        if self.last_used_at is None or self.last_used_at <= stale:
+            ApiCredential.objects.filter(
+                Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=self.pk
+            ).update(last_used_at=now)
+
+
+class SealedPassCode:
+    """The pass code in clear, over the sealed column. On a mailbox and on each row of its history.
+
+    A property, not a field: a field does not see its row's uuid, to which the code is
+    sealed, and a property cannot be looked up by.
+    """
+
+    @property
+    def password(self) -> str | None:
+        """Four digits, or None. Raises UnknownKeyError."""
+        if self.password_sealed is None:
+            return None
+        return settings.PASS_CODE_KEYS.open(self.password_sealed, self.uuid.bytes)
+
+    @password.setter
+    def password(self, code: str | None) -> None:
+        self.password_sealed = code and settings.PASS_CODE_KEYS.seal(code, self.uuid.bytes)
+        self.password_is_weak = bool(code) and validators.is_weak_pass_code(code)
+
+
+class Author(models.Model):
+    """Who made a row of history, beside simple-history's `history_user`: a program's credential."""
+
+    history_credential = models.ForeignKey(
+        ApiCredential, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        abstract = True
+
+
+def staff_author(instance, request=None, **kwargs):
+    """The person who signed in, if it was one: on API calls `request.user` is an account."""
+    user = getattr(request, "user", None)
+    return user if isinstance(user, get_user_model()) else None
+
+
+def note_credential(sender, history_instance, **kwargs):
+    """Write the credential of the API call, if there is one, beside the change it made."""
+    request = getattr(HistoricalRecords.context, "request", None)
+    credential = getattr(request, "auth", None)
+    if isinstance(credential, ApiCredential):
+        history_instance.history_credential = credential
+
+
+pre_create_historical_record.connect(note_credential)
+
+
+def history(*bases):
+    """A table of every state a row was in, with its author."""
+    return HistoricalRecords(
+        bases=[Author, *bases],
+        get_user=staff_author,
+        history_id_field=models.BigAutoField(primary_key=True),
+    )
+
+
+class Timed(models.Model):
+    """A row that shows the days, in UTC, on which it was made and last changed, and stands in order of creation."""
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+        ordering = ["created_at", "uuid"]
+
+    def save(self, **kwargs):
+        """Save; what has never been updated was last changed when it was made."""
+        self.updated_at = self.created_at if self._state.adding else timezone.now()
+        super().save(**kwargs)
+
+    @property
+    def created_on(self) -> date:
+        return self.created_at.date()
+
+    @property
+    def updated_on(self) -> date:
+        return self.updated_at.date()
+
+
+class MailboxQuerySet(models.QuerySet):
+    def active(self):
+        """Those that are not deleted."""
+        return self.filter(deleted_at=None)
+
+
+class Mailbox(SealedPassCode, Timed):
+    """A place for callers to leave a voicemail message."""
+
+    uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="mailboxes")
+    name = models.CharField(
+        max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
+    )
+    password_sealed = models.CharField(  # noqa: DJ001  null is "no pass code", never ""
+        max_length=80, null=True, editable=False
+    )
+    password_is_weak = models.BooleanField(default=False, editable=False)
+    greeting = models.UUIDField(
+        null=True, blank=True, help_text="The UUID of the Sound used as a greeting."
+    )
+    beep = models.BooleanField(default=True, help_text="Play a beep after the greeting.")
+    play_caller_id = models.BooleanField(
+        "play caller ID", default=False, help_text="Announce the caller ID of a message."
+    )
+    play_timestamp = models.BooleanField(
+        default=False, help_text="Announce when a message was received."
+    )
+    transcribe = models.BooleanField(default=False, help_text="Transcribe incoming messages.")
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = MailboxQuerySet.as_manager()
+    history = history(SealedPassCode)
+
+    class Meta(Timed.Meta):
+        verbose_name_plural = "mailboxes"
+        indexes = [
+            models.Index(
+                fields=["account", "created_at", "uuid"],
+                condition=Q(deleted_at=None),
+                name="active_mailboxes_of_account",
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(GreaterThanOrEqual(Length("name"), 1))
+                & Q(LessThanOrEqual(Length("name"), contract.MAX_NAME_LENGTH)),
+                name="mailbox_name_length",
+            ),
+            models.CheckConstraint(
+                condition=Q(password_sealed__isnull=False) | Q(password_is_weak=False),
+                name="mailbox_without_pass_code_is_not_weak",
+            ),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def save(self, **kwargs):
+        """Save, one version on unless it is new. Callers that read first hold the row locked."""
+        if not self._state.adding:
+            self.version += 1
+        super().save(**kwargs)
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.deleted_at is not None
+
+    def soft_delete(self) -> None:
+        """Take it out of service; `restore` brings it back. Deleting again changes nothing."""
+        if not self.is_deleted:
+            self.deleted_at = timezone.now()
+            self.save()
+
+    def restore(self) -> None:
+        """Bring it back into service as it was. Restoring again changes nothing."""
+        if self.is_deleted:
+            self.deleted_at = None
+            self.save()
+
+    def touch(self) -> None:
+        """Count a change of its recipients as a change of the mailbox, and lock its row until commit."""
+        self.version += 1
+        self.updated_at = timezone.now()
+        Mailbox.objects.filter(pk=self.pk).update(
+            version=F("version") + 1, updated_at=self.updated_at
+        )
+
+    def add_recipient(self, email: str):
+        """Send messages to this address too. Raises ValidationError, code `unique` or `limit` on a conflict."""
+        recipient = EmailRecipient(mailbox=self, email=email)
+        recipient.full_clean()
+        recipient.save()
+        return recipient
+
+
+class EmailRecipient(Timed):
+    """An address that a mailbox's messages are mailed to."""
+
+    uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="email_recipients")
+    email = models.EmailField(validators=[validators.validate_ascii])
+
+    history = history()
+
+    class Meta(Timed.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                "mailbox",
+                Lower("email"),
+                name="address_once_per_mailbox",
+                violation_error_code="unique",
+                violation_error_message="This mailbox already has that address.",
+            ),
+        ]
+
+    def __str__(self):
+        return self.email
+
+    def clean(self):
+        """Refuse one recipient too many. Exact where the caller holds the mailbox locked."""
+        super().clean()
+        others = EmailRecipient.objects.filter(mailbox_id=self.mailbox_id).exclude(pk=self.pk)
+        if self._state.adding and others.count() >= contract.MAX_RECIPIENTS:
+            raise ValidationError(
+                "A mailbox has at most %(most)s recipients.",
+                code="limit",
+                params={"most": contract.MAX_RECIPIENTS},
+            )
+
+    @transaction.atomic
+    def save(self, **kwargs):
+        """Save; the mailbox has changed too."""
+        self.mailbox.touch()
+        super().save(**kwargs)
+
+    @transaction.atomic
+    def delete(self, **kwargs):
+        """Delete; the mailbox has changed too."""
+        self.mailbox.touch()
+        return super().delete(**kwargs)
+
+    def validate_constraints(self, exclude=None):
+        """Refuse an address twice, naming the field: a constraint over an expression names none."""
+        try:
+            super().validate_constraints(exclude)
+        except ValidationError as error:
+            raise ValidationError({"email": error.error_dict[NON_FIELD_ERRORS]}) from None

@@ -1,0 +1,77 @@
+"""Rules of one field each, shared by models, API, forms and commands."""
+
+import re
+import unicodedata
+from ipaddress import ip_network
+from itertools import pairwise
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+
+# \A and \Z mean the same in Python and in PostgreSQL; $ does not.
+ACCOUNT_NAME = r"\A[a-z0-9._-]{3,64}\Z"
+CREDENTIAL_NAME = r"\A[A-Za-z0-9._@+-]{1,64}\Z"
+PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
+
+# The most used four-digit codes that are no repeat, run or year (DataGenetics, "PIN analysis", 2012).
+MOST_USED_PASS_CODES = {"1004", "1010", "1122", "1313", "2001", "2580", "6969", "0852", "5683"}
+
+validate_account_name = RegexValidator(
+    ACCOUNT_NAME, "Use 3 to 64 lower-case letters, digits, hyphens, underscores or dots."
+)
+validate_credential_name = RegexValidator(
+    CREDENTIAL_NAME, "Use 1 to 64 letters, digits or any of . _ @ + - (no spaces)."
+)
+
+
+def validate_printable(value: str) -> None:
+    """Refuse control characters (Unicode's Cc) and lone surrogates (Cs)."""
+    categories = {unicodedata.category(character) for character in value}
+    if "Cc" in categories:
+        raise ValidationError("Leave out control characters.", code="control_character")
+    if "Cs" in categories:
+        raise ValidationError("Leave out lone surrogates.", code="surrogate")
+
+
+def validate_pass_code(value: str) -> None:
+    """Four ASCII digits (the contract's table of fields)."""
+    if not PASS_CODE.match(value):
+        raise ValidationError("Use four digits, 0000 to 9999.", code="invalid")
+
+
+def is_weak_pass_code(value: str) -> bool:
+    """Whether someone guessing would try it early: repeats, runs, years, the most used ones."""
+    steps = {(int(right) - int(left)) % 10 for left, right in pairwise(value)}
+    is_run = len(steps) == 1 and steps <= {0, 1, 9}
+    is_pair = value[:2] == value[2:]
+    is_year = "1900" <= value <= "2099"
+    return is_run or is_pair or is_year or value in MOST_USED_PASS_CODES
+
+
+def validate_ascii(value: str) -> None:
+    """An address in ASCII: databases fold the case of other letters each in its own way."""
+    if not value.isascii():
+        raise ValidationError(
+            "Use an address in ASCII; write an international domain in its xn-- form.",
+            code="not_ascii",
+        )
+
+
+def parse_networks(value: str) -> list:
+    """The networks named in the text, separated by commas or white space. Raises ValidationError."""
+    networks = []
+    for word in value.replace(",", " ").split():
+        try:
+            networks.append(ip_network(word))
+        except ValueError:
+            raise ValidationError(
+                "%(word)s is no network: write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1.",
+                code="invalid",
+                params={"word": word},
+            ) from None
+    return networks
+
+
+def validate_networks(value: str) -> None:
+    """Networks that `parse_networks` can read."""
+    parse_networks(value)

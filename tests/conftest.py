@@ -1,0 +1,76 @@
+"""What tests share: accounts, their credentials, the service in both forms, parts of the machine."""
+
+from contextlib import closing
+
+import pytest
+from django.db import connection
+
+from mailboxes.models import Account, ApiCredential
+from tests import parts
+from tests.postgres import PrivatePostgres
+from tests.server import Server
+from tests.service import InProcess, OverSocket
+
+
+def headers_for(account, name="api", **fields):
+    """The three headers of a new credential of the account."""
+    _, secret = ApiCredential.objects.issue(account, name, **fields)
+    return {"X-Auth-Reseller": account.name, "X-Auth-User": name, "X-Auth-Password": secret}
+
+
+@pytest.fixture
+def account(db):
+    return Account.objects.create(name="acme")
+
+
+@pytest.fixture
+def stranger(db):
+    """An account that has nothing to do with the first."""
+    return Account.objects.create(name="stranger")
+
+
+@pytest.fixture
+def service(account):
+    """The service in this process, called with a credential of the account."""
+    return InProcess(headers_for(account))
+
+
+IN_PROCESS = pytest.param("in process", marks=pytest.mark.django_db)
+OVER_SOCKET = pytest.param("over a socket", marks=pytest.mark.django_db(transaction=True))
+
+
+@pytest.fixture(params=[IN_PROCESS, OVER_SOCKET])
+def wire(request):
+    """The service called with a credential of the account `acme`, in both forms: the test runs twice."""
+    headers = headers_for(Account.objects.create(name="acme"))
+    if request.param == "in process":
+        yield InProcess(headers)
+    else:
+        with closing(OverSocket(headers, port=request.getfixturevalue("server").port)) as service:
+            yield service
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup):
+    """The real server on the tests' own database."""
+    with Server(database_url()) as running:
+        yield running
+
+
+def database_url() -> str:
+    """The test database's, which is not the one that DATABASE_URL named."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    host = f"{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
+    return f"postgres://{host}/{database['NAME']}"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A private PostgreSQL of this session's own."""
+    programs = parts.postgres_programs()
+    if programs is None:
+        parts.missing("postgres", "PostgreSQL's programs (initdb, pg_ctl) are not on this machine.")
+    with PrivatePostgres(programs) as running:
+        yield running

@@ -1,0 +1,33 @@
+"""Parts of the machine that some tests need: PostgreSQL's programs, a browser, another Python.
+
+A test whose part is missing is skipped with a reason in words; REQUIRE=postgres,browser
+turns such a skip into a failure.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+REQUIRED = {part for part in os.environ.get("REQUIRE", "").split(",") if part}
+
+
+def missing(part: str, reason: str):
+    """Skip the test that asks, or fail it where this part is required."""
+    if part in REQUIRED:
+        pytest.fail(f"{reason} REQUIRE asks for it.", pytrace=False)
+    pytest.skip(reason)
+
+
+def postgres_programs() -> Path | None:
+    """The folder of initdb and pg_ctl: Debian keeps them off the PATH."""
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "initdb").exists():
+            return folder
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+def chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser")
