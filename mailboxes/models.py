@@ -474,17 +474,6 @@ class EmailRecipient(Timed):
     def __str__(self):
         return self.email
 
-    def clean(self):
-        """Refuse one recipient too many. Exact where the caller holds the mailbox locked."""
-        super().clean()
-        others = EmailRecipient.objects.filter(mailbox_id=self.mailbox_id).exclude(pk=self.pk)
-        if self._state.adding and others.count() >= contract.MAX_RECIPIENTS:
-            raise ValidationError(
-                "A mailbox has at most %(most)s recipients.",
-                code="limit",
-                params={"most": contract.MAX_RECIPIENTS},
-            )
-
     @transaction.atomic
     def save(self, **kwargs):
         """Save; the mailbox has changed too."""
@@ -496,6 +485,17 @@ class EmailRecipient(Timed):
         """Delete; the mailbox has changed too."""
         self.mailbox.touch()
         return super().delete(**kwargs)
+
+    def clean(self):
+        """Refuse one recipient too many. Exact where the caller holds the mailbox locked."""
+        super().clean()
+        others = EmailRecipient.objects.filter(mailbox_id=self.mailbox_id).exclude(pk=self.pk)
+        if self._state.adding and others.count() >= contract.MAX_RECIPIENTS:
+            raise ValidationError(
+                "A mailbox has at most %(most)s recipients.",
+                code="limit",
+                params={"most": contract.MAX_RECIPIENTS},
+            )
 
     def validate_constraints(self, exclude=None):
         """Refuse an address twice, naming the field: a constraint over an expression names none."""
