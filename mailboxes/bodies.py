@@ -7,6 +7,15 @@ from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_api_path
 CHUNK_BYTES = 64 * 1024
 
 
+class BrokenOff(io.RawIOBase):
+    """A body that the caller did not finish. Reading it raises OSError, from which Django knows."""
+
+    def read(self, size=-1, /):
+        raise OSError("The body broke off.")
+
+    readline = read
+
+
 class BufferedBodies:
     """WSGI middleware: gives a body without a length one, and keeps no more of any than it takes to refuse it.
 
@@ -21,22 +30,24 @@ class BufferedBodies:
 
     def __call__(self, environ, start_response):
         if is_api_path(environ.get("PATH_INFO", "")):
-            body = self.read(environ)
-            environ["wsgi.input"] = io.BytesIO(body)
-            environ["CONTENT_LENGTH"] = str(len(body))
+            try:
+                body = self.read(environ)
+            except OSError:
+                environ["wsgi.input"], environ["CONTENT_LENGTH"] = BrokenOff(), "1"
+            else:
+                environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
         return self.application(environ, start_response)
 
     @staticmethod
     def read(environ) -> bytes:
-        """The body, cut one byte past the limit: enough for Django to refuse it."""
-        left = MAX_DISCARDED_BYTES
-        if not environ.get("HTTP_TRANSFER_ENCODING"):
-            try:
-                left = min(left, int(environ.get("CONTENT_LENGTH") or 0))
-            except ValueError:
-                left = 0
+        """The body, cut one byte past the limit: enough for Django to refuse it. Raises OSError if it broke off."""
+        has_length = "HTTP_TRANSFER_ENCODING" not in environ
+        length = int(environ.get("CONTENT_LENGTH") or 0) if has_length else MAX_DISCARDED_BYTES
+        left = min(length, MAX_DISCARDED_BYTES)
         kept = bytearray()
         while left > 0 and (chunk := environ["wsgi.input"].read(min(CHUNK_BYTES, left))):
             left -= len(chunk)
             kept += chunk[: MAX_BODY_BYTES + 1 - len(kept)]
+        if has_length and left > 0:
+            raise OSError("The body broke off.")
         return bytes(kept)

@@ -82,11 +82,9 @@ class RequestLog:
 
     @staticmethod
     def author(request) -> str:
-        """The credential's prefix with the account acted on, or the staff user's number."""
-        if credential := getattr(request, "auth", None):
-            return f"{credential.prefix}@{request.user}"
-        user = getattr(request, "user", None)
-        return f"user-{user.pk}" if getattr(user, "is_authenticated", False) else "-"
+        """On API calls the credential's prefix, and the account acted on."""
+        credential = getattr(request, "auth", None)
+        return f"{credential.prefix}@{request.user}" if credential else "-"
 
 
 class ApiErrors:
@@ -104,6 +102,8 @@ class ApiErrors:
         made_by_view = isinstance(getattr(response, "accepted_renderer", None), EnvelopeRenderer)
         if response.status_code >= 400 and not made_by_view:
             return error_response(response.status_code)
+        if response.status_code == 204:
+            del response["Content-Length"]  # RFC 9110, 8.6; CommonMiddleware sets it
         return response
 
 

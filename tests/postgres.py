@@ -48,6 +48,11 @@ class PrivatePostgres:
     def url(self, database="postgres") -> str:
         return f"postgres://{USER}@127.0.0.1:{self.port}/{database}"
 
+    def create(self, database) -> str:
+        """A new, empty database's URL."""
+        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, database)
+        return self.url(database)
+
     def start(self):
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}"
         self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options)

@@ -1,7 +1,10 @@
 """Any exception of a view, turned into a status and, where the caller can mend it, the errors by field."""
 
+from typing import Any
+
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
 from django.db import IntegrityError, InterfaceError, OperationalError
+from django.http import UnreadablePostError
 from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
@@ -37,6 +40,8 @@ def exception_handler(exc, context):
     match exc:
         case ValidationError():
             exc = conflict_or_bad_request(exc)
+        case UnreadablePostError():
+            exc = exceptions.ParseError("The body broke off.")
         case RequestDataTooBig():
             exc = ContentTooLarge()
         case IntegrityError():
@@ -56,15 +61,13 @@ def conflict_or_bad_request(exc: ValidationError) -> exceptions.APIException:
     detail = serializers.as_serializer_error(exc)
     codes = {error.code for errors in detail.values() for error in errors}
     if codes & CONFLICTS:
-        conflict = Conflict()
-        conflict.detail = detail
-        return conflict
+        return Conflict(detail)
     return exceptions.ValidationError(detail)
 
 
 def errors_by_field(exc: exceptions.APIException) -> dict:
     """`{field: [{"code": …, "message": …}]}`, with what is of no one field under `non_field_errors`."""
-    details = exc.get_full_details()
+    details: Any = exc.get_full_details()
     if not isinstance(exc.detail, dict):
         details = {api_settings.NON_FIELD_ERRORS_KEY: details}
     return {
