@@ -22,76 +22,77 @@ env = environ.Env()
 environ.Env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 
 
-class Refusals:
-    """Collects what is wrong with the settings, to name all of it at once."""
+DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
+SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
-    def __init__(self):
-        self.sentences = []
-
-    def read(self, read, sentence, default):
-        """What `read()` gives; where it raises, keep the sentence and go on with the default."""
-        try:
-            return read()
-        except (ValueError, ImproperlyConfigured):
-            self.sentences.append(sentence)
-            return default
-
-    def unless(self, good, sentence):
-        if not good:
-            self.sentences.append(sentence)
-
-    def raise_any(self):
-        if self.sentences:
-            raise ImproperlyConfigured("\n".join(self.sentences))
+refusals = []
 
 
-refusals = Refusals()
-ON_OFF = "{} is neither on nor off."
+def read(name, parse, default, sentence):
+    """The parsed value of an environment variable; if it is wrong, note the sentence and go on."""
+    try:
+        return parse(env.str(name, default))
+    except (KeyError, ValueError):
+        refusals.append(f"{name} {sentence}")
+        return None
+
+
+def switch(text):
+    """True for on, False for off. Raises KeyError: a word that is neither must not mean off."""
+    return SWITCH[text.lower()]
+
+
+def database(url):
+    """Django's settings of the database that the URL names. Raises ValueError if it is none of ours."""
+    if url.partition(":")[0] not in DATABASE_SCHEMES:
+        raise ValueError
+    return env.db_url_config(url)
+
 
 # --- What a deployment decides ------------------------------------------------
 
-DEBUG = refusals.read(lambda: env.bool("DEBUG", False), ON_OFF.format("DEBUG"), False)
+DEBUG = read("DEBUG", switch, "off", "is neither on nor off.")
 
 # Off only where nothing but the machine itself calls, as `make run` does.
-HTTPS = refusals.read(lambda: env.bool("HTTPS", True), ON_OFF.format("HTTPS"), True)
+HTTPS = read("HTTPS", switch, "on", "is neither on nor off.")
 
 SECRET_KEY = env.str("SECRET_KEY", "")
-refusals.unless(SECRET_KEY, "SECRET_KEY is missing: set it to 50 or more random characters.")
-refusals.unless(
-    not SECRET_KEY or DEBUG or (len(SECRET_KEY) >= 50 and len(set(SECRET_KEY)) >= 10),
-    "SECRET_KEY is weak: set it to 50 or more random characters.",
-)
+if not SECRET_KEY:
+    refusals.append("SECRET_KEY is missing: set it to 50 or more random characters.")
+elif not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10):
+    refusals.append("SECRET_KEY is weak: set it to 50 or more random characters.")
 
-PASS_CODE_KEYS = refusals.read(
-    lambda: KeyRing.parse(env.str("PASS_CODE_KEYS", "")),
-    "PASS_CODE_KEYS is missing or wrong: list one or more keys of 32 random bytes in base64, "
-    "the one to encrypt with first.",
-    None,
+PASS_CODE_KEYS = read(
+    "PASS_CODE_KEYS",
+    KeyRing.parse,
+    "",
+    "is missing or wrong: list one or more keys of 32 random bytes in base64, the one to encrypt with first.",
 )
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-refusals.unless(
-    ALLOWED_HOSTS or DEBUG,
-    "ALLOWED_HOSTS is empty: list the host names that this service answers to.",
-)
+if not ALLOWED_HOSTS and not DEBUG:
+    refusals.append("ALLOWED_HOSTS is empty: list the host names that this service answers to.")
 
 # The proxies whose word about the caller is taken (X-Forwarded-For and
 # X-Forwarded-Proto). From anyone else those headers are thrown away.
-TRUSTED_PROXIES = refusals.read(
-    lambda: [ip_network(network) for network in env.list("TRUSTED_PROXIES", default=[])],
-    "TRUSTED_PROXIES has an entry that is no network: write each as 10.0.0.0/8 or 192.0.2.1.",
-    [],
+TRUSTED_PROXIES = read(
+    "TRUSTED_PROXIES",
+    lambda text: [ip_network(network) for network in text.replace(",", " ").split()],
+    "",
+    "has an entry that is no network: write each as 10.0.0.0/8 or 192.0.2.1.",
 )
 
 DATABASES = {
-    "default": refusals.read(
-        lambda: env.db_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'mailboxes.sqlite3'}"),
-        "DATABASE_URL is wrong: write it as postgres://user:password@host:5432/name.",
-        {},
+    "default": read(
+        "DATABASE_URL",
+        database,
+        f"sqlite:///{BASE_DIR / 'var' / 'mailboxes.sqlite3'}",
+        "is wrong: write it as postgres://user:password@host:5432/name.",
     )
 }
 
-refusals.raise_any()
+if refusals:
+    raise ImproperlyConfigured("\n".join(refusals))
 
 # --- Database -----------------------------------------------------------------
 
@@ -185,11 +186,23 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["mailboxes.api.parsers.JSONObjectParser"],
     "DEFAULT_PERMISSION_CLASSES": ["mailboxes.api.authentication.HasCredential"],
     "DEFAULT_RENDERER_CLASSES": ["mailboxes.api.renderers.EnvelopeRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "mailboxes.api.schema.CommandSchema",
     "EXCEPTION_HANDLER": "mailboxes.api.exceptions.exception_handler",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,  # today's clients send stray parameters, `format` too
+}
+
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Voicemails & Mailboxes",
+    "DESCRIPTION": "Mailboxes are used in call routes to allow callers to leave a voicemail message",
+    "VERSION": "1.0.0",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENFORCE_NON_BLANK_FIELDS": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["mailboxes.api.schema.without_slash"],
+    "POSTPROCESSING_HOOKS": ["mailboxes.api.schema.in_envelopes"],
 }
 
 # A larger body is 413; files (CSV) are not counted here by Django.

@@ -1,0 +1,24 @@
+import pytest
+from django.db import connection
+
+from tests.service import InProcess
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_all_is_well(path):
+    answer = InProcess().get(path)
+    assert (answer.status, answer.body) == (200, b"ok\n")
+
+
+@pytest.mark.django_db
+def test_missing_migrations_are_told():
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'mailboxes'")
+    answer = InProcess().get("/readyz")
+    assert (answer.status, answer.body) == (503, b"migrations are missing\n")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_nothing_else_than_reading(path):
+    assert InProcess().post(path).status == 405

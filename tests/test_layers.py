@@ -1,0 +1,52 @@
+"""Imports run one way, as the README's tree says."""
+
+import ast
+
+import pytest
+
+from tests.server import ROOT
+
+# Each part may import what stands beside it, and nothing else of ours.
+MAY_IMPORT = {
+    "contract": set(),
+    "keyring": set(),
+    "bodies": {"contract"},
+    "validators": {"contract"},
+    "models": {"contract", "validators"},
+    "forms": {"contract", "validators", "models"},
+    "health": set(),
+    "demo": {"contract", "validators", "models"},
+    "middleware": {"contract", "api"},
+    "admin": {"contract", "keyring", "validators", "models", "forms"},
+    "api": {"contract", "validators", "models", "api"},
+    "console": {"contract", "validators", "models", "forms", "console"},
+    "reference": {"contract", "api", "reference"},
+    "management": {"contract", "validators", "models", "forms", "demo", "management"},
+}
+SOURCES = [path for path in (ROOT / "mailboxes").rglob("*.py") if "migrations" not in path.parts]
+
+
+def imports(path):
+    """The parts of `mailboxes` that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            whole = node.module == "mailboxes"
+            names = [f"mailboxes.{name.name}" for name in node.names] if whole else [node.module]
+        elif isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("mailboxes."))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_stands_below_it(path):
+    part = path.relative_to(ROOT / "mailboxes").parts[0].removesuffix(".py")
+    if part in ("__init__", "apps"):
+        assert not list(imports(path))
+    else:
+        assert set(imports(path)) <= MAY_IMPORT[part]
+
+
+def test_the_settings_import_only_what_imports_nothing():
+    assert set(imports(ROOT / "config/settings.py")) == {"contract", "keyring"}

@@ -1,0 +1,82 @@
+"""The process refuses to start on settings that are not safe, with one clear sentence each."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.server import ROOT
+
+GOOD = {
+    "SECRET_KEY": os.environ["SECRET_KEY"],
+    "PASS_CODE_KEYS": os.environ["PASS_CODE_KEYS"],
+    "ALLOWED_HOSTS": "mailboxes.example",
+    "DATABASE_URL": "sqlite://:memory:",
+}
+
+
+def start(**changes):
+    """What `manage.py check` says, as (exit status, lines)."""
+    values = {name: value for name, value in (GOOD | changes).items() if value is not None}
+    environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull} | values
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+def test_good_settings_start():
+    assert start()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"SECRET_KEY": None}, "SECRET_KEY is missing: "),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is weak: "),
+        ({"SECRET_KEY": "ab" * 40}, "SECRET_KEY is weak: "),
+        ({"PASS_CODE_KEYS": None}, "PASS_CODE_KEYS is missing or wrong: "),
+        ({"PASS_CODE_KEYS": "c2hvcnQ="}, "PASS_CODE_KEYS is missing or wrong: "),
+        ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is empty: "),
+        (
+            {"TRUSTED_PROXIES": "10.0.0.0/8,proxy"},
+            "TRUSTED_PROXIES has an entry that is no network",
+        ),
+        ({"HTTPS": "perhaps"}, "HTTPS is neither on nor off."),
+        ({"DEBUG": "perhaps"}, "DEBUG is neither on nor off."),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is wrong: "),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_sentence(change, sentence):
+    status, lines = start(**change)
+    assert status != 0
+    assert len(lines) == 1
+    assert lines[0].startswith(sentence)
+    assert all(
+        value is None or len(value) < 6 or value not in lines[0] for value in change.values()
+    )
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    _, lines = start(SECRET_KEY=None, PASS_CODE_KEYS=None, ALLOWED_HOSTS=None)
+    assert [line.split()[0] for line in lines] == ["SECRET_KEY", "PASS_CODE_KEYS", "ALLOWED_HOSTS"]
+
+
+def test_every_setting_is_documented():
+    source = (ROOT / "config/settings.py").read_text()
+    read = set(re.findall(r'(?:env\.\w+|read)\(\s*"([A-Z_]+)"', source))
+    documented = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert read == documented
+
+
+def test_check_deploy_has_no_warning():
+    environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **GOOD}
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,59 @@
+import pytest
+from django.core.exceptions import ValidationError
+
+from mailboxes import validators
+
+
+@pytest.mark.parametrize("name", ["abc", "a-b_c.9", "x" * 64, "..."])
+def test_account_names_that_are_taken(name):
+    validators.validate_account_name(name)
+
+
+@pytest.mark.parametrize("name", ["ab", "x" * 65, "Abc", "a b", "abc\n", "abç", "a/b", ""])
+def test_account_names_that_are_refused(name):
+    with pytest.raises(ValidationError):
+        validators.validate_account_name(name)
+
+
+@pytest.mark.parametrize("code", ["0000", "0007", "9999"])
+def test_pass_codes_that_are_taken(code):
+    validators.validate_pass_code(code)
+
+
+@pytest.mark.parametrize("code", ["", "123", "12345", "1234\n", " 123", "12.4", "١٢٣٤", "-123"])
+def test_pass_codes_that_are_refused(code):
+    with pytest.raises(ValidationError):
+        validators.validate_pass_code(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["1234", "4321", "0000", "7777", "9012", "1212", "1984", "2025", "2580", "1004"]
+)
+def test_weak_pass_codes(code):
+    assert validators.is_weak_pass_code(code)
+
+
+@pytest.mark.parametrize("code", ["4829", "7302", "1355", "8461", "0931"])
+def test_good_pass_codes(code):
+    assert not validators.is_weak_pass_code(code)
+
+
+@pytest.mark.parametrize("text", ["a\x00", "a\n", "\x7f", "\x85", "\ud800"])
+def test_control_characters_and_lone_surrogates_are_refused(text):
+    with pytest.raises(ValidationError):
+        validators.validate_printable(text)
+
+
+def test_networks_are_read_from_a_text():
+    networks = validators.parse_networks("192.0.2.0/24, 2001:db8::/32\n198.51.100.7")
+    assert [str(network) for network in networks] == [
+        "192.0.2.0/24",
+        "2001:db8::/32",
+        "198.51.100.7/32",
+    ]
+
+
+@pytest.mark.parametrize("text", ["192.0.2.0/33", "192.0.2.1/24", "localhost", "10.0.0"])
+def test_what_is_no_network_is_named(text):
+    with pytest.raises(ValidationError, match=text):
+        validators.validate_networks(f"10.0.0.0/8, {text}")
