@@ -1,0 +1,105 @@
+"""Bodies on the wire: too large, without a length, cut off. Through the real server, byte by byte."""
+
+import json
+import socket
+
+import pytest
+
+from mailboxes.contract import MAX_BODY_BYTES
+from mailboxes.models import Account, Mailbox
+from tests.conftest import headers_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture
+def request_head(server):
+    """The head of a POST with good credentials, to which a test adds the rest."""
+    headers = headers_for(Account.objects.create(name="acme"))
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(["POST /voip/mailbox HTTP/1.1", "Host: localhost", *lines, ""])
+
+
+@pytest.fixture
+def connection(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        yield connection
+
+
+def read_answer(connection):
+    """The status and the JSON body of one answer."""
+    stream = connection.makefile("rb")
+    status = int(stream.readline().split()[1])
+    headers = dict(
+        line.decode().strip().lower().split(": ", 1) for line in iter(stream.readline, b"\r\n")
+    )
+    return status, json.loads(stream.read(int(headers["content-length"])))
+
+
+def send_chunked(connection, head, body, size=64 * 1024):
+    connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+    for start in range(0, len(body), size):
+        chunk = body[start : start + size]
+        connection.sendall(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+    connection.sendall(b"0\r\n\r\n")
+
+
+def body_of(size):
+    """A good mailbox in exactly that many bytes."""
+    start, end = b'{"name": "Sales", "note": "', b'"}'
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+def test_the_largest_body_is_taken(wire):
+    assert wire.post("/voip/mailbox", body_of(MAX_BODY_BYTES)).status == 201
+
+
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 8 * MEBIBYTE, 15 * MEBIBYTE])
+def test_a_larger_one_is_413_and_the_answer_arrives(wire, size):
+    answer = wire.post("/voip/mailbox", body_of(size))
+    assert answer.json["status_message"] == "Content Too Large"
+    assert (answer.status, wire.get("/voip/mailbox").result) == (413, [])
+
+
+def test_a_body_without_a_length_is_read(connection, request_head):
+    send_chunked(connection, request_head, b'{"name": "Sales"}', size=5)
+    status, body = read_answer(connection)
+    assert (status, body["result"]["name"]) == (201, "Sales")
+
+
+def test_a_body_without_a_length_is_counted(connection, request_head):
+    send_chunked(connection, request_head, body_of(8 * MEBIBYTE))
+    status, body = read_answer(connection)
+    assert (status, body["result"]) == (413, {})
+    assert not Mailbox.objects.exists()
+
+
+def test_the_connection_serves_on_after_both(connection, request_head):
+    send_chunked(connection, request_head, body_of(2 * MEBIBYTE))
+    assert read_answer(connection)[0] == 413
+    send_chunked(connection, request_head, b'{"name": "Sales"}')
+    assert read_answer(connection)[0] == 201
+
+
+def test_a_body_that_breaks_off_makes_nothing(connection, request_head):
+    connection.sendall(f'{request_head}Content-Length: 1000\r\n\r\n{{"name": "Sales"}}'.encode())
+    connection.shutdown(socket.SHUT_WR)
+    connection.recv(65536)
+    assert not Mailbox.objects.exists()
+
+
+def test_no_content_is_no_bytes_at_all(connection, request_head):
+    """204 on the raw connection: no body and no length, and the next answer follows in step."""
+    send_chunked(connection, request_head, b'{"name": "Sales"}')
+    uuid = read_answer(connection)[1]["result"]["uuid"]
+    credentials = request_head.split("\r\n", 1)[1]
+    connection.sendall(f"DELETE /voip/mailbox/{uuid} HTTP/1.1\r\n{credentials}\r\n".encode())
+    answer = connection.recv(65536).decode().lower()
+    assert answer.startswith("http/1.1 204 no content\r\n")
+    assert answer.endswith("\r\n\r\n")
+    assert "content-length" not in answer
+    assert "transfer-encoding" not in answer
+    connection.sendall(f"GET /authenticated HTTP/1.1\r\n{credentials}\r\n".encode())
+    assert read_answer(connection)[0] == 200

@@ -1,0 +1,44 @@
+"""A real PostgreSQL stops under a real server: callers get 503 in the envelope, then service again."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.server import ROOT, Server
+from tests.service import OverSocket
+
+
+@pytest.fixture
+def service(postgres, request):
+    """The service on a database of its own, with a credential."""
+    with Server(postgres.create(request.node.name)) as server:
+        manage = [sys.executable, "manage.py"]
+        options = {"cwd": ROOT, "env": server.environment, "check": True, "capture_output": True}
+        subprocess.run([*manage, "migrate", "--verbosity", "0"], **options)
+        issue = [*manage, "issue_credential", "acme", "api", "--create-account", "--json"]
+        headers = json.loads(subprocess.run(issue, **options).stdout)
+        service = OverSocket(headers, port=server.port)
+        yield service
+        service.close()
+
+
+def test_503_while_it_is_down_and_service_once_it_is_back(service, postgres):
+    assert service.get("/voip/mailbox").status == 200
+    postgres.stop()
+    for _ in range(4):  # every thread's connection meets it
+        answer = service.get("/voip/mailbox")
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "5"
+        assert answer.json["result"] == {}
+    postgres.start()
+    assert [service.get("/voip/mailbox").status for _ in range(8)] == [200] * 8
+
+
+def test_readiness_tells_and_liveness_does_not(service, postgres):
+    assert (service.get("/healthz").status, service.get("/readyz").status) == (200, 200)
+    postgres.stop()
+    assert (service.get("/healthz").status, service.get("/readyz").status) == (200, 503)
+    postgres.start()
+    assert service.get("/readyz").status == 200

@@ -1,0 +1,173 @@
+"""Every answer under the API's paths wears the envelope, whoever makes it."""
+
+import json
+import logging
+
+import pytest
+from django.db import OperationalError
+from django.http import HttpResponse
+from django.urls import path
+
+from mailboxes.contract import status_message
+from mailboxes.models import Mailbox
+from tests.service import InProcess
+
+API_PATHS = ["/voip", "/voip/", "/voip/unknown", "/authenticated/x", "/voip/mailbox/x/y/z"]
+
+
+def assert_envelope(answer, status, errors=False):
+    """Exactly the contract's keys in their order, and nothing of how the service is made."""
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json"
+    body = json.loads(answer.body)
+    assert list(body) == ["result", "status_code", "status_message", *["errors"][: int(errors)]]
+    assert body | {"errors": None} == {
+        "result": {},
+        "status_code": status,
+        "status_message": status_message(status),
+        "errors": None,
+    }
+    for leak in (b"Traceback", b"SELECT", b"DJANGO", b"<html"):
+        assert leak not in answer.body
+
+
+@pytest.mark.parametrize("unknown", API_PATHS)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_an_unknown_path_is_404_whoever_asks(service, method, unknown):
+    assert_envelope(service.call(method, unknown), 404)
+    assert_envelope(InProcess().call(method, unknown), 404)
+
+
+@pytest.mark.parametrize("elsewhere", ["/voipx", "/authenticatedx", "/x/voip/mailbox"])
+def test_other_paths_are_no_api_paths(service, elsewhere):
+    answer = service.get(elsewhere)
+    assert answer.status == 404
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("where", "allowed"),
+    [
+        ("/authenticated", "GET, HEAD"),
+        ("/voip/mailbox", "GET, HEAD, POST"),
+        ("/voip/mailbox/31347d42-00bd-44a5-9b5c-20dc4197a2f6", "GET, HEAD, PUT, PATCH, DELETE"),
+    ],
+)
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND", "post-it"])
+def test_a_wrong_method_is_405_whoever_asks(service, where, allowed, method):
+    for caller in (service, InProcess()):
+        answer = caller.call(method, where)
+        assert_envelope(answer, 405)
+        assert answer.headers["allow"] == allowed
+
+
+def test_no_credential_is_401(wire):
+    nobody = dict.fromkeys(wire.headers)
+    assert_envelope(wire.get("/voip/mailbox", headers=nobody), 401)
+
+
+def test_a_wrong_accept_is_406(wire):
+    assert_envelope(wire.get("/voip/mailbox", headers={"Accept": "text/html"}), 406, errors=True)
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/*", "text/html, */*;q=0.1", "application/json; indent=4"]
+)
+def test_a_loose_accept_is_served(service, accept):
+    answer = service.get("/voip/mailbox", headers={"Accept": accept})
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("accept", ["/", ";;;", "a/b/c", "application", ",", "é", "q=1"])
+def test_a_broken_accept_is_no_crash(service, accept):
+    assert service.get("/voip/mailbox", headers={"Accept": accept}).status in (200, 406)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "x",
+        ";",
+    ],
+)
+def test_another_content_type_is_415(service, content_type):
+    answer = service.post("/voip/mailbox", '{"name": "x"}', headers={"Content-Type": content_type})
+    assert_envelope(answer, 415, errors=True)
+    assert not Mailbox.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "broken", ["{", "nonsense", '{"name": "x"} {}', "{'name': 'x'}", '{"name": "x",}', "\ufeff{}"]
+)
+def test_broken_json_is_400(service, broken):
+    assert_envelope(service.post("/voip/mailbox", broken), 400, errors=True)
+
+
+def test_a_bad_host_is_400(wire):
+    assert_envelope(wire.get("/voip/mailbox", headers={"Host": "evil.example"}), 400)
+    assert_envelope(wire.get("/voip/unknown", headers={"Host": "evil.example"}), 400)
+
+
+def test_a_crash_is_500_and_is_logged(service, monkeypatch, caplog):
+    def crash(*args, **kwargs):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("mailboxes.models.MailboxQuerySet.active", crash)
+    with caplog.at_level(logging.ERROR):
+        assert_envelope(service.get("/voip/mailbox"), 500)
+    assert "a fault of ours" in caplog.text
+
+
+def test_a_crash_is_500_in_the_envelope_even_while_debugging(service, monkeypatch, settings):
+    settings.DEBUG = True
+
+    def crash(*args, **kwargs):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("mailboxes.models.MailboxQuerySet.active", crash)
+    assert_envelope(service.get("/voip/mailbox"), 500)
+    assert_envelope(service.get("/voip/unknown"), 404)
+
+
+def test_a_database_that_is_down_is_503_with_a_time_to_retry(service, monkeypatch):
+    def down(*args, **kwargs):
+        raise OperationalError("server closed the connection unexpectedly: password=hunter2")
+
+    monkeypatch.setattr("mailboxes.models.ApiCredentialManager.authenticate", down)
+    answer = service.get("/voip/mailbox")
+    assert_envelope(answer, 503, errors=True)
+    assert answer.headers["retry-after"] == "5"
+    assert b"hunter2" not in answer.body
+
+
+def test_without_https_a_call_is_403_and_never_redirected(service, settings):
+    settings.HTTPS = settings.SECURE_SSL_REDIRECT = True
+    assert_envelope(service.get("/voip/mailbox"), 403)
+    assert_envelope(service.post("/voip/mailbox", {"name": "x"}), 403)
+    assert not Mailbox.objects.exists()
+
+
+def test_what_an_outer_layer_answers_is_enveloped_too(service, settings):
+    settings.ROOT_URLCONF = (
+        path("voip/<int:status>", lambda request, status: HttpResponse("<html>", status=status)),
+    )
+    for status in (400, 403, 404, 409, 412, 413, 422, 428, 429, 500, 503):
+        assert_envelope(service.get(f"/voip/{status}"), status)
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [
+        (413, "Content Too Large"),
+        (422, "Unprocessable Content"),
+        (429, "Too Many Requests"),
+        (428, "Precondition Required"),
+    ],
+)
+def test_the_phrase_is_rfc_9110s_whatever_the_python(status, phrase):
+    assert status_message(status) == phrase
