@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -27,20 +28,27 @@ class Server:
 
     def __enter__(self):
         command = [sys.executable, "manage.py", "serve", "--port", str(self.port)]
+        # A file: a pipe that nobody reads fills up, and the server waits.
+        self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=self.environment,
-            stdout=subprocess.PIPE,
+            stdout=self.log,
             stderr=subprocess.STDOUT,
-            text=True,
         )
         self.wait_until_up()
         return self
 
     def __exit__(self, *error):
         self.process.send_signal(signal.SIGINT)
-        self.output = self.process.communicate(timeout=20)[0]
+        self.process.wait(timeout=20)
+        self.log.close()
+
+    def output(self) -> str:
+        """All that it has printed so far."""
+        self.log.seek(0)
+        return self.log.read()
 
     def wait_until_up(self, seconds=20):
         deadline = time.monotonic() + seconds
@@ -51,4 +59,5 @@ class Server:
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.05)
         self.process.kill()
-        raise RuntimeError(f"The server did not come up:\n{self.process.communicate()[0]}")
+        self.process.wait()
+        raise RuntimeError(f"The server did not come up:\n{self.output()}")

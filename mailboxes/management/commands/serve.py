@@ -5,6 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 # Gunicorn, because it hands on every header as it came: a server that makes a header it
@@ -38,6 +39,8 @@ class Command(BaseCommand):
 
     def handle(self, *args, host, port, **options):
         refuse_taken_port(host, port)
+        if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+            raise CommandError("Style sheets are not in place: run manage.py collectstatic first.")
         gunicorn = Path(sys.executable).parent / "gunicorn"
         os.execv(  # noqa: S606  our own server's program, no shell wanted
             gunicorn,

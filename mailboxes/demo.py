@@ -1,0 +1,198 @@
+"""A telephone company's accounts and mailboxes: believable, and the same from the same seed.
+
+Nothing is saved here.
+"""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import count, product
+from random import Random
+from uuid import UUID
+
+from django.utils.text import slugify
+
+from mailboxes.models import Account, EmailRecipient, Mailbox
+
+# Fixed days, not days before today: the same seed gives the same dates tomorrow.
+OPENED = datetime(2019, 3, 1, 8, tzinfo=UTC)
+DAY = 24 * 60 * 60
+FOUR_YEARS = 4 * 365 * DAY
+
+# Looked up once: every look at `.history` makes a class of manager anew.
+HISTORY = {model: model.history.model for model in (Mailbox, EmailRecipient)}
+
+TREE = 8  # a reseller and all its customers
+
+FAMILIES = """
+    abbott adeyemi bergmann bianchi brandt castillo chowdhury dubois eriksen farrow fontaine gallagher
+    hartwell hashimoto ivanova jansen kaplan kowalski lindqvist macleod marchetti moreau nakamura novak
+    okafor oyelaran pereira petrov quigley ramirez rossi sandoval schneider tanaka thornton vasquez
+    vermeer whitlock yamada zimmer
+""".split()
+TRADES = """
+    accounting architects autos bakery books brewery cafe catering clinic couriers dental electrics estates
+    events farm films florist foods freight garage gardens glass hotel insurance joinery legal logistics
+    marine motors optics packaging pharmacy plumbing printing roofing surveyors textiles travel vets wines
+""".split()
+GIVEN_NAMES = """
+    Aisha Alice Amélie Björn Carlos Chloé Daniel Elif Emma Farid Fiona François Grace Hannah Hiroshi Ibrahim
+    Inês Jakub James Jürgen Kavya Leila Liam Lucía Mateo Mei Nadia Noah Olivia Oscar Priya Renée Samuel Sofia
+    Tomás Uma Victor Wanjiru Yusuf Zoë
+""".split()
+SURNAMES = """
+    Adams Almeida Bauer Brown Çelik Costa Dvořák Evans Fernández Fischer García Grant Hassan Hughes Ito Jensen
+    Khan Kim Laurent Lopez Mbeki Müller Nguyễn Nowak Obi Okonkwo Patel Peña Quinn Reyes Roberts Sato Šimek
+    Singh Taylor Ünal Vargas Weiss Wójcik Young
+""".split()
+PLACES = [
+    "Accounts",
+    "After hours",
+    "Appointments",
+    "Bookings",
+    "Customer service",
+    "Deliveries",
+    "Front desk",
+    "General enquiries",
+    "Human resources",
+    "Lobby phone",
+    "Meeting room",
+    "Night line",
+    "On call",
+    "Reception",
+    "Repairs",
+    "Sales",
+    "Support",
+    "Switchboard",
+    "Warehouse",
+    "Workshop",
+]
+SHARED_ADDRESSES = ["archive", "backup", "everyone", "manager", "office", "voicemail"]
+WEAK_PASS_CODES = ["0000", "1111", "1212", "1234", "1984", "2580", "4321", "6969", "7777", "9999"]
+
+
+class Demo:
+    """Draws everything from one stream of chance: the order of the calls is part of the result."""
+
+    def __init__(self, seed: int):
+        self.random = Random(seed)  # noqa: S311  it protects nothing
+
+    def accounts(self, number):
+        """Resellers, each followed by its customers, several levels deep. The first is `demo`."""
+        names = self.business_names()
+        accounts = []
+        for index in range(number):
+            # A tree begins with its reseller; each in it has two customers while they last.
+            place = index % TREE
+            reseller = accounts[-place:][(place - 1) // 2] if place else None
+            start = reseller.created_at if reseller else OPENED
+            accounts.append(
+                Account(
+                    name=next(names) if index else "demo",
+                    contact_name=self.person(),
+                    reseller=reseller,
+                    created_at=start + self.up_to(60),
+                )
+            )
+        return accounts
+
+    def mailboxes(self, accounts, number):
+        """Each mailbox with its recipients and its history, account by account, in order of creation."""
+        weights = [1.5, *(self.random.expovariate(1) for _ in accounts[1:])]
+        sizes = Counter(self.random.choices(range(len(accounts)), weights, k=number))
+        for index, account in enumerate(accounts):
+            ages = sorted(self.random.sample(range(FOUR_YEARS), sizes[index]))
+            names = self.mailbox_names(sizes[index])
+            for name, age in zip(names, ages, strict=True):
+                mailbox = self.mailbox(account, name, account.created_at + timedelta(seconds=age))
+                history = [state(mailbox, "+")]
+                recipients = list(self.recipients(mailbox))
+                if self.changes_later(mailbox):
+                    history.append(state(mailbox, "~"))
+                yield mailbox, recipients, history
+
+    def mailbox(self, account, name, created_at):
+        chance = self.random.random
+        return Mailbox(
+            uuid=self.uuid(),
+            account=account,
+            name=name,
+            password=self.pass_code() if chance() < 0.9 else None,
+            greeting=self.uuid() if chance() < 0.3 else None,
+            beep=chance() < 0.85,
+            play_caller_id=chance() < 0.4,
+            play_timestamp=chance() < 0.5,
+            transcribe=chance() < 0.25,
+            created_at=created_at,
+            updated_at=created_at,
+        )
+
+    def recipients(self, mailbox):
+        """Up to three, added minute by minute; each is a change of the mailbox."""
+        number = self.random.choices(range(4), (15, 45, 25, 15))[0]
+        own = slugify(mailbox.name.partition(",")[0]).replace("-", ".")
+        for local_part in [own, *self.random.sample(SHARED_ADDRESSES, 2)][:number]:
+            mailbox.version += 1
+            mailbox.updated_at += timedelta(minutes=1)
+            yield EmailRecipient(
+                uuid=self.uuid(),
+                mailbox=mailbox,
+                email=f"{local_part}@{mailbox.account.name}.example",
+                created_at=mailbox.updated_at,
+                updated_at=mailbox.updated_at,
+            )
+
+    def changes_later(self, mailbox):
+        """Change or delete it some day within a year, unless it stays as it is: say which."""
+        fate = self.random.random()
+        if fate > 0.3:
+            return False
+        mailbox.version += 1
+        mailbox.updated_at += self.up_to(365)
+        if fate < 0.03:
+            mailbox.deleted_at = mailbox.updated_at
+        else:
+            mailbox.transcribe = not mailbox.transcribe
+        return True
+
+    def business_names(self):
+        """Names of accounts without end, none twice."""
+        for branch in count(1):
+            pairs = list(product(FAMILIES, TRADES))
+            self.random.shuffle(pairs)
+            for family, trade in pairs:
+                yield f"{family}-{trade}" if branch == 1 else f"{family}-{trade}-{branch}"
+
+    def mailbox_names(self, number):
+        """For an account: up to half its places, the rest its people, some with their extension."""
+        places = self.random.sample(PLACES, min(number // 2, len(PLACES)))
+        people = [self.person() for _ in range(number - len(places))]
+        names = [
+            f"{name}, ext. {extension}" if self.random.random() < 0.2 else name
+            for extension, name in enumerate(places + people, start=200)
+        ]
+        self.random.shuffle(names)
+        return names
+
+    def person(self):
+        return f"{self.random.choice(GIVEN_NAMES)} {self.random.choice(SURNAMES)}"
+
+    def pass_code(self):
+        if self.random.random() < 0.15:
+            return self.random.choice(WEAK_PASS_CODES)
+        return f"{self.random.randrange(10_000):04}"
+
+    def uuid(self):
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    def up_to(self, days):
+        return timedelta(seconds=self.random.randrange(1, days * DAY))
+
+
+def state(row, history_type):
+    """The row of history that says how this one stands now, dated when it came to stand so."""
+    model = HISTORY[type(row)]
+    return model(
+        history_date=row.updated_at,
+        history_type=history_type,
+        **{field.attname: getattr(row, field.attname) for field in model.tracked_fields},
+    )

@@ -1,0 +1,64 @@
+"""What `make run` does once the environment stands: migrates, fills an empty database, says where to look, serves."""
+
+import json
+import re
+import secrets
+from io import StringIO
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import BaseCommand, call_command
+
+from mailboxes.management.commands.serve import refuse_taken_port
+from mailboxes.models import Account, ApiCredential
+
+# The demo's logins, kept because each start prints them; a file only its owner reads, which
+# curl takes as it is (`curl -K var/demo.curl …`).
+LOGINS = settings.BASE_DIR / "var" / "demo.curl"
+ACCOUNT, USER = "demo", "demo"
+
+
+class Command(BaseCommand):
+    help = "Migrate, load demo data into an empty database, print where to look, and serve."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+
+    def handle(self, *args, port, **options):
+        refuse_taken_port("127.0.0.1", port)
+        call_command("migrate", verbosity=0)
+        if not Account.objects.exists():
+            self.make_demo()
+        self.greet(f"http://127.0.0.1:{port}")
+        call_command("serve", port=port)
+
+    def make_demo(self):
+        """Load the demo data, and make a staff login and a credential for it."""
+        call_command("load_demo", stdout=self.stdout)
+        password = secrets.token_urlsafe(12)
+        get_user_model().objects.create_superuser(USER, password=password)
+        headers = StringIO()
+        call_command("issue_credential", ACCOUNT, USER, "--json", stdout=headers)
+        LOGINS.touch(mode=0o600)
+        with LOGINS.open("w") as file:
+            file.write(f"# staff login: {USER} / {password}\n")
+            for name, value in json.loads(headers.getvalue()).items():
+                file.write(f'header = "{name}: {value}"\n')
+
+    def greet(self, address):
+        """Print the addresses and the demo's logins, as long as they still open something."""
+        self.stdout.write(
+            f"\nConsole         {address}/"
+            f"\nAdministration  {address}/admin/"
+            f"\nAPI reference   {address}/docs/"
+        )
+        logins = LOGINS.read_text() if LOGINS.exists() else ""
+        staff = re.search("^# staff login: (.+)$", logins, re.MULTILINE)
+        if staff and get_user_model().objects.filter(username=USER, is_active=True).exists():
+            self.stdout.write(f"Staff login     {staff[1]}")
+        headers = re.findall('^header = "(.+)"$', logins, re.MULTILINE)
+        if headers and ApiCredential.objects.authenticate(headers[-1].split()[-1]):
+            options = " ".join(f"-H '{header}'" for header in headers)
+            self.stdout.write(f"\ncurl {options} {address}/voip/mailbox")
+        self.stdout.write("\nCtrl-C stops it.")
+        self.stdout.flush()

@@ -1,0 +1,148 @@
+import re
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+
+from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.validators import is_weak_pass_code
+
+
+@pytest.fixture
+def demo(db, capsys):
+    """The default load, and what it printed."""
+    call_command("load_demo")
+    return capsys.readouterr().out
+
+
+def load_and_take_back(*arguments):
+    """All that a load makes, but for what is never the same: numbered keys and sealed texts."""
+    columns = {field.name for field in Mailbox._meta.fields} - {"account", "password_sealed"}
+    mailboxes = Mailbox.objects.order_by("uuid")
+    with transaction.atomic():
+        call_command("load_demo", *arguments)
+        made = [
+            *Account.objects.values_list("name", "contact_name", "reseller__name", "created_at"),
+            *mailboxes.values_list("account__name", *sorted(columns)),
+            *(mailbox.password for mailbox in mailboxes),
+            *EmailRecipient.objects.order_by("uuid").values_list(),
+        ]
+        transaction.set_rollback(True)
+    return made
+
+
+def test_one_line_says_what_was_made(demo):
+    recipients = EmailRecipient.objects.count()
+    assert (Account.objects.count(), Mailbox.objects.count()) == (12, 200)
+    assert demo == f"Made 12 accounts, 200 mailboxes, {recipients} recipients.\n"
+
+
+def test_sizes(db, capsys):
+    call_command("load_demo", "--accounts=3", "--mailboxes=5")
+    assert (Account.objects.count(), Mailbox.objects.count()) == (3, 5)
+
+
+def test_smallest(db, capsys):
+    call_command("load_demo", "--accounts=1", "--mailboxes=1")
+    assert Mailbox.objects.get().account.name == "demo"
+
+
+def test_more_accounts_than_names(db, capsys):
+    call_command("load_demo", "--accounts=1700", "--mailboxes=1")
+    assert Account.objects.count() == 1700
+
+
+def test_same_seed_same_data(db):
+    assert load_and_take_back("--seed=7") == load_and_take_back("--seed=7")
+
+
+def test_other_seed_other_data(db):
+    assert load_and_take_back("--seed=7") != load_and_take_back("--seed=8")
+
+
+def test_demo_account_has_something_to_show(demo):
+    account = Account.objects.get(name="demo")
+    assert 15 <= account.mailboxes.active().count() <= 25
+    assert account.customers.count() >= 2
+    assert Account.objects.in_tree_order().order_by("depth").last().depth >= 3
+
+
+def test_every_row_obeys_the_rules(demo):
+    for model in (Account, Mailbox, EmailRecipient):
+        for row in model.objects.all():
+            row.full_clean()
+
+
+def test_pass_codes(demo):
+    codes = [(mailbox.password, mailbox.password_is_weak) for mailbox in Mailbox.objects.all()]
+    given = [(code, weak) for code, weak in codes if code is not None]
+    assert all(re.fullmatch("[0-9]{4}", code) for code, _ in given)
+    assert all(weak == is_weak_pass_code(code) for code, weak in given)
+    assert 0.85 * 200 <= len(given) <= 0.95 * 200
+    assert {weak for _, weak in given} == {True, False}
+
+
+def test_addresses_are_under_a_reserved_domain(demo):
+    addresses = EmailRecipient.objects.values_list("email", flat=True)
+    assert all(address.endswith(".example") for address in addresses)
+
+
+def test_order_of_creation_is_defined(demo):
+    for made in (
+        Mailbox.objects.values_list("account", "created_at"),
+        EmailRecipient.objects.values_list("mailbox", "created_at"),
+    ):
+        assert len(set(made)) == len(made)
+
+
+def test_some_were_updated_later_and_some_deleted(demo):
+    mailboxes = Mailbox.objects.all()
+    assert all(mailbox.updated_at >= mailbox.created_at for mailbox in mailboxes)
+    assert any(mailbox.updated_on > mailbox.created_on for mailbox in mailboxes)
+    assert 0 < sum(mailbox.is_deleted for mailbox in mailboxes) <= 0.06 * 200
+
+
+def test_history_begins_with_the_creation(demo):
+    for model in (Mailbox, EmailRecipient):
+        made = model.history.filter(history_type="+")
+        assert set(made.values_list("uuid", "created_at")) == set(
+            model.objects.values_list("uuid", "created_at")
+        )
+        assert all(row.history_date == row.updated_at == row.created_at for row in made)
+
+
+def test_history_ends_with_what_is(demo):
+    for mailbox in Mailbox.objects.exclude(deleted_at=None):
+        latest, first = mailbox.history.all()
+        assert (latest.deleted_at, latest.version) == (mailbox.deleted_at, mailbox.version)
+        assert (first.deleted_at, first.version) == (None, 1)
+
+
+def test_pass_codes_of_the_history_open(demo):
+    for row in Mailbox.history.select_related("account"):
+        assert row.password == row.instance.password
+
+
+def test_accounts_come_after_their_resellers(demo):
+    for account in Account.objects.in_tree_order():
+        assert account.reseller is None or account.reseller.created_at < account.created_at
+
+
+def test_refused_where_there_are_accounts(account):
+    with pytest.raises(CommandError, match="has accounts already"):
+        call_command("load_demo")
+    assert (Account.objects.count(), Mailbox.objects.count()) == (1, 0)
+
+
+@pytest.mark.parametrize("option", ["--accounts", "--mailboxes"])
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "many", ""])
+def test_sizes_from_one_up(db, option, number):
+    with pytest.raises(CommandError, match=f"{option}: .*is no whole number from 1 up"):
+        call_command("load_demo", f"{option}={number}")
+    assert not Account.objects.exists()
+
+
+def test_seed_is_a_number(db):
+    with pytest.raises(CommandError, match="--seed"):
+        call_command("load_demo", "--seed=lucky")
+    assert not Account.objects.exists()
