@@ -1,0 +1,24 @@
+FROM python:3.13-slim
+
+WORKDIR /srv/mailboxes
+RUN useradd --system --home-dir /srv/mailboxes mailboxes
+
+COPY requirements/run.txt requirements/
+RUN pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
+
+COPY manage.py ./
+COPY config config
+COPY mailboxes mailboxes
+COPY templates templates
+COPY static static
+
+# Settings are refused where keys are missing; these serve only to collect the files, and are not kept.
+RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+    PASS_CODE_KEYS="$(python -c 'import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())')" \
+    ALLOWED_HOSTS=localhost \
+    python manage.py collectstatic --noinput --verbosity 0
+
+USER mailboxes
+EXPOSE 8000
+HEALTHCHECK CMD ["python", "-c", "import urllib.request; urllib.request.urlopen(urllib.request.Request('http://127.0.0.1:8000/readyz', headers={'Host': 'localhost'}), timeout=3)"]
+CMD ["python", "manage.py", "serve", "--host", "0.0.0.0"]

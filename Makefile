@@ -1,0 +1,77 @@
+# `make run` and `make test` set up everything they need; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+LOCK ?= requirements/dev.txt
+PORT ?= 8000
+
+manage = $(VENV)/bin/python manage.py
+install = $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement
+random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(secrets.token_bytes($(1))).decode())'
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run dev test test-postgres check lock
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+run: $(VENV)/run.stamp .env var/static/staticfiles.json ## serve on 127.0.0.1:8000 (PORT=… for another)
+	@$(manage) run --port $(PORT)
+
+dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for whoever changes the code
+	@$(manage) migrate --verbosity 0
+	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
+
+test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=postgres,browser: none of these may be skipped)
+	@$(VENV)/bin/pytest --numprocesses auto --quiet $(ARGS)
+
+test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
+	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
+
+check: $(VENV)/dev.stamp ## style, types, migrations in step, production settings
+	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff format --check --quiet
+	@$(VENV)/bin/djlint --quiet --check --lint templates
+	@$(VENV)/bin/mypy
+	@ENV_FILE=/dev/null SECRET_KEY=$$($(call random,50)) PASS_CODE_KEYS=$$($(call random,32)) \
+		ALLOWED_HOSTS=mailboxes.example DATABASE_URL=sqlite://:memory: \
+		sh -c '$(manage) makemigrations --check --dry-run && $(manage) check --deploy --fail-level WARNING'
+
+lock: ## write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
+	@command -v uv >/dev/null || { echo "uv is needed to lock: pip install uv"; exit 1; }
+	@$(call compile,run,django<6,3.11,)
+	@$(call compile,dev,django<6,3.11,--extra dev --constraint requirements/run.txt)
+	@$(call compile,django6,django>=6,3.12,--extra dev)
+
+compile = echo '$(2)' | uv pip compile --quiet pyproject.toml - $(4) --python-version $(3) --universal --upgrade \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	--output-file requirements/$(1).txt
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or later is needed, as in: make run PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python's venv module is needed (on Debian: apt install python3-venv)."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt | $(VENV)/bin/python
+	@$(install) $<
+	@touch $@
+
+$(VENV)/dev.stamp: $(LOCK) | $(VENV)/bin/python
+	@$(install) $<
+	@touch $@
+
+# The service's own keys, made once. Whoever loses them loses the pass codes.
+.env: | $(VENV)/bin/python
+	@mkdir -p -m 700 var
+	@umask 077; { \
+		echo "SECRET_KEY=$$($(call random,50))"; \
+		echo "PASS_CODE_KEYS=$$($(call random,32))"; \
+		echo "ALLOWED_HOSTS=localhost,127.0.0.1,[::1]"; \
+		echo "HTTPS=off"; \
+	} > $@.new && mv $@.new $@
+
+var/static/staticfiles.json: .env $(shell find static -type f)
+	@$(manage) collectstatic --noinput --verbosity 0
