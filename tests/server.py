@@ -42,7 +42,7 @@ class Server:
 
     def __exit__(self, *error):
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
         self.log.close()
 
     def output(self) -> str:

@@ -76,7 +76,7 @@ def test_an_account_is_not_its_own_reseller(tree):
 def test_a_longer_loop_is_refused(tree):
     acme, _, grandchild, _ = tree
     acme.reseller = grandchild
-    with pytest.raises(ValidationError, match="grandchild is a customer of this account"):
+    with pytest.raises(ValidationError, match="grandchild is this account or its customer"):
         acme.full_clean()
 
 

@@ -1,0 +1,142 @@
+"""`make run` on a clean copy, as a newcomer runs it: first start, second start, what can go wrong."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import free_port
+from tests.server import ROOT
+
+# The environment that runs the tests serves the copy too; -o: it is not built anew.
+VENV = Path(sys.prefix)
+MAKE = ["make", f"VENV={VENV}", "-o", f"{VENV}/run.stamp"]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The project as a clone has it: no keys, no data, no collected files."""
+    folder = tmp_path_factory.mktemp("clone") / "mailboxes"
+    skip = shutil.ignore_patterns(".git", ".env", ".venv*", "var", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, folder, ignore=skip)
+    return folder
+
+
+def environment():
+    """What a newcomer has: none of the tests' settings."""
+    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+
+
+class Run:
+    """`with Run(copy, port) as run:` the service by `make run`; `run.said` is what it printed."""
+
+    def __init__(self, copy, port):
+        self.copy, self.port = copy, port
+
+    def __enter__(self):
+        self.log = (self.copy / "log").open("w+")
+        self.process = subprocess.Popen(
+            [*MAKE, "run", f"PORT={self.port}"],
+            cwd=self.copy,
+            env=environment(),
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.wait_until_up()
+        return self
+
+    def wait_until_up(self):
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2)
+                return
+            except OSError:
+                assert self.process.poll() is None, self.said
+                time.sleep(0.1)
+        raise AssertionError(self.said)
+
+    @property
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def interrupt(self):
+        """Ctrl-C reaches every process of the terminal."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+    def __exit__(self, *error):
+        if self.process.poll() is None:
+            self.interrupt()
+        self.log.close()
+
+
+def paste(line, copy):
+    """What the line prints when it is pasted into a shell."""
+    done = subprocess.run(line, shell=True, cwd=copy, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_first_start_second_start_and_ctrl_c(copy):
+    with Run(copy, free_port()) as run:
+        first = run.said
+        curl = re.search("^curl .+$", first, re.MULTILINE)[0]
+        boxes = json.loads(paste(curl, copy))["result"]
+        assert len(boxes) >= 15
+        for page in ("/", "/admin/", "/docs/"):
+            assert f"http://127.0.0.1:{run.port}{page}" in first
+        paste(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)
+        run.interrupt()
+        assert "Traceback" not in run.said
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", run.port)) != 0
+
+    for secret in (".env", "var/demo.curl"):
+        assert (copy / secret).stat().st_mode & 0o077 == 0  # only its owner reads it
+    keys = (copy / ".env").read_text()
+
+    with Run(copy, free_port()) as again:
+        curl = re.search("^curl .+$", again.said, re.MULTILINE)[0]
+        assert len(json.loads(paste(curl, copy))["result"]) == len(boxes) - 1
+        assert "Made" not in again.said
+        logins = re.compile(r"^Staff login .+$|X-Auth-Password: \S+", re.MULTILINE)
+        kept_logins = logins.findall(again.said) == logins.findall(first)
+        kept_keys = (copy / ".env").read_text() == keys
+        assert (kept_logins, kept_keys) == (True, True)
+
+
+def test_a_taken_port_is_told_in_one_line(copy):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*MAKE, "run", f"PORT={port}"],
+            cwd=copy,
+            env=environment(),
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert lines == [
+        f"CommandError: Port {port} is taken: stop what listens there, or choose another, "
+        f"as in make run PORT={port + 1}"
+    ]
+
+
+@pytest.mark.parametrize("python", ["false", "no-such-python"])
+def test_an_old_python_is_told_in_one_line(copy, python):
+    command = ["make", "run", "VENV=new", f"PYTHON={python}"]
+    done = subprocess.run(command, cwd=copy, env=environment(), capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stdout == "Python 3.11 or later is needed, as in: make run PYTHON=python3.11\n"
+    assert not (copy / "new").exists()
