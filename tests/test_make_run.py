@@ -87,6 +87,12 @@ def paste(line, copy):
     return done.stdout
 
 
+def readme_lines():
+    """The lines that the README gives to whoever calls the API, as one script."""
+    part = (ROOT / "README.md").read_text().partition("\n## Call it")[2].partition("\n## ")[0]
+    return "\n".join(re.findall("```sh\n(.+?)```", part, re.DOTALL))
+
+
 def test_first_start_second_start_and_ctrl_c(copy):
     with Run(copy, free_port()) as run:
         first = run.said
@@ -96,6 +102,9 @@ def test_first_start_second_start_and_ctrl_c(copy):
         for page in ("/", "/admin/", "/docs/"):
             assert f"http://127.0.0.1:{run.port}{page}" in first
         paste(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)
+        said = paste(readme_lines().replace(":8000", f":{run.port}"), copy).split("\n")
+        answers = [json.loads(answer)["status_code"] for answer in said if answer]
+        assert answers == [200, 200, 201, 200, 200, 200, 200, 200, 200, 200]
         run.interrupt()
         assert "Traceback" not in run.said
     with socket.socket() as probe:
@@ -107,7 +116,7 @@ def test_first_start_second_start_and_ctrl_c(copy):
 
     with Run(copy, free_port()) as again:
         curl = re.search("^curl .+$", again.said, re.MULTILINE)[0]
-        assert len(json.loads(paste(curl, copy))["result"]) == len(boxes) - 1
+        assert len(json.loads(paste(curl, copy))["result"]) == len(boxes)  # one more, one less
         assert "Made" not in again.said
         logins = re.compile(r"^Staff login .+$|X-Auth-Password: \S+", re.MULTILINE)
         kept_logins = logins.findall(again.said) == logins.findall(first)
