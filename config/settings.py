@@ -210,6 +210,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = contract.MAX_BODY_BYTES
 
 # --- Doors --------------------------------------------------------------------
 
+LOGIN_URL = LOGOUT_REDIRECT_URL = "console:sign-in"
+LOGIN_REDIRECT_URL = "console:mailbox-list"
+
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",

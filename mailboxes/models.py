@@ -1,17 +1,18 @@
 """Accounts, their credentials, their mailboxes and who gets mail from them."""
 
 import hashlib
+import re
 import secrets
-import uuid
 from datetime import date, timedelta
 from ipaddress import ip_address
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
-from django.db.models import F, Q, Value
-from django.db.models.functions import Cast, Concat, Length, Lower
+from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Cast, Concat, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 from django_cte import CTE, with_cte
@@ -128,18 +129,32 @@ class Account(models.Model):
         return self.name
 
     def clean(self):
-        """Refuse a reseller that is, directly or further down, a customer of this account."""
+        """Refuse a reseller that is this account itself or, directly or further down, its customer."""
         super().clean()
-        if self.reseller_id and self.pk and self in Account.objects.resellers(self.reseller):
+        if (
+            self.pk
+            and self.reseller
+            and self in [self.reseller, *Account.objects.resellers(self.reseller)]
+        ):
             raise ValidationError(
                 {
                     "reseller": ValidationError(
-                        "%(reseller)s is a customer of this account, so it cannot be its reseller.",
+                        "%(reseller)s is this account or its customer, so it cannot be its reseller.",
                         code="loop",
                         params={"reseller": self.reseller},
                     )
                 }
             )
+
+    def suspend(self) -> None:
+        """Refuse its credentials from now on; its customers' still work."""
+        self.is_active = False
+        self.save(update_fields=["is_active"])
+
+    def reactivate(self) -> None:
+        """Take its credentials again."""
+        self.is_active = True
+        self.save(update_fields=["is_active"])
 
     def customer(self, name):
         """The active account of that name which this one may act on: itself, or a customer at any depth.
@@ -148,6 +163,8 @@ class Account(models.Model):
         """
         if name == self.name:
             return self
+        if not re.match(validators.ACCOUNT_NAME, name):
+            raise Account.DoesNotExist  # unasked: PostgreSQL takes no NUL
         account = Account.objects.get(name=name, is_active=True)
         if self not in Account.objects.resellers(account):
             raise Account.DoesNotExist
@@ -280,6 +297,10 @@ class SealedPassCode:
     sealed, and a property cannot be looked up by.
     """
 
+    uuid: UUID
+    password_sealed: str | None
+    password_is_weak: bool
+
     @property
     def password(self) -> str | None:
         """Four digits, or None. Raises UnknownKeyError."""
@@ -290,7 +311,7 @@ class SealedPassCode:
     @password.setter
     def password(self, code: str | None) -> None:
         self.password_sealed = code and settings.PASS_CODE_KEYS.seal(code, self.uuid.bytes)
-        self.password_is_weak = bool(code) and validators.is_weak_pass_code(code)
+        self.password_is_weak = code is not None and validators.is_weak_pass_code(code)
 
 
 class Author(models.Model):
@@ -359,11 +380,26 @@ class MailboxQuerySet(models.QuerySet):
         """Those that are not deleted."""
         return self.filter(deleted_at=None)
 
+    def search(self, text):
+        """Those with the text in their name, their account's, a recipient's address or their uuid.
+
+        A uuid is found by any part of it, with hyphens or without.
+        """
+        text = text.replace("\x00", "")  # PostgreSQL knows no NUL
+        recipients = EmailRecipient.objects.filter(mailbox=OuterRef("pk"), email__icontains=text)
+        found = Q(name__icontains=text) | Q(account__name__icontains=text) | Exists(recipients)
+        if digits := text.replace("-", "").lower():
+            found |= Q(digits__contains=digits)
+        # PostgreSQL shows a uuid with hyphens, SQLite without.
+        uuid = Cast("uuid", models.TextField())
+        digits_of_uuid = Replace(uuid, Value("-"), output_field=models.TextField())
+        return self.alias(digits=digits_of_uuid).filter(found)
+
 
 class Mailbox(SealedPassCode, Timed):
     """A place for callers to leave a voicemail message."""
 
-    uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="mailboxes")
     name = models.CharField(
         max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
@@ -435,6 +471,12 @@ class Mailbox(SealedPassCode, Timed):
             self.deleted_at = None
             self.save()
 
+    def turn_transcription(self, on: bool) -> None:
+        """Transcribe messages from now on, or no longer. Turning it so again changes nothing."""
+        if self.transcribe != on:
+            self.transcribe = on
+            self.save()
+
     def touch(self) -> None:
         """Count a change of its recipients as a change of the mailbox, and lock its row until commit."""
         self.version += 1
@@ -454,7 +496,7 @@ class Mailbox(SealedPassCode, Timed):
 class EmailRecipient(Timed):
     """An address that a mailbox's messages are mailed to."""
 
-    uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="email_recipients")
     email = models.EmailField(validators=[validators.validate_ascii])
 
@@ -498,8 +540,11 @@ class EmailRecipient(Timed):
             )
 
     def validate_constraints(self, exclude=None):
-        """Refuse an address twice, naming the field: a constraint over an expression names none."""
+        """Refuse an address twice, naming the field: a constraint over an expression names none.
+
+        A form that leaves the mailbox as it is excludes it, and would skip the constraint.
+        """
         try:
-            super().validate_constraints(exclude)
+            super().validate_constraints(set(exclude or ()) - {"mailbox"})
         except ValidationError as error:
             raise ValidationError({"email": error.error_dict[NON_FIELD_ERRORS]}) from None

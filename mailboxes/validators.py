@@ -4,6 +4,7 @@ import re
 import unicodedata
 from ipaddress import ip_network
 from itertools import pairwise
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -12,6 +13,7 @@ from django.core.validators import RegexValidator
 ACCOUNT_NAME = r"\A[a-z0-9._-]{3,64}\Z"
 CREDENTIAL_NAME = r"\A[A-Za-z0-9._@+-]{1,64}\Z"
 PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
+UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 # The most used four-digit codes that are no repeat, run or year (DataGenetics, "PIN analysis", 2012).
 MOST_USED_PASS_CODES = {"1004", "1010", "1122", "1313", "2001", "2580", "6969", "0852", "5683"}
@@ -37,6 +39,15 @@ def validate_pass_code(value: str) -> None:
     """Four ASCII digits (the contract's table of fields)."""
     if not PASS_CODE.match(value):
         raise ValidationError("Use four digits, 0000 to 9999.", code="invalid")
+
+
+def parse_uuid(value: str) -> UUID:
+    """Text of 8-4-4-4-12 hexadecimal digits, either case: Python alone takes braces and urn: too."""
+    if not re.fullmatch(UUID_TEXT, value):
+        raise ValidationError(
+            "Use a UUID, such as 63e54af8-07b5-4fd2-b15b-f4c31a82ca0b.", code="invalid"
+        )
+    return UUID(value)
 
 
 def is_weak_pass_code(value: str) -> bool:

@@ -1,14 +1,9 @@
 """The contract's shapes: a mailbox and a recipient, as they are read and as they are written."""
 
-import re
-from uuid import UUID
-
 from rest_framework import serializers
 
 from mailboxes import contract, validators
 from mailboxes.models import EmailRecipient, Mailbox
-
-UUID_TEXT = re.compile(r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 
 
 class TextField(serializers.CharField):
@@ -34,16 +29,10 @@ class TrueOrFalseField(serializers.BooleanField):
 
 
 class UUIDTextField(serializers.UUIDField):
-    """Text of 8-4-4-4-12 hexadecimal digits, either case: DRF's own field takes numbers, urn: and braces too."""
-
-    default_error_messages = {
-        "invalid": "Use a UUID, such as 63e54af8-07b5-4fd2-b15b-f4c31a82ca0b."
-    }
+    """A UUID as text: DRF's own field takes numbers too."""
 
     def to_internal_value(self, data):
-        if not (isinstance(data, str) and UUID_TEXT.match(data)):
-            self.fail("invalid")
-        return UUID(data)
+        return validators.parse_uuid(data if isinstance(data, str) else "")
 
 
 class PassCodeField(TextField):
@@ -58,8 +47,10 @@ class PassCodeField(TextField):
 class DatesSerializer(serializers.ModelSerializer):
     """What every row shows of its times: dates, UTC."""
 
-    created_on = serializers.DateField(read_only=True)
-    updated_on = serializers.DateField(read_only=True)
+    created_on = serializers.DateField(read_only=True, help_text="The day it was created, in UTC")
+    updated_on = serializers.DateField(
+        read_only=True, help_text="The day it was last updated, in UTC"
+    )
 
     def to_representation(self, instance):
         """A 201 answer has no `updated_on`: what was created has never been updated."""
@@ -78,7 +69,9 @@ class RecipientOfMailboxSerializer(DatesSerializer):
 
 
 class RecipientSerializer(DatesSerializer):
-    email = TextField()
+    """A recipient, as its own paths serve it."""
+
+    email = TextField(help_text="The address that messages are sent to")
 
     class Meta:
         model = EmailRecipient
@@ -97,16 +90,37 @@ class RecipientSerializer(DatesSerializer):
 class MailboxSerializer(DatesSerializer):
     """A mailbox. A field left out of a whole object goes back to its default."""
 
-    email_recipients = RecipientOfMailboxSerializer(many=True, read_only=True)
-    name = TextField(
-        max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
+    email_recipients = RecipientOfMailboxSerializer(
+        many=True, read_only=True, help_text="Who gets its messages by email"
     )
-    password = PassCodeField(allow_null=True, default=None)
-    greeting = UUIDTextField(allow_null=True, default=None)
-    beep = TrueOrFalseField(default=True)
-    play_caller_id = TrueOrFalseField(default=False)
-    play_timestamp = TrueOrFalseField(default=False)
-    transcribe = TrueOrFalseField(default=False)
+    name = TextField(
+        max_length=contract.MAX_NAME_LENGTH,
+        validators=[validators.validate_printable],
+        help_text="The name of this Mailbox",
+    )
+    password = PassCodeField(
+        allow_null=True,
+        default=None,
+        help_text="The 4 digit pass code required to access this mailbox",
+    )
+    greeting = UUIDTextField(
+        allow_null=True, default=None, help_text="The UUID of the Sound used as a greeting"
+    )
+    beep = TrueOrFalseField(
+        default=True, help_text="Should the system play the 'beep' sound after the greeting"
+    )
+    play_caller_id = TrueOrFalseField(
+        default=False,
+        help_text="Should the voicemail system announce the caller ID of the message",
+    )
+    play_timestamp = TrueOrFalseField(
+        default=False,
+        help_text="Should the voicemail system announce the date and time the message was received",
+    )
+    transcribe = TrueOrFalseField(
+        default=False,
+        help_text="When set to true, incoming messages will be transcribed by the system",
+    )
 
     class Meta:
         model = Mailbox

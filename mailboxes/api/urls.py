@@ -2,16 +2,16 @@
 
 from django.urls import re_path
 
-from mailboxes.api.views import AuthenticatedView, MailboxViewSet, RecipientViewSet
+from mailboxes.api.views import AuthenticatedView, MailboxViewSet, RecipientViewSet, SchemaView
+from mailboxes.validators import UUID_TEXT
 
-UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 MAILBOXES = "voip/mailbox"
-MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID})"
-RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID})/email-recipient"
-RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID})"
+MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
+RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"
+RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID_TEXT})"
 
-MANY = {"get": "list", "post": "create"}
-ONE = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+MANY: dict = {"get": "list", "post": "create"}
+ONE: dict = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
 ONE_WHOLE = {method: action for method, action in ONE.items() if method != "patch"}
 
 
@@ -21,6 +21,7 @@ def command(path, view, name):
 
 urlpatterns = [
     command("authenticated", AuthenticatedView.as_view(), "authenticated"),
+    command("voip/schema", SchemaView.as_view(), "schema"),
     command(MAILBOXES, MailboxViewSet.as_view(MANY), "mailbox-list"),
     command(MAILBOX, MailboxViewSet.as_view(ONE), "mailbox-detail"),
     command(RECIPIENTS, RecipientViewSet.as_view(MANY), "recipient-list"),

@@ -1,6 +1,13 @@
 """The contract's commands. Every query starts from the account that the credential acts on."""
 
 from django.db import transaction
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
+from drf_spectacular.views import SpectacularAPIView
 from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
@@ -34,6 +41,26 @@ class AuthenticatedView(Command):
 
     def get(self, request, *args, **kwargs):
         return Response({})
+
+
+class SchemaView(SpectacularAPIView):
+    """The document itself, for anyone: YAML, or JSON by `Accept` or `?format=json`."""
+
+    http_method_names = Command.http_method_names
+    authentication_classes = []
+    permission_classes = []
+    renderer_classes = [
+        OpenApiYamlRenderer,
+        OpenApiYamlRenderer2,
+        OpenApiJsonRenderer2,  # before its sibling: a browser shows application/json
+        OpenApiJsonRenderer,
+    ]
+
+    def get_format_suffix(self, **kwargs):
+        return self.request.query_params.get("format")
+
+    def _get_version_parameter(self, request):
+        """No version by `?version=`: it would be written into a header and the document as it came."""
 
 
 class AccountViewSet(Command, ModelViewSet):

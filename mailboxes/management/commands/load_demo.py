@@ -55,7 +55,7 @@ class Command(BaseCommand):
 def save(batch) -> int:
     """Save mailboxes with what belongs to them; say how many recipients they have."""
     mailboxes, recipients, history = zip(*batch, strict=True)
-    recipients = list(chain(*recipients))
+    recipients = tuple(chain(*recipients))
     Mailbox.objects.bulk_create(mailboxes)
     Mailbox.history.bulk_create(chain(*history))
     EmailRecipient.objects.bulk_create(recipients)

@@ -1,0 +1,310 @@
+"""The OpenAPI document: what drf-spectacular finds in the views, in the contract's words, examples and envelope."""
+
+from typing import NamedTuple
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+
+from mailboxes import contract
+from mailboxes.api.renderers import MEDIA_TYPE
+
+
+class Command(NamedTuple):
+    operation_id: str
+    group: str
+    summary: str
+    description: str = ""
+
+
+MAILBOXES, RECIPIENTS, AUTHENTICATION = "Mailboxes", "Email recipients", "Authentication"
+
+COMMANDS = {
+    "GET /voip/mailbox": Command(
+        "list_mailboxes", MAILBOXES, "Gets all active mailboxes on an account"
+    ),
+    "GET /voip/mailbox/{uuid}": Command(
+        "get_mailbox", MAILBOXES, "Gets the details for a specific mailbox on an account"
+    ),
+    "POST /voip/mailbox": Command("create_mailbox", MAILBOXES, "Creates a new Mailbox"),
+    "PUT /voip/mailbox/{uuid}": Command(
+        "update_mailbox",
+        MAILBOXES,
+        "Updates the specified mailbox",
+        "Takes the whole mailbox: a field left out goes back to its default.",
+    ),
+    "PATCH /voip/mailbox/{uuid}": Command(
+        "change_mailbox",
+        MAILBOXES,
+        "Changes some fields of the specified mailbox",
+        "Changes only what is sent: a field left out stays as it is.",
+    ),
+    "DELETE /voip/mailbox/{uuid}": Command(
+        "delete_mailbox", MAILBOXES, "Deletes the specified mailbox"
+    ),
+    "GET /voip/mailbox/{mailbox_uuid}/email-recipient": Command(
+        "list_recipients", RECIPIENTS, "Gets all email recipients of a mailbox"
+    ),
+    "GET /voip/mailbox/{mailbox_uuid}/email-recipient/{uuid}": Command(
+        "get_recipient", RECIPIENTS, "Gets the details for a specific email recipient of a mailbox"
+    ),
+    "POST /voip/mailbox/{mailbox_uuid}/email-recipient": Command(
+        "add_recipient",
+        RECIPIENTS,
+        "Adds an email recipient to a mailbox",
+        f"A mailbox has at most {contract.MAX_RECIPIENTS} recipients, and each address once.",
+    ),
+    "PUT /voip/mailbox/{mailbox_uuid}/email-recipient/{uuid}": Command(
+        "update_recipient", RECIPIENTS, "Updates the specified email recipient"
+    ),
+    "DELETE /voip/mailbox/{mailbox_uuid}/email-recipient/{uuid}": Command(
+        "delete_recipient", RECIPIENTS, "Deletes the specified email recipient"
+    ),
+    "GET /authenticated": Command(
+        "check_credentials", AUTHENTICATION, "Says whether credentials are good"
+    ),
+}
+
+TO_BE = {"GET": "queried", "PUT": "updated", "PATCH": "changed", "DELETE": "deleted"}
+
+HEADERS = {
+    "X-Auth-Reseller": "The account's name",
+    "X-Auth-User": "The credential's name within that account",
+    "X-Auth-Password": "The credential's secret",
+}
+ACT_FOR = "The name of a customer of the account, direct or further down, to act for"
+
+EMPTY = {"type": "object", "maxProperties": 0}
+
+ANSWERS = {
+    200: "The command succeeded.",
+    201: "What has never been updated has no updated_on yet.",
+    204: "The answer has no body.",
+    400: "A field is missing or wrong, or the body is not a JSON object. The errors say what to mend.",
+    401: "There is no credential, or a wrong one. The answer is the same whichever part is wrong.",
+    403: "The credential is good, but the call comes from outside its networks, "
+    "or X-Auth-For names no customer of its account.",
+    404: "The account has no mailbox or recipient with this UUID.",
+    409: "The mailbox has this address already, or as many recipients as it may have.",
+    413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB.",
+    415: f"The body is of another content type than {MEDIA_TYPE}.",
+}
+
+# What the example of an error says, where it says more than its status.
+ERRORS = {
+    400: ("blank", "This field may not be blank."),
+    409: ("unique", "This mailbox already has that address."),
+    413: ("too_large", "The body is larger than 1024 KiB."),
+    415: ("unsupported_media_type", 'Unsupported media type "text/plain" in request.'),
+}
+ABOUT_THE_BODY = {413, 415}
+
+# The page's values. Every example of a mailbox or a recipient is put together from them.
+EXAMPLES = {
+    "beep": True,
+    "created_on": "2023-06-02",
+    "email": "pete@example.com",
+    "greeting": "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b",
+    "name": "Pete's Mailbox",
+    "password": "1234",
+    "play_caller_id": True,
+    "play_timestamp": True,
+    "transcribe": True,
+    "updated_on": "2023-06-02",
+    "uuid": "31347d42-00bd-44a5-9b5c-20dc4197a2f6",
+}
+
+# Of validators that drf-spectacular cannot read.
+RULES = {"email": {"format": "email"}, "password": {"pattern": "^[0-9]{4}$"}}
+
+
+class CommandSchema(AutoSchema):
+    """One command, in the words of COMMANDS."""
+
+    @property
+    def command(self) -> Command:
+        return COMMANDS[f"{self.method} {self.path}"]
+
+    def get_operation_id(self):
+        return self.command.operation_id
+
+    def get_tags(self):
+        return [self.command.group]
+
+    def get_summary(self):
+        return self.command.summary
+
+    def get_description(self):
+        return self.command.description
+
+    def get_override_parameters(self):
+        """The UUIDs in the path, and whom to act for."""
+        noun = "Mailbox" if self.command.group == MAILBOXES else "email recipient"
+        uuids = {
+            "mailbox_uuid": "The UUID of the Mailbox",
+            "uuid": f"The UUID of the {noun} to be {TO_BE.get(self.method)}",
+        }
+        return [
+            OpenApiParameter(name, OpenApiTypes.UUID, OpenApiParameter.PATH, description=words)
+            for name, words in uuids.items()
+            if f"{{{name}}}" in self.path
+        ] + [OpenApiParameter("X-Auth-For", str, OpenApiParameter.HEADER, description=ACT_FOR)]
+
+    def get_response_serializers(self):
+        """An answer about no row has an empty result."""
+        is_about_rows = hasattr(self.view, "get_serializer")
+        return super().get_response_serializers() if is_about_rows else {200: EMPTY}
+
+
+class CredentialScheme(OpenApiAuthenticationExtension):
+    """Three headers together, or the secret alone as a bearer token."""
+
+    target_class = "mailboxes.api.authentication.CredentialAuthentication"
+    name = ["reseller", "user", "password", "bearer"]
+
+    def get_security_requirement(self, auto_schema):
+        *headers, bearer = self.name
+        return [{header: [] for header in headers}, {bearer: []}]
+
+    def get_security_definition(self, auto_schema):
+        return [
+            {"type": "apiKey", "in": "header", "name": name, "description": words}
+            for name, words in HEADERS.items()
+        ] + [{"type": "http", "scheme": "bearer", "description": "The same secret, alone"}]
+
+
+def without_slash(endpoints):
+    """Pre-processing: a path is served with a trailing slash too, and documented without."""
+    return [(path.rstrip("/"), *endpoint) for path, *endpoint in endpoints]
+
+
+def in_envelopes(result, **kwargs):
+    """Post-processing, what drf-spectacular does not see: exact shapes, envelopes, errors, examples."""
+    schemas = result["components"]["schemas"]
+    complete(schemas)
+    result["tags"] = [{"name": group} for group in (MAILBOXES, RECIPIENTS, AUTHENTICATION)]
+    for path, operations in result["paths"].items():
+        for operation in operations.values():
+            ((status, response),) = operation["responses"].items()
+            operation["responses"] = {status: success(int(status), response, schemas)} | {
+                str(status): error(status, operation) for status in statuses(path, operation)
+            }
+            for body in operation.get("requestBody", {}).get("content", {}).values():
+                body["example"] = example(body["schema"], schemas)
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "path":
+                    parameter["example"] = EXAMPLES["uuid"]
+    return result
+
+
+def complete(schemas):
+    """Give each field its example, each answer its exact keys, and add the shapes of what is new or went wrong."""
+    for name, schema in list(schemas.items()):
+        for key, field in schema["properties"].items():
+            field |= RULES.get(key, {})
+            if key in EXAMPLES:
+                field["examples"] = [EXAMPLES[key]]
+            if name.startswith("Patched"):
+                field.pop("default", None)  # what is left out stays as it is
+        if not name.endswith("Request"):
+            schemas[name] = schema | exactly(schema["properties"])
+            schemas[f"New{name}"] = as_created(schema)
+    one_error = exactly({"code": {"type": "string"}, "message": {"type": "string"}})
+    schemas["Error"] = exactly(
+        {
+            "result": EMPTY,
+            "status_code": {"type": "integer"},
+            "status_message": {"type": "string"},
+            "errors": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": one_error},
+            },
+        },
+        optional={"errors"},
+    )
+
+
+def exactly(properties, optional=()) -> dict:
+    """An object with these keys and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [key for key in properties if key not in optional],
+        "additionalProperties": False,
+    }
+
+
+def as_created(schema) -> dict:
+    """A row's shape in a 201 answer: no `updated_on`, neither on the row nor on the recipients it holds."""
+    properties = {key: field for key, field in schema["properties"].items() if key != "updated_on"}
+    if "email_recipients" in properties:
+        items = {"$ref": "#/components/schemas/NewRecipientOfMailbox"}
+        properties["email_recipients"] = properties["email_recipients"] | {"items": items}
+    return schema | exactly(properties)
+
+
+def statuses(path, operation) -> list[int]:
+    """The errors that the command may answer with."""
+    has_body = "requestBody" in operation
+    answered = {
+        400: has_body,
+        401: True,
+        403: True,
+        404: "{" in path,
+        409: has_body and RECIPIENTS in operation["tags"],
+        413: has_body,
+        415: has_body,
+    }
+    return [status for status, is_answered in answered.items() if is_answered]
+
+
+def success(status, response, schemas) -> dict:
+    """The answer of a command that has run."""
+    if status == 204:
+        return {"description": ANSWERS[status]}
+    result = response["content"][MEDIA_TYPE]["schema"]
+    if status == 201:
+        result = {"$ref": result["$ref"].replace("schemas/", "schemas/New")}
+    schema = exactly(
+        {
+            "result": result,
+            "status_code": {"type": "integer", "const": status},
+            "status_message": {"type": "string", "const": contract.status_message(status)},
+        }
+    )
+    return in_json(status, schema, example(schema, schemas))
+
+
+def error(status, operation) -> dict:
+    """The answer of a command that was refused."""
+    field = "email" if RECIPIENTS in operation["tags"] else "name"
+    if status in ABOUT_THE_BODY:
+        field = "non_field_errors"
+    errors = None
+    if status in ERRORS:
+        code, message = ERRORS[status]
+        errors = {field: [{"code": code, "message": message}]}
+    return in_json(
+        status, {"$ref": "#/components/schemas/Error"}, contract.envelope(status, errors=errors)
+    )
+
+
+def in_json(status, schema, example) -> dict:
+    return {
+        "description": ANSWERS[status],
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+
+
+def example(schema, schemas):
+    """A value of the schema, put together from the examples of its fields."""
+    if "$ref" in schema:
+        return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "const" in schema:
+        return schema["const"]
+    if "examples" in schema:
+        return schema["examples"][0]
+    if schema["type"] == "array":
+        return [example(schema["items"], schemas)]
+    return {key: example(field, schemas) for key, field in schema.get("properties", {}).items()}

@@ -1,0 +1,123 @@
+import pytest
+
+from mailboxes.models import Account, Mailbox
+from tests.admin.browser import errors, log, staff_who_may
+
+INDENT = "\N{NO-BREAK SPACE}" * 6
+
+
+@pytest.fixture
+def tree(account):
+    """A reseller `acme`, its customer `beta`, and `zeta` further down."""
+    beta = Account.objects.create(name="beta", reseller=account)
+    return account, beta, Account.objects.create(name="zeta", reseller=beta)
+
+
+def names(page):
+    return [account.name for account in page.context["cl"].result_list]
+
+
+def test_add(staff):
+    staff.save("account_add", name="acme", contact_name="Ann")
+    account = Account.objects.get()
+    assert (account.name, account.contact_name, account.is_active) == ("acme", "Ann", True)
+
+
+def test_change(staff, tree):
+    acme, _, zeta = tree
+    staff.save("account_change", zeta.pk, reseller=acme.pk)
+    zeta.refresh_from_db()
+    assert zeta.reseller == acme
+
+
+def test_the_list_is_a_tree(staff, tree, stranger):
+    Account.objects.create(name="acme-2")
+    page = staff.open("account_changelist")
+    assert names(page) == ["acme", "beta", "zeta", "acme-2", "stranger"]
+    for name, depth in (("acme", 0), ("beta", 1), ("zeta", 2)):
+        assert ">" + INDENT * depth + name + "<" in page.text
+
+
+def test_search_and_filter(staff, tree):
+    Account.objects.filter(name="beta").update(contact_name="Ann", is_active=False)
+    assert names(staff.open("account_changelist", q="eta")) == ["beta", "zeta"]
+    assert names(staff.open("account_changelist", q="ann")) == ["beta"]
+    assert names(staff.open("account_changelist", is_active__exact=1)) == ["acme", "zeta"]
+
+
+def test_a_name_that_is_not_plain(staff):
+    page = staff.save("account_add", name="Acme Ltd", contact_name="Ann")
+    assert set(errors(page)) == {"name"}
+    assert 'value="Acme Ltd"' in page.text
+    assert not Account.objects.exists()
+
+
+def test_a_name_that_is_taken(staff, account):
+    assert set(errors(staff.save("account_add", name="acme"))) == {"name"}
+
+
+def test_a_loop_of_resellers(staff, tree):
+    acme, _, zeta = tree
+    page = staff.save("account_change", acme.pk, reseller=zeta.pk, contact_name="Ann")
+    assert errors(page)["reseller"] == [
+        "zeta is this account or its customer, so it cannot be its reseller."
+    ]
+    assert 'value="Ann"' in page.text
+
+
+def test_its_own_reseller(staff, account):
+    page = staff.save("account_change", account.pk, reseller=account.pk)
+    assert set(errors(page)) == {"reseller"}
+
+
+def test_suspend_and_reactivate(staff, tree):
+    acme, beta, _ = tree
+    staff.act("account_changelist", "suspend", acme, beta)
+    assert names(staff.open("account_changelist", is_active__exact=0)) == ["acme", "beta"]
+    staff.act("account_changelist", "reactivate", acme, beta)
+    assert names(staff.open("account_changelist", is_active__exact=0)) == []
+    assert log() == ["Suspended.", "Suspended.", "Reactivated.", "Reactivated."]
+
+
+def test_suspending_the_suspended_is_no_news(staff, account):
+    account.suspend()
+    staff.act("account_changelist", "suspend", account)
+    assert log() == []
+
+
+@pytest.mark.parametrize("action", ["suspend", "reactivate"])
+def test_suspend_without_permission(account, action):
+    bob = staff_who_may("view_account")
+    bob.act("account_changelist", action, account)
+    account.refresh_from_db()
+    assert account.is_active
+    assert log() == []
+
+
+def test_delete(staff, account):
+    staff.press("account_delete", account.pk, post="yes")
+    assert not Account.objects.exists()
+
+
+def test_delete_selected(staff, tree):
+    _, _, zeta = tree
+    staff.act("account_changelist", "delete_selected", zeta, post="yes")
+    assert not Account.objects.filter(name="zeta").exists()
+
+
+def test_an_account_with_mailboxes_stays(staff, mailbox):
+    page = staff.press("account_delete", mailbox.account_id, post="yes")
+    assert "protected" in page.text
+    assert Mailbox.objects.exists()
+
+
+def test_an_account_with_customers_stays(staff, tree):
+    page = staff.act("account_changelist", "delete_selected", tree[0], post="yes")
+    assert "protected" in page.text
+    assert Account.objects.count() == 3
+
+
+def test_an_account_with_credentials_stays(staff, credential):
+    page = staff.press("account_delete", credential.account_id, post="yes")
+    assert page.status_code == 403
+    assert Account.objects.exists()

@@ -1,0 +1,114 @@
+from datetime import timedelta
+
+from django.utils import timezone
+
+from mailboxes.models import ApiCredential
+from tests.admin.browser import address, errors, log, staff_who_may
+
+
+def issue(staff, account, **typed):
+    """Add a credential; the page that shows its secret."""
+    return staff.save("apicredential_add", account=account.pk, name="pbx", **typed)
+
+
+def secret_on(page):
+    return page.context["credential"].secret
+
+
+def test_add_shows_the_headers(staff, account):
+    page = issue(staff, account, networks="192.0.2.0/24")
+    secret = secret_on(page)
+    assert "X-Auth-Reseller: acme\nX-Auth-User: pbx\nX-Auth-Password: " + secret in page.text
+    assert ApiCredential.objects.authenticate(secret, "acme", "pbx").networks == "192.0.2.0/24"
+
+
+def test_the_page_with_the_secret_is_not_kept(staff, account):
+    page = issue(staff, account)
+    assert page.status_code == 200  # no redirect, so nothing travels to a next page
+    assert "no-store" in page["Cache-Control"]
+
+
+def test_the_secret_is_never_shown_again(staff, account):
+    secret = secret_on(issue(staff, account))
+    credential = ApiCredential.objects.get()
+    pages = [
+        staff.open("apicredential_changelist"),
+        staff.open("apicredential_change", credential.pk),
+        staff.open("apicredential_history", credential.pk),
+        staff.get("/admin/"),
+    ]
+    assert not any(secret in page.text for page in pages)
+    assert not any(secret in cookie.value for cookie in staff.cookies.values())
+    assert not any(secret in message for message in log())
+
+
+def test_expiry(staff, account):
+    issue(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
+    credential = ApiCredential.objects.get()
+    assert credential.expires_at < timezone.now()
+    assert not credential.is_usable
+
+
+def test_a_name_that_is_taken(staff, credential):
+    page = staff.save("apicredential_add", account=credential.account_id, name=credential.name)
+    assert errors(page)["__all__"] == ["This account already has a credential of that name."]
+
+
+def test_networks_that_are_none(staff, account):
+    page = issue(staff, account, networks="192.0.2.0/24, home")
+    assert set(errors(page)) == {"networks"}
+    assert "192.0.2.0/24, home" in page.text
+    assert not ApiCredential.objects.exists()
+
+
+def test_change_networks_only(staff, credential, stranger):
+    tomorrow = (timezone.now() + timedelta(days=1)).date()
+    staff.save(
+        "apicredential_change",
+        credential.pk,
+        account=stranger.pk,
+        name="other",
+        networks="192.0.2.1",
+        expires_at_0=str(tomorrow),
+        expires_at_1="00:00",
+    )
+    changed = ApiCredential.objects.get()
+    assert (changed.account, changed.name) == (credential.account, credential.name)
+    assert (changed.networks, changed.expires_at.date()) == ("192.0.2.1", tomorrow)
+    assert changed.secret_sha256 == credential.secret_sha256
+
+
+def test_revoke(staff, credential):
+    staff.act("apicredential_changelist", "revoke", credential)
+    credential.refresh_from_db()
+    assert credential.revoked_at
+    assert not credential.is_usable
+    assert log() == ["Revoked."]
+
+
+def test_revoke_without_permission(credential):
+    staff_who_may("view_apicredential").act("apicredential_changelist", "revoke", credential)
+    credential.refresh_from_db()
+    assert credential.is_usable
+
+
+def test_deletion_is_not_offered(staff, credential):
+    assert staff.press("apicredential_delete", credential.pk, post="yes").status_code == 403
+    staff.act("apicredential_changelist", "delete_selected", credential, post="yes")
+    assert ApiCredential.objects.exists()
+    page = staff.open("apicredential_change", credential.pk)
+    assert address("apicredential_delete", credential.pk) not in page.text
+
+
+def test_filter_and_search(staff, account, credential):
+    revoked, _ = ApiCredential.objects.issue(account, "old")
+    revoked.revoke()
+
+    def names(**query):
+        page = staff.open("apicredential_changelist", **query)
+        return [row.name for row in page.context["cl"].result_list]
+
+    assert names(revoked="yes") == ["old"]
+    assert names(revoked="no") == ["api"]
+    assert names(q=credential.prefix) == ["api"]
+    assert names(q="acme") == ["api", "old"]

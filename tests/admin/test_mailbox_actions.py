@@ -1,0 +1,78 @@
+import pytest
+
+from mailboxes.models import Mailbox
+from tests.admin.browser import log, staff_who_may
+
+DELETED = "?state=deleted"
+
+
+@pytest.fixture
+def mailboxes(account):
+    """One that is transcribed and one that is not."""
+    return [
+        Mailbox.objects.create(account=account, name=name, transcribe=transcribe)
+        for name, transcribe in (("One", True), ("Two", False))
+    ]
+
+
+def versions():
+    return list(Mailbox.objects.values_list("version", flat=True))
+
+
+def test_restore(staff, mailboxes):
+    for mailbox in mailboxes:
+        mailbox.soft_delete()
+    staff.act("mailbox_changelist", "restore", *mailboxes, where=DELETED)
+    assert Mailbox.objects.active().count() == 2
+    assert versions() == [3, 3]
+    assert log() == ["Restored.", "Restored."]
+
+
+def test_turn_transcription_on(staff, mailboxes):
+    staff.act("mailbox_changelist", "turn_transcription_on", *mailboxes)
+    assert Mailbox.objects.filter(transcribe=True).count() == 2
+    assert versions() == [1, 2]
+    assert log() == ["Transcription turned on."]
+
+
+def test_turn_transcription_off(staff, mailboxes):
+    staff.act("mailbox_changelist", "turn_transcription_off", *mailboxes)
+    assert Mailbox.objects.filter(transcribe=True).count() == 0
+    assert versions() == [2, 1]
+    assert log() == ["Transcription turned off."]
+
+
+def test_only_the_chosen_are_changed(staff, mailboxes):
+    staff.act("mailbox_changelist", "turn_transcription_off", mailboxes[1])
+    assert versions() == [1, 1]
+
+
+def test_all_that_the_list_finds(staff, mailboxes):
+    staff.act(
+        "mailbox_changelist",
+        "turn_transcription_on",
+        mailboxes[0],
+        where="?q=acme",
+        select_across=1,
+    )
+    assert Mailbox.objects.filter(transcribe=True).count() == 2
+
+
+def test_history_names_the_author(staff, mailboxes):
+    staff.act("mailbox_changelist", "turn_transcription_off", *mailboxes)
+    latest = mailboxes[0].history.latest()
+    assert (latest.transcribe, latest.history_user.username) == (False, "ada")
+
+
+def test_how_many_is_said(staff, mailboxes):
+    staff.act("mailbox_changelist", "turn_transcription_on", *mailboxes)
+    assert "Transcription turned on: 1 mailbox." in staff.open("mailbox_changelist").text
+
+
+@pytest.mark.parametrize("action", ["restore", "turn_transcription_on", "turn_transcription_off"])
+def test_without_permission(mailboxes, action):
+    for mailbox in mailboxes:
+        mailbox.soft_delete()
+    staff_who_may("view_mailbox").act("mailbox_changelist", action, *mailboxes, where=DELETED)
+    assert versions() == [2, 2]
+    assert log() == []

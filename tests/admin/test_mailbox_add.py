@@ -1,0 +1,86 @@
+from uuid import uuid4
+
+import pytest
+
+from mailboxes.models import EmailRecipient, Mailbox
+from tests.admin.browser import errors, staff_who_may
+
+
+@pytest.fixture
+def add(staff, account):
+    """Save a new mailbox of the account; the page that answers."""
+
+    def save(**typed):
+        return staff.save("mailbox_add", **{"account": account.pk, "name": "Sales"} | typed)
+
+    return save
+
+
+def test_defaults(add, account):
+    assert add().status_code == 302
+    mailbox = Mailbox.objects.get()
+    assert (mailbox.account, mailbox.name, mailbox.password) == (account, "Sales", None)
+    assert (mailbox.beep, mailbox.transcribe, mailbox.version) == (True, False, 1)
+
+
+def test_every_field(add):
+    greeting = uuid4()
+    add(name="  Sales  ", password="0007", greeting=greeting, transcribe="on")
+    mailbox = Mailbox.objects.get()
+    assert (mailbox.name, mailbox.password, mailbox.greeting) == ("Sales", "0007", greeting)
+    assert (mailbox.password_is_weak, mailbox.transcribe) == (False, True)
+
+
+def test_recipients(add):
+    add(**{"email_recipients-0-email": "ann@example.com"})
+    assert Mailbox.objects.get().email_recipients.get().email == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("name", ""),
+        ("name", "a" * 101),
+        ("name", "Sa\x07les"),
+        ("password", "123"),
+        ("password", "12345"),
+        ("password", " 123"),
+        ("password", "١٢٣٤"),
+        ("password", "••••"),
+        ("greeting", "hello"),
+        ("account", "0"),
+    ],
+)
+def test_a_wrong_value_is_named_and_kept(add, field, typed):
+    page = add(**{field: typed})
+    assert set(errors(page)) == {field}
+    assert page.context["adminform"].form[field].value() == typed
+    assert not Mailbox.objects.exists()
+
+
+@pytest.mark.parametrize("second", ["ann@example.com", "ANN@Example.com"])
+def test_an_address_twice(add, second):
+    page = add(
+        **{
+            "email_recipients-TOTAL_FORMS": 2,
+            "email_recipients-0-email": "ann@example.com",
+            "email_recipients-1-email": second,
+        }
+    )
+    formset = page.context["inline_admin_formsets"][0].formset
+    assert formset.errors == [{}, {"email": ["It stands here twice."]}]
+    assert second in page.text
+    assert not EmailRecipient.objects.exists()
+
+
+def test_too_many_recipients(add):
+    addresses = {f"email_recipients-{n}-email": f"{n}@example.com" for n in range(51)}
+    page = add(**{"email_recipients-TOTAL_FORMS": 51} | addresses)
+    assert "A mailbox has at most 50 recipients." in page.text
+    assert not Mailbox.objects.exists()
+
+
+def test_without_permission(account):
+    bob = staff_who_may("view_mailbox", "change_mailbox")
+    assert bob.press("mailbox_add", account=account.pk, name="Sales").status_code == 403
+    assert not Mailbox.objects.exists()

@@ -1,0 +1,133 @@
+import pytest
+
+from mailboxes.models import EmailRecipient, Mailbox
+from tests.admin.browser import errors, log, shown
+
+
+def test_change(staff, mailbox):
+    assert staff.save("mailbox_change", mailbox.pk, name="Support").status_code == 302
+    mailbox.refresh_from_db()
+    assert (mailbox.name, mailbox.password, mailbox.version) == ("Support", "0007", 2)
+
+
+def test_the_pass_code_is_masked(staff, mailbox):
+    page = staff.open("mailbox_change", mailbox.pk)
+    assert 'value="••••"' in page.text
+    assert "0007" not in page.text
+
+
+def test_no_pass_code_is_no_mask(staff, account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    assert "••••" not in staff.open("mailbox_change", mailbox.pk).text
+
+
+def test_a_new_pass_code(staff, mailbox):
+    staff.save("mailbox_change", mailbox.pk, password="1234")
+    mailbox.refresh_from_db()
+    assert (mailbox.password, mailbox.password_is_weak) == ("1234", True)
+    assert log() == ["Changed Pass code."]
+
+
+def test_an_emptied_pass_code_is_removed(staff, mailbox):
+    staff.save("mailbox_change", mailbox.pk, password="")
+    mailbox.refresh_from_db()
+    assert (mailbox.password, mailbox.password_is_weak) == (None, False)
+
+
+def test_a_wrong_pass_code_changes_nothing(staff, mailbox):
+    page = staff.save("mailbox_change", mailbox.pk, name="Support", password="•••1")
+    assert errors(page) == {"password": ["Use four digits, 0000 to 9999."]}
+    assert 'value="Support"' in page.text
+    mailbox.refresh_from_db()
+    assert (mailbox.name, mailbox.password, mailbox.version) == ("Sales", "0007", 1)
+
+
+def test_history_names_the_author(staff, mailbox):
+    staff.save("mailbox_change", mailbox.pk, name="Support")
+    latest = mailbox.history.latest()
+    assert (latest.name, latest.history_user.username) == ("Support", "ada")
+    assert latest.history_credential is None
+
+
+def test_an_account_can_be_changed(staff, mailbox, stranger):
+    staff.save("mailbox_change", mailbox.pk, account=stranger.pk)
+    mailbox.refresh_from_db()
+    assert (mailbox.account, mailbox.password) == (stranger, "0007")
+
+
+def test_recipients_are_added_changed_and_removed(staff, mailbox):
+    for name in ("ann", "bob"):
+        mailbox.add_recipient(f"{name}@example.com")
+    staff.save(
+        "mailbox_change",
+        mailbox.pk,
+        **{
+            "email_recipients-0-DELETE": "on",
+            "email_recipients-1-email": "bo@example.com",
+            "email_recipients-2-email": "cy@example.com",
+        },
+    )
+    recipients = mailbox.email_recipients.values_list("email", flat=True)
+    assert list(recipients) == ["bo@example.com", "cy@example.com"]
+    assert EmailRecipient.history.latest().history_user.username == "ada"
+
+
+def test_a_change_of_recipients_is_a_change_of_the_mailbox(staff, mailbox):
+    before = mailbox.updated_at
+    staff.save("mailbox_change", mailbox.pk, **{"email_recipients-0-email": "ann@example.com"})
+    mailbox.refresh_from_db()
+    assert mailbox.version > 1
+    assert mailbox.updated_at > before
+
+
+def test_an_address_that_the_mailbox_has(staff, mailbox):
+    mailbox.add_recipient("ann@example.com")
+    page = staff.save(
+        "mailbox_change", mailbox.pk, **{"email_recipients-1-email": "ANN@example.com"}
+    )
+    formset = page.context["inline_admin_formsets"][0].formset
+    assert formset.errors == [{}, {"email": ["This mailbox already has that address."]}]
+    assert mailbox.email_recipients.count() == 1
+
+
+@pytest.mark.parametrize("others", [49, 50])
+def test_fifty_recipients_at_most(staff, mailbox, others):
+    for number in range(others):
+        mailbox.add_recipient(f"{number}@example.com")
+    staff.save(
+        "mailbox_change",
+        mailbox.pk,
+        **{
+            "email_recipients-TOTAL_FORMS": others + 1,
+            f"email_recipients-{others}-email": "ann@example.com",
+        },
+    )
+    assert mailbox.email_recipients.count() == 50
+
+
+def test_one_that_is_gone(staff, mailbox):
+    answer = staff.open("mailbox_change", "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
+    assert (answer.status_code, answer.url) == (302, "/admin/")
+
+
+def test_two_addresses_swapped_in_one_save(staff, mailbox):
+    for name in ("ann", "bob"):
+        mailbox.add_recipient(f"{name}@example.com")
+    page = staff.save(
+        "mailbox_change",
+        mailbox.pk,
+        **{
+            "email_recipients-0-email": "bob@example.com",
+            "email_recipients-1-email": "ann@example.com",
+        },
+    )
+    taken = {"email": ["This mailbox already has that address."]}
+    assert page.context["inline_admin_formsets"][0].formset.errors[:2] == [taken, taken]
+
+
+def test_an_address_that_came_while_the_page_was_open(staff, mailbox):
+    page = staff.open("mailbox_change", mailbox.pk)
+    mailbox.add_recipient("ann@example.com")
+    typed = shown(page) | {"email_recipients-0-email": "ANN@example.com"}
+    page = staff.press("mailbox_change", mailbox.pk, **typed)
+    assert "This mailbox already has that address." in page.text

@@ -1,0 +1,61 @@
+import pytest
+
+from mailboxes.models import EmailRecipient, Mailbox
+from tests.admin.browser import address, log, staff_who_may
+
+
+@pytest.fixture(autouse=True)
+def recipient(mailbox):
+    return mailbox.add_recipient("ann@example.com")
+
+
+def test_deletion_is_soft(staff, mailbox):
+    staff.press("mailbox_delete", mailbox.pk, post="yes")
+    mailbox.refresh_from_db()
+    assert mailbox.is_deleted
+    assert mailbox.password == "0007"
+    assert EmailRecipient.objects.exists()
+
+
+def test_deletion_is_in_history_and_log(staff, mailbox):
+    staff.press("mailbox_delete", mailbox.pk, post="yes")
+    latest = mailbox.history.latest()
+    assert latest.deleted_at
+    assert latest.history_user.username == "ada"
+    assert len(log()) == 1
+
+
+def test_the_page_asks_first_and_names_no_victims(staff, mailbox):
+    page = staff.open("mailbox_delete", mailbox.pk)
+    assert "Delete Sales, of acme?" in page.text
+    assert "ann@example.com" not in page.text
+    assert not Mailbox.objects.get().is_deleted
+
+
+def test_delete_selected_asks_first(staff, mailbox):
+    page = staff.act("mailbox_changelist", "delete_selected", mailbox)
+    assert "Sales, of acme" in page.text
+    assert "ann@example.com" not in page.text
+    assert not Mailbox.objects.get().is_deleted
+
+
+def test_delete_selected(staff, mailbox, account):
+    other = Mailbox.objects.create(account=account, name="Other")
+    staff.act("mailbox_changelist", "delete_selected", mailbox, other, post="yes")
+    assert not Mailbox.objects.active().exists()
+    assert [mailbox.version for mailbox in Mailbox.objects.all()] == [3, 2]
+    assert len(log()) == 2
+
+
+def test_the_deleted_is_not_deleted_again(staff, mailbox):
+    mailbox.soft_delete()
+    assert staff.press("mailbox_delete", mailbox.pk, post="yes").status_code == 403
+    page = staff.open("mailbox_change", mailbox.pk)
+    assert address("mailbox_delete", mailbox.pk) not in page.text
+
+
+def test_without_permission(mailbox):
+    bob = staff_who_may("change_mailbox")
+    assert bob.press("mailbox_delete", mailbox.pk, post="yes").status_code == 403
+    bob.act("mailbox_changelist", "delete_selected", mailbox, post="yes")
+    assert not Mailbox.objects.get().is_deleted

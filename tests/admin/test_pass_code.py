@@ -1,0 +1,74 @@
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mailboxes.keyring import KeyRing
+from mailboxes.models import Mailbox
+from tests.admin.browser import address, log, staff_who_may
+
+
+def test_it_is_shown_on_request(staff, mailbox):
+    page = staff.press("mailbox_pass_code", mailbox.pk)
+    assert (page.status_code, page.context["code"]) == (200, "0007")
+    assert '<pre class="shown-once">0007</pre>' in page.text
+
+
+def test_the_page_is_not_kept(staff, mailbox):
+    page = staff.press("mailbox_pass_code", mailbox.pk)
+    assert "no-store" in page["Cache-Control"]
+
+
+def test_that_it_was_shown_is_in_the_log(staff, mailbox):
+    staff.press("mailbox_pass_code", mailbox.pk)
+    assert log() == ["Pass code shown."]
+    assert "Pass code shown." in staff.open("mailbox_history", mailbox.pk).text
+
+
+def test_looking_changes_nothing(staff, mailbox):
+    staff.press("mailbox_pass_code", mailbox.pk)
+    assert Mailbox.objects.get().version == 1
+    assert mailbox.history.count() == 1
+
+
+def test_a_link_shows_nothing(staff, mailbox):
+    assert staff.open("mailbox_pass_code", mailbox.pk).status_code == 405
+    assert log() == []
+
+
+def test_who_may_only_look_at_mailboxes_is_refused(mailbox):
+    bob = staff_who_may("view_mailbox")
+    assert bob.press("mailbox_pass_code", mailbox.pk).status_code == 403
+    assert log() == []
+
+
+def test_who_may_only_look_at_mailboxes_sees_no_code_and_no_button(mailbox):
+    page = staff_who_may("view_mailbox").open("mailbox_change", mailbox.pk)
+    assert page.status_code == 200
+    assert "0007" not in page.text
+    assert address("mailbox_pass_code", mailbox.pk) not in page.text
+
+
+def test_who_may_change_mailboxes_has_a_button(mailbox):
+    page = staff_who_may("change_mailbox").open("mailbox_change", mailbox.pk)
+    assert f'action="{address("mailbox_pass_code", mailbox.pk)}"' in page.text
+
+
+def test_a_visitor_is_sent_to_sign_in(visitor, mailbox):
+    answer = visitor.press("mailbox_pass_code", mailbox.pk)
+    assert (answer.status_code, answer.url.split("?")[0]) == (302, "/admin/login/")
+
+
+def test_a_mailbox_without_one(staff, account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    assert "has no pass code" in staff.press("mailbox_pass_code", mailbox.pk).text
+
+
+def test_a_mailbox_that_is_not_there(staff):
+    assert staff.press("mailbox_pass_code", uuid4()).status_code == 404
+
+
+def test_a_lost_key_is_told(staff, mailbox, settings):
+    settings.PASS_CODE_KEYS = KeyRing([AESGCM.generate_key(256)])
+    answer = staff.press("mailbox_pass_code", mailbox.pk)
+    assert "cannot be opened" in staff.get(answer.url).text
+    assert log() == []

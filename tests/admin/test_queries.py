@@ -1,0 +1,49 @@
+"""A list costs the same number of queries however many rows it shows."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from mailboxes.models import Account, ApiCredential, Mailbox
+
+LISTS = [
+    ("/admin/auth/user/", {}),
+    ("/admin/mailboxes/account/", {}),
+    ("/admin/mailboxes/account/", {"q": "customer", "is_active__exact": "1"}),
+    ("/admin/mailboxes/apicredential/", {}),
+    ("/admin/mailboxes/apicredential/", {"q": "acme", "revoked": "no"}),
+    ("/admin/mailboxes/mailbox/", {}),
+    ("/admin/mailboxes/mailbox/", {"q": "example.com"}),
+    ("/admin/mailboxes/mailbox/", {"state": "all", "pass_code": "yes", "recipients": "yes"}),
+    ("/admin/mailboxes/mailbox/", {"transcribe__exact": "0", "weak": "no", "greeting": "no"}),
+    ("/admin/mailboxes/mailbox/", {"_facets": "1"}),
+    ("/admin/mailboxes/emailrecipient/", {}),
+    ("/admin/mailboxes/emailrecipient/", {"q": "example.com"}),
+]
+
+
+def add_rows(count, account):
+    """So many rows more in every list."""
+    start = User.objects.count()
+    for number in range(start, start + count):
+        customer = Account.objects.create(name=f"customer-{number}", reseller=account)
+        ApiCredential.objects.issue(account, f"api-{number}")
+        mailbox = Mailbox.objects.create(account=customer, name="Sales", password="8305")
+        mailbox.add_recipient("ann@example.com")
+        User.objects.create_user(f"user-{number}")
+
+
+def cost(staff, path, query):
+    """How many queries the list takes, and how many rows it shows."""
+    with CaptureQueriesContext(connection) as queries:
+        page = staff.get(path, query)
+    return len(queries), page.context["cl"].result_count
+
+
+@pytest.mark.parametrize(("path", "query"), LISTS)
+def test_a_list_of_many_costs_what_a_list_of_few_does(staff, account, path, query):
+    add_rows(3, account)
+    few_cost, few = cost(staff, path, query)
+    add_rows(57, account)
+    assert cost(staff, path, query) == (few_cost, few + 57)

@@ -1,0 +1,80 @@
+import pytest
+
+from mailboxes.models import EmailRecipient, Mailbox
+from tests.admin.browser import errors, log
+
+
+@pytest.fixture
+def recipient(mailbox):
+    return mailbox.add_recipient("ann@example.com")
+
+
+def test_add(staff, mailbox):
+    staff.save("emailrecipient_add", mailbox=mailbox.pk, email="ann@example.com")
+    assert mailbox.email_recipients.get().email == "ann@example.com"
+    mailbox.refresh_from_db()
+    assert mailbox.version == 2
+
+
+def test_change(staff, recipient):
+    staff.save("emailrecipient_change", recipient.pk, email="Ann@example.com")
+    recipient.refresh_from_db()
+    assert recipient.email == "Ann@example.com"
+    assert Mailbox.objects.get().version == 3
+    assert recipient.history.latest().history_user.username == "ada"
+
+
+def test_a_recipient_stays_with_its_mailbox(staff, recipient, account):
+    other = Mailbox.objects.create(account=account, name="Other")
+    staff.save("emailrecipient_change", recipient.pk, mailbox=other.pk, email="bob@example.com")
+    assert EmailRecipient.objects.get().mailbox.name == "Sales"
+
+
+@pytest.mark.parametrize("email", ["ann", "", "ánn@example.com"])
+def test_what_is_no_address(staff, mailbox, email):
+    page = staff.save("emailrecipient_add", mailbox=mailbox.pk, email=email)
+    assert set(errors(page)) == {"email"}
+    assert not EmailRecipient.objects.exists()
+
+
+def test_no_mailbox(staff):
+    assert set(errors(staff.save("emailrecipient_add", email="ann@example.com"))) == {"mailbox"}
+
+
+def test_an_address_that_the_mailbox_has(staff, recipient):
+    page = staff.save("emailrecipient_add", mailbox=recipient.mailbox_id, email="ANN@example.com")
+    assert errors(page) == {"email": ["This mailbox already has that address."]}
+    assert "ANN@example.com" in page.text
+
+
+def test_a_change_to_an_address_that_the_mailbox_has(staff, recipient):
+    recipient.mailbox.add_recipient("bob@example.com")
+    page = staff.save("emailrecipient_change", recipient.pk, email="bob@example.com")
+    assert errors(page) == {"email": ["This mailbox already has that address."]}
+
+
+def test_fifty_at_most(staff, mailbox):
+    for number in range(50):
+        mailbox.add_recipient(f"{number}@example.com")
+    page = staff.save("emailrecipient_add", mailbox=mailbox.pk, email="ann@example.com")
+    assert errors(page) == {"__all__": ["A mailbox has at most 50 recipients."]}
+
+
+def test_delete(staff, recipient):
+    staff.press("emailrecipient_delete", recipient.pk, post="yes")
+    assert not EmailRecipient.objects.exists()
+    assert Mailbox.objects.get().version == 3
+
+
+def test_delete_selected(staff, recipient):
+    staff.act("emailrecipient_changelist", "delete_selected", recipient, post="yes")
+    assert not EmailRecipient.objects.exists()
+    assert Mailbox.objects.get().version == 3
+    assert len(log()) == 1
+
+
+def test_list_and_search(staff, recipient):
+    for term in ("ann@", "sales", "acme"):
+        page = staff.open("emailrecipient_changelist", q=term)
+        assert "ann@example.com" in page.text
+    assert "ann@example.com" not in staff.open("emailrecipient_changelist", q="bob").text

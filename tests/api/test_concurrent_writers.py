@@ -1,0 +1,75 @@
+"""Several writers at once, each on its own connection to the real server: they queue, and nothing is lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import chain
+
+import pytest
+
+from mailboxes import contract
+from mailboxes.models import Account, Mailbox
+from tests.conftest import headers_for
+from tests.service import OverSocket
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WRITERS = 6
+
+
+@pytest.fixture
+def mailbox(server):
+    account = Account.objects.create(name="acme")
+    return Mailbox.objects.create(account=account, name="Sales")
+
+
+def all_at_once(server, work):
+    """What each writer's work gave, run side by side."""
+    headers = headers_for(Account.objects.get())
+
+    def write(number):
+        with closing(OverSocket(headers, port=server.port)) as service:
+            return work(service, number)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return list(pool.map(write, range(WRITERS)))
+
+
+def test_changes_of_different_fields_are_all_kept(server, mailbox):
+    fields = ["beep", "play_caller_id", "play_timestamp", "transcribe", "password", "name"]
+    values = [False, True, True, True, "4829", "Changed"]
+
+    def change(service, number):
+        return service.patch(f"/voip/mailbox/{mailbox.pk}", {fields[number]: values[number]}).status
+
+    assert all_at_once(server, change) == [200] * WRITERS
+    mailbox.refresh_from_db()
+    assert [getattr(mailbox, field) for field in fields] == values
+    assert (mailbox.version, mailbox.history.count()) == (WRITERS + 1, WRITERS + 1)
+
+
+def test_one_address_added_by_all_stands_once(server, mailbox):
+    def add(service, number):
+        path = f"/voip/mailbox/{mailbox.pk}/email-recipient"
+        return service.post(
+            path, {"email": f"{'pete' if number % 2 else 'PETE'}@acme.example"}
+        ).status
+
+    assert sorted(all_at_once(server, add)) == [201] + [409] * (WRITERS - 1)
+    assert mailbox.email_recipients.count() == 1
+
+
+def test_the_limit_holds_however_many_add_at_once(server, mailbox):
+    def add_ten(service, number):
+        path = f"/voip/mailbox/{mailbox.pk}/email-recipient"
+        emails = [f"{number}-{count}@acme.example" for count in range(10)]
+        return [service.post(path, {"email": email}).status for email in emails]
+
+    statuses = list(chain.from_iterable(all_at_once(server, add_ten)))
+    assert statuses.count(201) == mailbox.email_recipients.count() == contract.MAX_RECIPIENTS
+    assert statuses.count(409) == WRITERS * 10 - contract.MAX_RECIPIENTS
+
+
+def test_a_mailbox_is_deleted_once(server, mailbox):
+    def delete(service, number):
+        return service.delete(f"/voip/mailbox/{mailbox.pk}").status
+
+    assert sorted(all_at_once(server, delete)) == [204] + [404] * (WRITERS - 1)

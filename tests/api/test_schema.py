@@ -1,0 +1,213 @@
+"""The OpenAPI document tells the truth: the same commands, shapes and errors as the service itself."""
+
+import json
+from functools import cache
+from uuid import uuid4
+
+import jsonschema
+import pytest
+import yaml
+from django.test import Client
+from django.urls import resolve
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+from mailboxes.api import urls
+from mailboxes.models import Mailbox
+from tests.api import page
+
+MAILBOX = "/voip/mailbox/{uuid}"
+
+
+@cache
+def document():
+    return json.loads(json.dumps(SchemaGenerator().get_schema(public=True)))
+
+
+COMMANDS = [(method.upper(), path) for path, of in document()["paths"].items() for method in of]
+
+
+def operation(method, path):
+    return document()["paths"][path][method.lower()]
+
+
+def assert_documented(answer, method, path):
+    """The answer's status is documented for the command, and its body has the documented shape."""
+    response = operation(method, path)["responses"][str(answer.status)]
+    if "content" not in response:
+        assert answer.body == b""
+        return
+    schema = response["content"][answer.headers["content-type"]]["schema"]
+    jsonschema.validate(
+        answer.json,
+        schema | {"components": document()["components"]},
+        format_checker=jsonschema.FormatChecker(),
+    )
+
+
+@pytest.fixture
+def mailbox(account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    mailbox.add_recipient("ann@acme.example")
+    return mailbox
+
+
+@pytest.fixture
+def address(mailbox):
+    """The address of a command about the mailbox, or about its recipient."""
+
+    def address(path):
+        row = mailbox.email_recipients.first() if "recipient" in path else mailbox
+        return path.format(mailbox_uuid=mailbox.uuid, uuid=row.uuid)
+
+    return address
+
+
+# --- The document itself --------------------------------------------------------
+
+
+def test_is_valid():
+    validate_schema(document())
+
+
+def test_has_every_command_and_no_other():
+    routed = {
+        (pattern.name, method)
+        for pattern in urls.urlpatterns
+        if pattern.name != "schema"
+        for method in getattr(pattern.callback, "actions", None) or ["get"]
+        if method != "head"
+    }
+    documented = [
+        (resolve(path.format(mailbox_uuid=uuid4(), uuid=uuid4())).url_name, method.lower())
+        for method, path in COMMANDS
+    ]
+    assert sorted(documented) == sorted(routed)
+    assert not any(path.endswith("/") for _, path in COMMANDS)
+
+
+def test_says_nothing_on_standard_error(capsys):
+    SchemaGenerator().get_schema(public=True)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("address", ["/voip/schema", "/voip/schema/"])
+def test_is_served_to_anyone_as_yaml(address, db):
+    response = Client().get(address)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("application/vnd.oai.openapi")
+    assert yaml.safe_load(response.content) == document()
+
+
+@pytest.mark.parametrize(
+    ("query", "accept"),
+    [("?format=json", "*/*"), ("", "application/json")],
+    ids=["query", "header"],
+)
+def test_is_served_as_json(query, accept, db):
+    response = Client().get(f"/voip/schema{query}", headers={"Accept": accept})
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == document()
+
+
+@pytest.mark.parametrize("query", ["version=9", "version=%0d%0aX:1", "lang=../x", "unknown=1"])
+def test_is_the_same_whatever_the_query(query, db):
+    assert yaml.safe_load(Client().get(f"/voip/schema?{query}").content) == document()
+
+
+def test_errors_wear_the_envelope(db):
+    for response in (
+        Client().post("/voip/schema"),
+        Client().options("/voip/schema"),
+        Client().get("/voip/schema?format=xml"),
+    ):
+        assert list(response.json()) == ["result", "status_code", "status_message"]
+        assert response.json()["status_code"] == response.status_code
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/voip/mailbox", "200", page.LIST_200),
+        ("GET", MAILBOX, "200", page.ONE_200),
+        ("GET", MAILBOX, "404", page.NOT_FOUND_404),
+        ("POST", "/voip/mailbox", "201", page.CREATE_201),
+        ("PUT", MAILBOX, "200", page.ONE_200),
+    ],
+)
+def test_examples_are_the_pages(method, path, status, text):
+    response = operation(method, path)["responses"][status]
+    assert response["content"]["application/json"]["example"] == json.loads(text)
+
+
+def test_request_examples_are_the_pages():
+    for method, path in (("POST", "/voip/mailbox"), ("PUT", MAILBOX)):
+        body = operation(method, path)["requestBody"]["content"]["application/json"]
+        assert body["example"] == json.loads(page.ALL_FIELDS)
+
+
+# --- The service's answers ------------------------------------------------------
+
+ERRORS = [
+    (method, path, int(status))
+    for method, path in COMMANDS
+    for status in operation(method, path)["responses"]
+    if int(status) >= 400
+]
+BODY = {"name": "Support", "email": "bob@acme.example"}
+WRONG = {
+    400: {"body": {"name": "", "email": ""}},
+    401: {"headers": {"X-Auth-Password": "wrong"}},
+    403: {"headers": {"X-Auth-For": "stranger"}},
+    404: {},  # the address is
+    409: {"body": {"email": "Carol@acme.example"}},
+    413: {"body": b"{" + b" " * 1024 * 1024},
+    415: {"body": b"name=Sales", "headers": {"Content-Type": "text/plain"}},
+}
+
+
+@pytest.mark.parametrize(("method", "path"), COMMANDS)
+def test_success_has_the_documented_shape(service, address, method, path):
+    answer = service.call(method, address(path), BODY)
+    assert answer.status < 300
+    assert_documented(answer, method, path)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ERRORS)
+def test_error_has_the_documented_shape_and_is_the_example(
+    service, mailbox, address, method, path, status
+):
+    mailbox.add_recipient("carol@acme.example")
+    path_called = address(path)
+    if status == 404:
+        path_called = path.format(mailbox_uuid=uuid4(), uuid=uuid4())
+    answer = service.call(method, path_called, **{"body": BODY} | WRONG[status])
+    assert answer.status == status
+    assert_documented(answer, method, path)
+    response = operation(method, path)["responses"][str(status)]
+    assert answer.json == response["content"]["application/json"]["example"]
+
+
+@pytest.mark.parametrize("path", ["/voip/mailbox", MAILBOX])
+def test_bodies_are_refused_and_taken_as_documented(service, address, path):
+    """What the schema of a body refuses, the service refuses too, and the other way round."""
+    method = "POST" if path == "/voip/mailbox" else "PUT"
+    body = operation(method, path)["requestBody"]["content"]["application/json"]["schema"]
+    body = body | {"components": document()["components"]}
+    for field, value in [
+        ("name", "a" * 100),
+        ("name", "a" * 101),
+        ("name", ""),
+        ("name", None),
+        ("password", "0007"),
+        ("password", "123"),
+        ("password", None),
+        ("greeting", None),
+        ("greeting", 5),
+        ("beep", "yes"),
+        ("transcribe", None),
+        ("unknown", "anything"),
+    ]:
+        valid = jsonschema.Draft202012Validator(body).is_valid({"name": "Sales", field: value})
+        answer = service.call(method, address(path), {"name": "Sales", field: value})
+        assert (answer.status < 300) == valid, (field, value)
