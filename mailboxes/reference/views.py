@@ -1,0 +1,106 @@
+"""The API reference: the OpenAPI document as a page to read."""
+
+import json
+from functools import cache
+
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+
+from mailboxes import contract
+
+# Within a group: what reads, then what makes, changes and deletes, as on the hosted API's page.
+METHODS = ["get", "post", "put", "patch", "delete"]
+
+
+@require_safe
+def reference(request):
+    """Every command, with samples that carry the reader's own host."""
+    schema = document()
+    commands = [
+        as_shown(schema, path, method, operations[method])
+        for method in METHODS
+        for path, operations in schema["paths"].items()
+        if method in operations
+    ]
+    answers = {answer["status"]: answer for command in commands for answer in command["answers"]}
+    context = {
+        "info": schema["info"],
+        "groups": [
+            (tag["name"], [command for command in commands if tag["name"] in command["tags"]])
+            for tag in schema["tags"]
+        ],
+        "headers": headers(schema, commands[0]),
+        "errors": [answers[status] for status in sorted(answers) if status >= 400],
+        "host": request.build_absolute_uri("/").rstrip("/"),
+    }
+    return render(request, "reference/reference.html", context)
+
+
+@cache
+def document() -> dict:
+    """The OpenAPI document, which stays the same as long as the process runs."""
+    return SchemaGenerator().get_schema(public=True)
+
+
+def as_shown(schema, path, method, operation) -> dict:
+    """The command, with what the template cannot find in the document by itself."""
+    in_path = [parameter for parameter in operation["parameters"] if parameter["in"] == "path"]
+    body = json_content(operation.get("requestBody", {}))
+    return operation | {
+        "method": method.upper(),
+        "path": path,
+        "address": path.format(
+            **{parameter["name"]: parameter["example"] for parameter in in_path}
+        ),
+        "in_path": in_path,
+        "fields": fields(schema, body["schema"]) if body else [],
+        "body": as_json(body["example"]) if body else "",
+        "answers": [answer(int(status), r) for status, r in operation["responses"].items()],
+    }
+
+
+def fields(schema, body) -> list[dict]:
+    """The fields of a body, each with its name, its type in words, and whether it must be sent."""
+    body = schema["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    return [
+        field
+        | {
+            "name": name,
+            "type": " or ".join(
+                [field["type"]] if isinstance(field["type"], str) else field["type"]
+            ),
+            "required": name in body.get("required", []),
+            "default": json.dumps(field["default"]) if "default" in field else "",
+        }
+        for name, field in body["properties"].items()
+    ]
+
+
+def answer(status, response) -> dict:
+    """A response with its example. 204 has no body: its example is what a client shows its caller."""
+    example = json_content(response).get("example", contract.envelope(status))
+    return {
+        "status": status,
+        "phrase": contract.status_message(status),
+        "description": response["description"],
+        "body": as_json(example),
+    }
+
+
+def headers(schema, operation) -> list[dict]:
+    """The headers of a call: those that make a credential together, and the optional ones."""
+    schemes = schema["components"]["securitySchemes"]
+    credential = [
+        schemes[name] | {"required": True, "placeholder": name.upper()}
+        for name in operation["security"][0]
+    ]
+    return credential + [p for p in operation["parameters"] if p["in"] == "header"]
+
+
+def json_content(message) -> dict:
+    return message.get("content", {}).get("application/json", {})
+
+
+def as_json(value) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

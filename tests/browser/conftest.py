@@ -1,0 +1,47 @@
+"""One browser for the session, and a page of it that keeps what the browser complains of."""
+
+import os
+from itertools import product
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from tests import parts
+
+
+@pytest.fixture(scope="session")
+def browser():
+    program = parts.chromium()
+    if program is None:
+        parts.missing("browser", "Chromium is not on this machine.")
+    # Playwright keeps an event loop in this thread; Django would refuse the database beside it.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, live_server):
+    """A page; `page.complaints` is what the browser's console said."""
+    context = browser.new_context(base_url=live_server.url)
+    page = context.new_page()
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    yield page
+    context.close()
+
+
+def assert_good(page, complaints=()):
+    """In light and dark, wide and narrow: accessible, no wider than the window, no complaint but those expected."""
+    for scheme, width in product(["light", "dark"], [1280, 375]):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        found = Axe().run(page).response["violations"]
+        violations = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
+        assert violations == [], f"{scheme}, {width} px"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} px"
+    assert page.complaints == list(complaints)

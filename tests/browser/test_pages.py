@@ -1,0 +1,70 @@
+"""Each page in a real browser."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from mailboxes.models import Account, Mailbox
+from tests.browser.conftest import assert_good
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def rosa(page):
+    """Staff, signed in through the page as a person would."""
+    User.objects.create_superuser("rosa", password="correct horse")
+    page.goto("/sign-in/")
+    page.get_by_label("Username").fill("rosa")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+
+
+def test_sign_in(page):
+    page.goto("/")
+    assert_good(page)
+    page.get_by_label("Username").fill("rosa")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    assert page.get_by_role("alert").is_visible()
+    assert_good(page)
+
+
+def test_mailboxes(page, rosa):
+    account = Account.objects.create(name="acme")
+    Account.objects.create(name="a" * 64).suspend()
+    for name, code in (("Sales", "1234"), ("Support", "7392"), ("W" * 100, None)):
+        mailbox = Mailbox(account=account, name=name)
+        mailbox.password = code
+        mailbox.save()
+    Mailbox.objects.create(account=Account.objects.get(is_active=False), name="After hours")
+    page.goto("/")
+    assert page.get_by_role("link", name="Sales").is_visible()
+    assert_good(page)
+
+
+def test_no_mailboxes(page, rosa):
+    page.goto("/?q=nobody&state=deleted")
+    assert_good(page)
+    page.get_by_role("link", name="Clear the search").click()
+    page.get_by_role("link", name="Active", exact=True).click()
+    assert page.get_by_role("heading", name="No mailboxes yet").is_visible()
+    assert_good(page)
+
+
+def test_sign_out(page, rosa):
+    page.get_by_role("button", name="Sign out").click()
+    assert page.url.endswith("/sign-in/")
+
+
+def test_reference(page):
+    page.goto("/docs/")
+    page.locator("details").evaluate_all("answers => answers.forEach(answer => answer.open = true)")
+    assert_good(page)
+
+
+def test_not_found(page):
+    page.goto("/nowhere/")
+    assert_good(
+        page,
+        ["Failed to load resource: the server responded with a status of 404 (Not Found)"],
+    )

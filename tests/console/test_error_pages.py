@@ -1,0 +1,57 @@
+import pytest
+from django.core.exceptions import BadRequest
+from django.test import Client
+from django.urls import path
+from django.views.defaults import server_error
+
+from config.urls import urlpatterns as ours
+
+
+def refuse(request):
+    raise BadRequest
+
+
+def crash(request):
+    raise RuntimeError("the secret of the stack")
+
+
+urlpatterns = [*ours, path("refuse/", refuse), path("crash/", crash)]
+
+
+@pytest.fixture
+def browser(settings, db):
+    settings.ROOT_URLCONF = __name__
+    return Client(raise_request_exception=False, enforce_csrf_checks=True)
+
+
+def test_not_found(browser):
+    response = browser.get("/nowhere/")
+    assert response.status_code == 404
+    assert "There is no page here" in response.content.decode()
+
+
+def test_bad_request(browser):
+    response = browser.get("/refuse/")
+    assert response.status_code == 400
+    assert "This request cannot be served" in response.content.decode()
+
+
+def test_crash_says_nothing_of_itself(browser):
+    response = browser.get("/crash/")
+    assert response.status_code == 500
+    assert "Something broke on our side" in response.content.decode()
+    assert "secret" not in response.content.decode()
+
+
+def test_crash_page_asks_no_database(rf):
+    assert server_error(rf.get("/")).status_code == 500
+
+
+def test_form_from_elsewhere(browser):
+    response = browser.post("/sign-in/", {"username": "rosa"})
+    assert response.status_code == 403
+    assert "This form is too old to send" in response.content.decode()
+
+
+def test_api_paths_get_no_page(browser):
+    assert browser.get("/voip/nowhere").json()["status_code"] == 404

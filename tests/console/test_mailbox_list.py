@@ -1,0 +1,167 @@
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import User
+
+from mailboxes.models import Account, Mailbox
+from tests.console.conftest import staff
+
+
+def read(browser, address="/"):
+    response = browser.get(address)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def names(browser, address="/"):
+    return [mailbox.name for mailbox in browser.get(address).context["page"]]
+
+
+@pytest.fixture
+def sales(account):
+    mailbox = Mailbox(account=account, name="Sales", transcribe=True)
+    mailbox.password = "1234"
+    mailbox.save()
+    mailbox.add_recipient("ann@acme.example")
+    return mailbox
+
+
+def test_shows_a_row_of_every_account(viewer, sales, stranger):
+    Mailbox.objects.create(account=stranger, name="Support", beep=False)
+    page = read(viewer)
+    for text in ("Sales", "acme", "weak", "transcription", "Support", "stranger", "1–2 of 2"):
+        assert text in page
+
+
+def test_never_shows_a_pass_code(viewer, sales):
+    page = read(viewer)
+    assert "1234" not in page.replace(str(sales.uuid), "")
+
+
+def test_shows_the_exact_time_of_the_last_update(viewer, sales):
+    moment = datetime(2023, 6, 2, 13, 14, 15, tzinfo=UTC)
+    Mailbox.objects.update(updated_at=moment)
+    shown = '<time datetime="2023-06-02T13:14:15+00:00" title="2023-06-02 13:14:15 UTC">2023-06-02</time>'
+    assert shown in read(viewer)
+
+
+def test_shows_deleted_ones_apart(viewer, sales):
+    Mailbox.objects.create(account=sales.account, name="Gone").soft_delete()
+    assert names(viewer) == ["Sales"]
+    assert names(viewer, "/?state=deleted") == ["Gone"]
+
+
+def test_marks_a_suspended_account(viewer, sales):
+    assert "suspended" not in read(viewer)
+    sales.account.suspend()
+    assert "suspended" in read(viewer)
+
+
+def test_leads_to_the_mailbox(editor, sales):
+    address = f"/admin/mailboxes/mailbox/{sales.uuid}/change/"
+    assert f'href="{address}"' in read(editor)
+    assert editor.get(address).status_code == 200
+
+
+def test_says_edit_only_to_who_may(db, sales):
+    assert "Edit" not in read(staff("view_mailbox"))
+    User.objects.all().delete()
+    assert "Edit" in read(staff("view_mailbox", "change_mailbox"))
+
+
+@pytest.mark.parametrize("text", ["sal", "ACME", "Ann@acme"])
+def test_finds_by_name_account_and_recipient(viewer, sales, stranger, text):
+    Mailbox.objects.create(account=stranger, name="Support")
+    assert names(viewer, f"/?q={text}") == ["Sales"]
+
+
+def test_finds_by_uuid_whole_or_part_with_hyphens_or_without(viewer, sales):
+    whole = str(sales.uuid)
+    for text in (whole, whole.upper(), sales.uuid.hex, whole[6:20], sales.uuid.hex[4:18]):
+        assert names(viewer, f"/?q={text}") == ["Sales"]
+
+
+def test_finds_a_mailbox_once_whatever_matches(viewer, sales):
+    sales.add_recipient("acme@acme.example")
+    assert names(viewer, "/?q=acme") == ["Sales"]
+
+
+@pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "-", "é" * 9000])
+def test_takes_any_text_as_it_is(viewer, sales, text):
+    assert viewer.get(f"/?q={quote(text)}").status_code == 200
+
+
+def test_a_wildcard_is_a_letter_like_others(viewer, sales):
+    assert names(viewer, "/?q=%25") == names(viewer, "/?q=_") == []
+
+
+def test_pages_keep_the_search(viewer, account):
+    for number in range(60):
+        Mailbox.objects.create(account=account, name=f"Desk {number:02}")
+    assert len(names(viewer, "/?q=desk")) == 50
+    assert 'href="/?q=desk&amp;page=2"' in read(viewer, "/?q=desk")
+    assert names(viewer, "/?q=desk&page=2") == [f"Desk {number}" for number in range(50, 60)]
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "99", "x", ""])
+def test_a_page_that_is_not_there_is_the_nearest(viewer, sales, page):
+    assert names(viewer, f"/?page={page}") == ["Sales"]
+
+
+def test_counts_no_further_than_it_must(viewer, account, monkeypatch):
+    monkeypatch.setattr("mailboxes.console.views.CappedPaginator.most", 2)
+    for number in range(3):
+        Mailbox.objects.create(account=account, name=f"Desk {number}")
+    assert "1–2 of 2 or more: search to see others" in read(viewer)
+
+
+def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries):
+    for rows in (3, 60):
+        for number in range(rows):
+            account = Account.objects.create(name=f"account-{rows}-{number}")
+            mailbox = Mailbox.objects.create(account=account, name="Sales")
+            mailbox.add_recipient("ann@acme.example")
+        # Session, user, two kinds of permissions; count, rows, recipients.
+        with django_assert_num_queries(7):
+            viewer.get("/?q=a")
+
+
+def test_empty_says_what_to_do_next(editor):
+    page = read(editor)
+    assert "No mailboxes yet" in page
+    assert 'href="/admin/mailboxes/mailbox/add/"' in page
+    assert 'href="/docs/#create_mailbox"' in page
+
+
+def test_no_match_says_what_to_do_next(viewer, sales):
+    page = read(viewer, "/?q=<nobody>")
+    assert "No active mailbox has “&lt;nobody&gt;” in its name" in page
+    assert 'href="/?q=%3Cnobody%3E&amp;state=deleted"' in page
+
+
+def test_nothing_deleted_says_so(viewer, sales):
+    assert "Nothing has been deleted" in read(viewer, "/?state=deleted")
+
+
+def test_is_kept_by_no_cache(viewer):
+    assert "no-store" in viewer.get("/").headers["Cache-Control"]
+
+
+def test_stranger_signs_in_first(client, db):
+    assert client.get("/").headers["Location"] == "/sign-in/?next=/"
+
+
+def test_who_is_not_staff_is_refused(client, db):
+    client.force_login(User.objects.create_user("customer"))
+    response = client.get("/")
+    assert response.status_code == 403
+    assert "You may not see this page" in response.content.decode()
+
+
+def test_staff_without_the_permission_are_refused(db):
+    assert staff().get("/").status_code == 403
+
+
+def test_takes_no_post(viewer):
+    assert viewer.post("/").status_code == 405

@@ -1,0 +1,47 @@
+import pytest
+from django.contrib.auth.models import User
+
+CREDENTIALS = {"username": "rosa", "password": "correct horse"}
+
+
+@pytest.fixture
+def rosa(db):
+    return User.objects.create_superuser(**CREDENTIALS)
+
+
+def test_leads_to_the_page_that_was_asked_for(client, rosa):
+    response = client.get("/?q=sales")
+    assert response.headers["Location"] == "/sign-in/?next=/%3Fq%3Dsales"
+    page = client.get(response.headers["Location"]).content.decode()
+    assert '<input type="hidden" name="next" value="/?q=sales">' in page
+    response = client.post("/sign-in/", CREDENTIALS | {"next": "/?q=sales"})
+    assert response.headers["Location"] == "/?q=sales"
+
+
+def test_leads_to_no_other_host(client, rosa):
+    for elsewhere in ("https://evil.example/", "//evil.example/", "javascript:alert(1)"):
+        response = client.post("/sign-in/", CREDENTIALS | {"next": elsewhere})
+        assert response.headers["Location"] == "/"
+
+
+def test_wrong_password(client, rosa):
+    response = client.post("/sign-in/", CREDENTIALS | {"password": "wrong"})
+    assert response.status_code == 200
+    assert 'role="alert">Please enter a correct username and password.' in response.content.decode()
+    assert client.get("/").status_code == 302
+
+
+def test_empty_form(client, db):
+    assert "Fill in both fields." in client.post("/sign-in/", {}).content.decode()
+
+
+def test_sign_out(client, rosa):
+    client.force_login(rosa)
+    assert client.post("/sign-out/").headers["Location"] == "/sign-in/"
+    assert client.get("/").status_code == 302
+
+
+def test_a_link_signs_nobody_out(client, rosa):
+    client.force_login(rosa)
+    assert client.get("/sign-out/").status_code == 405
+    assert client.get("/").status_code == 200

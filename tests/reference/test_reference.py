@@ -1,0 +1,58 @@
+import pytest
+
+
+@pytest.fixture
+def text(client, db):
+    response = client.get("/docs/", headers={"Host": "localhost:8080"})
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_says_what_the_page_says(text):
+    for words in (
+        "Voicemails &amp; Mailboxes",
+        "Mailboxes are used in call routes to allow callers to leave a voicemail message",
+        "* You will be charged every time this command is run.",
+        "No mailbox command bears this mark, so none is charged.",
+        "Gets all active mailboxes on an account",
+        "Gets the details for a specific mailbox on an account",
+        "The UUID of the Mailbox to be queried",
+        "This command has no URL/Query String parameters",
+        "Should the system play the &#x27;beep&#x27; sound after the greeting",
+        "The 4 digit pass code required to access this mailbox",
+        "JSON all-fields example",
+    ):
+        assert words in text
+
+
+def test_shows_commands_in_the_pages_order(text):
+    commands = ["list_mailboxes", "get_mailbox", "create_mailbox", "update_mailbox"]
+    commands += ["change_mailbox", "delete_mailbox", "list_recipients", "check_credentials"]
+    places = [text.index(f'<h3 id="{command}">') for command in commands]
+    assert places == sorted(places)
+    assert text.count("Back to top") == text.count("<h3 ") == 12
+
+
+def test_samples_carry_the_readers_host_and_every_header(text):
+    assert "curl http://localhost:8080/voip/mailbox \\" in text
+    assert "curl -X POST http://localhost:8080/voip/mailbox \\" in text
+    for header in ("X-Auth-Reseller: ", "X-Auth-User: ", "X-Auth-Password: "):
+        assert text.count(f"-H '{header}") == 12
+
+
+def test_no_content_shows_what_a_client_shows(text):
+    assert "&quot;status_message&quot;: &quot;No Content&quot;" in text
+
+
+def test_every_link_within_the_page_leads_somewhere(text):
+    links = {part.split('"')[0] for part in text.split('href="#')[1:]}
+    missing = [link for link in links if f'id="{link}"' not in text]
+    assert not missing
+
+
+def test_unknown_host_is_refused(client, db):
+    assert client.get("/docs/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_takes_no_post(client, db):
+    assert client.post("/docs/").status_code == 405
