@@ -399,7 +399,7 @@ class MailboxQuerySet(models.QuerySet):
 class Mailbox(SealedPassCode, Timed):
     """A place for callers to leave a voicemail message."""
 
-    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    uuid = models.UUIDField("UUID", primary_key=True, default=uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="mailboxes")
     name = models.CharField(
         max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
@@ -496,7 +496,7 @@ class Mailbox(SealedPassCode, Timed):
 class EmailRecipient(Timed):
     """An address that a mailbox's messages are mailed to."""
 
-    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    uuid = models.UUIDField("UUID", primary_key=True, default=uuid4, editable=False)
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="email_recipients")
     email = models.EmailField(validators=[validators.validate_ascii])
 

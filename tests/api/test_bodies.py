@@ -63,6 +63,12 @@ def test_a_larger_one_is_413_and_the_answer_arrives(wire, size):
     assert (answer.status, wire.get("/voip/mailbox").result) == (413, [])
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_where_a_body_is_ignored_a_large_one_is_too(wire, method):
+    assert wire.call(method, "/voip/mailbox", body_of(8 * MEBIBYTE)).status == 200
+    assert wire.get("/voip/mailbox").status == 200
+
+
 def test_a_body_without_a_length_is_read(connection, request_head):
     send_chunked(connection, request_head, b'{"name": "Sales"}', size=5)
     status, body = read_answer(connection)
