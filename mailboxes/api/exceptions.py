@@ -22,6 +22,12 @@ class Conflict(exceptions.APIException):
     default_code = "conflict"
 
 
+class PreconditionFailed(exceptions.APIException):
+    status_code = 412
+    default_detail = "It has changed since: read it again, and send its new ETag."
+    default_code = "changed"
+
+
 class ContentTooLarge(exceptions.APIException):
     status_code = 413
     default_detail = f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."

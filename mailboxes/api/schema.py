@@ -73,6 +73,10 @@ HEADERS = {
     "X-Auth-User": "The credential's name within that account",
     "X-Auth-Password": "The credential's secret",
 }
+WRITES = {"PUT", "PATCH", "DELETE"}
+ENTITY_TAG = "Stands for what is served: it is another one after each change of the mailbox or its recipients"
+IF_MATCH = "An ETag: refuse the command if the mailbox or its recipients have changed since"
+IF_NONE_MATCH = "An ETag: send nothing if it still stands for what is served"
 ACT_FOR = "The name of a customer of the account, direct or further down, to act for"
 
 EMPTY = {"type": "object", "maxProperties": 0}
@@ -81,12 +85,14 @@ ANSWERS = {
     200: "The command succeeded.",
     201: "What has never been updated has no updated_on yet.",
     204: "The answer has no body.",
+    304: "What If-None-Match names is still what is served. The answer has no body.",
     400: "A field is missing or wrong, or the body is not a JSON object. The errors say what to mend.",
     401: "There is no credential, or a wrong one. The answer is the same whichever part is wrong.",
     403: "The credential is good, but the call comes from outside its networks, "
     "or X-Auth-For names no customer of its account.",
     404: "The account has no mailbox or recipient with this UUID.",
     409: "The mailbox has this address already, or as many recipients as it may have.",
+    412: "The mailbox or its recipients have changed since the ETag in If-Match. Read it again.",
     413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB.",
     415: f"The body is of another content type than {MEDIA_TYPE}.",
 }
@@ -95,10 +101,11 @@ ANSWERS = {
 ERRORS = {
     400: ("blank", "This field may not be blank."),
     409: ("unique", "This mailbox already has that address."),
+    412: ("changed", "It has changed since: read it again, and send its new ETag."),
     413: ("too_large", "The body is larger than 1024 KiB."),
     415: ("unsupported_media_type", 'Unsupported media type "text/plain" in request.'),
 }
-ABOUT_THE_BODY = {413, 415}
+ABOUT_NO_FIELD = {412, 413, 415}
 
 # The page's values. Every example of a mailbox or a recipient is put together from them.
 EXAMPLES = {
@@ -139,17 +146,25 @@ class CommandSchema(AutoSchema):
         return self.command.description
 
     def get_override_parameters(self):
-        """The UUIDs in the path, and whom to act for."""
+        """The UUIDs in the path, whom to act for, and what the caller knows already."""
         noun = "Mailbox" if self.command.group == MAILBOXES else "email recipient"
         uuids = {
             "mailbox_uuid": "The UUID of the Mailbox",
             "uuid": f"The UUID of the {noun} to be {TO_BE.get(self.method)}",
         }
+        headers = {"X-Auth-For": ACT_FOR}
+        if self.method in WRITES:
+            headers["If-Match"] = IF_MATCH
+        elif self.method == "GET" and self.command.group != AUTHENTICATION:
+            headers["If-None-Match"] = IF_NONE_MATCH
         return [
             OpenApiParameter(name, OpenApiTypes.UUID, OpenApiParameter.PATH, description=words)
             for name, words in uuids.items()
             if f"{{{name}}}" in self.path
-        ] + [OpenApiParameter("X-Auth-For", str, OpenApiParameter.HEADER, description=ACT_FOR)]
+        ] + [
+            OpenApiParameter(name, str, OpenApiParameter.HEADER, description=words)
+            for name, words in headers.items()
+        ]
 
     def get_response_serializers(self):
         """An answer about no row has an empty result."""
@@ -187,9 +202,15 @@ def in_envelopes(result, **kwargs):
     for path, operations in result["paths"].items():
         for operation in operations.values():
             ((status, response),) = operation["responses"].items()
-            operation["responses"] = {status: success(int(status), response, schemas)} | {
-                str(status): error(status, operation) for status in statuses(path, operation)
-            }
+            knows = {parameter["name"] for parameter in operation["parameters"]}
+            answers = {status: success(int(status), response, schemas)}
+            if AUTHENTICATION not in operation["tags"] and status != "204":
+                answers[status]["headers"] = {"ETag": tag_header()}
+            if "If-None-Match" in knows:
+                answers["304"] = {"description": ANSWERS[304], "headers": {"ETag": tag_header()}}
+            for refused in statuses(path, operation, knows):
+                answers[str(refused)] = error(refused, operation)
+            operation["responses"] = answers
             for body in operation.get("requestBody", {}).get("content", {}).values():
                 body["example"] = example(body["schema"], schemas)
             for parameter in operation["parameters"]:
@@ -244,7 +265,7 @@ def as_created(schema) -> dict:
     return schema | exactly(properties)
 
 
-def statuses(path, operation) -> list[int]:
+def statuses(path, operation, knows) -> list[int]:
     """The errors that the command may answer with."""
     has_body = "requestBody" in operation
     answered = {
@@ -253,10 +274,15 @@ def statuses(path, operation) -> list[int]:
         403: True,
         404: "{" in path,
         409: has_body and RECIPIENTS in operation["tags"],
+        412: "If-Match" in knows,
         413: has_body,
         415: has_body,
     }
     return [status for status, is_answered in answered.items() if is_answered]
+
+
+def tag_header() -> dict:
+    return {"description": ENTITY_TAG, "schema": {"type": "string"}}
 
 
 def success(status, response, schemas) -> dict:
@@ -279,7 +305,7 @@ def success(status, response, schemas) -> dict:
 def error(status, operation) -> dict:
     """The answer of a command that was refused."""
     field = "email" if RECIPIENTS in operation["tags"] else "name"
-    if status in ABOUT_THE_BODY:
+    if status in ABOUT_NO_FIELD:
         field = "non_field_errors"
     errors = None
     if status in ERRORS:

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
+from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
 from mailboxes.api.serializers import MailboxSerializer, RecipientSerializer
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
@@ -68,6 +69,23 @@ class AccountViewSet(Command, ModelViewSet):
 
     lookup_field = "uuid"
 
+    def get_object(self):
+        """The row that the command is about. It is not written if the caller's idea of it is out of date."""
+        self.row = super().get_object()
+        if self.request.method not in SAFE_METHODS:
+            refuse_if_changed(self.request, self.row)
+        return self.row
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        """Tag what is served, so that the next call can say what it was based on."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if response.status_code in (200, 201):
+            if row := getattr(self, "row", None):
+                response["ETag"] = entity_tag(row)
+            if request.method in SAFE_METHODS:
+                response.add_post_render_callback(answer_if_changed)
+        return response
+
     def get_mailboxes(self):
         """The account's active mailboxes. A command that writes holds those it reads, so that writers queue."""
         mailboxes = self.request.user.mailboxes.active()
@@ -93,7 +111,7 @@ class MailboxViewSet(AccountViewSet):
         return self.get_mailboxes().prefetch_related("email_recipients")
 
     def perform_create(self, serializer):
-        serializer.save(account=self.request.user)
+        self.row = serializer.save(account=self.request.user)
 
     def perform_destroy(self, mailbox):
         mailbox.soft_delete()
@@ -114,4 +132,4 @@ class RecipientViewSet(AccountViewSet):
         return super().create(request, *args, **kwargs)
 
     def perform_create(self, serializer):
-        serializer.save(mailbox=self.mailbox)
+        self.row = serializer.save(mailbox=self.mailbox)

@@ -54,6 +54,7 @@ def as_shown(schema, path, method, operation) -> dict:
             **{parameter["name"]: parameter["example"] for parameter in in_path}
         ),
         "in_path": in_path,
+        "in_header": [p for p in in_header(operation) if not is_of_credential(p)],
         "fields": fields(schema, body["schema"]) if body else [],
         "body": as_json(body["example"]) if body else "",
         "answers": [answer(int(status), r) for status, r in operation["responses"].items()],
@@ -81,6 +82,7 @@ def answer(status, response) -> dict:
     """A response with its example. 204 has no body: its example is what a client shows its caller."""
     example = json_content(response).get("example", contract.envelope(status))
     return {
+        "has_body": status != 304,
         "status": status,
         "phrase": contract.status_message(status),
         "description": response["description"],
@@ -95,7 +97,15 @@ def headers(schema, operation) -> list[dict]:
         schemes[name] | {"required": True, "placeholder": name.upper()}
         for name in operation["security"][0]
     ]
-    return credential + [p for p in operation["parameters"] if p["in"] == "header"]
+    return credential + [p for p in in_header(operation) if is_of_credential(p)]
+
+
+def in_header(operation) -> list[dict]:
+    return [parameter for parameter in operation["parameters"] if parameter["in"] == "header"]
+
+
+def is_of_credential(header) -> bool:
+    return header["name"].startswith("X-Auth-")
 
 
 def json_content(message) -> dict:

@@ -73,3 +73,15 @@ def test_a_mailbox_is_deleted_once(server, mailbox):
         return service.delete(f"/voip/mailbox/{mailbox.pk}").status
 
     assert sorted(all_at_once(server, delete)) == [204] + [404] * (WRITERS - 1)
+
+
+def test_of_writers_with_the_same_tag_exactly_one_wins(server, mailbox):
+    def change(service, number):
+        headers = {"If-Match": '"1"'}
+        path = f"/voip/mailbox/{mailbox.pk}"
+        return service.put(path, {"name": f"Writer {number}"}, headers=headers).status
+
+    statuses = all_at_once(server, change)
+    assert sorted(statuses) == [200] + [412] * (WRITERS - 1)
+    mailbox.refresh_from_db()
+    assert (mailbox.name, mailbox.version) == (f"Writer {statuses.index(200)}", 2)

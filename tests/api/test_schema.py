@@ -140,6 +140,18 @@ def test_examples_are_the_pages(method, path, status, text):
     assert response["content"]["application/json"]["example"] == json.loads(text)
 
 
+def test_every_tag_is_documented_and_sent(service, address):
+    for method, path in COMMANDS:
+        answer = service.call(method, address(path), BODY)
+        documented = operation(method, path)["responses"][str(answer.status)].get("headers", {})
+        assert ("ETag" in documented) == ("etag" in answer.headers), (method, path)
+        if method == "DELETE":
+            continue
+        known = {"If-None-Match": answer.headers.get("etag", '"x"')}
+        again = service.call(method, address(path), headers=known).status
+        assert (again == 304) == ("304" in operation(method, path)["responses"]), (method, path)
+
+
 def test_request_examples_are_the_pages():
     for method, path in (("POST", "/voip/mailbox"), ("PUT", MAILBOX)):
         body = operation(method, path)["requestBody"]["content"]["application/json"]
@@ -161,6 +173,7 @@ WRONG = {
     403: {"headers": {"X-Auth-For": "stranger"}},
     404: {},  # the address is
     409: {"body": {"email": "Carol@acme.example"}},
+    412: {"headers": {"If-Match": '"0"'}},
     413: {"body": b"{" + b" " * 1024 * 1024},
     415: {"body": b"name=Sales", "headers": {"Content-Type": "text/plain"}},
 }

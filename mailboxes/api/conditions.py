@@ -1,0 +1,32 @@
+"""Conditional requests (RFC 9110, section 13): an entity tag on what is served, and writes that refuse to overwrite."""
+
+from hashlib import sha256
+
+from django.utils.cache import get_conditional_response
+from django.utils.http import parse_etags, quote_etag
+
+from mailboxes.api.exceptions import PreconditionFailed
+from mailboxes.models import EmailRecipient, Mailbox
+
+
+def entity_tag(row: Mailbox | EmailRecipient) -> str:
+    """The mailbox's version: a change of a recipient is a change of its mailbox."""
+    mailbox = row if isinstance(row, Mailbox) else row.mailbox
+    return quote_etag(str(mailbox.version))
+
+
+def refuse_if_changed(request, row) -> None:
+    """Raises PreconditionFailed where If-Match or If-None-Match says so. The caller holds the row locked."""
+    # Django takes an If-Match without a good tag for none: that would overwrite, quietly.
+    wanted = request.headers.get("If-Match")
+    is_broken = wanted is not None and not parse_etags(wanted)
+    if is_broken or get_conditional_response(request, entity_tag(row)) is not None:
+        raise PreconditionFailed
+
+
+def answer_if_changed(response):
+    """A rendered answer to GET, or 304 to a caller who has it already. What has no tag yet gets its content's."""
+    request = response.renderer_context["request"]
+    if not response.has_header("ETag"):
+        response["ETag"] = quote_etag(sha256(response.content).hexdigest()[:32])
+    return get_conditional_response(request, response["ETag"], response=response)
