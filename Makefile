@@ -65,7 +65,6 @@ $(VENV)/dev.stamp: $(LOCK) | $(VENV)/bin/python
 
 # The service's own keys, made once. Whoever loses them loses the pass codes.
 .env: | $(VENV)/bin/python
-	@mkdir -p -m 700 var
 	@umask 077; { \
 		echo "SECRET_KEY=$$($(call random,50))"; \
 		echo "PASS_CODE_KEYS=$$($(call random,32))"; \

@@ -97,6 +97,7 @@ if refusals:
 # --- Database -----------------------------------------------------------------
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
         # A transaction takes the write lock when it begins, so two writers queue
         # instead of one failing half-way; readers go on beside them (WAL).
@@ -128,7 +129,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "mailboxes.middleware.TrustedProxies",  # first: all below ask who calls, and how
+    "mailboxes.health.HealthChecks",
+    "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
     "mailboxes.middleware.RequestLog",
     "mailboxes.middleware.ApiErrors",
     "django.middleware.security.SecurityMiddleware",
@@ -196,7 +198,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "TITLE": "Voicemails & Mailboxes",
-    "DESCRIPTION": "Mailboxes are used in call routes to allow callers to leave a voicemail message",
+    "DESCRIPTION": "Mailboxes are used in call routes to allow callers to leave a voicemail message.",
     "VERSION": "1.0.0",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENFORCE_NON_BLANK_FIELDS": True,
@@ -230,7 +232,7 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 # A redirect would lose a POST's body, so an API path is refused, not redirected.
-SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated)(/|$)", r"^(healthz|readyz)$"]
+SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated)(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if TRUSTED_PROXIES:

@@ -5,16 +5,15 @@ from functools import partial
 from django.contrib import admin, messages
 from django.contrib.admin.utils import model_ngettext
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Coalesce
 from django.http import Http404
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.decorators import method_decorator
-from django.views.decorators.http import require_POST
 
 from mailboxes import contract
 from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
@@ -58,7 +57,10 @@ class ServiceAdmin(admin.ModelAdmin):
             change(row)
             self.log_change(request, row, f"{said}.")
         done = f"{said}: {len(rows)} {model_ngettext(self.opts, len(rows))}."
-        self.message_user(request, done, messages.SUCCESS)
+        nothing = "Nothing to do: the selected ones are so already."
+        self.message_user(
+            request, done if rows else nothing, messages.SUCCESS if rows else messages.WARNING
+        )
 
     def show_once(self, request, template, title, **context):
         """A page that is answered at once: what it shows must not travel in a cookie, as messages do."""
@@ -108,6 +110,13 @@ class AccountAdmin(ServiceAdmin):
     def get_changelist(self, request, **kwargs):
         return AccountTree
 
+    def has_delete_permission(self, request, account=None):
+        """Only what was made by mistake is deleted; what has anything is suspended."""
+        has_anything = account is None or any(
+            rows.exists() for rows in (account.mailboxes, account.credentials, account.customers)
+        )
+        return super().has_delete_permission(request, account) and not has_anything
+
     @admin.display(description="name")
     def indented_name(self, account):
         return "\N{NO-BREAK SPACE}" * 6 * account.depth + account.name
@@ -146,6 +155,7 @@ class ApiCredentialAdmin(ServiceAdmin):
     fields = ["account", "name", "networks", "expires_at"]
     record = ["prefix", "created_at", "last_used_at", "revoked_at"]
     actions = ["revoke"]
+    formfield_overrides = {TextField: {"widget": AdminTextInputWidget}}
 
     def get_fields(self, request, credential=None):
         return self.fields + self.record if credential else self.fields
@@ -302,10 +312,11 @@ class MailboxAdmin(ServiceAdmin):
     def state(self, mailbox):
         return "deleted" if mailbox.is_deleted else "active"
 
-    @method_decorator(require_POST)
     @transaction.atomic
     def show_pass_code(self, request, uuid):
         """Show it to whoever may change it, and write in the log that it was shown."""
+        if request.method != "POST":  # a bookmark, or the address typed again
+            return redirect("admin:mailboxes_mailbox_change", uuid)
         mailbox = self.get_object(request, uuid)
         if mailbox is None:
             raise Http404
@@ -324,6 +335,11 @@ class MailboxAdmin(ServiceAdmin):
     def get_deleted_objects(self, mailboxes, request):
         names = [str(mailbox) for mailbox in mailboxes]
         return names, {self.opts.verbose_name_plural: len(names)}, set(), []
+
+    def has_change_permission(self, request, mailbox=None):
+        """A deleted mailbox is restored first."""
+        deleted = mailbox is not None and mailbox.is_deleted
+        return super().has_change_permission(request, mailbox) and not deleted
 
     def has_delete_permission(self, request, mailbox=None):
         deleted = mailbox is not None and mailbox.is_deleted

@@ -82,9 +82,12 @@ class RequestLog:
 
     @staticmethod
     def author(request) -> str:
-        """On API calls the credential's prefix, and the account acted on."""
-        credential = getattr(request, "auth", None)
-        return f"{credential.prefix}@{request.user}" if credential else "-"
+        """On API calls the credential's prefix and the account acted on; on pages the staff user's number."""
+        if credential := getattr(request, "auth", None):
+            return f"{credential.prefix}@{request.user}"
+        # Only where the page has looked it up: this line asks no database.
+        user = getattr(request, "_cached_user", None)
+        return f"staff-{user.pk}" if user and user.pk else "-"
 
 
 class ApiErrors:

@@ -222,7 +222,9 @@ class ApiCredential(models.Model):
         help_text="Where calls may come from: networks separated by commas. Empty: anywhere.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it ends, in UTC. Empty: never."
+    )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -235,12 +237,25 @@ class ApiCredential(models.Model):
             models.UniqueConstraint(
                 fields=["account", "name"],
                 name="credential_name_once_per_account",
-                violation_error_message="This account already has a credential of that name.",
+                violation_error_message="This account has a credential of that name already "
+                "(a revoked one keeps its name): choose another.",
             )
         ]
 
     def __str__(self):
         return f"{self.account}: {self.name}"
+
+    def clean(self):
+        """Refuse to issue what has expired already."""
+        super().clean()
+        if self._state.adding and self.expires_at and self.expires_at <= timezone.now():
+            raise ValidationError(
+                {
+                    "expires_at": ValidationError(
+                        "Give a time to come; this one is past.", code="past"
+                    )
+                }
+            )
 
     @classmethod
     def make_secret(cls) -> str:

@@ -76,7 +76,7 @@ def parse_networks(value: str) -> list:
             networks.append(ip_network(word))
         except ValueError:
             raise ValidationError(
-                "%(word)s is no network: write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1.",
+                "“%(word)s” is no network: write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1.",
                 code="invalid",
                 params={"word": word},
             ) from None

@@ -118,7 +118,7 @@ def test_a_secret_has_256_bits_and_no_two_are_alike(account):
 def test_one_name_stands_once_per_account(account, stranger):
     ApiCredential.objects.issue(account, "api")
     ApiCredential.objects.issue(stranger, "api")
-    with pytest.raises(ValidationError, match="already has a credential of that name"):
+    with pytest.raises(ValidationError, match="has a credential of that name already"):
         ApiCredential.objects.issue(account, "api")
     refused_by_the_database(
         lambda: ApiCredential.objects.create(account=account, name="api", secret_sha256="x")
@@ -151,10 +151,16 @@ def test_networks(networks, address, allowed):
 
 
 def test_an_expiry_is_the_moment_it_ends(account):
-    credential, _ = ApiCredential.objects.issue(account, "api", expires_at=timezone.now())
-    assert not credential.is_usable
-    credential.expires_at += timedelta(minutes=1)
+    soon = timezone.now() + timedelta(minutes=1)
+    credential, _ = ApiCredential.objects.issue(account, "api", expires_at=soon)
     assert credential.is_usable
+    credential.expires_at = timezone.now()
+    assert not credential.is_usable
+
+
+def test_what_has_expired_already_is_not_issued(account):
+    with pytest.raises(ValidationError, match="this one is past"):
+        ApiCredential.objects.issue(account, "api", expires_at=timezone.now())
 
 
 # --- Mailboxes ----------------------------------------------------------------

@@ -89,7 +89,7 @@ ANSWERS = {
     400: "A field is missing or wrong, or the body is not a JSON object. The errors say what to mend.",
     401: "There is no credential, or a wrong one. The answer is the same whichever part is wrong.",
     403: "The credential is good, but the call comes from outside its networks, "
-    "or X-Auth-For names no customer of its account.",
+    "or without HTTPS, or X-Auth-For names no customer of its account.",
     404: "The account has no mailbox or recipient with this UUID.",
     409: "The mailbox has this address already, or as many recipients as it may have.",
     412: "The mailbox or its recipients have changed since the ETag in If-Match. Read it again.",

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
@@ -43,15 +43,19 @@ def test_the_secret_is_never_shown_again(staff, account):
 
 
 def test_expiry(staff, account):
-    issue(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
-    credential = ApiCredential.objects.get()
-    assert credential.expires_at < timezone.now()
-    assert not credential.is_usable
+    issue(staff, account, expires_at_0="2997-01-31", expires_at_1="12:00")
+    assert ApiCredential.objects.get().expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
+
+
+def test_an_expiry_that_is_past(staff, account):
+    page = issue(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
+    assert errors(page)["expires_at"] == ["Give a time to come; this one is past."]
+    assert not ApiCredential.objects.exists()
 
 
 def test_a_name_that_is_taken(staff, credential):
     page = staff.save("apicredential_add", account=credential.account_id, name=credential.name)
-    assert errors(page)["__all__"] == ["This account already has a credential of that name."]
+    assert "has a credential of that name already" in errors(page)["__all__"][0]
 
 
 def test_networks_that_are_none(staff, account):

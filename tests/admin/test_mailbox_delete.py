@@ -1,4 +1,5 @@
 import pytest
+from django.contrib.messages import get_messages
 
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.admin.browser import address, log, staff_who_may
@@ -59,3 +60,19 @@ def test_without_permission(mailbox):
     assert bob.press("mailbox_delete", mailbox.pk, post="yes").status_code == 403
     bob.act("mailbox_changelist", "delete_selected", mailbox, post="yes")
     assert not Mailbox.objects.get().is_deleted
+
+
+def test_a_deleted_one_is_to_be_looked_at_and_restored(staff, mailbox):
+    mailbox.soft_delete()
+    page = staff.open("mailbox_change", mailbox.pk)
+    assert "Restore" in page.text
+    assert 'name="_save"' not in page.text
+    assert staff.press("mailbox_change", mailbox.pk, name="Changed").status_code == 403
+    staff.act("mailbox_changelist", "restore", mailbox, where="?state=deleted")
+    assert Mailbox.objects.active().get().name == "Sales"
+
+
+def test_restoring_what_is_not_deleted_says_so(staff, mailbox):
+    page = staff.act("mailbox_changelist", "restore", mailbox)
+    said = [str(message) for message in get_messages(page.wsgi_request)]
+    assert said == ["Nothing to do: the selected ones are so already."]

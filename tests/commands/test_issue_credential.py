@@ -107,13 +107,16 @@ def test_bad_credential_name(account, name):
 
 def test_name_already_used(account):
     issue("acme", "api")
-    assert refusal("acme", "api") == "USER: This account already has a credential of that name."
+    assert refusal("acme", "api") == (
+        "USER: This account has a credential of that name already "
+        "(a revoked one keeps its name): choose another."
+    )
 
 
 @pytest.mark.parametrize("networks", ["office", "192.0.2.7/24", "2001:db8::/129"])
 def test_bad_network(account, networks):
     assert refusal("acme", "api", "--networks", networks) == (
-        f"--networks: {networks} is no network: "
+        f"--networks: “{networks}” is no network: "
         "write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1."
     )
 
@@ -129,7 +132,7 @@ def test_expiry_in_the_past(account):
     yesterday = timezone.now() - timedelta(days=1)
     for text in (f"{yesterday.date()}", yesterday.isoformat()):
         assert refusal("acme", "api", "--expires", text) == (
-            "--expires: Give a date or time to come; this one is past."
+            "--expires: Give a time to come; this one is past."
         )
 
 

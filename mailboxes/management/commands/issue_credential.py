@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, time
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential
 
@@ -45,7 +44,8 @@ class Command(BaseCommand):
     ) -> str:
         account = find_account(account, create_account)
         expires_at = read_expiry(expires) if expires is not None else None
-        with refusals_about(name="USER", networks="--networks", **{NON_FIELD_ERRORS: "USER"}):
+        options = {"name": "USER", "networks": "--networks", "expires_at": "--expires"}
+        with refusals_about(**options, **{NON_FIELD_ERRORS: "USER"}):
             _, secret = ApiCredential.objects.issue(account, user, networks, expires_at)
         headers = {
             "X-Auth-Reseller": account.name,
@@ -91,14 +91,11 @@ def find_account(name, create):
 def read_expiry(text) -> datetime:
     """The moment meant by an ISO date, which is its end, or an ISO date and time. Raises CommandError."""
     try:
-        expires_at = end_of_day_or_moment(text)
+        return end_of_day_or_moment(text)
     except (ValueError, OverflowError):
         raise CommandError(
             "--expires: Write a date as 2027-01-31, or a date and time as 2027-01-31T12:00+01:00."
         ) from None
-    if expires_at <= timezone.now():
-        raise CommandError("--expires: Give a date or time to come; this one is past.")
-    return expires_at
 
 
 def end_of_day_or_moment(text) -> datetime:

@@ -24,8 +24,12 @@ class Command(BaseCommand):
     help = "Fill an empty database with believable accounts and mailboxes, to try things out on."
 
     def add_arguments(self, parser):
-        parser.add_argument("--accounts", type=size, default=12, metavar="N", help="how many")
-        parser.add_argument("--mailboxes", type=size, default=200, metavar="N", help="how many")
+        parser.add_argument(
+            "--accounts", type=size, default=12, metavar="N", help="how many accounts"
+        )
+        parser.add_argument(
+            "--mailboxes", type=size, default=200, metavar="N", help="how many mailboxes"
+        )
         parser.add_argument(
             "--seed", type=int, default=1, metavar="N", help="the same number, the same data"
         )

@@ -6,10 +6,10 @@ import secrets
 from io import StringIO
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth import authenticate, get_user_model
 from django.core.management import BaseCommand, call_command
 
-from mailboxes.management.commands.serve import refuse_taken_port
+from mailboxes.management.commands.serve import port_number, refuse_unusable
 from mailboxes.models import Account, ApiCredential
 
 # The demo's logins, kept because each start prints them; a file only its owner reads, which
@@ -22,10 +22,10 @@ class Command(BaseCommand):
     help = "Migrate, load demo data into an empty database, print where to look, and serve."
 
     def add_arguments(self, parser):
-        parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+        parser.add_argument("--port", type=port_number, default=8000, help="port to listen on")
 
     def handle(self, *args, port, **options):
-        refuse_taken_port("127.0.0.1", port)
+        refuse_unusable("127.0.0.1", port)
         call_command("migrate", verbosity=0)
         if not Account.objects.exists():
             self.make_demo()
@@ -53,9 +53,9 @@ class Command(BaseCommand):
             f"\nAPI reference   {address}/docs/"
         )
         logins = LOGINS.read_text() if LOGINS.exists() else ""
-        staff = re.search("^# staff login: (.+)$", logins, re.MULTILINE)
-        if staff and get_user_model().objects.filter(username=USER, is_active=True).exists():
-            self.stdout.write(f"Staff login     {staff[1]}")
+        staff = re.search("^# staff login: (.+) / (.+)$", logins, re.MULTILINE)
+        if staff and authenticate(username=staff[1], password=staff[2]):
+            self.stdout.write(f"Staff login     {staff[1]} / {staff[2]}")
         headers = re.findall('^header = "(.+)"$', logins, re.MULTILINE)
         if headers and ApiCredential.objects.authenticate(headers[-1].split()[-1]):
             options = " ".join(f"-H '{header}'" for header in headers)

@@ -1,8 +1,10 @@
 """Serves with the production server, in the foreground."""
 
+import errno
 import os
 import socket
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 from django.conf import settings
@@ -26,7 +28,8 @@ SERVER = [
     # Whose word is taken on the caller's address and scheme is TRUSTED_PROXIES' business.
     "--forwarded-allow-ips=",
     "--no-control-socket",
-    "--log-level=warning",
+    # Each refused request has its line already; this level keeps what is wrong with a worker.
+    "--log-level=error",
 ]
 
 
@@ -35,27 +38,35 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-        parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+        parser.add_argument("--port", type=port_number, default=8000, help="port to listen on")
 
     def handle(self, *args, host, port, **options):
-        refuse_taken_port(host, port)
+        refuse_unusable(host, port)
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("Style sheets are not in place: run manage.py collectstatic first.")
         gunicorn = Path(sys.executable).parent / "gunicorn"
         os.execv(  # noqa: S606  our own server's program, no shell wanted
             gunicorn,
-            [gunicorn.name, *SERVER, f"--bind={host}:{port}", "config.wsgi:application"],
+            [gunicorn.name, *SERVER, f"--bind=[{host}]:{port}", "config.wsgi:application"],
         )
 
 
-def refuse_taken_port(host, port):
-    """Raises CommandError if something else listens there already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
+def port_number(text) -> int:
+    """A port, 1 to 65535. Raises ArgumentTypeError."""
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise ArgumentTypeError(f"{text} is no port: choose one from 1 to 65535.")
+
+
+def refuse_unusable(host, port):
+    """Raises CommandError if one cannot listen there."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address, family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             raise CommandError(
-                f"Port {port} is taken: stop what listens there, or choose another, as in "
-                f"make run PORT={port + 1}"
+                f"Port {port} is taken: stop what listens there, or choose another port "
+                f"(make run PORT={port + 1}, or serve --port {port + 1})."
             ) from None
+        raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from None
