@@ -46,7 +46,18 @@ def database(url):
     """Django's settings of the database that the URL names. Raises ValueError if it is none of ours."""
     if url.partition(":")[0] not in DATABASE_SCHEMES:
         raise ValueError
-    return env.db_url_config(url)
+    settings = env.db_url_config(url)
+    if not settings["NAME"]:
+        raise ValueError
+    return settings
+
+
+def proxies(text):
+    """The networks named. Raises ValueError where one is none, or is the whole world."""
+    networks = [ip_network(word) for word in text.replace(",", " ").split()]
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError
+    return networks
 
 
 # --- What a deployment decides ------------------------------------------------
@@ -69,17 +80,19 @@ PASS_CODE_KEYS = read(
     "is missing or wrong: list one or more keys of 32 random bytes in base64, the one to encrypt with first.",
 )
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-if not ALLOWED_HOSTS and not DEBUG:
-    refusals.append("ALLOWED_HOSTS is empty: list the host names that this service answers to.")
+ALLOWED_HOSTS = env.str("ALLOWED_HOSTS", "").replace(",", " ").split()
+if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
+    refusals.append(
+        "ALLOWED_HOSTS is empty or has a *: list the host names that this service answers to."
+    )
 
 # The proxies whose word about the caller is taken (X-Forwarded-For and
 # X-Forwarded-Proto). From anyone else those headers are thrown away.
 TRUSTED_PROXIES = read(
     "TRUSTED_PROXIES",
-    lambda text: [ip_network(network) for network in text.replace(",", " ").split()],
+    proxies,
     "",
-    "has an entry that is no network: write each as 10.0.0.0/8 or 192.0.2.1.",
+    "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1.",
 )
 
 DATABASES = {
@@ -275,5 +288,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "CRITICAL"},
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+        "gunicorn.http.wsgi": {
+            "level": "ERROR"
+        },  # it would say of each HEAD that it drops the body
     },
 }

@@ -29,16 +29,12 @@ class TrustedProxies:
 
     def __call__(self, request):
         forwarded = request.META.pop("HTTP_X_FORWARDED_FOR", "")
+        hops = forwarded.split(",") if forwarded else []
         peer = self.address(request.META.get("REMOTE_ADDR", ""))
-        if self.is_proxy(peer):
-            for word in reversed(forwarded.split(",")):
-                if not (hop := self.address(word.strip())):
-                    break  # not an address: what stands before it is worth no more
-                peer = hop
-                if not self.is_proxy(hop):
-                    break
-        else:
+        if not self.is_proxy(peer):
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        while hops and self.is_proxy(peer):
+            peer = self.address(hops.pop().strip())  # None: then nobody knows who calls
         request.META["REMOTE_ADDR"] = str(peer or "")
         return self.get_response(request)
 
@@ -104,7 +100,8 @@ class ApiErrors:
         response = self.get_response(request)
         made_by_view = isinstance(getattr(response, "accepted_renderer", None), EnvelopeRenderer)
         if response.status_code >= 400 and not made_by_view:
-            return error_response(response.status_code)
+            kept = {name: response[name] for name in ("Allow", "Retry-After") if name in response}
+            return error_response(response.status_code, kept)
         if response.status_code == 204:
             del response["Content-Length"]  # RFC 9110, 8.6; CommonMiddleware sets it
         return response

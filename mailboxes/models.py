@@ -35,6 +35,10 @@ class AccountQuerySet(models.QuerySet):
         """The accounts above this one, in no order."""
         return self._reached(Account.objects.filter(customers=account.pk), "customers")
 
+    def with_resellers(self, **account):
+        """The account that these fields find, if any, and the accounts above it, in no order."""
+        return self._reached(Account.objects.filter(**account), "customers")
+
     def _reached(self, start, relation):
         """Where one comes from `start`, following the relation any number of times; in one query."""
 
@@ -163,12 +167,12 @@ class Account(models.Model):
         """
         if name == self.name:
             return self
-        if not re.match(validators.ACCOUNT_NAME, name):
-            raise Account.DoesNotExist  # unasked: PostgreSQL takes no NUL
-        account = Account.objects.get(name=name, is_active=True)
-        if self not in Account.objects.resellers(account):
-            raise Account.DoesNotExist
-        return account
+        if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL takes no NUL
+            # One query whether there is such an account or not: the time must not tell.
+            found = Account.objects.with_resellers(name=name, is_active=True)
+            if self in found:
+                return next(account for account in found if account.name == name)
+        raise Account.DoesNotExist
 
 
 class ApiCredentialManager(models.Manager):

@@ -36,7 +36,9 @@ def test_an_untrusted_peer_is_the_caller_whatever_it_says(settings):
         ("198.51.100.1, 192.0.2.1", "192.0.2.1"),  # the left one is the caller's own word
         ("192.0.2.1, 10.0.0.7", "192.0.2.1"),  # past our second proxy
         ("nonsense, 192.0.2.1", "192.0.2.1"),
-        ("192.0.2.1, nonsense", "10.0.0.1"),
+        ("192.0.2.1, nonsense", ""),  # nobody knows who calls, so no credential's network matches
+        ("192.0.2.1:8080", ""),
+        ("192.0.2.1,", ""),
         ("", "10.0.0.1"),
         ("10.0.0.9", "10.0.0.9"),
         ("::ffff:192.0.2.1", "192.0.2.1"),

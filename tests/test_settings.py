@@ -43,7 +43,14 @@ def test_good_settings_start():
         ({"SECRET_KEY": "ab" * 40}, "SECRET_KEY is weak: "),
         ({"PASS_CODE_KEYS": None}, "PASS_CODE_KEYS is missing or wrong: "),
         ({"PASS_CODE_KEYS": "c2hvcnQ="}, "PASS_CODE_KEYS is missing or wrong: "),
-        ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is empty: "),
+        ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is empty or has a *: "),
+        ({"ALLOWED_HOSTS": " , "}, "ALLOWED_HOSTS is empty or has a *: "),
+        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS is empty or has a *: "),
+        (
+            {"TRUSTED_PROXIES": "0.0.0.0/0"},
+            "TRUSTED_PROXIES has an entry that is no network of yours",
+        ),
+        ({"DATABASE_URL": "postgres://host"}, "DATABASE_URL is wrong: "),
         (
             {"TRUSTED_PROXIES": "10.0.0.0/8,proxy"},
             "TRUSTED_PROXIES has an entry that is no network",

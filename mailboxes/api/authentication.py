@@ -18,7 +18,7 @@ class CredentialAuthentication(BaseAuthentication):
             raise PermissionDenied
         try:
             account = credential.account.customer(
-                request.headers.get("X-Auth-For", "").strip() or credential.account.name
+                request.headers.get("X-Auth-For", "").strip(" \t") or credential.account.name
             )
         except Account.DoesNotExist:
             raise PermissionDenied from None

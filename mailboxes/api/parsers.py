@@ -5,13 +5,18 @@ from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import JSONParser
 
+from mailboxes.api.renderers import MEDIA_TYPE
+
 
 class Negotiation(DefaultContentNegotiation):
+    def get_accept_list(self, request):
+        """An empty Accept asks for nothing, so anything will do."""
+        return [token for token in super().get_accept_list(request) if token] or ["*/*"]
+
     def select_parser(self, request, parsers):
         """A body that says nothing of its type is taken for JSON; another type is 415."""
-        if not request.content_type:
-            return parsers[0]
-        return super().select_parser(request, parsers)
+        media_type = (request.content_type or MEDIA_TYPE).partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
 
 
 class JSONObjectParser(JSONParser):

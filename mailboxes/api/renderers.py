@@ -24,6 +24,7 @@ class EnvelopeRenderer(BaseRenderer):
         return orjson.dumps(envelope(response.status_code, **{part: data}))
 
 
-def error_response(status: int) -> HttpResponse:
+def error_response(status: int, headers=None) -> HttpResponse:
     """An error in the envelope, for where no API view runs."""
-    return HttpResponse(orjson.dumps(envelope(status)), content_type=MEDIA_TYPE, status=status)
+    body = orjson.dumps(envelope(status))
+    return HttpResponse(body, content_type=MEDIA_TYPE, status=status, headers=headers)

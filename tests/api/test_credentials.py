@@ -168,6 +168,16 @@ def test_who_is_no_customer_is_forbidden_whether_it_exists_or_not(service, stran
     assert answer.body == b'{"result":{},"status_code":403,"status_message":"Forbidden"}'
 
 
+def test_whoever_is_named_it_takes_the_same_queries(
+    service, stranger, family, django_assert_num_queries
+):
+    service.get("/authenticated")
+    Account.objects.create(name="suspended", is_active=False)
+    for name in ("stranger", "nobody", "suspended"):
+        with django_assert_num_queries(2):  # the credential, and the one named with all above it
+            assert service.get("/voip/mailbox", headers={"X-Auth-For": name}).status == 403
+
+
 def test_a_customer_may_not_act_for_its_reseller(anyone, family):
     headers = headers_for(Account.objects.get(name="child"))
     assert anyone.get("/voip/mailbox", headers=headers | {"X-Auth-For": "acme"}).status == 403

@@ -10,28 +10,6 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-# Gunicorn, because it hands on every header as it came: a server that makes a header it
-# cannot decode an empty one turns a wrong X-Auth-For into none, and the command would act
-# on another account.
-SERVER = [
-    "--worker-class=gthread",
-    "--workers=2",
-    # A thread waits for the database while the other works; more made it slower.
-    "--threads=2",
-    # Migrations and settings are read once, and a wrong setting is told once.
-    "--preload",
-    # Clients of the API keep their connection from call to call.
-    "--keep-alive=75",
-    # What is on its way when the process is told to go is answered first.
-    "--graceful-timeout=30",
-    "--limit-request-line=8190",
-    # Whose word is taken on the caller's address and scheme is TRUSTED_PROXIES' business.
-    "--forwarded-allow-ips=",
-    "--no-control-socket",
-    # Each refused request has its line already; this level keeps what is wrong with a worker.
-    "--log-level=error",
-]
-
 
 class Command(BaseCommand):
     help = "Serve with the production server, in the foreground. Ctrl-C stops it."
@@ -47,7 +25,7 @@ class Command(BaseCommand):
         gunicorn = Path(sys.executable).parent / "gunicorn"
         os.execv(  # noqa: S606  our own server's program, no shell wanted
             gunicorn,
-            [gunicorn.name, *SERVER, f"--bind=[{host}]:{port}", "config.wsgi:application"],
+            [gunicorn.name, "--config=python:config.server", f"--bind=[{host}]:{port}"],
         )
 
 

@@ -1,0 +1,44 @@
+"""Settings of the production server, Gunicorn, each with its reason.
+
+Gunicorn, and its own parser, because they hand on every header as it came. A server that
+makes a header it cannot decode an empty one, or cuts a folded one, turns a wrong X-Auth-For
+into none, and the command would act on another account.
+"""
+
+import socket
+import struct
+
+wsgi_app = "config.wsgi:application"
+http_parser = "python"
+
+worker_class = "gthread"
+workers = 2
+threads = 4  # one waits for the database, or for a caller, while another works
+
+# Migrations and settings are read once, and a wrong setting is told once.
+preload_app = True
+
+# Clients of the API keep their connection from call to call.
+keepalive = 75
+
+# What is on its way when the process is told to go is answered first.
+graceful_timeout = 30
+
+limit_request_line = 8190
+
+# Whose word is taken on the caller's address and scheme is TRUSTED_PROXIES' business.
+forwarded_allow_ips = ""
+
+control_socket_disable = True
+
+# A request has its line from RequestLog; below this level Gunicorn repeats what callers sent.
+loglevel = "error"
+
+SILENCE_SECONDS = 10
+
+
+def when_ready(server):
+    """Let go of a caller who begins a request and falls silent: each holds a thread."""
+    timeout = struct.pack("ll", SILENCE_SECONDS, 0)
+    for listener in server.LISTENERS:  # accepted connections inherit it
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
