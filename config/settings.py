@@ -52,6 +52,13 @@ def database(url):
     return settings
 
 
+def days(text):
+    """A number of days. Raises ValueError if it is none, or less than one."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 def proxies(text):
     """The networks named. Raises ValueError where one is none, or is the whole world."""
     networks = [ip_network(word) for word in text.replace(",", " ").split()]
@@ -94,6 +101,9 @@ TRUSTED_PROXIES = read(
     "",
     "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1.",
 )
+
+# How long a deleted mailbox can be restored, in days.
+RETENTION_DAYS = read("RETENTION_DAYS", days, "30", "is no whole number of days, 1 or more.")
 
 DATABASES = {
     "default": read(

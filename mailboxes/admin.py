@@ -17,6 +17,7 @@ from django.urls import path
 
 from mailboxes import contract
 from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
+from mailboxes.history import changes
 from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
@@ -341,6 +342,12 @@ class MailboxAdmin(ServiceAdmin):
             return redirect("admin:mailboxes_mailbox_change", uuid)
         self.log_change(request, mailbox, "Pass code shown.")
         return self.show_once(request, "pass_code", "Pass code", mailbox=mailbox, code=code)
+
+    def history_view(self, request, object_id, extra_context=None):
+        """What anyone did to the mailbox, beside what Django tells: what was done in the admin."""
+        mailbox = self.get_object(request, object_id)
+        extra_context = {"changes": changes(mailbox) if mailbox else []}
+        return super().history_view(request, object_id, extra_context)
 
     # Deletion is soft and takes nothing along, so there is nothing to look for.
 

@@ -4,9 +4,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from mailboxes import validators
+from mailboxes.contract import MASK
 from mailboxes.models import EmailRecipient, Mailbox
-
-MASK = "••••"  # stands for a pass code that is set: a page never holds the code itself
 
 
 class MailboxForm(forms.ModelForm):

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from ipaddress import ip_address
 from uuid import UUID, uuid4
 
@@ -394,10 +394,23 @@ class Timed(models.Model):
         return self.updated_at.date()
 
 
+def retained_since() -> datetime:
+    """What was deleted after this moment can be restored."""
+    return timezone.now() - timedelta(days=settings.RETENTION_DAYS)
+
+
 class MailboxQuerySet(models.QuerySet):
     def active(self):
         """Those that are not deleted."""
         return self.filter(deleted_at=None)
+
+    def past_retention(self):
+        """Those deleted so long ago that they cannot be restored any more."""
+        return self.filter(deleted_at__lte=retained_since())
+
+    def restorable(self):
+        """Those that are active, and those deleted within the retention time."""
+        return self.exclude(deleted_at__lte=retained_since())
 
     def search(self, text):
         """Those with the text in their name, their account's, a recipient's address or their uuid.

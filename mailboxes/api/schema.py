@@ -43,6 +43,18 @@ COMMANDS = {
     "DELETE /voip/mailbox/{uuid}": Command(
         "delete_mailbox", MAILBOXES, "Deletes the specified mailbox"
     ),
+    "GET /voip/mailbox/{uuid}/history": Command(
+        "get_history",
+        MAILBOXES,
+        "Gets all that happened to a mailbox, the newest first",
+        "A deleted mailbox has a history too, as long as it can be restored. Pass codes are masked.",
+    ),
+    "POST /voip/mailbox/{uuid}/restore": Command(
+        "restore_mailbox",
+        MAILBOXES,
+        "Restores a deleted mailbox",
+        "As it was, with its recipients. A mailbox that is not deleted stays as it is.",
+    ),
     "GET /voip/mailbox/{mailbox_uuid}/email-recipient": Command(
         "list_recipients", RECIPIENTS, "Gets all email recipients of a mailbox"
     ),
@@ -109,10 +121,17 @@ ABOUT_NO_FIELD = {412, 413, 415}
 
 # The page's values. Every example of a mailbox or a recipient is put together from them.
 EXAMPLES = {
+    "account": "acme",
+    "action": "changed",
+    "after": {"password": contract.MASK, "transcribe": True},
+    "at": "2023-06-02T12:00:00Z",
+    "before": {"password": None, "transcribe": False},
     "beep": True,
     "created_on": "2023-06-02",
+    "credential": "api",
     "email": "pete@example.com",
     "greeting": "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b",
+    "kind": "credential",
     "name": "Pete's Mailbox",
     "password": "1234",
     "play_caller_id": True,
@@ -230,7 +249,8 @@ def complete(schemas):
                 field.pop("default", None)  # what is left out stays as it is
         if not name.endswith("Request"):
             schemas[name] = schema | exactly(schema["properties"])
-            schemas[f"New{name}"] = as_created(schema)
+            if "updated_on" in schema["properties"]:
+                schemas[f"New{name}"] = as_created(schema)
     one_error = exactly({"code": {"type": "string"}, "message": {"type": "string"}})
     schemas["Error"] = exactly(
         {
@@ -325,6 +345,8 @@ def in_json(status, schema, example) -> dict:
 
 def example(schema, schemas):
     """A value of the schema, put together from the examples of its fields."""
+    if "allOf" in schema:  # a reference with a description of its own
+        return example(schema["allOf"][0], schemas)
     if "$ref" in schema:
         return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "const" in schema:

@@ -87,6 +87,40 @@ class RecipientSerializer(DatesSerializer):
         return recipient
 
 
+class AuthorSerializer(serializers.Serializer):
+    """Who made a change: an account's credential, one of our staff, or the service itself."""
+
+    account = serializers.CharField(
+        source="credential.account.name",
+        default=None,
+        allow_null=True,
+        help_text="The account that called the API",
+    )
+    credential = serializers.CharField(
+        source="credential.name",
+        default=None,
+        allow_null=True,
+        help_text="The name of its credential",
+    )
+    kind = serializers.SerializerMethodField(help_text="credential, staff or service")
+
+    def get_kind(self, change) -> str:
+        return "credential" if change.credential else "staff" if change.user else "service"
+
+
+class ChangeSerializer(serializers.Serializer):
+    """One change of a mailbox or of its recipients."""
+
+    action = serializers.CharField(
+        help_text="created, changed, deleted, restored, "
+        "recipient added, recipient changed or recipient removed"
+    )
+    after = serializers.DictField(help_text="The fields that changed, as they stood after it")
+    at = serializers.DateTimeField(help_text="When, in UTC")
+    before = serializers.DictField(help_text="The same fields, as they stood before it")
+    by = AuthorSerializer(source="*", help_text="Who")
+
+
 class MailboxSerializer(DatesSerializer):
     """A mailbox. A field left out of a whole object goes back to its default."""
 

@@ -24,6 +24,16 @@ urlpatterns = [
     command("voip/schema", SchemaView.as_view(), "schema"),
     command(MAILBOXES, MailboxViewSet.as_view(MANY), "mailbox-list"),
     command(MAILBOX, MailboxViewSet.as_view(ONE), "mailbox-detail"),
+    command(
+        rf"{MAILBOX}/history",
+        MailboxViewSet.as_view({"get": "history"}, with_deleted=True),
+        "mailbox-history",
+    ),
+    command(
+        rf"{MAILBOX}/restore",
+        MailboxViewSet.as_view({"post": "restore"}, with_deleted=True, takes_body=False),
+        "mailbox-restore",
+    ),
     command(RECIPIENTS, RecipientViewSet.as_view(MANY), "recipient-list"),
     command(RECIPIENT, RecipientViewSet.as_view(ONE_WHOLE), "recipient-detail"),
 ]

@@ -7,6 +7,7 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer,
     OpenApiYamlRenderer2,
 )
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
@@ -16,7 +17,8 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
-from mailboxes.api.serializers import MailboxSerializer, RecipientSerializer
+from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
+from mailboxes.history import changes
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
 
@@ -24,6 +26,7 @@ METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
 class Command(APIView):
     """What the contract asks of every command before its own work begins."""
 
+    takes_body = True
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def initial(self, request, *args, **kwargs):
@@ -31,7 +34,7 @@ class Command(APIView):
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
-        if request.method in METHODS_WITH_BODY:
+        if self.takes_body and request.method in METHODS_WITH_BODY:
             if not request.body:
                 raise ParseError("The body must be a JSON object.")
             _ = request.data  # parsed here, before a transaction begins
@@ -68,6 +71,7 @@ class AccountViewSet(Command, ModelViewSet):
     """Commands on one account's rows. One that writes is a transaction: if it fails, nothing has changed."""
 
     lookup_field = "uuid"
+    with_deleted = False
 
     def get_object(self):
         """The row that the command is about. It is not written if the caller's idea of it is out of date."""
@@ -87,8 +91,9 @@ class AccountViewSet(Command, ModelViewSet):
         return response
 
     def get_mailboxes(self):
-        """The account's active mailboxes. A command that writes holds those it reads, so that writers queue."""
-        mailboxes = self.request.user.mailboxes.active()
+        """The account's mailboxes. A command that writes holds those it reads, so that writers queue."""
+        mailboxes = self.request.user.mailboxes
+        mailboxes = mailboxes.restorable() if self.with_deleted else mailboxes.active()
         return mailboxes if self.request.method in SAFE_METHODS else mailboxes.select_for_update()
 
     @transaction.atomic
@@ -109,6 +114,17 @@ class MailboxViewSet(AccountViewSet):
 
     def get_queryset(self):
         return self.get_mailboxes().prefetch_related("email_recipients")
+
+    @extend_schema(responses=ChangeSerializer(many=True))
+    def history(self, request, *args, **kwargs):
+        return Response(ChangeSerializer(changes(self.get_object()), many=True).data)
+
+    @extend_schema(request=None, responses={200: MailboxSerializer})
+    @transaction.atomic
+    def restore(self, request, *args, **kwargs):
+        mailbox = self.get_object()
+        mailbox.restore()
+        return Response(self.get_serializer(mailbox).data)
 
     def perform_create(self, serializer):
         self.row = serializer.save(account=self.request.user)

@@ -30,14 +30,14 @@ def test_shows_commands_in_the_pages_order(text):
     commands += ["change_mailbox", "delete_mailbox", "list_recipients", "check_credentials"]
     places = [text.index(f'<h3 id="{command}">') for command in commands]
     assert places == sorted(places)
-    assert text.count("Back to top") == text.count("<h3 ") == 12
+    assert text.count("Back to top") == text.count("<h3 ") == 14
 
 
 def test_samples_carry_the_readers_host_and_every_header(text):
     assert "curl http://localhost:8080/voip/mailbox \\" in text
     assert "curl -X POST http://localhost:8080/voip/mailbox \\" in text
     for header in ("X-Auth-Reseller: ", "X-Auth-User: ", "X-Auth-Password: "):
-        assert text.count(f"-H '{header}") == 12
+        assert text.count(f"-H '{header}") == 14
 
 
 def test_no_content_shows_what_a_client_shows(text):

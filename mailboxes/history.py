@@ -1,0 +1,90 @@
+"""What happened to a mailbox: its rows of history and its recipients', told as changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, pairwise
+from operator import attrgetter
+
+from mailboxes.contract import MASK
+from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
+
+FIELDS = (
+    "beep",
+    "greeting",
+    "name",
+    "password",
+    "play_caller_id",
+    "play_timestamp",
+    "transcribe",
+)
+
+
+@dataclass
+class Change:
+    """One change: what stood before and what after, the pass code masked."""
+
+    action: str
+    at: datetime
+    credential: ApiCredential | None
+    user: object | None
+    before: dict
+    after: dict
+
+    @classmethod
+    def seen_in(cls, row, action, before=None, after=None):
+        author = {"credential": row.history_credential, "user": row.history_user}
+        return cls(action, row.history_date, before=before or {}, after=after or {}, **author)
+
+
+def changes(mailbox: Mailbox) -> list[Change]:
+    """All that happened to the mailbox and its recipients, the newest first; in two queries."""
+    authors = ("history_credential__account", "history_user")
+    own = mailbox.history.select_related(*authors).order_by("history_id")
+    recipients = (
+        EmailRecipient.history.filter(mailbox_id=mailbox.pk)
+        .select_related(*authors)
+        .order_by("uuid", "history_id")
+    )
+    told = [*changes_of_mailbox(list(own))]
+    for _, rows in groupby(recipients, attrgetter("uuid")):
+        told += changes_of_recipient(list(rows))
+    return sorted(told, key=attrgetter("at"), reverse=True)
+
+
+def changes_of_mailbox(rows) -> Iterator[Change]:
+    """Creation, then each step from one row to the next. A row that repeats the last one is no change."""
+    if not rows:
+        return
+    yield Change.seen_in(rows[0], "created", after=shown(rows[0]))
+    for old, new in pairwise(rows):
+        if bool(old.deleted_at) != bool(new.deleted_at):
+            yield Change.seen_in(new, "deleted" if new.deleted_at else "restored")
+        different = [field for field in FIELDS if getattr(old, field) != getattr(new, field)]
+        if different:
+            yield Change.seen_in(
+                new,
+                "changed",
+                before={field: shown(old)[field] for field in different},
+                after={field: shown(new)[field] for field in different},
+            )
+
+
+def changes_of_recipient(rows) -> Iterator[Change]:
+    """Its address as it was added, changed and removed."""
+    yield Change.seen_in(rows[0], "recipient added", after={"email": rows[0].email})
+    for old, new in pairwise(rows):
+        before = {"email": old.email}
+        if new.history_type == "-":
+            yield Change.seen_in(new, "recipient removed", before=before)
+        elif old.email != new.email:
+            yield Change.seen_in(
+                new, "recipient changed", before=before, after={"email": new.email}
+            )
+
+
+def shown(row) -> dict:
+    """The fields of a row, the pass code masked."""
+    return {field: getattr(row, field) for field in FIELDS} | {
+        "password": MASK if row.password_sealed else None
+    }

@@ -1,0 +1,27 @@
+"""Removes for good what was deleted longer ago than the retention time."""
+
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from mailboxes.models import EmailRecipient, Mailbox
+
+BATCH = 500
+
+
+class Command(BaseCommand):
+    help = "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and history."
+
+    def handle(self, *args, **options) -> str:
+        removed = 0
+        while batch := list(Mailbox.objects.past_retention().values_list("pk", flat=True)[:BATCH]):
+            purge(batch)
+            removed += len(batch)
+        return f"Removed {removed} mailboxes."
+
+
+@transaction.atomic
+def purge(uuids):
+    """Remove the mailboxes, then their history, to which the removal has added."""
+    Mailbox.objects.filter(pk__in=uuids).delete()
+    Mailbox.history.filter(uuid__in=uuids).delete()
+    EmailRecipient.history.filter(mailbox_id__in=uuids).delete()

@@ -1,0 +1,38 @@
+from mailboxes.models import Mailbox
+from tests.admin.browser import staff_who_may
+from tests.conftest import headers_for
+from tests.service import InProcess
+
+
+def test_it_tells_what_came_by_the_api_and_what_by_staff(staff, mailbox):
+    service = InProcess(headers_for(mailbox.account))
+    service.patch(f"/voip/mailbox/{mailbox.pk}", {"name": "By the API"})
+    staff.save("mailbox_change", mailbox.pk, name="By staff")
+    text = staff.open("mailbox_history", mailbox.pk).text
+    assert text.index("By staff") < text.index("By the API")
+    assert "API: acme, api" in text
+    assert "Changed Name." in text  # what Django's own log says
+
+
+def test_pass_codes_are_masked(staff, mailbox):
+    staff.save("mailbox_change", mailbox.pk, password="4829")
+    text = staff.open("mailbox_history", mailbox.pk).text
+    assert "password: ••••" in text
+    assert "4829" not in text
+    assert "0007" not in text
+
+
+def test_a_deleted_ones_can_be_read(staff, mailbox):
+    mailbox.soft_delete()
+    assert "deleted" in staff.open("mailbox_history", mailbox.pk).text
+
+
+def test_who_may_not_look_at_mailboxes_is_refused(mailbox):
+    bob = staff_who_may("view_account")
+    assert bob.open("mailbox_history", mailbox.pk).status_code == 403
+
+
+def test_an_unknown_mailbox_has_none(staff, db):
+    page = staff.open("mailbox_history", "31347d42-00bd-44a5-9b5c-20dc4197a2f6")
+    assert page.status_code == 302
+    assert not Mailbox.objects.exists()

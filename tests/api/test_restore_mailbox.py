@@ -1,0 +1,72 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailboxes.models import Mailbox
+from tests.conftest import headers_for
+from tests.service import InProcess
+
+
+@pytest.fixture
+def mailbox(account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales", password="4829")
+    mailbox.add_recipient("pete@acme.example")
+    mailbox.soft_delete()
+    return mailbox
+
+
+@pytest.fixture
+def path(mailbox):
+    return f"/voip/mailbox/{mailbox.uuid}"
+
+
+def test_it_comes_back_as_it_was(wire):
+    made = wire.post("/voip/mailbox", {"name": "Sales", "password": "4829"}).result
+    path = f"/voip/mailbox/{made['uuid']}"
+    before = wire.get(path).result
+    wire.delete(path)
+    answer = wire.post(f"{path}/restore")
+    assert (answer.status, answer.result) == (200, before)
+    assert wire.get(path).result == before
+
+
+def test_its_recipients_come_back_with_it(service, path):
+    service.post(f"{path}/restore")
+    (recipient,) = service.get(f"{path}/email-recipient").result
+    assert recipient["email"] == "pete@acme.example"
+
+
+def test_one_that_is_not_deleted_stays_as_it_is(service, path, mailbox):
+    service.post(f"{path}/restore")
+    version = Mailbox.objects.get().version
+    assert service.post(f"{path}/restore").status == 200
+    assert Mailbox.objects.get().version == version
+
+
+@pytest.mark.parametrize("body", [b"", "{}", "nonsense"])
+def test_a_body_is_ignored(service, path, body):
+    assert service.call("POST", f"{path}/restore", body).status == 200
+
+
+@pytest.mark.parametrize(("days", "status"), [(29, 200), (31, 404)])
+def test_only_within_the_retention_time(service, path, days, status):
+    Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=days))
+    assert service.post(f"{path}/restore").status == status
+
+
+def test_the_retention_time_is_a_setting(service, path, settings):
+    settings.RETENTION_DAYS = 1
+    Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=2))
+    assert service.post(f"{path}/restore").status == 404
+
+
+def test_anothers_is_not_found_and_stays_deleted(path, stranger, mailbox):
+    assert InProcess(headers_for(stranger)).post(f"{path}/restore").status == 404
+    assert Mailbox.objects.get().is_deleted
+
+
+def test_get_is_no_way_to_restore(service, path):
+    answer = service.get(f"{path}/restore")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert Mailbox.objects.get().is_deleted

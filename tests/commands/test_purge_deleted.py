@@ -1,0 +1,42 @@
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from mailboxes.models import EmailRecipient, Mailbox
+
+
+@pytest.fixture
+def mailboxes(account):
+    """Active, deleted yesterday, deleted long ago; each with a recipient and a history."""
+    boxes = [Mailbox.objects.create(account=account, name=name) for name in ("a", "b", "c")]
+    for box, days in zip(boxes, (None, 1, 31), strict=True):
+        box.add_recipient("pete@acme.example")
+        if days:
+            box.soft_delete()
+            deleted_at = timezone.now() - timedelta(days=days)
+            Mailbox.objects.filter(pk=box.pk).update(deleted_at=deleted_at)
+    return boxes
+
+
+def test_what_is_past_the_retention_time_is_removed_with_its_history(mailboxes, capsys):
+    call_command("purge_deleted")
+    assert capsys.readouterr().out == "Removed 1 mailboxes.\n"
+    kept = {mailboxes[0].pk, mailboxes[1].pk}
+    for rows in (Mailbox.objects, Mailbox.history):
+        assert set(rows.values_list("uuid", flat=True)) == kept
+    for rows in (EmailRecipient.objects, EmailRecipient.history):
+        assert set(rows.values_list("mailbox_id", flat=True)) == kept
+
+
+def test_the_retention_time_is_a_setting(mailboxes, settings):
+    settings.RETENTION_DAYS = 60
+    call_command("purge_deleted")
+    assert Mailbox.objects.count() == 3
+
+
+def test_doing_it_again_removes_nothing(mailboxes, capsys):
+    call_command("purge_deleted")
+    call_command("purge_deleted")
+    assert capsys.readouterr().out.endswith("Removed 0 mailboxes.\n")
