@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
+from mailboxes.api.finding import ListParameters, Page, find
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.history import changes
 
@@ -114,6 +115,14 @@ class MailboxViewSet(AccountViewSet):
 
     def get_queryset(self):
         return self.get_mailboxes().prefetch_related("email_recipients")
+
+    @extend_schema(parameters=[ListParameters])
+    def list(self, request, *args, **kwargs):
+        parameters = ListParameters.read(request.query_params)
+        found = find(request.user.mailboxes, parameters).prefetch_related("email_recipients")
+        page = Page(found, parameters)
+        mailboxes = self.get_serializer(page.rows, many=True).data
+        return Response(mailboxes, headers=page.headers(request.build_absolute_uri()))
 
     @extend_schema(responses=ChangeSerializer(many=True))
     def history(self, request, *args, **kwargs):
