@@ -1,5 +1,7 @@
 """The contract's commands. Every query starts from the account that the credential acts on."""
 
+from functools import partial
+
 from django.db import transaction
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
@@ -18,6 +20,7 @@ from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
 from mailboxes.api.finding import ListParameters, Page, find
+from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.history import changes
 
@@ -99,6 +102,10 @@ class AccountViewSet(Command, ModelViewSet):
 
     @transaction.atomic
     def create(self, request, *args, **kwargs):
+        return once(self, partial(self.make, request, *args, **kwargs))
+
+    def make(self, request, *args, **kwargs):
+        """Create a row, whatever key came with the call."""
         return super().create(request, *args, **kwargs)
 
     @transaction.atomic
@@ -131,6 +138,9 @@ class MailboxViewSet(AccountViewSet):
     @extend_schema(request=None, responses={200: MailboxSerializer})
     @transaction.atomic
     def restore(self, request, *args, **kwargs):
+        return once(self, self.make_active)
+
+    def make_active(self):
         mailbox = self.get_object()
         mailbox.restore()
         return Response(self.get_serializer(mailbox).data)
@@ -151,10 +161,9 @@ class RecipientViewSet(AccountViewSet):
     def get_queryset(self):
         return self.get_mailbox().email_recipients.all()
 
-    @transaction.atomic
-    def create(self, request, *args, **kwargs):
+    def make(self, request, *args, **kwargs):
         self.mailbox = self.get_mailbox()  # an unknown mailbox is 404 whatever the body says
-        return super().create(request, *args, **kwargs)
+        return super().make(request, *args, **kwargs)
 
     def perform_create(self, serializer):
         self.row = serializer.save(mailbox=self.mailbox)

@@ -85,3 +85,14 @@ def test_of_writers_with_the_same_tag_exactly_one_wins(server, mailbox):
     assert sorted(statuses) == [200] + [412] * (WRITERS - 1)
     mailbox.refresh_from_db()
     assert (mailbox.name, mailbox.version) == (f"Writer {statuses.index(200)}", 2)
+
+
+def test_one_key_sent_by_all_at_once_is_done_once(server, mailbox):
+    def create(service, number):
+        headers = {"Idempotency-Key": "the-same"}
+        return service.post("/voip/mailbox", {"name": "Made once"}, headers=headers)
+
+    answers = all_at_once(server, create)
+    made = {answer.result["uuid"] for answer in answers if answer.status == 201}
+    assert {answer.status for answer in answers} <= {201, 409}  # 409: the first still ran
+    assert made == {str(Mailbox.objects.get(name="Made once").pk)}

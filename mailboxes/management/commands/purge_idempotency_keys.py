@@ -1,0 +1,13 @@
+"""Removes the idempotency keys whose time is over."""
+
+from django.core.management.base import BaseCommand
+
+from mailboxes.models import IdempotentAnswer
+
+
+class Command(BaseCommand):
+    help = "Remove idempotency keys, with their answers, that are older than a day."
+
+    def handle(self, *args, **options) -> str:
+        removed, _ = IdempotentAnswer.objects.past().delete()
+        return f"Removed {removed} keys."
