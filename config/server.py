@@ -8,11 +8,13 @@ into none, and the command would act on another account.
 import socket
 import struct
 
+from config import settings
+
 wsgi_app = "config.wsgi:application"
 http_parser = "python"
 
 worker_class = "gthread"
-workers = 2
+workers = settings.WORKERS
 threads = 4  # one waits for the database, or for a caller, while another works
 
 # Migrations and settings are read once, and a wrong setting is told once.

@@ -52,11 +52,26 @@ def database(url):
     return settings
 
 
-def days(text):
-    """A number of days. Raises ValueError if it is none, or less than one."""
+def whole_number(text):
+    """A number, 1 or more. Raises ValueError if it is none, or less than one."""
     if int(text) < 1:
         raise ValueError
     return int(text)
+
+
+def rate(text):
+    """Calls and the seconds they may be made in. Raises ValueError or KeyError."""
+    calls, _, period = text.partition("/")
+    if int(calls) < 1:
+        raise ValueError
+    return int(calls), {"second": 1, "minute": 60, "hour": 3600}[period]
+
+
+def cache(url):
+    """Django's settings of the cache. Raises ValueError if the URL names none of ours."""
+    if url.partition(":")[0] not in {"redis", "rediss", "locmemcache"}:
+        raise ValueError
+    return env.cache_url_config(url)
 
 
 def proxies(text):
@@ -103,7 +118,21 @@ TRUSTED_PROXIES = read(
 )
 
 # How long a deleted mailbox can be restored, in days.
-RETENTION_DAYS = read("RETENTION_DAYS", days, "30", "is no whole number of days, 1 or more.")
+RETENTION_DAYS = read(
+    "RETENTION_DAYS", whole_number, "30", "is no whole number of days, 1 or more."
+)
+
+# Worker processes of the server; without CACHE_URL each enforces its share of the limit.
+WORKERS = read("WEB_CONCURRENCY", whole_number, "2", "is no whole number, 1 or more.")
+
+CACHES = {
+    "default": read(
+        "CACHE_URL", cache, "locmemcache://", "is wrong: write it as redis://host:6379/0."
+    )
+}
+RATE_LIMIT = read(
+    "RATE_LIMIT", rate, "6000/minute", "is wrong: write it as 6000/minute (or second, or hour)."
+)
 
 DATABASES = {
     "default": read(
@@ -116,6 +145,9 @@ DATABASES = {
 
 if refusals:
     raise ImproperlyConfigured("\n".join(refusals))
+
+if not env.str("CACHE_URL", ""):
+    RATE_LIMIT = (-(-RATE_LIMIT[0] // WORKERS), RATE_LIMIT[1])
 
 # --- Database -----------------------------------------------------------------
 
@@ -147,6 +179,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "simple_history",
     "mailboxes",
 ]
@@ -211,6 +244,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["mailboxes.api.parsers.JSONObjectParser"],
     "DEFAULT_PERMISSION_CLASSES": ["mailboxes.api.authentication.HasCredential"],
     "DEFAULT_RENDERER_CLASSES": ["mailboxes.api.renderers.EnvelopeRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["mailboxes.api.throttling.CredentialThrottle"],
     "DEFAULT_SCHEMA_CLASS": "mailboxes.api.schema.CommandSchema",
     "EXCEPTION_HANDLER": "mailboxes.api.exceptions.exception_handler",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405
@@ -226,6 +260,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENFORCE_NON_BLANK_FIELDS": True,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "PREPROCESSING_HOOKS": ["mailboxes.api.schema.without_slash"],
     "POSTPROCESSING_HOOKS": ["mailboxes.api.schema.in_envelopes"],
 }

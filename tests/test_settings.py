@@ -57,6 +57,12 @@ def test_good_settings_start():
         ),
         ({"HTTPS": "perhaps"}, "HTTPS is neither on nor off."),
         ({"DEBUG": "perhaps"}, "DEBUG is neither on nor off."),
+        ({"RATE_LIMIT": "many/minute"}, "RATE_LIMIT is wrong: "),
+        ({"RATE_LIMIT": "-5/minute"}, "RATE_LIMIT is wrong: "),
+        ({"RATE_LIMIT": "100/year"}, "RATE_LIMIT is wrong: "),
+        ({"CACHE_URL": "nonsense"}, "CACHE_URL is wrong: "),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY is no whole number"),
+        ({"RETENTION_DAYS": "0"}, "RETENTION_DAYS is no whole number"),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is wrong: "),
     ],
 )
@@ -87,3 +93,19 @@ def test_check_deploy_has_no_warning():
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def limit_with(**changes):
+    """RATE_LIMIT as a process with these settings has it."""
+    environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **GOOD, **changes}
+    show = "from config import settings; print(*settings.RATE_LIMIT)"
+    done = subprocess.run(
+        [sys.executable, "-c", show], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_each_worker_has_its_share_of_the_limit_unless_they_count_together():
+    assert limit_with(RATE_LIMIT="100/minute") == "50 60"
+    assert limit_with(RATE_LIMIT="100/minute", WEB_CONCURRENCY="3") == "34 60"
+    assert limit_with(RATE_LIMIT="100/hour", CACHE_URL="redis://127.0.0.1:6379/0") == "100 3600"

@@ -43,6 +43,14 @@ class Command(APIView):
                 raise ParseError("The body must be a JSON object.")
             _ = request.data  # parsed here, before a transaction begins
 
+    def finalize_response(self, request, response, *args, **kwargs):
+        """Say what is left of the caller's limit."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if throttle := getattr(request, "throttle", None):
+            for name, value in throttle.headers().items():
+                response[name] = value
+        return response
+
 
 class AuthenticatedView(Command):
     """Says whether credentials are good."""
@@ -57,6 +65,7 @@ class SchemaView(SpectacularAPIView):
     http_method_names = Command.http_method_names
     authentication_classes = []
     permission_classes = []
+    throttle_classes = []
     renderer_classes = [
         OpenApiYamlRenderer,
         OpenApiYamlRenderer2,

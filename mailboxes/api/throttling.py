@@ -1,0 +1,48 @@
+"""A limit on the calls of one credential, and the headers that say how much is left of it."""
+
+import logging
+import math
+import time
+
+from django.conf import settings
+from django.core.cache import cache
+from redis.exceptions import RedisError
+from rest_framework.throttling import BaseThrottle
+
+log = logging.getLogger(__name__)
+
+
+class CredentialThrottle(BaseThrottle):
+    """So many calls in a window of so many seconds (RATE_LIMIT), counted in the cache.
+
+    With CACHE_URL all processes count together; without it each worker has its share.
+    """
+
+    def allow_request(self, request, view) -> bool:
+        self.calls, self.seconds = settings.RATE_LIMIT
+        window, passed = divmod(time.time(), self.seconds)
+        self.reset = self.seconds - passed
+        counted = count(f"calls:{request.auth.pk}:{window:.0f}", self.seconds)
+        self.left = max(self.calls - counted, 0)
+        request.throttle = self
+        return counted <= self.calls
+
+    def wait(self) -> float:
+        return self.reset
+
+    def headers(self) -> dict:
+        """As draft-ietf-httpapi-ratelimit-headers has them: the limit, what is left, seconds until it begins anew."""
+        return {
+            "RateLimit-Policy": f'"calls";q={self.calls};w={self.seconds}',
+            "RateLimit": f'"calls";r={self.left};t={math.ceil(self.reset)}',
+        }
+
+
+def count(key, seconds) -> int:
+    """Count one more call. A cache that is away counts nothing: callers are served."""
+    try:
+        cache.add(key, 0, timeout=2 * seconds)
+        return cache.incr(key)
+    except (RedisError, ValueError):
+        log.warning("The cache does not answer: calls are not counted.")
+        return 0

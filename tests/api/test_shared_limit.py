@@ -1,0 +1,44 @@
+"""With CACHE_URL all processes count calls together: two real servers, a real Redis."""
+
+import subprocess
+import time
+from contextlib import ExitStack, closing
+from shutil import which
+
+import pytest
+
+from mailboxes.models import Account
+from tests import parts
+from tests.conftest import database_url, headers_for
+from tests.postgres import free_port
+from tests.server import Server
+from tests.service import OverSocket
+
+
+@pytest.fixture
+def redis_url(tmp_path):
+    """A private Redis."""
+    program = which("redis-server")
+    if program is None:
+        parts.missing("redis", "redis-server is not on this machine.")
+    port = free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", tmp_path, "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+        yield f"redis://127.0.0.1:{port}/0"
+        running.terminate()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_limit_is_exact_over_all_processes(redis_url):
+    headers = headers_for(Account.objects.create(name="acme"))
+    setting = {"CACHE_URL": redis_url, "RATE_LIMIT": "20/hour"}
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Server(database_url(), **setting)) for _ in range(2)]
+        callers = [
+            stack.enter_context(closing(OverSocket(headers, port=server.port)))
+            for server in servers
+        ]
+        if time.time() % 3600 > 3590:
+            time.sleep(11)  # not across two windows
+        statuses = [callers[n % 2].get("/authenticated").status for n in range(30)]
+    assert statuses == [200] * 20 + [429] * 10
