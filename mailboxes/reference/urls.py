@@ -1,9 +1,22 @@
-"""The API reference."""
+"""The API reference, and beside it Swagger UI, to try calls from the browser."""
 
 from django.urls import path
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.authentication import SessionAuthentication
 
 from mailboxes.reference import views
 
 app_name = "reference"
 
-urlpatterns = [path("docs/", views.reference, name="reference")]
+urlpatterns = [
+    path("docs/", views.reference, name="reference"),
+    path(
+        "docs/try/",
+        SpectacularSwaggerSplitView.as_view(
+            authentication_classes=[SessionAuthentication],  # the frame greets who is signed in
+            throttle_classes=[],
+            template_name="reference/try.html",
+        ),
+        name="try",
+    ),
+]

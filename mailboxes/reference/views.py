@@ -4,6 +4,7 @@ import json
 from functools import cache
 
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
@@ -11,6 +12,9 @@ from mailboxes import contract
 
 # Within a group: what reads, then what makes, changes and deletes, as on the hosted API's page.
 METHODS = ["get", "post", "put", "patch", "delete"]
+
+# Of the samples: templates/reference/samples/ has a text for each.
+LANGUAGES = {"curl": "curl", "python": "Python", "javascript": "JavaScript", "php": "PHP"}
 
 
 @require_safe
@@ -23,6 +27,9 @@ def reference(request):
         for path, operations in schema["paths"].items()
         if method in operations
     ]
+    credential = headers(schema, commands[0])
+    for command in commands:
+        command["samples"] = samples(request, command, credential)
     answers = {answer["status"]: answer for command in commands for answer in command["answers"]}
     context = {
         "info": schema["info"],
@@ -30,7 +37,8 @@ def reference(request):
             (tag["name"], [command for command in commands if tag["name"] in command["tags"]])
             for tag in schema["tags"]
         ],
-        "headers": headers(schema, commands[0]),
+        "headers": credential,
+        "environment": sample("environment", {"headers": credential}),
         "errors": [answers[status] for status in sorted(answers) if status >= 400],
         "host": request.build_absolute_uri("/").rstrip("/"),
     }
@@ -45,7 +53,7 @@ def document() -> dict:
 
 def as_shown(schema, path, method, operation) -> dict:
     """The command, with what the template cannot find in the document by itself."""
-    in_path = [parameter for parameter in operation["parameters"] if parameter["in"] == "path"]
+    in_path = placed("path", operation)
     body = json_content(operation.get("requestBody", {}))
     return operation | {
         "method": method.upper(),
@@ -53,8 +61,11 @@ def as_shown(schema, path, method, operation) -> dict:
         "address": path.format(
             **{parameter["name"]: parameter["example"] for parameter in in_path}
         ),
-        "in_path": in_path,
-        "in_header": [p for p in in_header(operation) if not is_of_credential(p)],
+        "in_url": [
+            parameter | {"type": in_words(parameter["schema"])}
+            for parameter in in_path + placed("query", operation)
+        ],
+        "in_header": [p for p in placed("header", operation) if not is_of_credential(p)],
         "fields": fields(schema, body["schema"]) if body else [],
         "body": as_json(body["example"]) if body else "",
         "answers": [answer(int(status), r) for status, r in operation["responses"].items()],
@@ -68,14 +79,18 @@ def fields(schema, body) -> list[dict]:
         field
         | {
             "name": name,
-            "type": " or ".join(
-                [field["type"]] if isinstance(field["type"], str) else field["type"]
-            ),
+            "type": in_words(field),
             "required": name in body.get("required", []),
             "default": json.dumps(field["default"]) if "default" in field else "",
         }
         for name, field in body["properties"].items()
     ]
+
+
+def in_words(schema) -> str:
+    """What a value may be: `string`, `string or null`, `true or false`, `date or date-time`."""
+    kinds = schema.get("enum") or schema.get("type") or [one["format"] for one in schema["anyOf"]]
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def answer(status, response) -> dict:
@@ -86,6 +101,7 @@ def answer(status, response) -> dict:
         "status": status,
         "phrase": contract.status_message(status),
         "description": response["description"],
+        "headers": response.get("headers", {}),
         "body": as_json(example),
     }
 
@@ -94,14 +110,35 @@ def headers(schema, operation) -> list[dict]:
     """The headers of a call: those that make a credential together, and the optional ones."""
     schemes = schema["components"]["securitySchemes"]
     credential = [
-        schemes[name] | {"required": True, "placeholder": name.upper()}
+        schemes[name] | {"required": True, "variable": f"MAILBOXES_{name.upper()}"}
         for name in operation["security"][0]
     ]
-    return credential + [p for p in in_header(operation) if is_of_credential(p)]
+    return credential + [p for p in placed("header", operation) if is_of_credential(p)]
 
 
-def in_header(operation) -> list[dict]:
-    return [parameter for parameter in operation["parameters"] if parameter["in"] == "header"]
+def samples(request, command, headers) -> list[tuple]:
+    """The command as a program in each language, ready to run: its name, its title, its text."""
+    context = {
+        "method": command["method"],
+        "host": request.build_absolute_uri("/").rstrip("/"),
+        "name": request.get_host(),
+        "connection": "HTTPSConnection" if request.is_secure() else "HTTPConnection",
+        "address": command["address"],
+        "headers": [header for header in headers if "variable" in header],
+        "body": command["body"],
+        "has_answer": "204" not in command["responses"],
+    }
+    return [(language, title, sample(language, context)) for language, title in LANGUAGES.items()]
+
+
+def sample(name, context) -> str:
+    """A text of templates/reference/samples/, filled in."""
+    return render_to_string(f"reference/samples/{name}.txt", context).strip()
+
+
+def placed(place, operation) -> list[dict]:
+    """The parameters in one place of a call: `path`, `query` or `header`."""
+    return [parameter for parameter in operation["parameters"] if parameter["in"] == place]
 
 
 def is_of_credential(header) -> bool:

@@ -34,10 +34,20 @@ def test_shows_commands_in_the_pages_order(text):
 
 
 def test_samples_carry_the_readers_host_and_every_header(text):
-    assert "curl http://localhost:8080/voip/mailbox \\" in text
-    assert "curl -X POST http://localhost:8080/voip/mailbox \\" in text
-    for header in ("X-Auth-Reseller: ", "X-Auth-User: ", "X-Auth-Password: "):
-        assert text.count(f"-H '{header}") == 14
+    assert "curl -sS http://localhost:8080/voip/mailbox \\" in text
+    assert "curl -sS -X POST http://localhost:8080/voip/mailbox \\" in text
+    for header in ("X-Auth-Reseller", "X-Auth-User", "X-Auth-Password"):
+        assert text.count(f"-H &quot;{header}: $MAILBOXES_") == 14
+
+
+def test_python_calls_by_https_where_the_page_came_by_it(client, db):
+    text = client.get("/docs/", secure=True).content.decode()
+    assert "HTTPSConnection(&quot;testserver&quot;)" in text
+
+
+def test_says_what_to_expect_when_moving_over(text):
+    for words in ("What you change", "What stays the same", "What is more here", "What to look at"):
+        assert words in text
 
 
 def test_no_content_shows_what_a_client_shows(text):

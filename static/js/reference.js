@@ -1,0 +1,68 @@
+// The reference page's comforts: the filter, one language for all samples, and copying. The page is whole without them.
+
+const form = document.querySelector(".filter");
+const box = form.querySelector("input");
+const status = form.querySelector("[role=status]");
+const commands = [...document.querySelectorAll(".command")].map((article) => ({
+  article,
+  words: [...article.querySelectorAll("h3, .call, .columns > :first-child dt code")]
+    .map((part) => part.textContent.toLowerCase())
+    .join(" "),
+}));
+
+function filter() {
+  const wanted = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const { article, words } of commands) {
+    article.hidden = !wanted.every((word) => words.includes(word));
+  }
+  // A section stays while it has a command to show; those without any, while nothing is wanted.
+  for (const section of document.querySelectorAll(".body section")) {
+    section.hidden = wanted.length > 0 && !section.querySelector(".command:not([hidden])");
+  }
+  for (const item of document.querySelectorAll(".contents li")) {
+    const target = document.getElementById(item.querySelector("a").hash.slice(1));
+    item.hidden = target.closest("article, section").hidden;
+  }
+  const count = commands.filter(({ article }) => !article.hidden).length;
+  const { none, one, many } = status.dataset;
+  status.textContent = wanted.length ? [none, one][count] ?? many.replace("%n", count) : "";
+}
+
+form.hidden = false;
+form.addEventListener("submit", (event) => event.preventDefault());
+box.addEventListener("input", filter);
+box.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    box.value = "";
+    filter();
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !event.ctrlKey && !event.metaKey && event.target !== box) {
+    event.preventDefault();
+    box.focus();
+  }
+});
+
+// Who reads one sample in Python reads all of them in Python.
+document.addEventListener("change", ({ target }) => {
+  if (target.type !== "radio") return;
+  const before = target.getBoundingClientRect().top;
+  for (const radio of document.querySelectorAll(`.samples [value=${target.value}]`)) {
+    radio.checked = true;
+  }
+  scrollBy(0, target.getBoundingClientRect().top - before); // what is above has another height now
+});
+
+// Browsers let pages write to the clipboard over HTTPS and on the machine itself only.
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll(".sample button")) {
+    const label = button.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+      button.textContent = button.dataset.done;
+      setTimeout(() => (button.textContent = label), 2000);
+    });
+  }
+}

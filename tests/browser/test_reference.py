@@ -1,0 +1,107 @@
+"""The reference page as its reader uses it, and the page to try calls from."""
+
+import pytest
+
+from mailboxes.models import Account
+from tests.browser.conftest import assert_good
+from tests.conftest import headers_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def docs(page):
+    page.goto("/docs/")
+    return page
+
+
+def commands(page):
+    """The titles of the commands that show."""
+    return page.locator(".command:visible h3").all_inner_texts()
+
+
+def test_filter_narrows_commands_and_contents(docs):
+    docs.keyboard.press("/")
+    docs.keyboard.type("put transcribe")
+    assert commands(docs) == ["Updates the specified mailbox"]
+    assert docs.locator(".contents li li:visible").count() == 1
+    assert docs.get_by_role("status").inner_text() == "1 command matches"
+    assert_good(docs)
+
+
+def test_filter_finds_by_summary_path_and_field(docs):
+    filter_box = docs.get_by_label("Filter:")
+    for words, found in {
+        "credentials are good": ["Says whether credentials are good"],
+        "/restore": ["Restores a deleted mailbox"],
+        "EMAIL post": ["Adds an email recipient to a mailbox"],
+    }.items():
+        filter_box.fill(words)
+        assert commands(docs) == found
+
+
+def test_escape_clears_the_filter(docs):
+    every = commands(docs)
+    filter_box = docs.get_by_label("Filter:")
+    filter_box.fill("fax")
+    assert commands(docs) == []
+    assert docs.get_by_role("status").inner_text() == "No command matches"
+    assert_good(docs)
+    filter_box.press("Escape")
+    assert commands(docs) == every
+    assert docs.get_by_role("heading", name="Credentials", exact=True).is_visible()
+    assert docs.get_by_role("status").inner_text() == ""
+
+
+def test_samples_change_language_together_by_keyboard(docs):
+    assert docs.locator("[data-language=python]:visible").count() == 0
+    docs.get_by_label("curl").first.focus()
+    docs.keyboard.press("ArrowRight")
+    every = len(commands(docs))
+    assert docs.locator("[data-language=python]:visible").count() == every
+    assert docs.locator("[data-language]:visible").count() == every
+    assert_good(docs)
+
+
+def test_sample_is_copied(docs):
+    docs.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    docs.get_by_role("button", name="Copy").first.click()
+    assert docs.get_by_role("button", name="Copied").is_visible()
+    copied = docs.evaluate("navigator.clipboard.readText()")
+    assert copied == docs.locator("[data-language]:visible").first.text_content()
+
+
+def test_page_is_whole_without_javascript(browser, live_server):
+    page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
+    page.goto("/docs/")
+    assert page.get_by_label("Filter:").is_hidden()
+    assert page.get_by_role("button", name="Copy").count() == 0
+    page.get_by_text("PHP").first.click()
+    assert page.locator("[data-language=php]:visible").count() == 1
+    page.context.close()
+
+
+def test_try_out_with_a_bearer_credential(page):
+    secret = headers_for(Account.objects.create(name="acme"))["X-Auth-Password"]
+    page.goto("/docs/try/")
+    page.get_by_role("button", name="Authorize").click()
+    bearer = page.locator(".auth-container", has_text="bearer")
+    bearer.get_by_role("textbox").fill(secret)
+    bearer.get_by_role("button", name="Apply credentials").click()
+    page.get_by_role("button", name="Close").last.click()
+    operation = page.locator("#operations-Authentication-check_credentials")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response")
+    assert answer.locator(".response-col_status").inner_text().startswith("200")
+    assert '"status_message": "OK"' in answer.inner_text()
+    assert page.complaints == []
+
+
+def test_try_lists_every_command(docs):
+    every = set(commands(docs))
+    docs.goto("/docs/try/")
+    docs.locator(".opblock").first.wait_for()
+    assert set(docs.locator(".opblock-summary-description").all_inner_texts()) == every
+    assert docs.complaints == []

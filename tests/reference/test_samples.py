@@ -1,0 +1,75 @@
+"""Every sample of the page, run as it is shown, against the real server."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from mailboxes.api.schema import COMMANDS, EXAMPLES
+from mailboxes.models import Account, Mailbox
+from tests import parts
+from tests.conftest import headers_for
+
+PROGRAMS = {
+    "curl": ["bash"],
+    "python": [sys.executable, "-"],
+    "javascript": ["node"],
+    "php": ["php"],
+}
+TITLES = {"javascript": "Node.js", "php": "PHP"}
+SAMPLE = re.compile(r'<code data-language="(\w+)">(.*?)</code>', re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def samples(server):
+    """What a reader at the server's address copies: the text of each sample, by command and language."""
+    answer = Client().get("/docs/", headers={"Host": f"127.0.0.1:{server.port}"})
+    _, *commands = answer.content.decode().split('<h3 id="')
+    return {
+        (command.partition('"')[0], language): unescape(text)
+        for command in commands
+        for language, text in SAMPLE.findall(command)
+    }
+
+
+@pytest.fixture
+def environment(transactional_db):
+    """The variables that the page asks for, and a mailbox and a recipient where the samples look for them."""
+    account = Account.objects.create(name="acme")
+    mailbox = Mailbox.objects.create(account=account, uuid=EXAMPLES["uuid"], name="Sales")
+    mailbox.email_recipients.create(uuid=EXAMPLES["uuid"], email="mary@example.com")
+    credential = headers_for(account)
+    return os.environ | {
+        name.upper().replace("X-AUTH-", "MAILBOXES_"): value for name, value in credential.items()
+    }
+
+
+def test_every_command_has_a_sample_in_every_language(samples):
+    commands = {command.operation_id for command in COMMANDS.values()}
+    assert set(samples) == {(command, language) for command in commands for language in PROGRAMS}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+@pytest.mark.parametrize("command", [command.operation_id for command in COMMANDS.values()])
+def test_sample_runs_as_shown(samples, environment, command, language):
+    program = PROGRAMS[language]
+    if shutil.which(program[0]) is None:
+        parts.missing(program[0], f"{TITLES[language]} is not on this machine.")
+    run = subprocess.run(
+        program,
+        input=samples[command, language],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    printed = json.loads(run.stdout)
+    status = printed if command.startswith("delete_") else printed["status_code"]
+    assert status in (200, 201, 204), printed
