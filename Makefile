@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 LOCK ?= requirements/dev.txt
 PORT ?= 8000
+SEED ?= 1
+EXAMPLES ?= 1500
 
 manage = $(VENV)/bin/python manage.py
 install = $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement
@@ -11,7 +13,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres check lock
+.PHONY: help run dev test test-postgres fuzz check lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -23,11 +25,14 @@ dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for whoever changes the c
 	@$(manage) migrate --verbosity 0
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
-test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=postgres,browser,redis: none of these may be skipped)
+test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=postgres,browser,redis,node,php: none of these may be skipped)
 	@$(VENV)/bin/pytest --numprocesses auto --quiet $(ARGS)
 
 test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
+
+fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)
+	@FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(EXAMPLES) $(VENV)/bin/pytest --quiet -p no:logging tests/api/test_fuzz.py
 
 check: $(VENV)/dev.stamp ## style, types, migrations in step, production settings
 	@$(VENV)/bin/ruff check --quiet

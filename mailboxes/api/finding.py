@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.utils.dateparse import parse_date, parse_datetime
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -27,7 +26,9 @@ class YesOrNoField(serializers.ChoiceField):
         return super().to_internal_value(data) == "true"
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field(
+    {"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]}
+)
 class MomentField(serializers.Field):
     """A day, from its beginning in UTC, or a moment."""
 

@@ -26,6 +26,9 @@ REPLAYED = "Idempotency-Replayed"
 KEY = re.compile(r'\A(?:"([\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255}))\Z')
 
 
+WRONG_KEY = "Use 1 to 255 characters of ASCII without spaces, such as a UUID."
+
+
 class KeyUsedForAnother(APIException):
     status_code = 422
     default_detail = "This key was used for another call: take a new one."
@@ -64,8 +67,7 @@ def read_key(request) -> str | None:
         return None
     match = KEY.match(request.headers[HEADER])
     if not match:
-        message = "Use 1 to 255 characters of ASCII without spaces, such as a UUID."
-        raise ValidationError({HEADER: [message]})
+        raise ValidationError({HEADER: [WRONG_KEY]})
     return match[1] or match[2]
 
 

@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from mailboxes import contract
+from mailboxes.api.idempotency import HEADER, WRONG_KEY
 from mailboxes.api.renderers import MEDIA_TYPE
 
 
@@ -86,9 +87,20 @@ HEADERS = {
     "X-Auth-Password": "The credential's secret",
 }
 WRITES = {"PUT", "PATCH", "DELETE"}
-ENTITY_TAG = "Stands for what is served: it is another one after each change of the mailbox or its recipients"
+HEADERS_OF_ANSWERS = {
+    "RateLimit": "How many calls the credential has left, and in how many seconds it has all again",
+    "RateLimit-Policy": "How many calls a credential has in how many seconds",
+    "Retry-After": "The seconds to wait",
+    "X-Total-Count": "How many mailboxes there are on all pages",
+    "Link": "Where the next page is, if there is one",
+    "Idempotency-Replayed": "true: the first answer to this key, given again",
+    "ETag": "Stands for what is served: it is another one after each change of the mailbox or its recipients",
+}
 IF_MATCH = "An ETag: refuse the command if the mailbox or its recipients have changed since"
 IF_NONE_MATCH = "An ETag: send nothing if it still stands for what is served"
+KEY = (
+    "A key of the caller's own for this call: sent again with it within a day, it is not done twice"
+)
 ACT_FOR = "The name of a customer of the account, direct or further down, to act for"
 
 EMPTY = {"type": "object", "maxProperties": 0}
@@ -98,15 +110,19 @@ ANSWERS = {
     201: "What has never been updated has no updated_on yet.",
     204: "The answer has no body.",
     304: "What If-None-Match names is still what is served. The answer has no body.",
-    400: "A field is missing or wrong, or the body is not a JSON object. The errors say what to mend.",
+    400: "A field or parameter is missing or wrong, or the body is not a JSON object. "
+    "The errors say what to mend.",
     401: "There is no credential, or a wrong one. The answer is the same whichever part is wrong.",
     403: "The credential is good, but the call comes from outside its networks, "
     "or without HTTPS, or X-Auth-For names no customer of its account.",
     404: "The account has no mailbox or recipient with this UUID.",
-    409: "The mailbox has this address already, or as many recipients as it may have.",
+    409: "The mailbox has this address already, or as many recipients as it may have; "
+    "or the first call with this Idempotency-Key still runs.",
     412: "The mailbox or its recipients have changed since the ETag in If-Match. Read it again.",
     413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB.",
     415: f"The body is of another content type than {MEDIA_TYPE}.",
+    422: "The Idempotency-Key was used for another call.",
+    429: "The credential has made as many calls as it may. Retry-After says when it may again.",
 }
 
 # What the example of an error says, where it says more than its status.
@@ -116,8 +132,12 @@ ERRORS = {
     412: ("changed", "It has changed since: read it again, and send its new ETag."),
     413: ("too_large", "The body is larger than 1024 KiB."),
     415: ("unsupported_media_type", 'Unsupported media type "text/plain" in request.'),
+    422: ("key_reused", "This key was used for another call: take a new one."),
+    429: ("throttled", "Request was throttled. Expected available in 17 seconds."),
 }
-ABOUT_NO_FIELD = {412, 413, 415}
+ABOUT_NO_FIELD = {412, 413, 415, 422, 429}
+BAD_KEY = ("invalid", WRONG_KEY)
+STILL_RUNS = ("in_progress", "The first call with this key still runs.")
 
 # The page's values. Every example of a mailbox or a recipient is put together from them.
 EXAMPLES = {
@@ -141,8 +161,17 @@ EXAMPLES = {
     "uuid": "31347d42-00bd-44a5-9b5c-20dc4197a2f6",
 }
 
-# Of validators that drf-spectacular cannot read.
-RULES = {"email": {"format": "email"}, "password": {"pattern": "^[0-9]{4}$"}}
+# Of validators that drf-spectacular cannot read. A name is no blank, and has no control character.
+VISIBLE, PRINTABLE = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
+RULES = {
+    "email": {"format": "email"},
+    "name": {"pattern": f"^{PRINTABLE}*{VISIBLE}{PRINTABLE}*$"},
+    "password": {"pattern": "^[0-9]{4}$"},
+}
+HEADER_RULES = {"Idempotency-Key": {"pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'}}
+# What is looked for is no blank (Python's blanks are a few more than \s) and has no NUL.
+FINDABLE = {"pattern": r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"}
+LOOKED_FOR = {"name", "recipient", "search"}
 
 
 class CommandSchema(AutoSchema):
@@ -172,6 +201,8 @@ class CommandSchema(AutoSchema):
             "uuid": f"The UUID of the {noun} to be {TO_BE.get(self.method)}",
         }
         headers = {"X-Auth-For": ACT_FOR}
+        if self.method == "POST":
+            headers["Idempotency-Key"] = KEY
         if self.method in WRITES:
             headers["If-Match"] = IF_MATCH
         elif self.method == "GET" and self.command.group != AUTHENTICATION:
@@ -181,7 +212,12 @@ class CommandSchema(AutoSchema):
             for name, words in uuids.items()
             if f"{{{name}}}" in self.path
         ] + [
-            OpenApiParameter(name, str, OpenApiParameter.HEADER, description=words)
+            OpenApiParameter(
+                name,
+                {"type": "string"} | HEADER_RULES.get(name, {}),
+                OpenApiParameter.HEADER,
+                description=words,
+            )
             for name, words in headers.items()
         ]
 
@@ -223,18 +259,22 @@ def in_envelopes(result, **kwargs):
             ((status, response),) = operation["responses"].items()
             knows = {parameter["name"] for parameter in operation["parameters"]}
             answers = {status: success(int(status), response, schemas)}
-            if AUTHENTICATION not in operation["tags"] and status != "204":
-                answers[status]["headers"] = {"ETag": tag_header()}
+            answers[status]["headers"] = headers_of_success(status, operation, knows)
             if "If-None-Match" in knows:
-                answers["304"] = {"description": ANSWERS[304], "headers": {"ETag": tag_header()}}
+                answers["304"] = {"description": ANSWERS[304], "headers": described("ETag")}
             for refused in statuses(path, operation, knows):
                 answers[str(refused)] = error(refused, operation)
+            answers["429"]["headers"] = described("Retry-After", "RateLimit", "RateLimit-Policy")
             operation["responses"] = answers
+            if "requestBody" in operation:  # an object without a required field is required too
+                operation["requestBody"]["required"] = True
             for body in operation.get("requestBody", {}).get("content", {}).values():
                 body["example"] = example(body["schema"], schemas)
             for parameter in operation["parameters"]:
                 if parameter["in"] == "path":
                     parameter["example"] = EXAMPLES["uuid"]
+                elif parameter["in"] == "query" and parameter["name"] in LOOKED_FOR:
+                    parameter["schema"] |= FINDABLE
     return result
 
 
@@ -289,20 +329,37 @@ def statuses(path, operation, knows) -> list[int]:
     """The errors that the command may answer with."""
     has_body = "requestBody" in operation
     answered = {
-        400: has_body,
+        400: has_body or bool({"cursor", "Idempotency-Key"} & knows),
         401: True,
         403: True,
         404: "{" in path,
-        409: has_body and RECIPIENTS in operation["tags"],
+        409: "Idempotency-Key" in knows or (has_body and RECIPIENTS in operation["tags"]),
         412: "If-Match" in knows,
         413: has_body,
         415: has_body,
+        422: "Idempotency-Key" in knows,
+        429: True,
     }
     return [status for status, is_answered in answered.items() if is_answered]
 
 
-def tag_header() -> dict:
-    return {"description": ENTITY_TAG, "schema": {"type": "string"}}
+def headers_of_success(status, operation, knows) -> dict:
+    """The headers of the answer of a command that has run."""
+    names = ["RateLimit", "RateLimit-Policy"]
+    if AUTHENTICATION not in operation["tags"] and status != "204":
+        names.append("ETag")
+    if "Idempotency-Key" in knows:
+        names.append("Idempotency-Replayed")
+    if "cursor" in knows:
+        names += ["X-Total-Count", "Link"]
+    return described(*names)
+
+
+def described(*names) -> dict:
+    return {
+        name: {"description": HEADERS_OF_ANSWERS[name], "schema": {"type": "string"}}
+        for name in names
+    }
 
 
 def success(status, response, schemas) -> dict:
@@ -330,6 +387,10 @@ def error(status, operation) -> dict:
     errors = None
     if status in ERRORS:
         code, message = ERRORS[status]
+        if status == 409 and field == "name":
+            field, (code, message) = "non_field_errors", STILL_RUNS
+        if status == 400 and operation["operationId"] == "restore_mailbox":
+            field, (code, message) = HEADER, BAD_KEY
         errors = {field: [{"code": code, "message": message}]}
     return in_json(
         status, {"$ref": "#/components/schemas/Error"}, contract.envelope(status, errors=errors)

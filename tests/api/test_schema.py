@@ -12,7 +12,8 @@ from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
-from mailboxes.api import urls
+from mailboxes.api import idempotency, urls
+from mailboxes.api.exceptions import Conflict
 from mailboxes.models import Mailbox
 from tests.api import page
 
@@ -176,6 +177,8 @@ WRONG = {
     412: {"headers": {"If-Match": '"0"'}},
     413: {"body": b"{" + b" " * 1024 * 1024},
     415: {"body": b"name=Sales", "headers": {"Content-Type": "text/plain"}},
+    422: {"headers": {"Idempotency-Key": "used"}},
+    429: {},  # the limit is
 }
 
 
@@ -188,17 +191,33 @@ def test_success_has_the_documented_shape(service, address, method, path):
 
 @pytest.mark.parametrize(("method", "path", "status"), ERRORS)
 def test_error_has_the_documented_shape_and_is_the_example(
-    service, mailbox, address, method, path, status
+    service, mailbox, address, settings, monkeypatch, method, path, status
 ):
     mailbox.add_recipient("carol@acme.example")
+    service.post("/voip/mailbox", {"name": "First"}, headers={"Idempotency-Key": "used"})
+    call = {"body": BODY} | WRONG[status]
     path_called = address(path)
     if status == 404:
         path_called = path.format(mailbox_uuid=uuid4(), uuid=uuid4())
-    answer = service.call(method, path_called, **{"body": BODY} | WRONG[status])
+    elif status == 400 and method == "GET":
+        path_called += "?name="
+    elif status == 400 and path.endswith("/restore"):
+        call = {"headers": {"Idempotency-Key": "two words"}}
+    elif status == 409 and "recipient" not in path:
+        monkeypatch.setattr(idempotency, "hold", still_runs)  # PostgreSQL alone answers so
+        call = {"body": BODY, "headers": {"Idempotency-Key": "used"}}
+    elif status == 429:
+        settings.RATE_LIMIT = (0, 3600)
+    answer = service.call(method, path_called, **call)
     assert answer.status == status
     assert_documented(answer, method, path)
-    response = operation(method, path)["responses"][str(status)]
-    assert answer.json == response["content"]["application/json"]["example"]
+    if status != 429:  # whose example names another number of seconds
+        response = operation(method, path)["responses"][str(status)]
+        assert answer.json == response["content"]["application/json"]["example"]
+
+
+def still_runs(account, key):
+    raise Conflict("The first call with this key still runs.", code="in_progress")
 
 
 @pytest.mark.parametrize("path", ["/voip/mailbox", MAILBOX])

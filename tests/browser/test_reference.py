@@ -66,7 +66,7 @@ def test_samples_change_language_together_by_keyboard(docs):
 def test_sample_is_copied(docs):
     docs.context.grant_permissions(["clipboard-read", "clipboard-write"])
     docs.get_by_role("button", name="Copy").first.click()
-    assert docs.get_by_role("button", name="Copied").is_visible()
+    docs.get_by_role("button", name="Copied").wait_for()
     copied = docs.evaluate("navigator.clipboard.readText()")
     assert copied == docs.locator("[data-language]:visible").first.text_content()
 
