@@ -2,9 +2,15 @@
 
 import http.client
 import json
+import re
 from dataclasses import dataclass, field
 
 from django.test import Client
+
+
+def shows(text, code) -> bool:
+    """Whether the pass code stands in the text by itself: a uuid, a time or a token may well hold its digits."""
+    return re.search(rf"(?<![\w-]){code}(?![\w-])", str(text)) is not None
 
 
 @dataclass

@@ -6,6 +6,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
+from tests.service import shows
 
 pytestmark = pytest.mark.django_db
 
@@ -170,7 +171,7 @@ def test_the_pass_code_is_sealed_in_the_database_and_in_history(mailbox):
     with connection.cursor() as cursor:
         for table in ("mailboxes_mailbox", "mailboxes_historicalmailbox"):
             cursor.execute(f"SELECT * FROM {table}")
-            assert "4829" not in repr(cursor.fetchall())
+            assert not shows(cursor.fetchall(), "4829")
     assert Mailbox.objects.get().password == "4829"
     assert mailbox.history.get().password == "4829"
 
