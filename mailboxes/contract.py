@@ -24,6 +24,8 @@ MAILBOX_KEYS = (
     "uuid",
 )
 
+READ_ONLY_KEYS = {"created_on", "email_recipients", "updated_on", "uuid"}
+
 # What a caller did wrong and can mend is explained under `errors`; these
 # statuses say all there is to say, or all a stranger may know.
 UNEXPLAINED = {401, 403, 404, 405, 500}

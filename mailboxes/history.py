@@ -6,18 +6,10 @@ from datetime import datetime
 from itertools import groupby, pairwise
 from operator import attrgetter
 
-from mailboxes.contract import MASK
+from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
 from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
 
-FIELDS = (
-    "beep",
-    "greeting",
-    "name",
-    "password",
-    "play_caller_id",
-    "play_timestamp",
-    "transcribe",
-)
+FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
 
 
 @dataclass

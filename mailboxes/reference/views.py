@@ -61,11 +61,12 @@ def as_shown(schema, path, method, operation) -> dict:
         "address": path.format(
             **{parameter["name"]: parameter["example"] for parameter in in_path}
         ),
-        "in_url": [
-            parameter | {"type": in_words(parameter["schema"])}
-            for parameter in in_path + placed("query", operation)
-        ],
-        "in_header": [p for p in placed("header", operation) if not is_of_credential(p)],
+        "in_url": typed(in_path + placed("query", operation)),
+        "in_header": typed(
+            parameter
+            for parameter in placed("header", operation)
+            if not is_of_credential(parameter)
+        ),
         "fields": fields(schema, body["schema"]) if body else [],
         "body": as_json(body["example"]) if body else "",
         "answers": [answer(int(status), r) for status, r in operation["responses"].items()],
@@ -85,6 +86,11 @@ def fields(schema, body) -> list[dict]:
         }
         for name, field in body["properties"].items()
     ]
+
+
+def typed(parameters) -> list[dict]:
+    """The parameters, each with what its value may be."""
+    return [parameter | {"type": in_words(parameter["schema"])} for parameter in parameters]
 
 
 def in_words(schema) -> str:

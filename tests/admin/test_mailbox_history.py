@@ -17,7 +17,7 @@ def test_it_tells_what_came_by_the_api_and_what_by_staff(staff, mailbox):
 def test_pass_codes_are_masked(staff, mailbox):
     staff.save("mailbox_change", mailbox.pk, password="4829")
     text = staff.open("mailbox_history", mailbox.pk).text
-    assert "password: ••••" in text
+    assert "password: ••••" in " ".join(text.split())
     assert not shows(text, "4829")
     assert not shows(text, "0007")
 
