@@ -15,6 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Cast, Concat, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
 from simple_history.models import HistoricalRecords
 from simple_history.signals import pre_create_historical_record
@@ -333,12 +334,54 @@ class SealedPassCode:
         self.password_is_weak = code is not None and validators.is_weak_pass_code(code)
 
 
+class Batch(models.Model):
+    """What a member of staff did in one go, to one mailbox or to many, and may undo."""
+
+    class Action(models.TextChoices):
+        CREATED = "created", _("Created")
+        CHANGED = "changed", _("Changed")
+        DELETED = "deleted", _("Deleted")
+        RESTORED = "restored", _("Restored")
+        PUT_BACK = "put back", _("Put back")
+        IMPORTED = "imported", _("Imported")
+        UNDONE = "undone", _("Undone")
+
+    # What one must be allowed to do to mailboxes, for the action and for undoing it.
+    NEEDS = {
+        Action.CREATED: ["add"],
+        Action.DELETED: ["delete"],
+        Action.RESTORED: ["delete"],
+        Action.IMPORTED: ["add", "change"],
+    }
+
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    action = models.CharField(max_length=16, choices=Action)
+    made_at = models.DateTimeField(default=timezone.now, db_index=True)
+    undone_at = models.DateTimeField(null=True)
+    count = models.PositiveIntegerField(default=0, help_text="How many mailboxes it changed.")
+    name = models.CharField(max_length=contract.MAX_NAME_LENGTH, help_text="Of the only mailbox.")
+
+    class Meta:
+        verbose_name_plural = "batches"
+        ordering = ["-made_at"]
+
+    def __str__(self):
+        return f"{self.get_action_display()}: {self.name or self.count}"
+
+    @classmethod
+    def permissions(cls, action) -> list[str]:
+        """What the action needs, and undoing it."""
+        return [f"mailboxes.{verb}_mailbox" for verb in cls.NEEDS.get(action, ["change"])]
+
+
 class Author(models.Model):
-    """Who made a row of history, beside simple-history's `history_user`: a program's credential."""
+    """Who made a row of history, beside simple-history's `history_user`: a program's credential; and in which batch."""
 
     history_credential = models.ForeignKey(
         ApiCredential, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    history_batch = models.ForeignKey(Batch, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         abstract = True

@@ -112,7 +112,7 @@ def test_a_page_that_is_not_there_is_the_nearest(viewer, sales, page):
 
 
 def test_counts_no_further_than_it_must(viewer, account, monkeypatch):
-    monkeypatch.setattr("mailboxes.console.views.CappedPaginator.most", 2)
+    monkeypatch.setattr("mailboxes.console.views.mailbox_list.CappedPaginator.most", 2)
     for number in range(3):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
     assert "1–2 of 2 or more: search to see others" in read(viewer)

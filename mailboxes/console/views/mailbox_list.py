@@ -1,13 +1,11 @@
-"""The staff's pages: each view guards, fetches and renders."""
+"""The home page: the mailboxes of all accounts."""
 
-from django.contrib.auth.decorators import user_passes_test
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.shortcuts import render
 from django.utils.functional import cached_property
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from mailboxes.console.access import staff_with
 from mailboxes.models import Mailbox
 
 ROWS_PER_PAGE = 50
@@ -27,19 +25,7 @@ class CappedPaginator(Paginator):
         return self.count == self.most
 
 
-def staff_with(permission):
-    """Only for staff with the permission. Anyone else who is signed in is refused; a stranger signs in first."""
-
-    def may_pass(user):
-        if user.is_authenticated and not (user.is_staff and user.has_perm(permission)):
-            raise PermissionDenied
-        return user.is_authenticated
-
-    return user_passes_test(may_pass)
-
-
 @require_safe
-@never_cache
 @staff_with("mailboxes.view_mailbox")
 def mailbox_list(request):
     """The mailboxes of all accounts: active or deleted ones, and of these the ones searched for."""

@@ -1,0 +1,199 @@
+"""What staff do in one go: many mailboxes written at once with their history, undone, put back."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
+
+from mailboxes import contract
+from mailboxes.history import FIELDS
+from mailboxes.models import Batch, EmailRecipient, Mailbox
+
+# What a row of a mailbox's history keeps of its state.
+STATE = (*FIELDS, "deleted_at")
+WRITTEN = [field.name for field in Mailbox._meta.concrete_fields if not field.primary_key]
+ROWS_AT_ONCE = 500
+
+
+class AlreadyUndoneError(Exception):
+    """The batch was undone before."""
+
+
+def hold(uuids: Iterable) -> list[Mailbox]:
+    """The mailboxes with their accounts and recipients, locked until the transaction ends."""
+    # Always in one order, so that two writers do not wait for each other.
+    mailboxes = Mailbox.objects.filter(pk__in=uuids).order_by("pk").select_related("account")
+    return list(mailboxes.select_for_update(of=["self"]).prefetch_related("email_recipients"))
+
+
+@transaction.atomic
+def write(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None:
+    """Write mailboxes and recipients as they stand, each a version on and with a row of history by the batch's author.
+
+    `changed` mailboxes, and those whose recipients are `added` or `removed`, are held by the
+    caller. Nothing is validated here.
+    """
+    now = timezone.now()
+    touched = {recipient.mailbox.pk: recipient.mailbox for recipient in chain(added, removed)}
+    touched |= {mailbox.pk: mailbox for mailbox in changed}
+    for mailbox in created:
+        touched.pop(mailbox.pk, None)
+    for mailbox in touched.values():
+        mailbox.version += 1
+        mailbox.updated_at = now
+    Mailbox.objects.bulk_create(created, batch_size=ROWS_AT_ONCE)
+    # One statement for many rows; each is there and held, so none is inserted.
+    Mailbox.objects.bulk_create(
+        touched.values(),
+        batch_size=ROWS_AT_ONCE,
+        update_conflicts=True,
+        unique_fields=["uuid"],
+        update_fields=WRITTEN,
+    )
+    EmailRecipient.objects.filter(pk__in=[recipient.pk for recipient in removed]).delete()
+    EmailRecipient.objects.bulk_create(added, batch_size=ROWS_AT_ONCE)
+    for rows, kind in ((created, "+"), (changed, "~"), (removed, "-"), (added, "+")):
+        record(batch, rows, kind, now)
+    batch.count += len(created) + len(touched)
+    batch.name = next(chain(created, touched.values())).name if batch.count == 1 else ""
+    batch.save()
+
+
+def record(batch, rows, kind, now) -> None:
+    """Write the rows of history: `+` made, `~` changed, `-` removed (simple-history's signs)."""
+    if not rows:
+        return
+    history = type(rows[0]).history.model
+    history.objects.bulk_create(
+        [
+            history(
+                history_date=now,
+                history_type=kind,
+                history_user=batch.user,
+                history_batch=batch,
+                **{field.attname: getattr(row, field.attname) for field in history.tracked_fields},
+            )
+            for row in rows
+        ],
+        batch_size=ROWS_AT_ONCE,
+    )
+
+
+@transaction.atomic
+def undo(batch: Batch, user) -> tuple[Batch, list[Mailbox]]:
+    """Give each mailbox back what the batch changed. Raises AlreadyUndoneError.
+
+    Returns the batch that did so, which can be undone in its turn, and the mailboxes left
+    alone: what the batch had changed in them has been changed again since.
+    """
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.undone_at is not None:
+        raise AlreadyUndoneError
+    batch.undone_at = timezone.now()
+    batch.save(update_fields=["undone_at"])
+    undoing = Batch.objects.create(user=user, action=Batch.Action.UNDONE)
+    rows_of_recipients = defaultdict(list)
+    for row in EmailRecipient.history.filter(history_batch=batch):
+        rows_of_recipients[row.mailbox_id].append(row)
+    after = {row.uuid: row for row in Mailbox.history.filter(history_batch=batch)}
+    left = []
+    for uuids in chunks(sorted(after.keys() | rows_of_recipients.keys())):
+        before = rows_before(batch, uuids)
+        changed, added, removed = [], [], []
+        for mailbox in hold(uuids):
+            row = after.get(mailbox.pk)
+            if row and mailbox.pk not in before:  # the batch made it
+                if mailbox.version == row.version:
+                    mailbox.deleted_at = batch.undone_at
+                    changed.append(mailbox)
+                else:
+                    left.append(mailbox)
+            elif row and not turn_back(mailbox, before[mailbox.pk], row):
+                left.append(mailbox)
+            else:
+                changed += [mailbox] if row else []
+                more, fewer = recipients_back(mailbox, rows_of_recipients[mailbox.pk])
+                added += more
+                removed += fewer
+        write(undoing, changed=changed, added=added, removed=removed)
+    return undoing, left
+
+
+def rows_before(batch, uuids) -> dict:
+    """By mailbox, the row of history that stood when the batch began."""
+    earlier = Mailbox.history.filter(
+        uuid=OuterRef("uuid"), history_id__lt=OuterRef("history_id")
+    ).order_by("-history_id")
+    of_batch = Mailbox.history.filter(history_batch=batch, uuid__in=uuids).order_by()
+    ids = of_batch.values_list(Subquery(earlier.values("history_id")[:1]), flat=True)
+    return {row.uuid: row for row in Mailbox.history.filter(history_id__in=list(ids))}
+
+
+def turn_back(mailbox, before, after) -> bool:
+    """Set what changed from `before` to `after` back; False, and nothing set, where it changed since."""
+    fields = [field for field in STATE if getattr(before, field) != getattr(after, field)]
+    if any(getattr(mailbox, field) != getattr(after, field) for field in fields):
+        return False
+    for field in fields:
+        setattr(mailbox, field, getattr(before, field))
+    return True
+
+
+def recipients_back(mailbox, rows) -> tuple[list, list]:
+    """The recipients to add and to remove, so that these rows of history are undone."""
+    present = {recipient.pk: recipient for recipient in mailbox.email_recipients.all()}
+    removed = [
+        present[row.uuid]
+        for row in rows
+        if row.history_type == "+" and row.uuid in present and present[row.uuid].email == row.email
+    ]
+    return missing(mailbox, [row for row in rows if row.history_type == "-"], removed), removed
+
+
+def missing(mailbox, rows, removed) -> list[EmailRecipient]:
+    """The recipients of these rows of history that the mailbox lacks, as many as there is room for."""
+    staying = set(mailbox.email_recipients.all()) - set(removed)
+    addresses = {recipient.email.lower() for recipient in staying}
+    wanted = [row for row in rows if row.email.lower() not in addresses]
+    return [
+        EmailRecipient(uuid=row.uuid, mailbox=mailbox, email=row.email, created_at=row.created_at)
+        for row in wanted[: contract.MAX_RECIPIENTS - len(staying)]
+    ]
+
+
+@transaction.atomic
+def put_back(mailbox: Mailbox, moment, user) -> Batch:
+    """Give the mailbox the settings and recipients that it had at that moment, and put it in service.
+
+    Raises HistoricalMailbox.DoesNotExist where it was not there yet.
+    """
+    (mailbox,) = hold([mailbox.pk])
+    then = mailbox.history.filter(history_date__lte=moment).latest("history_id")
+    for field in FIELDS:
+        setattr(mailbox, field, getattr(then, field))
+    mailbox.deleted_at = None
+    rows = (
+        EmailRecipient.history.filter(mailbox_id=mailbox.pk, history_date__lte=moment)
+        .latest_of_each()
+        .exclude(history_type="-")
+        .order_by("created_at", "uuid")
+    )
+    addresses = {row.email.lower() for row in rows}
+    removed = [
+        recipient
+        for recipient in mailbox.email_recipients.all()
+        if recipient.email.lower() not in addresses
+    ]
+    batch = Batch.objects.create(user=user, action=Batch.Action.PUT_BACK)
+    write(batch, changed=[mailbox], added=missing(mailbox, rows, removed), removed=removed)
+    return batch
+
+
+def chunks(values: Iterable) -> Iterator[list]:
+    """The values, some hundreds at a time."""
+    values = iter(values)
+    while some := list(islice(values, ROWS_AT_ONCE)):
+        yield some

@@ -1,0 +1,39 @@
+"""Who may see a page of the console, and what it says after something was done."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import user_passes_test
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+
+
+def staff_with(*permissions):
+    """Only for staff with all of these permissions; kept by no cache.
+
+    Anyone else who is signed in is refused; a stranger signs in first.
+    """
+
+    def may_pass(user):
+        if user.is_authenticated and not (user.is_staff and user.has_perms(permissions)):
+            raise PermissionDenied
+        return user.is_authenticated
+
+    def guard(view):
+        return never_cache(user_passes_test(may_pass)(view))
+
+    return guard
+
+
+def say_done(request, text, batch=None):
+    """Say on the next page what was done; if it was a batch, with a button that undoes it."""
+    messages.success(request, text, extra_tags=str(batch.pk) if batch else "")
+
+
+def next_page(request, otherwise):
+    """Where the form asks to go afterwards, if that is a page of ours; or else a page by its name."""
+    asked = request.POST.get("next", "")
+    secure = request.is_secure()
+    if url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=secure):
+        return asked
+    return resolve_url(otherwise)

@@ -1,0 +1,73 @@
+"""What staff did, the newest first, and undoing it."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from mailboxes import batches
+from mailboxes.console.access import next_page, say_done, staff_with
+from mailboxes.models import Batch
+
+BATCHES_PER_PAGE = 50
+NAMES_TOLD = 5
+
+
+@require_safe
+@staff_with("mailboxes.view_mailbox")
+def batch_list(request):
+    """Every batch, each with its author and, for whoever may, a button that undoes it."""
+    page = Paginator(Batch.objects.select_related("user"), BATCHES_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    for batch in page:
+        batch.can_be_undone = batch.undone_at is None and may_undo(request.user, batch)
+    return render(request, "console/batch_list.html", {"page": page})
+
+
+@require_POST
+@staff_with("mailboxes.view_mailbox")
+def undo(request, uuid):
+    """Undo the batch; what has changed since is left alone and named."""
+    batch = get_object_or_404(Batch, pk=uuid)
+    if not may_undo(request.user, batch):
+        raise PermissionDenied
+    try:
+        undoing, left = batches.undo(batch, request.user)
+    except batches.AlreadyUndoneError:
+        messages.warning(request, _("This was undone already."))
+    else:
+        say_done(request, in_words(undoing), undoing if undoing.count else None)
+        if left:
+            messages.warning(request, left_alone(left))
+    return redirect(next_page(request, "console:batch-list"))
+
+
+def may_undo(user, batch) -> bool:
+    """Whoever may do it may undo it."""
+    return user.has_perms(Batch.permissions(batch.action))
+
+
+def in_words(undoing) -> str:
+    """What undoing did, as a sentence."""
+    if undoing.name:
+        return _("Undone: “%(name)s” is as it was.") % {"name": undoing.name}
+    return ngettext(
+        "Undone: %(count)s mailbox is as it was.",
+        "Undone: %(count)s mailboxes are as they were.",
+        undoing.count,
+    ) % {"count": undoing.count}
+
+
+def left_alone(left) -> str:
+    """Which mailboxes stayed as they are, and why."""
+    names = ", ".join(str(mailbox) for mailbox in left[:NAMES_TOLD])
+    more = ", …" if len(left) > NAMES_TOLD else ""
+    return ngettext(
+        "%(count)s mailbox has changed since and was left alone: %(names)s",
+        "%(count)s mailboxes have changed since and were left alone: %(names)s",
+        len(left),
+    ) % {"count": len(left), "names": names + more}

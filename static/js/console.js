@@ -1,0 +1,68 @@
+// The console's comforts: keys, times in the reader's zone, copying. Every page is whole without them.
+
+// --- Times: the server writes UTC; shown is the reader's own zone, the exact time on hover.
+
+const shown = { date: new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }) };
+shown.time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+function localise(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    time.title = exact.format(moment);
+    time.textContent = shown[time.dataset.show ?? "time"].format(moment);
+  }
+}
+
+// --- Copying: browsers let pages write to the clipboard over HTTPS and on the machine itself only.
+
+function offerCopies(root) {
+  if (!navigator.clipboard) return;
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+}
+
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  await navigator.clipboard.writeText(source.value ?? source.textContent);
+  const label = button.textContent;
+  button.textContent = button.dataset.done;
+  setTimeout(() => (button.textContent = label), 2000);
+});
+
+// --- Keys.
+
+const help = document.getElementById("help");
+const rows = () => [...document.querySelectorAll("tr[data-row]")];
+
+function move(step) {
+  const all = rows();
+  const now = all.findIndex((row) => row.contains(document.activeElement));
+  const next = now < 0 ? all[0] : all[Math.min(Math.max(now + step, 0), all.length - 1)];
+  next?.querySelector("a")?.focus();
+}
+
+const keys = {
+  "/": () => document.querySelector("[type=search]")?.focus(),
+  "?": () => help.showModal(),
+  j: () => move(1),
+  k: () => move(-1),
+  x: () => document.activeElement.closest("tr[data-row]")?.querySelector("[type=checkbox]")?.click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  const typing = target.closest("input:not([type=checkbox]), textarea, select, dialog");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[key]) return;
+  event.preventDefault();
+  keys[key]();
+});
+
+function dress(root) {
+  localise(root);
+  offerCopies(root);
+}
+
+dress(document);
+document.addEventListener("htmx:load", ({ detail }) => dress(detail.elt));
