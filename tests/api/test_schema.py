@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from mailboxes.api import idempotency, urls
 from mailboxes.api.exceptions import Conflict
@@ -67,8 +68,9 @@ def address(mailbox):
 # --- The document itself --------------------------------------------------------
 
 
-def test_is_valid():
+def test_is_valid_by_the_generators_validator_and_by_another():
     validate_schema(document())
+    validate(document(), cls=OpenAPIV31SpecValidator)
 
 
 def test_has_every_command_and_no_other():
