@@ -29,4 +29,6 @@ def answer_if_changed(response):
     request = response.renderer_context["request"]
     if not response.has_header("ETag"):
         response["ETag"] = quote_etag(sha256(response.content).hexdigest()[:32])
-    return get_conditional_response(request, response["ETag"], response=response)
+    answer = get_conditional_response(request, response["ETag"], response=response)
+    request.throttle.tell(answer)  # Django's 304 is a new answer
+    return answer

@@ -30,12 +30,10 @@ class CredentialThrottle(BaseThrottle):
     def wait(self) -> float:
         return self.reset
 
-    def headers(self) -> dict:
-        """As draft-ietf-httpapi-ratelimit-headers has them: the limit, what is left, seconds until it begins anew."""
-        return {
-            "RateLimit-Policy": f'"calls";q={self.calls};w={self.seconds}',
-            "RateLimit": f'"calls";r={self.left};t={math.ceil(self.reset)}',
-        }
+    def tell(self, response) -> None:
+        """As draft-ietf-httpapi-ratelimit-headers has it: the limit, what is left, seconds until it begins anew."""
+        response["RateLimit-Policy"] = f'"calls";q={self.calls};w={self.seconds}'
+        response["RateLimit"] = f'"calls";r={self.left};t={math.ceil(self.reset)}'
 
 
 def count(key, seconds) -> int:

@@ -47,8 +47,7 @@ class Command(APIView):
         """Say what is left of the caller's limit."""
         response = super().finalize_response(request, response, *args, **kwargs)
         if throttle := getattr(request, "throttle", None):
-            for name, value in throttle.headers().items():
-                response[name] = value
+            throttle.tell(response)
         return response
 
 

@@ -45,6 +45,13 @@ def test_every_answer_says_what_is_left(service):
         assert re.fullmatch(rf'"calls";r={left};t=\d+', headers["ratelimit"])
 
 
+def test_so_does_a_304(service):
+    tag = service.get("/voip/mailbox").headers["etag"]
+    answer = service.get("/voip/mailbox", headers={"If-None-Match": tag})
+    assert answer.status == 304
+    assert answer.headers["ratelimit"].startswith('"calls";r=1;')
+
+
 def test_each_credential_has_its_own(service, account):
     statuses(service, 4)
     assert statuses(InProcess(headers_for(account, "other")), 1) == [200]
