@@ -29,6 +29,11 @@ KEY = re.compile(r'\A(?:"([\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-
 WRONG_KEY = "Use 1 to 255 characters of ASCII without spaces, such as a UUID."
 
 
+class StillRuns(Conflict):
+    default_detail = "The first call with this key still runs."
+    default_code = "in_progress"
+
+
 class KeyUsedForAnother(APIException):
     status_code = 422
     default_detail = "This key was used for another call: take a new one."
@@ -38,7 +43,7 @@ class KeyUsedForAnother(APIException):
 def once(view, work) -> Response:
     """What `work` answers or, if the caller's key was used before, the first answer again.
 
-    Runs in the transaction of the work. Raises Conflict while the first call still runs.
+    Runs in the transaction of the work. Raises StillRuns while the first call does.
     """
     request = view.request
     key = read_key(request)
@@ -85,4 +90,4 @@ def hold(account, key) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
             if not cursor.fetchone()[0]:
-                raise Conflict("The first call with this key still runs.", code="in_progress")
+                raise StillRuns

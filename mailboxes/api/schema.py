@@ -6,9 +6,11 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import NotAcceptable
 
 from mailboxes import contract
-from mailboxes.api.idempotency import HEADER, WRONG_KEY
+from mailboxes.api.exceptions import ContentTooLarge, PreconditionFailed, ServiceUnavailable
+from mailboxes.api.idempotency import HEADER, WRONG_KEY, KeyUsedForAnother, StillRuns
 from mailboxes.api.renderers import MEDIA_TYPE
 
 
@@ -95,7 +97,10 @@ HEADERS_OF_ANSWERS = {
     "Link": "Where the next page is, if there is one",
     "Idempotency-Replayed": "true: the first answer to this key, given again",
     "ETag": "Stands for what is served: it is another one after each change of the mailbox or its recipients",
+    "WWW-Authenticate": "How to send a credential",
+    "X-Request-ID": "The name of this call in the service's log",
 }
+UNCOUNTED = {401, 403, 406, 500, 503}  # answered before the call is counted, or in its place
 IF_MATCH = "An ETag: refuse the command if the mailbox or its recipients have changed since"
 IF_NONE_MATCH = "An ETag: send nothing if it still stands for what is served"
 KEY = (
@@ -116,6 +121,7 @@ ANSWERS = {
     403: "The credential is good, but the call comes from outside its networks, "
     "or without HTTPS, or X-Auth-For names no customer of its account.",
     404: "The account has no mailbox or recipient with this UUID.",
+    406: f"The Accept header does not take {MEDIA_TYPE}.",
     409: "The mailbox has this address already, or as many recipients as it may have; "
     "or the first call with this Idempotency-Key still runs.",
     412: "The mailbox or its recipients have changed since the ETag in If-Match. Read it again.",
@@ -123,21 +129,25 @@ ANSWERS = {
     415: f"The body is of another content type than {MEDIA_TYPE}.",
     422: "The Idempotency-Key was used for another call.",
     429: "The credential has made as many calls as it may. Retry-After says when it may again.",
+    500: "The fault is the service's own. It is logged under the X-Request-ID.",
+    503: "The database does not answer. Retry-After says when to call again.",
 }
 
 # What the example of an error says, where it says more than its status.
 ERRORS = {
     400: ("blank", "This field may not be blank."),
+    406: (NotAcceptable.default_code, NotAcceptable.default_detail),
     409: ("unique", "This mailbox already has that address."),
-    412: ("changed", "It has changed since: read it again, and send its new ETag."),
-    413: ("too_large", "The body is larger than 1024 KiB."),
+    412: (PreconditionFailed.default_code, PreconditionFailed.default_detail),
+    413: (ContentTooLarge.default_code, ContentTooLarge.default_detail),
     415: ("unsupported_media_type", 'Unsupported media type "text/plain" in request.'),
-    422: ("key_reused", "This key was used for another call: take a new one."),
+    422: (KeyUsedForAnother.default_code, KeyUsedForAnother.default_detail),
     429: ("throttled", "Request was throttled. Expected available in 17 seconds."),
+    503: (ServiceUnavailable.default_code, ServiceUnavailable.default_detail),
 }
-ABOUT_NO_FIELD = {412, 413, 415, 422, 429}
+ABOUT_A_FIELD = {400, 409}
 BAD_KEY = ("invalid", WRONG_KEY)
-STILL_RUNS = ("in_progress", "The first call with this key still runs.")
+STILL_RUNS = (StillRuns.default_code, StillRuns.default_detail)
 
 # The page's values. Every example of a mailbox or a recipient is put together from them.
 EXAMPLES = {
@@ -258,14 +268,15 @@ def in_envelopes(result, **kwargs):
         for operation in operations.values():
             ((status, response),) = operation["responses"].items()
             knows = {parameter["name"] for parameter in operation["parameters"]}
-            answers = {status: success(int(status), response, schemas)}
-            answers[status]["headers"] = headers_of_success(status, operation, knows)
+            answers = {int(status): success(int(status), response, schemas)}
             if "If-None-Match" in knows:
-                answers["304"] = {"description": ANSWERS[304], "headers": described("ETag")}
-            for refused in statuses(path, operation, knows):
-                answers[str(refused)] = error(refused, operation)
-            answers["429"]["headers"] = described("Retry-After", "RateLimit", "RateLimit-Policy")
-            operation["responses"] = answers
+                answers[304] = {"description": ANSWERS[304]}
+            for refused in refusals(path, operation, knows):
+                answers[refused] = error(refused, operation)
+            operation["responses"] = {
+                str(status): answer | {"headers": headers(status, operation, knows)}
+                for status, answer in answers.items()
+            }
             if "requestBody" in operation:  # an object without a required field is required too
                 operation["requestBody"]["required"] = True
             for body in operation.get("requestBody", {}).get("content", {}).values():
@@ -325,40 +336,45 @@ def as_created(schema) -> dict:
     return schema | exactly(properties)
 
 
-def statuses(path, operation, knows) -> list[int]:
-    """The errors that the command may answer with."""
+def refusals(path, operation, knows) -> list[int]:
+    """The statuses that the command may be refused with."""
     has_body = "requestBody" in operation
     answered = {
         400: has_body or bool({"cursor", "Idempotency-Key"} & knows),
         401: True,
         403: True,
         404: "{" in path,
+        406: True,
         409: "Idempotency-Key" in knows or (has_body and RECIPIENTS in operation["tags"]),
         412: "If-Match" in knows,
         413: has_body,
         415: has_body,
         422: "Idempotency-Key" in knows,
         429: True,
+        500: True,
+        503: True,
     }
     return [status for status, is_answered in answered.items() if is_answered]
 
 
-def headers_of_success(status, operation, knows) -> dict:
-    """The headers of the answer of a command that has run."""
-    names = ["RateLimit", "RateLimit-Policy"]
-    if AUTHENTICATION not in operation["tags"] and status != "204":
-        names.append("ETag")
-    if "Idempotency-Key" in knows:
-        names.append("Idempotency-Replayed")
-    if "cursor" in knows:
-        names += ["X-Total-Count", "Link"]
-    return described(*names)
-
-
-def described(*names) -> dict:
+def headers(status, operation, knows) -> dict:
+    """The headers of the command's answer with this status."""
+    is_done = status < 300
+    answered = {
+        "ETag": status in (200, 201, 304) and AUTHENTICATION not in operation["tags"],
+        "Idempotency-Replayed": is_done and "Idempotency-Key" in knows,
+        "Link": is_done and "cursor" in knows,
+        "RateLimit": status not in UNCOUNTED,
+        "RateLimit-Policy": status not in UNCOUNTED,
+        "Retry-After": status in (429, 503),
+        "WWW-Authenticate": status == 401,
+        "X-Request-ID": True,
+        "X-Total-Count": is_done and "cursor" in knows,
+    }
     return {
         name: {"description": HEADERS_OF_ANSWERS[name], "schema": {"type": "string"}}
-        for name in names
+        for name, is_answered in answered.items()
+        if is_answered
     }
 
 
@@ -382,7 +398,7 @@ def success(status, response, schemas) -> dict:
 def error(status, operation) -> dict:
     """The answer of a command that was refused."""
     field = "email" if RECIPIENTS in operation["tags"] else "name"
-    if status in ABOUT_NO_FIELD:
+    if status not in ABOUT_A_FIELD:
         field = "non_field_errors"
     errors = None
     if status in ERRORS:
@@ -391,7 +407,7 @@ def error(status, operation) -> dict:
             field, (code, message) = "non_field_errors", STILL_RUNS
         if status == 400 and operation["operationId"] == "restore_mailbox":
             field, (code, message) = HEADER, BAD_KEY
-        errors = {field: [{"code": code, "message": message}]}
+        errors = {field: [{"code": code, "message": str(message)}]}
     return in_json(
         status, {"$ref": "#/components/schemas/Error"}, contract.envelope(status, errors=errors)
     )
