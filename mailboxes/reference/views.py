@@ -13,6 +13,9 @@ from mailboxes import contract
 # Within a group: what reads, then what makes, changes and deletes, as on the hosted API's page.
 METHODS = ["get", "post", "put", "patch", "delete"]
 
+# Headers of nearly every answer, which the page explains in sections of their own.
+EXPLAINED_ONCE = {"RateLimit", "RateLimit-Policy", "X-Request-ID"}
+
 # Of the samples: templates/reference/samples/ has a text for each.
 LANGUAGES = {"curl": "curl", "python": "Python", "javascript": "JavaScript", "php": "PHP"}
 
@@ -31,6 +34,12 @@ def reference(request):
     for command in commands:
         command["samples"] = samples(request, command, credential)
     answers = {answer["status"]: answer for command in commands for answer in command["answers"]}
+    errors = [answers[status] for status in sorted(answers) if status >= 400]
+    by_all = set.intersection(*(statuses(command) for command in commands))
+    for command in commands:
+        command["own_answers"] = [
+            answer for answer in command["answers"] if answer["status"] not in by_all
+        ]
     context = {
         "info": schema["info"],
         "groups": [
@@ -39,7 +48,8 @@ def reference(request):
         ],
         "headers": credential,
         "environment": sample("environment", {"headers": credential}),
-        "errors": [answers[status] for status in sorted(answers) if status >= 400],
+        "errors_of_all": [error for error in errors if error["status"] in by_all],
+        "errors_of_some": [error for error in errors if error["status"] not in by_all],
         "host": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "reference/reference.html", context)
@@ -71,6 +81,11 @@ def as_shown(schema, path, method, operation) -> dict:
         "body": as_json(body["example"]) if body else "",
         "answers": [answer(int(status), r) for status, r in operation["responses"].items()],
     }
+
+
+def statuses(command) -> set[int]:
+    """All that the command may answer with."""
+    return {answer["status"] for answer in command["answers"]}
 
 
 def fields(schema, body) -> list[dict]:
@@ -107,7 +122,11 @@ def answer(status, response) -> dict:
         "status": status,
         "phrase": contract.status_message(status),
         "description": response["description"],
-        "headers": response.get("headers", {}),
+        "headers": {
+            name: header
+            for name, header in response["headers"].items()
+            if name not in EXPLAINED_ONCE
+        },
         "body": as_json(example),
     }
 

@@ -1,4 +1,8 @@
+import re
+
 import pytest
+
+from mailboxes.api.schema import HEADERS_OF_ANSWERS
 
 
 @pytest.fixture
@@ -52,6 +56,36 @@ def test_says_what_to_expect_when_moving_over(text):
 
 def test_no_content_shows_what_a_client_shows(text):
     assert "&quot;status_message&quot;: &quot;No Content&quot;" in text
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    {
+        "answers": ["401", "404", "405", "406", "500", "503", "X-Request-ID", "Retry-After"],
+        "two-programs": ["ETag", "If-Match", "If-None-Match", "304", "412"],
+        "safe-retries": ["Idempotency-Key", "Idempotency-Replayed", "24 hours", "409", "422"],
+        "finding": ["limit", "cursor", "Link", "X-Total-Count", "400"],
+        "limits": ["RateLimit", "RateLimit-Policy", "Retry-After", "429"],
+    }.items(),
+)
+def test_sections_explain_what_goes_with_many_commands(text, section, words):
+    explained = text.split(f'<h2 id="{section}">')[1].split("</section>")[0]
+    assert [word for word in words if word not in explained] == []
+
+
+def test_what_any_command_may_answer_is_told_once(text):
+    assert text.count(">503</code> Service Unavailable") == 1
+    assert text.count(">404</code> Not Found") > 1
+
+
+def test_no_header_goes_unexplained(text):
+    assert [name for name in HEADERS_OF_ANSWERS if name not in text] == []
+
+
+def test_the_contents_name_every_section(text):
+    sections = re.findall(r'<h2 id="([\w-]+)">', text)
+    assert len(sections) == 10
+    assert [section for section in sections if f'href="#{section}"' not in text] == []
 
 
 def test_every_link_within_the_page_leads_somewhere(text):
