@@ -1,6 +1,7 @@
 """Each page in a real browser."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 
 from mailboxes.models import Account, Mailbox
@@ -49,6 +50,17 @@ def test_no_mailboxes(page, rosa):
     page.get_by_role("link", name="Active", exact=True).click()
     assert page.get_by_role("heading", name="No mailboxes yet").is_visible()
     assert_good(page)
+
+
+def test_history_in_the_admin_can_be_scrolled_by_keyboard_on_a_phone(page, rosa):
+    mailbox = Mailbox.objects.create(account=Account.objects.create(name="acme"), name="Sales")
+    mailbox.add_recipient("p" * 60 + "@acme.example")
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.goto(f"/admin/mailboxes/mailbox/{mailbox.pk}/history/")
+    found = Axe().run(page, context=".what-happened").response["violations"]
+    assert [rule["id"] for rule in found] == []
+    history = page.get_by_role("region", name="What happened to the mailbox")
+    assert history.evaluate("region => region.scrollWidth > region.clientWidth")
 
 
 def test_sign_out(page, rosa):
