@@ -1,10 +1,12 @@
 """Several writers at once, each on its own connection to the real server: they queue, and nothing is lost."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 from itertools import chain
 
 import pytest
+from django.db import connection, transaction
 
 from mailboxes import contract
 from mailboxes.models import Account, Mailbox
@@ -87,6 +89,21 @@ def test_of_writers_with_the_same_tag_exactly_one_wins(server, mailbox):
     assert (mailbox.name, mailbox.version) == (f"Writer {statuses.index(200)}", 2)
 
 
+def test_so_it_is_where_some_write_a_recipient_of_the_mailbox(server, mailbox):
+    recipient = mailbox.add_recipient("pete@acme.example")
+
+    def change(service, number):
+        path, headers = f"/voip/mailbox/{mailbox.pk}", {"If-Match": '"2"'}
+        if number % 2:
+            return service.patch(path, {"name": f"Writer {number}"}, headers=headers).status
+        path = f"{path}/email-recipient/{recipient.pk}"
+        return service.put(path, {"email": f"{number}@acme.example"}, headers=headers).status
+
+    assert sorted(all_at_once(server, change)) == [200] + [412] * (WRITERS - 1)
+    mailbox.refresh_from_db()
+    assert mailbox.version == 3
+
+
 def test_one_key_sent_by_all_at_once_is_done_once(server, mailbox):
     def create(service, number):
         headers = {"Idempotency-Key": "the-same"}
@@ -96,3 +113,27 @@ def test_one_key_sent_by_all_at_once_is_done_once(server, mailbox):
     made = {answer.result["uuid"] for answer in answers if answer.status == 201}
     assert {answer.status for answer in answers} <= {201, 409}  # 409: the first still ran
     assert made == {str(Mailbox.objects.get(name="Made once").pk)}
+
+
+def test_a_key_sent_again_while_its_first_call_runs(server, mailbox):
+    """PostgreSQL refuses the second call at once. On SQLite it queues, and gets the first answer."""
+    service = partial(OverSocket, headers_for(mailbox.account), port=server.port)
+
+    def add():
+        with closing(service()) as caller:
+            path = f"/voip/mailbox/{mailbox.pk}/email-recipient"
+            body, headers = {"email": "pete@acme.example"}, {"Idempotency-Key": "the-same"}
+            return caller.post(path, body, headers=headers)
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            Mailbox.objects.select_for_update().get()  # the first call waits for it
+            calls = [pool.submit(add) for _ in range(2)]
+            if connection.vendor == "postgresql":
+                (refused,), _ = wait(calls, timeout=20, return_when=FIRST_COMPLETED)
+                assert refused.result().status == 409
+                assert refused.result().errors["non_field_errors"][0]["code"] == "in_progress"
+                calls.remove(refused)
+        answers = [call.result() for call in calls]
+    made = str(mailbox.email_recipients.get().pk)
+    assert {(answer.status, answer.result["uuid"]) for answer in answers} == {(201, made)}

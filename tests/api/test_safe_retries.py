@@ -81,6 +81,17 @@ def test_a_refused_call_can_be_mended_and_sent_with_the_same_key(service):
     assert service.post(LIST, BODY, headers=with_key()).status == 201
 
 
+def test_the_record_and_the_work_are_one_transaction(service, monkeypatch):
+    def lose(*args):
+        raise RuntimeError("the record is lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("mailboxes.models.IdempotentAnswerQuerySet.keep", lose)
+        assert service.post(LIST, BODY, headers=with_key()).status == 500
+    assert not Mailbox.objects.exists()
+    assert service.post(LIST, BODY, headers=with_key()).status == 201
+
+
 def test_keys_are_kept_per_account(service, stranger):
     service.post(LIST, BODY, headers=with_key())
     other = InProcess(headers_for(stranger)).post(LIST, {"name": "Theirs"}, headers=with_key())
