@@ -34,12 +34,6 @@ def reference(request):
     for command in commands:
         command["samples"] = samples(request, command, credential)
     answers = {answer["status"]: answer for command in commands for answer in command["answers"]}
-    errors = [answers[status] for status in sorted(answers) if status >= 400]
-    by_all = set.intersection(*(statuses(command) for command in commands))
-    for command in commands:
-        command["own_answers"] = [
-            answer for answer in command["answers"] if answer["status"] not in by_all
-        ]
     context = {
         "info": schema["info"],
         "groups": [
@@ -48,8 +42,8 @@ def reference(request):
         ],
         "headers": credential,
         "environment": sample("environment", {"headers": credential}),
-        "errors_of_all": [error for error in errors if error["status"] in by_all],
-        "errors_of_some": [error for error in errors if error["status"] not in by_all],
+        "errors": [answers[status] for status in sorted(answers) if status >= 400],
+        "common": common_errors(commands),
         "host": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "reference/reference.html", context)
@@ -83,9 +77,10 @@ def as_shown(schema, path, method, operation) -> dict:
     }
 
 
-def statuses(command) -> set[int]:
-    """All that the command may answer with."""
-    return {answer["status"] for answer in command["answers"]}
+def common_errors(commands) -> list[int]:
+    """The statuses that any command may be refused with: the page explains them once."""
+    each = ({answer["status"] for answer in command["answers"]} for command in commands)
+    return sorted(status for status in set.intersection(*each) if status >= 400)
 
 
 def fields(schema, body) -> list[dict]:
