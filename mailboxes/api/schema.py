@@ -213,9 +213,9 @@ class CommandSchema(AutoSchema):
         headers = {"X-Auth-For": ACT_FOR}
         if self.method == "POST":
             headers["Idempotency-Key"] = KEY
-        if self.method in WRITES:
+        if self.method in WRITES or self.command.operation_id == "restore_mailbox":
             headers["If-Match"] = IF_MATCH
-        elif self.method == "GET" and self.command.group != AUTHENTICATION:
+        if self.method == "GET" and self.command.group != AUTHENTICATION:
             headers["If-None-Match"] = IF_NONE_MATCH
         return [
             OpenApiParameter(name, OpenApiTypes.UUID, OpenApiParameter.PATH, description=words)

@@ -44,6 +44,12 @@ def test_one_that_is_not_deleted_stays_as_it_is(service, path, mailbox):
     assert Mailbox.objects.get().version == version
 
 
+def test_an_old_tag_is_refused_and_it_stays_deleted(service, path, mailbox):
+    for tag, status in (('"0"', 412), (f'"{mailbox.version}"', 200)):
+        assert Mailbox.objects.get().is_deleted
+        assert service.post(f"{path}/restore", headers={"If-Match": tag}).status == status
+
+
 @pytest.mark.parametrize("body", [b"", "{}", "nonsense"])
 def test_a_body_is_ignored(service, path, body):
     assert service.call("POST", f"{path}/restore", body).status == 200
