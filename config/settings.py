@@ -6,6 +6,7 @@ environment (or a `.env` file), is read once, here, and is documented in
 """
 
 import os
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -184,6 +185,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "simple_history",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "mailboxes",
 ]
 
@@ -199,10 +204,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "mailboxes.middleware.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 if django.VERSION >= (6, 0):
     MIDDLEWARE[MIDDLEWARE.index("mailboxes.middleware.ContentSecurityPolicy")] = (
@@ -281,6 +289,27 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = contract.MAX_BODY_BYTES
 LOGIN_URL = LOGOUT_REDIRECT_URL = "console:sign-in"
 LOGIN_REDIRECT_URL = "console:mailbox-list"
 
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # refuses who is locked out, and no more
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+# Five wrong passwords for one username from one address, and both together wait.
+AXES_FAILURE_LIMIT = 5
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on makes the wait no longer
+AXES_CLIENT_IP_CALLABLE = "mailboxes.middleware.caller"
+AXES_LOCKOUT_CALLABLE = "mailboxes.console.views.sign_in.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["username"]  # in the log: some type their password there
+AXES_VERBOSE = False  # commands that print JSON print nothing else
+AXES_DISABLE_ACCESS_LOG = True  # it would grow for ever
+
+# The second factor: who has set it up gives it (mailboxes.middleware.SecondFactor).
+OTP_TOTP_ISSUER = "Mailbox service"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
@@ -295,6 +324,9 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+SESSION_COOKIE_AGE = 12 * 3600  # a working day; then one signs in again
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 # A redirect would lose a POST's body, so an API path is refused, not redirected.
@@ -341,6 +373,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "CRITICAL"},
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+        "axes": {"level": "WARNING"},
         "gunicorn.http.wsgi": {
             "level": "ERROR"
         },  # it would say of each HEAD that it drops the body

@@ -2,10 +2,19 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+
+def by_the_console(page):
+    """Leads to the console's page, with the query: the admin has no door of its own."""
+    return RedirectView.as_view(pattern_name=f"console:{page}", query_string=True)
+
 
 urlpatterns = [
     path("", include("mailboxes.api.urls")),
     path("", include("mailboxes.console.urls")),
     path("", include("mailboxes.reference.urls")),
+    path("admin/login/", by_the_console("sign-in")),
+    path("admin/password_change/", by_the_console("password")),
     path("admin/", admin.site.urls),
 ]

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from axes.models import AccessFailureLog, AccessLog
 from django.contrib import admin, messages
 from django.contrib.admin.utils import model_ngettext
 from django.contrib.admin.views.main import ChangeList
@@ -24,6 +25,7 @@ from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 admin.site.site_title = admin.site.site_header = "Mailbox service"
 admin.site.index_title = "Administration"
 admin.site.enable_nav_sidebar = False  # the list of mailboxes needs the width
+admin.site.unregister([AccessFailureLog, AccessLog])  # nothing is written there
 
 
 class ServiceAdmin(admin.ModelAdmin):

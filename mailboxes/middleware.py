@@ -1,4 +1,4 @@
-"""What stands between the server and the views: who calls, one log line, errors before a view, page policy."""
+"""What stands between the server and the views: who calls, one log line, errors before a view, page policy, second factor."""
 
 import logging
 import re
@@ -7,9 +7,12 @@ import uuid
 from ipaddress import ip_address
 
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.shortcuts import resolve_url
+from django.urls import reverse
 from django.utils.encoding import escape_uri_path
 
-from mailboxes import contract
+from mailboxes import contract, second_factor
 from mailboxes.api.renderers import EnvelopeRenderer, error_response
 
 log = logging.getLogger("mailboxes.request")
@@ -50,6 +53,11 @@ class TrustedProxies:
     @staticmethod
     def is_proxy(address) -> bool:
         return any(address in network for network in settings.TRUSTED_PROXIES if address)
+
+
+def caller(request) -> str | None:
+    """The caller's address as TrustedProxies made it; None where nobody knows who calls."""
+    return request.META.get("REMOTE_ADDR") or None
 
 
 class RequestLog:
@@ -120,3 +128,24 @@ class ContentSecurityPolicy:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", self.policy)
         return response
+
+
+class SecondFactor:
+    """Shows no page to whoever has signed in with the password alone, and has a second factor too."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        doors = ("console:sign-in", "console:sign-in-code", "console:sign-out")
+        self.doors = {reverse(door) for door in doors}
+
+    def __call__(self, request):
+        path = request.path_info
+        if (
+            contract.is_api_path(path)
+            or path in self.doors
+            or not second_factor.is_owed(request.user)
+        ):
+            return self.get_response(request)
+        home = resolve_url(settings.LOGIN_REDIRECT_URL)
+        asked = request.get_full_path() if request.method == "GET" else home
+        return redirect_to_login(asked, reverse("console:sign-in-code"))

@@ -97,7 +97,7 @@ def test_the_callers_own_id_is_kept_if_it_is_a_plain_one(service, given, kept):
 
 
 def test_every_page_has_the_policy_and_the_usual_headers(db):
-    headers = InProcess().get("/admin/login/").headers
+    headers = InProcess().get("/sign-in/").headers
     assert headers["content-security-policy"].startswith("default-src 'self'")
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-frame-options"] == "DENY"
@@ -107,8 +107,8 @@ def test_every_page_has_the_policy_and_the_usual_headers(db):
 
 def test_with_https_on_pages_are_redirected_and_the_api_is_not(service, settings):
     settings.HTTPS = settings.SECURE_SSL_REDIRECT = True
-    page = service.get("/admin/login/")
-    assert (page.status, page.headers["location"]) == (301, "https://localhost/admin/login/")
+    page = service.get("/sign-in/")
+    assert (page.status, page.headers["location"]) == (301, "https://localhost/sign-in/")
     assert service.post("/voip/mailbox", {"name": "x"}).status == 403
     assert service.get("/healthz").status == 200
     assert not Mailbox.objects.exists()

@@ -1,6 +1,7 @@
 import pytest
+from django.contrib.auth.models import User
 
-from tests.admin.browser import Browser, log, staff_who_may
+from tests.admin.browser import Browser, address, log, staff_who_may
 
 PAGES = [
     f"{model}_{page}"
@@ -15,9 +16,24 @@ def test_staff_open_every_page(staff, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_visitor_is_sent_to_sign_in(visitor, page):
-    answer = visitor.open(page)
-    assert (answer.status_code, answer.url.split("?")[0]) == (302, "/admin/login/")
+def test_a_visitor_is_sent_to_the_consoles_sign_in(visitor, page):
+    answer = visitor.get(visitor.open(page).url)
+    assert answer.url == f"/sign-in/?next={address(page)}"
+
+
+def test_the_admin_has_no_door_of_its_own(visitor, staff):
+    User.objects.create_superuser("eve", password="correct horse")
+    answer = visitor.post("/admin/login/", {"username": "eve", "password": "correct horse"})
+    assert answer.url == "/sign-in/"
+    assert visitor.get("/admin/").status_code == 302
+    assert staff.get("/admin/password_change/").url == "/me/password/"
+
+
+def test_who_signs_in_comes_to_the_page_that_was_asked_for(visitor, db):
+    User.objects.create_superuser("eve", password="correct horse")
+    page = visitor.get("/admin/mailboxes/mailbox/?q=x", follow=True)
+    form = {"username": "eve", "password": "correct horse", "next": page.context["next"]}
+    assert visitor.post("/sign-in/", form).url == "/admin/mailboxes/mailbox/?q=x"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -39,10 +55,10 @@ def test_users_and_groups(staff):
     assert staff.get("/admin/auth/group/").status_code == 200
 
 
-def test_branding(visitor, staff):
-    for page in (visitor.get("/admin/login/"), staff.get("/admin/")):
-        assert "Mailbox service" in page.text
-        assert "css/admin.css" in page.text
+def test_branding(staff):
+    page = staff.get("/admin/")
+    assert "Mailbox service" in page.text
+    assert "css/admin.css" in page.text
 
 
 def test_forgery_is_refused(staff, mailbox):

@@ -124,8 +124,8 @@ def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries):
             account = Account.objects.create(name=f"account-{rows}-{number}")
             mailbox = Mailbox.objects.create(account=account, name="Sales")
             mailbox.add_recipient("ann@acme.example")
-        # Session, user, two kinds of permissions; count, rows, recipients.
-        with django_assert_num_queries(7):
+        # Session, user, second factor, two kinds of permissions; count, rows, recipients.
+        with django_assert_num_queries(8):
             viewer.get("/?q=a")
 
 

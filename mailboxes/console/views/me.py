@@ -1,0 +1,41 @@
+"""One's own login: what it may do, its password, its second factor."""
+
+from django.contrib.auth.views import PasswordChangeView
+from django.shortcuts import render
+from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from mailboxes import second_factor
+from mailboxes.console.access import say_done, staff_with
+
+
+@require_safe
+@staff_with()
+def me(request):
+    """Who one is here, and the ways to change how one signs in."""
+    return render(
+        request,
+        "console/me.html",
+        {
+            "groups": request.user.groups.order_by("name"),
+            "is_on": second_factor.is_on(request.user),
+            "codes_left": second_factor.recovery_codes_left(request.user),
+        },
+    )
+
+
+class PasswordView(PasswordChangeView):
+    """A new password for whoever knows the one before; other sessions end, this one stays."""
+
+    template_name = "console/password.html"
+    success_url = reverse_lazy("console:me")
+
+    def form_valid(self, form):
+        say_done(
+            self.request, _("Your password was changed. Everywhere else you are signed out now.")
+        )
+        return super().form_valid(form)
+
+
+password = staff_with()(PasswordView.as_view())

@@ -1,0 +1,37 @@
+"""The page for whoever gave a wrong password too often."""
+
+from math import ceil
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+
+
+@never_cache
+def locked_out(request, response, credentials):
+    """429, with when to try again."""
+    until = lifted_at(request, credentials)
+    seconds = max(1, ceil((until - timezone.now()).total_seconds()))
+    page = render(
+        request,
+        "registration/locked_out.html",
+        {"until": until, "minutes": ceil(seconds / 60)},
+        status=429,
+    )
+    page["Retry-After"] = str(seconds)
+    return page
+
+
+def lifted_at(request, credentials):
+    """When so many of the failures are past that fewer than the limit count."""
+    failures = 0
+    # One row a browser; its time is that of the last failure.
+    for attempt in AccessAttempt.objects.filter(
+        username=credentials["username"], ip_address=request.axes_ip_address
+    ).order_by("-attempt_time"):
+        failures += attempt.failures_since_start
+        if failures >= settings.AXES_FAILURE_LIMIT:
+            return attempt.attempt_time + settings.AXES_COOLOFF_TIME
+    return timezone.now()  # an administrator has lifted it this moment
