@@ -31,6 +31,14 @@ document.addEventListener("click", async ({ target }) => {
   setTimeout(() => (button.textContent = label), 2000);
 });
 
+// --- A session that has ended: sign in, and come back to this page rather than to a part of it.
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!new URL(event.detail.xhr.responseURL).pathname.startsWith("/sign-in/")) return;
+  event.preventDefault();
+  location.reload();
+});
+
 // --- Keys.
 
 const help = document.getElementById("help");

@@ -45,3 +45,17 @@ def test_a_link_signs_nobody_out(client, rosa):
     client.force_login(rosa)
     assert client.get("/sign-out/").status_code == 405
     assert client.get("/").status_code == 200
+
+
+def test_the_session_lasts_a_working_day_and_no_script_reads_its_cookie(client, rosa):
+    cookie = client.post("/sign-in/", CREDENTIALS).cookies["sessionid"]
+    assert cookie["max-age"] == 12 * 3600
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+
+
+def test_who_may_not_see_a_page_of_the_admin_is_told_so(client, rosa):
+    User.objects.update(is_staff=False, is_superuser=False)
+    client.force_login(User.objects.get())
+    page = client.get("/admin/", follow=True)
+    assert page.context["next"] == "/admin/"
+    assert "The login “rosa” may not see that page. Sign in with another one." in page.text

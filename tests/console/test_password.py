@@ -1,0 +1,77 @@
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+PAGE = "/me/password/"
+OLD, NEW = "correct horse", "battery staple"
+TYPED = {"old_password": OLD, "new_password1": NEW, "new_password2": NEW}
+
+
+@pytest.fixture
+def rosa(db):
+    return User.objects.create_user("rosa", password=OLD, is_staff=True)
+
+
+@pytest.fixture
+def browser(rosa):
+    browser = Client()
+    browser.force_login(rosa)
+    return browser
+
+
+def opens(password):
+    form = {"username": "rosa", "password": password}
+    return Client().post("/sign-in/", form).status_code == 302
+
+
+def test_the_new_one_opens_and_the_old_one_does_not(browser):
+    page = browser.post(PAGE, TYPED, follow=True)
+    assert page.redirect_chain == [("/me/", 302)]
+    assert "Your password was changed." in page.text
+    assert (opens(NEW), opens(OLD)) == (True, False)
+
+
+def test_other_sessions_end_and_this_one_stays(browser, rosa):
+    elsewhere = Client()
+    elsewhere.force_login(rosa)
+    browser.post(PAGE, TYPED)
+    assert browser.get("/me/").status_code == 200
+    assert elsewhere.get("/me/").url == "/sign-in/?next=/me/"
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "sentence"),
+    [
+        ({"old_password": "wrong"}, "old_password", "Your old password was entered incorrectly."),
+        ({"new_password2": "other"}, "new_password2", "The two password fields didn’t match."),
+        ({"new_password1": "1234", "new_password2": "1234"}, "new_password2", "This password is"),
+        ({"new_password1": "", "new_password2": ""}, "new_password1", "This field is required."),
+        ({"new_password1": NEW + "\0"}, "new_password1", "Null characters are not allowed."),
+    ],
+)
+def test_what_is_wrong_is_told_at_the_field(browser, typed, field, sentence):
+    page = browser.post(PAGE, TYPED | typed)
+    assert sentence in page.context["form"].errors[field][0]
+    assert f'id="id_{field}_error"' in page.text
+    assert opens(OLD)
+
+
+def test_what_was_typed_is_in_no_answer(browser):
+    assert NEW not in browser.post(PAGE, TYPED | {"old_password": "wrong"}).text
+    assert NEW not in browser.post(PAGE, TYPED, follow=True).text
+
+
+def test_the_page_says_what_makes_a_good_one_and_is_not_kept(browser):
+    page = browser.get(PAGE)
+    assert "Your password must contain at least 8 characters." in page.text
+    assert "no-store" in page["Cache-Control"]
+
+
+def test_a_stranger_signs_in_first(client, db):
+    assert client.post(PAGE, TYPED).url == f"/sign-in/?next={PAGE}"
+
+
+def test_who_is_not_staff_is_refused(browser, rosa):
+    User.objects.update(is_staff=False)
+    assert browser.post(PAGE, TYPED).status_code == 403
+    assert opens(OLD)
