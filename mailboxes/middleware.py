@@ -133,18 +133,15 @@ class ContentSecurityPolicy:
 class SecondFactor:
     """Shows no page to whoever has signed in with the password alone, and has a second factor too."""
 
+    doors = ["console:sign-in", "console:sign-in-code", "console:sign-out"]
+
     def __init__(self, get_response):
         self.get_response = get_response
-        doors = ("console:sign-in", "console:sign-in-code", "console:sign-out")
-        self.doors = {reverse(door) for door in doors}
 
     def __call__(self, request):
-        path = request.path_info
-        if (
-            contract.is_api_path(path)
-            or path in self.doors
-            or not second_factor.is_owed(request.user)
-        ):
+        if contract.is_api_path(request.path_info) or not second_factor.is_owed(request.user):
+            return self.get_response(request)
+        if request.path in map(reverse, self.doors):
             return self.get_response(request)
         home = resolve_url(settings.LOGIN_REDIRECT_URL)
         asked = request.get_full_path() if request.method == "GET" else home
