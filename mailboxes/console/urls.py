@@ -1,6 +1,6 @@
 """The staff's pages."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from mailboxes.console.views.batches import batch_list, undo
@@ -13,6 +13,7 @@ from mailboxes.console.views.second_factor import (
     start,
     turn_off,
 )
+from mailboxes.console.views.sign_in import sign_in
 
 app_name = "console"
 
@@ -20,7 +21,7 @@ urlpatterns = [
     path("", mailbox_list, name="mailbox-list"),
     path("changes/", batch_list, name="batch-list"),
     path("changes/<uuid:uuid>/undo/", undo, name="undo"),
-    path("sign-in/", LoginView.as_view(), name="sign-in"),
+    path("sign-in/", sign_in, name="sign-in"),
     path("sign-in/code/", sign_in_code, name="sign-in-code"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("me/", me, name="me"),

@@ -1,12 +1,26 @@
-"""The page for whoever gave a wrong password too often."""
+"""Signing in, and the page for whoever gave a wrong password too often."""
 
 from math import ceil
 
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+
+
+class SignInForm(AuthenticationForm):
+    """Counts no failure of a username longer than any can be: PostgreSQL has no room for it."""
+
+    def clean(self):
+        if len(self.cleaned_data.get("username", "")) > self.username_field.max_length:
+            raise self.get_invalid_login_error()
+        return super().clean()
+
+
+sign_in = LoginView.as_view(authentication_form=SignInForm)
 
 
 @never_cache
