@@ -125,6 +125,10 @@ class AccountAdmin(ServiceAdmin):
     def get_changelist(self, request, **kwargs):
         return AccountTree
 
+    def get_readonly_fields(self, request, account=None):
+        """The name is given once: callers carry it."""
+        return ["name", *self.readonly_fields] if account else self.readonly_fields
+
     def has_delete_permission(self, request, account=None):
         """Only what was made by mistake is deleted; what has anything is suspended."""
         has_anything = account is None or any(
@@ -183,10 +187,10 @@ class ApiCredentialAdmin(ServiceAdmin):
         return False
 
     def save_model(self, request, credential, form, change):
-        if not change:
-            credential.secret = ApiCredential.make_secret()
-            credential.set_secret(credential.secret)
-        super().save_model(request, credential, form, change)
+        if change:
+            super().save_model(request, credential, form, change)
+        else:
+            credential.secret = credential.issue()
 
     def response_add(self, request, credential, post_url_continue=None):
         return self.show_once(request, "secret", "Credential issued", credential=credential)

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q, Value
-from django.db.models.functions import Cast, Concat, Length, Lower, Replace
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -87,6 +87,23 @@ class AccountQuerySet(models.QuerySet):
             .order_by("lineage"),
         )
 
+    def search(self, text):
+        """Those with the text in their name or their contact's."""
+        text = text.replace("\x00", "")  # PostgreSQL knows no NUL
+        return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
+
+    def with_counts(self):
+        """Each with how many active mailboxes (`mailbox_count`) and usable credentials (`credential_count`) it has."""
+
+        def count(rows):
+            of_one = rows.filter(account=OuterRef("pk")).order_by().values("account")
+            return Coalesce(Subquery(of_one.annotate(count=Count("pk")).values("count")), 0)
+
+        return self.annotate(
+            mailbox_count=count(Mailbox.objects.active()),
+            credential_count=count(ApiCredential.objects.usable()),
+        )
+
 
 class Account(models.Model):
     """A customer of the telephone company, or of a reseller that is an account itself."""
@@ -95,7 +112,7 @@ class Account(models.Model):
         max_length=64,
         unique=True,
         validators=[validators.validate_account_name],
-        help_text="What X-Auth-Reseller and X-Auth-For carry: 3 to 64 of a-z 0-9 - _ .",
+        help_text=_("What X-Auth-Reseller and X-Auth-For carry: 3 to 64 of a-z 0-9 - _ ."),
     )
     contact_name = models.CharField(
         max_length=100, blank=True, validators=[validators.validate_printable]
@@ -106,12 +123,12 @@ class Account(models.Model):
         null=True,
         blank=True,
         related_name="customers",
-        help_text="The account that this one is a customer of, if any.",
+        help_text=_("The account that this one is a customer of, if any."),
     )
     is_active = models.BooleanField(
         "active",
         default=True,
-        help_text="A suspended account's credentials are refused; its customers' still work.",
+        help_text=_("A suspended account's credentials are refused; its customers' still work."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -126,7 +143,7 @@ class Account(models.Model):
             models.CheckConstraint(
                 condition=~Q(reseller=F("pk")),
                 name="account_is_not_its_own_reseller",
-                violation_error_message="An account cannot be its own reseller.",
+                violation_error_message=_("An account cannot be its own reseller."),
             ),
         ]
 
@@ -144,12 +161,22 @@ class Account(models.Model):
             raise ValidationError(
                 {
                     "reseller": ValidationError(
-                        "%(reseller)s is this account or its customer, so it cannot be its reseller.",
+                        _(
+                            "%(reseller)s is this account or its customer, so it cannot be its reseller."
+                        ),
                         code="loop",
                         params={"reseller": self.reseller},
                     )
                 }
             )
+
+    def chain(self):
+        """Its resellers, the topmost first, the one whose customer it is last."""
+        above = {account.pk: account for account in Account.objects.resellers(self)}
+        chain, account = [], self
+        while account := above.pop(account.reseller_id, None):
+            chain.insert(0, account)
+        return chain
 
     def suspend(self) -> None:
         """Refuse its credentials from now on; its customers' still work."""
@@ -176,17 +203,21 @@ class Account(models.Model):
         raise Account.DoesNotExist
 
 
-class ApiCredentialManager(models.Manager):
+class ApiCredentialQuerySet(models.QuerySet):
+    def in_force(self):
+        """Those neither revoked nor expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+
+    def usable(self):
+        """Those in force, of accounts that are not suspended."""
+        return self.in_force().filter(account__is_active=True)
+
     def issue(self, account, name, networks="", expires_at=None):
         """A new credential and its secret, which is told here and never again. Raises ValidationError."""
-        secret = ApiCredential.make_secret()
         credential = self.model(
             account=account, name=name, networks=networks, expires_at=expires_at
         )
-        credential.set_secret(secret)
-        credential.full_clean()
-        credential.save()
-        return credential, secret
+        return credential, credential.issue()
 
     def authenticate(self, secret, account_name=None, name=None):
         """The usable credential with this secret and, where they are given, these names; or None.
@@ -213,27 +244,33 @@ class ApiCredential(models.Model):
     SHOWN = len(SECRET_PREFIX) + 6
     LAST_USED_RESOLUTION = timedelta(minutes=1)
 
+    class State(models.TextChoices):
+        USABLE = "usable", _("Usable")
+        SUSPENDED = "suspended", _("Account suspended")
+        EXPIRED = "expired", _("Expired")
+        REVOKED = "revoked", _("Revoked")
+
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
     name = models.CharField(
         max_length=64,
         validators=[validators.validate_credential_name],
-        help_text="What X-Auth-User carries.",
+        help_text=_("What X-Auth-User carries."),
     )
     prefix = models.CharField(max_length=16, editable=False)
     secret_sha256 = models.CharField(max_length=64, unique=True, editable=False)
     networks = models.TextField(
         blank=True,
         validators=[validators.validate_networks],
-        help_text="Where calls may come from: networks separated by commas. Empty: anywhere.",
+        help_text=_("Where calls may come from: networks separated by commas. Empty: anywhere."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it ends, in UTC. Empty: never."
+        null=True, blank=True, help_text=_("When it ends, in UTC. Empty: never.")
     )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ApiCredentialManager()
+    objects = ApiCredentialQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API credential"
@@ -242,8 +279,10 @@ class ApiCredential(models.Model):
             models.UniqueConstraint(
                 fields=["account", "name"],
                 name="credential_name_once_per_account",
-                violation_error_message="This account has a credential of that name already "
-                "(a revoked one keeps its name): choose another.",
+                violation_error_message=_(
+                    "This account has a credential of that name already "
+                    "(a revoked one keeps its name): choose another."
+                ),
             )
         ]
 
@@ -257,10 +296,17 @@ class ApiCredential(models.Model):
             raise ValidationError(
                 {
                     "expires_at": ValidationError(
-                        "Give a time to come; this one is past.", code="past"
+                        _("Give a time to come; this one is past."), code="past"
                     )
                 }
             )
+
+    def validate_constraints(self, exclude=None):
+        """Refuse a name twice, at the name: a form that knows the account already would skip the constraint."""
+        try:
+            super().validate_constraints(set(exclude or ()) - {"account"})
+        except ValidationError as error:
+            raise ValidationError({"name": error.error_dict[NON_FIELD_ERRORS]}) from None
 
     @classmethod
     def make_secret(cls) -> str:
@@ -277,11 +323,27 @@ class ApiCredential(models.Model):
         self.prefix = secret[: self.SHOWN]
         self.secret_sha256 = self.hash(secret)
 
+    def issue(self) -> str:
+        """Save it with a new secret, which is told here and never again. Raises ValidationError."""
+        secret = self.make_secret()
+        self.set_secret(secret)
+        self.full_clean()
+        self.save()
+        return secret
+
+    @property
+    def state(self) -> State:
+        """Whether a call with it is taken, and if not, why."""
+        if self.revoked_at is not None:
+            return self.State.REVOKED
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return self.State.EXPIRED
+        return self.State.USABLE if self.account.is_active else self.State.SUSPENDED
+
     @property
     def is_usable(self) -> bool:
         """Neither revoked nor expired, and of an account that is not suspended."""
-        expired = self.expires_at is not None and self.expires_at <= timezone.now()
-        return self.account.is_active and self.revoked_at is None and not expired
+        return self.state == self.State.USABLE
 
     def allows(self, address: str) -> bool:
         """Whether a call may come from this address."""

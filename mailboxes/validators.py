@@ -8,9 +8,11 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
 
 # \A and \Z mean the same in Python and in PostgreSQL; $ does not.
-ACCOUNT_NAME = r"\A[a-z0-9._-]{3,64}\Z"
+ACCOUNT_NAME_TEXT = "[a-z0-9._-]{3,64}"
+ACCOUNT_NAME = rf"\A{ACCOUNT_NAME_TEXT}\Z"
 CREDENTIAL_NAME = r"\A[A-Za-z0-9._@+-]{1,64}\Z"
 PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
 UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -19,10 +21,10 @@ UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 MOST_USED_PASS_CODES = {"1004", "1010", "1122", "1313", "2001", "2580", "6969", "0852", "5683"}
 
 validate_account_name = RegexValidator(
-    ACCOUNT_NAME, "Use 3 to 64 lower-case letters, digits, hyphens, underscores or dots."
+    ACCOUNT_NAME, _("Use 3 to 64 lower-case letters, digits, hyphens, underscores or dots.")
 )
 validate_credential_name = RegexValidator(
-    CREDENTIAL_NAME, "Use 1 to 64 letters, digits or any of . _ @ + - (no spaces)."
+    CREDENTIAL_NAME, _("Use 1 to 64 letters, digits or any of . _ @ + - (no spaces).")
 )
 
 
@@ -30,9 +32,9 @@ def validate_printable(value: str) -> None:
     """Refuse control characters (Unicode's Cc) and lone surrogates (Cs)."""
     categories = {unicodedata.category(character) for character in value}
     if "Cc" in categories:
-        raise ValidationError("Leave out control characters.", code="control_character")
+        raise ValidationError(_("Leave out control characters."), code="control_character")
     if "Cs" in categories:
-        raise ValidationError("Leave out lone surrogates.", code="surrogate")
+        raise ValidationError(_("Leave out lone surrogates."), code="surrogate")
 
 
 def validate_pass_code(value: str) -> None:
@@ -76,7 +78,9 @@ def parse_networks(value: str) -> list:
             networks.append(ip_network(word))
         except ValueError:
             raise ValidationError(
-                "“%(word)s” is no network: write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1.",
+                _(
+                    "“%(word)s” is no network: write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1."
+                ),
                 code="invalid",
                 params={"word": word},
             ) from None

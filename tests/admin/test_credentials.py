@@ -55,7 +55,7 @@ def test_an_expiry_that_is_past(staff, account):
 
 def test_a_name_that_is_taken(staff, credential):
     page = staff.save("apicredential_add", account=credential.account_id, name=credential.name)
-    assert "has a credential of that name already" in errors(page)["__all__"][0]
+    assert "has a credential of that name already" in errors(page)["name"][0]
 
 
 def test_networks_that_are_none(staff, account):

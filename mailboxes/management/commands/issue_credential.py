@@ -4,7 +4,7 @@ import json
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         account = find_account(account, create_account)
         expires_at = read_expiry(expires) if expires is not None else None
         options = {"name": "USER", "networks": "--networks", "expires_at": "--expires"}
-        with refusals_about(**options, **{NON_FIELD_ERRORS: "USER"}):
+        with refusals_about(**options):
             _, secret = ApiCredential.objects.issue(account, user, networks, expires_at)
         headers = {
             "X-Auth-Reseller": account.name,
