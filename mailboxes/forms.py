@@ -1,11 +1,105 @@
 """One form serves the admin, the staff's pages and a row of CSV."""
 
+import re
+
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
 from mailboxes.contract import MASK
-from mailboxes.models import EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
+
+# A name or a list of networks is no prose: no browser should correct it or remember it.
+PLAIN = {"autocapitalize": "off", "autocomplete": "off", "spellcheck": "false"}
+
+
+class AccountNameInput(forms.TextInput):
+    """A name to type, with suggestions where scripts run."""
+
+    template_name = "console/account_name.html"
+
+
+class AccountNameField(forms.ModelChoiceField):
+    """An account, typed as its name. Raises ValidationError, code `invalid_choice`, where there is none."""
+
+    widget = AccountNameInput(PLAIN)
+    default_error_messages = {
+        "invalid_choice": _("There is no account “%(value)s”: check the name.")
+    }
+
+    def __init__(self, queryset=None, **kwargs):
+        accounts = Account.objects.all() if queryset is None else queryset
+        super().__init__(accounts, to_field_name="name", **kwargs)
+
+    def to_python(self, value):
+        name = value.strip().lower() if isinstance(value, str) else value
+        if name and not re.match(validators.ACCOUNT_NAME, str(name)):  # PostgreSQL takes no NUL
+            raise ValidationError(
+                self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
+            )
+        return super().to_python(name)
+
+
+def keep(field, why):
+    """Show the field as it is and take no other value; say why."""
+    field.disabled = True
+    field.help_text = why
+
+
+class AccountForm(forms.ModelForm):
+    """An account. Its name is given once."""
+
+    reseller = AccountNameField(
+        required=False,
+        help_text=_("The account that this one is a customer of. Empty: none."),
+    )
+
+    class Meta:
+        model = Account
+        fields = ["name", "contact_name", "reseller"]
+        widgets = {"name": forms.TextInput(PLAIN)}
+        help_texts = {"contact_name": _("Whom to ask for. Staff see it, programs do not.")}
+        error_messages = {"name": {"unique": _("There is an account of that name already.")}}
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["reseller"] = self.instance.reseller
+            keep(
+                self.fields["name"],
+                _("Programs carry it in their calls, so it stays as it was given."),
+            )
+
+
+class CredentialForm(forms.ModelForm):
+    """A credential of the account that its instance names. Its name is given once."""
+
+    class Meta:
+        model = ApiCredential
+        fields = ["name", "networks", "expires_at"]
+        labels = {"expires_at": _("Expires (UTC)")}
+        help_texts = {
+            "name": _("What X-Auth-User carries, such as the name of the program that will call."),
+            "networks": _(
+                "Where calls may come from, such as 192.0.2.0/24, 2001:db8::/32. Empty: anywhere."
+            ),
+            "expires_at": _("From then on it is refused. Empty: never."),
+        }
+        widgets = {
+            "name": forms.TextInput(PLAIN),
+            "networks": forms.Textarea(PLAIN | {"rows": 2}),
+            # With its seconds, or an unchanged moment would come back as another.
+            "expires_at": forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M:%S"),
+        }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            keep(
+                self.fields["name"],
+                _("The program carries it in its calls, so it stays as it was given."),
+            )
 
 
 class MailboxForm(forms.ModelForm):

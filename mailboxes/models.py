@@ -92,6 +92,11 @@ class AccountQuerySet(models.QuerySet):
         text = text.replace("\x00", "")  # PostgreSQL knows no NUL
         return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
 
+    def suggest(self, text):
+        """Those found by the text, before all others those whose name begins with it."""
+        begins = Q(name__istartswith=text.replace("\x00", ""))
+        return self.search(text).alias(begins=begins).order_by("-begins", "name")
+
     def with_counts(self):
         """Each with how many active mailboxes (`mailbox_count`) and usable credentials (`credential_count`) it has."""
 

@@ -1,9 +1,24 @@
 """The staff's pages."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
+from mailboxes.console.views.accounts import (
+    account,
+    account_add,
+    account_edit,
+    account_list,
+    account_names,
+    account_reactivate,
+    account_suspend,
+)
 from mailboxes.console.views.batches import batch_list, undo
+from mailboxes.console.views.credentials import (
+    credential_edit,
+    credential_issue,
+    credential_revoke,
+)
 from mailboxes.console.views.mailbox_list import mailbox_list
 from mailboxes.console.views.me import me, password
 from mailboxes.console.views.second_factor import (
@@ -14,11 +29,39 @@ from mailboxes.console.views.second_factor import (
     turn_off,
 )
 from mailboxes.console.views.sign_in import sign_in
+from mailboxes.validators import ACCOUNT_NAME_TEXT
 
 app_name = "console"
 
+
+class AccountName(StringConverter):
+    regex = ACCOUNT_NAME_TEXT
+
+
+register_converter(AccountName, "account")
+
 urlpatterns = [
     path("", mailbox_list, name="mailbox-list"),
+    path("accounts/", account_list, name="account-list"),
+    # An account may be called `new` or `names`, but none is called `-`.
+    path("accounts/-/new/", account_add, name="account-add"),
+    path("accounts/-/names/", account_names, name="account-names"),
+    path("accounts/<account:name>/", account, name="account"),
+    path("accounts/<account:name>/customers/", account_list, name="customer-list"),
+    path("accounts/<account:name>/edit/", account_edit, name="account-edit"),
+    path("accounts/<account:name>/suspend/", account_suspend, name="account-suspend"),
+    path("accounts/<account:name>/reactivate/", account_reactivate, name="account-reactivate"),
+    path("accounts/<account:name>/credentials/new/", credential_issue, name="credential-issue"),
+    path(
+        "accounts/<account:name>/credentials/<int:pk>/edit/",
+        credential_edit,
+        name="credential-edit",
+    ),
+    path(
+        "accounts/<account:name>/credentials/<int:pk>/revoke/",
+        credential_revoke,
+        name="credential-revoke",
+    ),
     path("changes/", batch_list, name="batch-list"),
     path("changes/<uuid:uuid>/undo/", undo, name="undo"),
     path("sign-in/", sign_in, name="sign-in"),

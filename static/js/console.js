@@ -39,6 +39,17 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   location.reload();
 });
 
+// --- Forms marked data-once: the second click of a double click would ask for a second answer,
+// and what the first one showed is shown only once.
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!("once" in form.dataset)) return;
+  if (form.dataset.once) event.preventDefault();
+  form.dataset.once = "sent";
+  setTimeout(() => (form.dataset.once = ""), 2000);
+});
+
 // --- Keys.
 
 const help = document.getElementById("help");

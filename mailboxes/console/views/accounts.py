@@ -1,0 +1,173 @@
+"""The accounts: all of them as a tree, one of them, and suspending it."""
+
+from django.core.paginator import Paginator
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.writing import atomic_post, held, log_change, log_saved
+from mailboxes.forms import AccountForm
+from mailboxes.models import LINEAGE_SEPARATOR, Account, ApiCredential, Mailbox
+
+ACCOUNTS_PER_PAGE = 50
+CUSTOMERS_SHOWN = 10
+MAILBOXES_SHOWN = 5
+NAMES_SUGGESTED = 10
+
+# Deeper ones are indented as far as this: a phone is narrow.
+DEEPEST_INDENT = 6
+
+# What the filter may ask for, and whether the account is active then.
+STATES = {"active": True, "suspended": False}
+
+
+@require_safe
+@staff_with("mailboxes.view_account")
+def account_list(request, name=None):
+    """The tree of all accounts, or of one's customers; or of these the ones searched for."""
+    accounts = Account.objects.with_counts()
+    reseller, chain = None, []
+    if name:
+        reseller = get_object_or_404(Account, name=name)
+        chain = [*reseller.chain(), reseller]
+        accounts = accounts.filter(pk__in=Account.objects.tree(reseller)).exclude(pk=reseller.pk)
+    text = request.GET.get("q", "").strip()
+    if text:
+        accounts = accounts.search(text)
+    state = request.GET.get("state")
+    if state in STATES:
+        accounts = accounts.filter(is_active=STATES[state])
+    page = Paginator(accounts.in_tree_order(), ACCOUNTS_PER_PAGE).get_page(request.GET.get("page"))
+    for account in page:
+        account.above = account.lineage.rpartition(LINEAGE_SEPARATOR)[0]
+        account.indent = range(min(account.depth - len(chain), DEEPEST_INDENT))
+    return render(
+        request,
+        "console/account_list.html",
+        {
+            "page": page,
+            "reseller": reseller,
+            "chain": chain,
+            "text": text,
+            "state": state if state in STATES else "",
+        },
+    )
+
+
+@require_safe
+@staff_with("mailboxes.view_account")
+def account_names(request):
+    """Suggestions for a field that takes an account's name: it asks with its own value, others with `q`."""
+    asked = request.GET.get(request.htmx.trigger_name or "q", "").strip()
+    return render(
+        request,
+        "console/account_names.html",
+        {"accounts": Account.objects.suggest(asked)[:NAMES_SUGGESTED]},
+    )
+
+
+@require_safe
+@staff_with("mailboxes.view_account")
+def account(request, name):
+    """One account, with its place in the tree and what it has."""
+    account = get_object_or_404(Account, name=name)
+    tree = Account.objects.tree(account)
+    mailboxes = Mailbox.objects.active()
+    return render(
+        request,
+        "console/account.html",
+        {
+            "account": account,
+            "chain": account.chain(),
+            "below": tree.count() - 1,
+            "customers": account.customers.with_counts()[:CUSTOMERS_SHOWN],
+            "mailbox_count": mailboxes.filter(account=account).count(),
+            "mailbox_count_below": mailboxes.filter(account__in=tree).count(),
+            "latest": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
+                :MAILBOXES_SHOWN
+            ],
+            "credentials": sorted(
+                account.credentials.all(),
+                key=lambda credential: ApiCredential.State.values.index(credential.state),
+            ),
+        },
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.add_account")
+@atomic_post
+def account_add(request):
+    """A new account; `?reseller=` fills in whose customer it is."""
+    form = AccountForm(request.POST or None, initial={"reseller": request.GET.get("reseller", "")})
+    if form.is_valid():
+        account = form.save()
+        log_saved(request, form, is_new=True)
+        say_done(request, _("Account %(name)s is made.") % {"name": account})
+        return redirect("console:account", account)
+    return render(request, "console/account_add.html", {"form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.change_account")
+@atomic_post
+def account_edit(request, name):
+    """Its contact, and whose customer it is."""
+    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    form = AccountForm(request.POST or None, instance=account)
+    if form.is_valid():
+        if form.has_changed():
+            form.save()
+            log_saved(request, form)
+            say_done(request, _("Account %(name)s is changed.") % {"name": account})
+        return redirect("console:account", account)
+    return render(request, "console/account_edit.html", {"account": account, "form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.change_account")
+@atomic_post
+def account_suspend(request, name):
+    """Say what will be refused, then refuse it."""
+    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    if request.method == "POST" and account.is_active:
+        account.suspend()
+        log_change(request, account, "Suspended.")
+        say_done(
+            request,
+            _("Account %(name)s is suspended: its credentials are refused.") % {"name": account},
+        )
+    return turn_page(request, account, "console/account_suspend.html", done=not account.is_active)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.change_account")
+@atomic_post
+def account_reactivate(request, name):
+    """Say what will work again, then let it."""
+    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    if request.method == "POST" and not account.is_active:
+        account.reactivate()
+        log_change(request, account, "Reactivated.")
+        say_done(
+            request,
+            _("Account %(name)s is active: its credentials work again.") % {"name": account},
+        )
+    return turn_page(request, account, "console/account_reactivate.html", done=account.is_active)
+
+
+def turn_page(request, account, template, done):
+    """What suspending or reactivating the account does; back to its page once it is done."""
+    if done:
+        return redirect("console:account", account)
+    return render(
+        request,
+        template,
+        {
+            "account": account,
+            "credentials": account.credentials.in_force(),
+            "mailbox_count": account.mailboxes.active().count(),
+            "below": Account.objects.tree(account).count() - 1,
+        },
+    )

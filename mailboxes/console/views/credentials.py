@@ -1,0 +1,87 @@
+"""An account's API credentials: issued, changed, revoked."""
+
+from django.contrib import messages
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.writing import atomic_post, held, log_change, log_saved
+from mailboxes.forms import CredentialForm
+from mailboxes.models import Account, ApiCredential
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.add_apicredential")
+@atomic_post
+def credential_issue(request, name):
+    """A new credential. Its secret is shown in the answer itself: nothing carries it to a next page."""
+    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    form = CredentialForm(request.POST or None, instance=ApiCredential(account=account))
+    if form.is_valid():
+        credential = form.save(commit=False)
+        secret = credential.issue()
+        log_saved(request, form, is_new=True)
+        return render(
+            request,
+            "console/credential_secret.html",
+            {
+                "account": account,
+                "credential": credential,
+                "secret": secret,
+                "address": request.build_absolute_uri(reverse("authenticated")),
+            },
+        )
+    return render(request, "console/credential_issue.html", {"account": account, "form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.change_apicredential")
+@atomic_post
+def credential_edit(request, name, pk):
+    """Where it may be used from, and until when."""
+    credential = find(request, name, pk)
+    if credential.revoked_at:
+        messages.warning(
+            request,
+            _("“%(name)s” is revoked and stays so: issue another one.") % {"name": credential.name},
+        )
+        return redirect("console:account", name)
+    form = CredentialForm(request.POST or None, instance=credential)
+    if form.is_valid():
+        if form.has_changed():
+            form.save()
+            log_saved(request, form)
+            say_done(request, _("Credential “%(name)s” is changed.") % {"name": credential.name})
+        return redirect("console:account", name)
+    return render(request, "console/credential_edit.html", {"credential": credential, "form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.change_apicredential")
+@atomic_post
+def credential_revoke(request, name, pk):
+    """Say what will stop working, then stop it."""
+    credential = find(request, name, pk)
+    if request.method == "POST" and not credential.revoked_at:
+        credential.revoke()
+        log_change(request, credential, "Revoked.")
+        say_done(
+            request,
+            _("Credential “%(name)s” is revoked: calls with it are refused.")
+            % {"name": credential.name},
+        )
+    if credential.revoked_at:
+        return redirect("console:account", name)
+    return render(
+        request,
+        "console/credential_revoke.html",
+        {"credential": credential, "below": Account.objects.tree(credential.account).count() - 1},
+    )
+
+
+def find(request, name, pk):
+    """The credential, if it is the account's. Raises Http404."""
+    credentials = held(request, ApiCredential.objects.select_related("account"))
+    return get_object_or_404(credentials, account__name=name, pk=pk)
