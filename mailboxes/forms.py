@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
-from mailboxes.contract import MASK
+from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
 # A name or a list of networks is no prose: no browser should correct it or remember it.
@@ -101,6 +101,9 @@ class CredentialForm(forms.ModelForm):
                 _("The program carries it in its calls, so it stays as it was given."),
             )
 
+# An address may hold separators where it is quoted: "a;b"@example.com.
+ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,64}"|[^\s,;])+')
+
 
 class MailboxForm(forms.ModelForm):
     """A mailbox. The mask left as it was keeps the pass code, an emptied field removes it."""
@@ -150,6 +153,43 @@ class MailboxForm(forms.ModelForm):
     def clean_greeting(self):
         greeting = self.cleaned_data["greeting"]
         return greeting and validators.parse_uuid(greeting)
+
+
+class AddressesField(forms.CharField):
+    """Addresses separated by commas, semicolons, blanks or new lines: a list of them, each once in any case."""
+
+    widget = forms.Textarea
+    default_error_messages = {
+        "wrong": _("“%(address)s”: %(error)s"),
+        "limit": _("A mailbox has at most %(most)s recipients; these are %(count)s."),
+    }
+
+    @staticmethod
+    def split(text: str) -> list[str]:
+        """The addresses in the text, whether they are right or wrong."""
+        return ADDRESS.findall(text)
+
+    def to_python(self, value):
+        addresses: dict[str, str] = {}
+        for address in self.split(value or ""):
+            addresses.setdefault(address.lower(), address)
+        return list(addresses.values())
+
+    def run_validators(self, value):
+        """Hold each address to the rules of the model's own field."""
+        if len(value) > MAX_RECIPIENTS:
+            params = {"most": MAX_RECIPIENTS, "count": len(value)}
+            raise ValidationError(self.error_messages["limit"], code="limit", params=params)
+        errors = []
+        for address in value:
+            try:
+                EmailRecipient._meta.get_field("email").clean(address, None)
+            except ValidationError as error:
+                params = {"address": address[:100].replace("\0", ""), "error": error.messages[0]}
+                wrong = self.error_messages["wrong"]
+                errors.append(ValidationError(wrong, code="wrong", params=params))
+        if errors:
+            raise ValidationError(errors)
 
 
 class EmailRecipientForm(forms.ModelForm):

@@ -1,4 +1,4 @@
-"""Accounts, their credentials, their mailboxes and who gets mail from them."""
+"""Accounts, their credentials, their mailboxes and who gets mail from them; and files of these on their way in."""
 
 import hashlib
 import re
@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from ipaddress import ip_address
 from uuid import UUID, uuid4
 
+import orjson
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -597,6 +598,9 @@ class Mailbox(SealedPassCode, Timed):
             self.version += 1
         super().save(**kwargs)
 
+    def validate_constraints(self, exclude=None):
+        """Nothing is left to ask the database: the fields' own rules say what its constraints say."""
+
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
@@ -744,3 +748,105 @@ class IdempotentAnswer(models.Model):
     @property
     def _owner(self) -> bytes:
         return f"{self.account_id}:{self.key}".encode()
+
+
+class ImportQuerySet(models.QuerySet):
+    def past(self):
+        """Those whose time is over: what was not written by now never is."""
+        return self.filter(created_at__lte=timezone.now() - Import.KEPT)
+
+
+class Import(models.Model):
+    """A file of mailboxes on its way in: staged, checked row by row, then written at once or not at all."""
+
+    KEPT = timedelta(days=1)
+
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    file_name = models.CharField(max_length=255)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    row_count = models.PositiveIntegerField(default=0)
+    created = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    wrong = models.PositiveIntegerField(default=0)
+    batch = models.OneToOneField(Batch, null=True, on_delete=models.CASCADE, related_name="+")
+
+    objects = ImportQuerySet.as_manager()
+
+    def __str__(self):
+        return self.file_name
+
+    @property
+    def checked(self) -> int:
+        """How many rows have been checked so far."""
+        return self.created + self.changed + self.unchanged + self.wrong
+
+    @property
+    def is_checked(self) -> bool:
+        return self.checked == self.row_count
+
+    @property
+    def to_write(self) -> int:
+        """How many mailboxes it makes or changes."""
+        return self.created + self.changed
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be written: all of it is checked and right, and there is something to write."""
+        return self.is_checked and not self.wrong and self.to_write > 0 and not self.batch_id
+
+    def count(self) -> None:
+        """Count the rows anew by what came of them."""
+        counted = self.rows.order_by().values_list("outcome").annotate(models.Count("pk"))
+        counts = dict(counted)
+        for outcome in ImportRow.Outcome.values:
+            setattr(self, outcome, counts.get(outcome, 0))
+        self.save(update_fields=ImportRow.Outcome.values)
+
+
+class ImportRow(models.Model):
+    """A row of such a file, numbered as in the file, and what comes of it once it is checked."""
+
+    class Outcome(models.TextChoices):
+        CREATED = "created", _("Created")
+        CHANGED = "changed", _("Changed")
+        UNCHANGED = "unchanged", _("Unchanged")
+        WRONG = "wrong", _("Wrong")
+
+    source = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="rows")
+    number = models.PositiveIntegerField()
+    cells_sealed = models.TextField()
+    mailbox_uuid = models.UUIDField(null=True)
+    version = models.PositiveIntegerField(
+        null=True, help_text="Of the mailbox, when the row was checked."
+    )
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    errors = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "number"], name="row_once_per_import")
+        ]
+        indexes = [
+            models.Index(fields=["source", "outcome", "number"], name="rows_by_outcome"),
+            models.Index(fields=["source", "mailbox_uuid"], name="rows_by_mailbox"),
+        ]
+
+    def __str__(self):
+        return f"{self.source_id}: {self.number}"
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """In clear, by column: sealed, because pass codes may be among them. Raises UnknownKeyError."""
+        return orjson.loads(settings.PASS_CODE_KEYS.open(self.cells_sealed, self._owner))
+
+    @cells.setter
+    def cells(self, cells: dict[str, str]) -> None:
+        text = orjson.dumps(cells).decode()
+        self.cells_sealed = settings.PASS_CODE_KEYS.seal(text, self._owner)
+
+    @property
+    def _owner(self) -> bytes:
+        return f"{self.source_id}:{self.number}".encode()

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "middleware": {"contract", "second_factor", "api"},
     "admin": {"contract", "keyring", "validators", "models", "history", "forms"},
     "api": {"contract", "validators", "models", "history", "api"},
-    "csvfiles": {"contract", "validators", "models", "history", "batches", "forms"},
+    "csvfiles": {"contract", "keyring", "validators", "models", "history", "batches", "forms"},
     "console": {
         "contract",
         "keyring",

@@ -1,0 +1,474 @@
+"""CSV files of mailboxes: written for spreadsheets, and read back through the rules of the form.
+
+A file on its way in is staged in the database, checked in slices of one request each, and
+written in one transaction with its history, or not at all.
+"""
+
+import csv
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from time import monotonic
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from django import forms
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from mailboxes import batches, validators
+from mailboxes.batches import chunks
+from mailboxes.contract import MASK
+from mailboxes.forms import AddressesField, MailboxForm
+from mailboxes.keyring import UnknownKeyError
+from mailboxes.models import Account, Batch, EmailRecipient, Import, ImportRow, Mailbox
+
+FLAGS = ("beep", "play_caller_id", "play_timestamp", "transcribe")
+COLUMNS = ("uuid", "state", "account", "name", "password", "greeting", *FLAGS, "recipients")
+# Of the mailbox itself: a file finds a mailbox by them and cannot change them.
+FIXED = ("uuid", "state", "account")
+# An empty cell of these counts as a column that is not there; of the others it says "none".
+SILENT_IF_EMPTY = {*FIXED, *FLAGS}
+
+NEW = {"state": "active"}  # what is known of a mailbox that is not there yet
+
+YES, NO = "yes", "no"
+WORDS = {YES: True, "true": True, "on": True, "1": True}
+WORDS |= {NO: False, "false": False, "off": False, "0": False}
+
+MAX_BYTES = 32 * 1024 * 1024
+MAX_ROWS = 100_000
+DELIMITERS = ",;\t"
+
+# What a spreadsheet would run as a formula, or take for a number and shorten; apostrophes before
+# it are there because this was so before. One more apostrophe makes it text again.
+ALTERED = re.compile(r"'*(?:[=+\-@\t\r\n]|0[0-9]+\Z|[0-9]{12,}\Z)")
+
+
+class NotReadyError(Exception):
+    """The import is not checked through, or what it would write has changed since it was."""
+
+
+# --- One mailbox as a row -----------------------------------------------------------
+
+
+def cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
+    """What each column holds of the mailbox, with these addresses of its recipients."""
+    try:
+        password = mailbox.password or ""
+    except UnknownKeyError:
+        password = MASK
+    return {
+        "uuid": str(mailbox.pk),
+        "state": "deleted" if mailbox.is_deleted else "active",
+        "account": mailbox.account.name,
+        "name": mailbox.name,
+        "password": password,
+        "greeting": str(mailbox.greeting or ""),
+        **{flag: YES if getattr(mailbox, flag) else NO for flag in FLAGS},
+        "recipients": "; ".join(addresses),
+    }
+
+
+def addresses_of(mailbox: Mailbox) -> list[str]:
+    return [recipient.email for recipient in mailbox.email_recipients.all()]
+
+
+def defused(cell: str) -> str:
+    """The cell as a file holds it, so that a spreadsheet shows it as it is."""
+    return f"'{cell}" if ALTERED.match(cell) else cell
+
+
+def restored(cell: str) -> str:
+    """The cell as it was before it was defused."""
+    return cell[1:] if cell.startswith("'") and ALTERED.match(cell, 1) else cell
+
+
+class YesNoField(forms.Field):
+    """Yes or no, in one of the words for it."""
+
+    default_error_messages = {"invalid": gettext_lazy("Use yes or no.")}
+
+    def to_python(self, value):
+        try:
+            return WORDS[value.lower()]
+        except KeyError:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+
+class RowForm(MailboxForm):
+    """The cells of a row that are to be set: only these are asked for, and a new mailbox's account and name."""
+
+    account = forms.CharField()
+    beep = play_caller_id = play_timestamp = transcribe = YesNoField()
+    recipients = AddressesField(required=False)
+
+    def __init__(self, cells, accounts, *, instance):
+        super().__init__(cells, instance=instance)
+        self.accounts = accounts
+        asked = cells.keys() | ({"account", "name"} if instance._state.adding else set())
+        self.fields = {name: field for name, field in self.fields.items() if name in asked}
+
+    def clean_account(self):
+        name = self.cleaned_data["account"]
+        if name not in self.accounts:
+            raise ValidationError(_("No account is called “%(name)s”."), params={"name": name})
+        return self.accounts[name]
+
+
+# --- Out ---------------------------------------------------------------------------------
+
+
+def export(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[str]:
+    """The mailboxes as the text of a file, some hundreds of rows at a time.
+
+    Pass codes are in it only for a user who asked for them, and whose are is written in the
+    admin's log before they are handed out.
+    """
+    columns = [column for column in COLUMNS if pass_codes_for or column != "password"]
+    yield BOM + lines([columns], delimiter)
+    mailboxes = mailboxes.select_related("account").prefetch_related("email_recipients")
+    for some in chunks(mailboxes.iterator(chunk_size=batches.ROWS_AT_ONCE)):
+        if pass_codes_for:
+            told = [mailbox for mailbox in some if mailbox.password_sealed]
+            LogEntry.objects.log_actions(pass_codes_for.pk, told, CHANGE, "Pass code exported.")
+        rows = (cells(mailbox, addresses_of(mailbox)) for mailbox in some)
+        yield lines(([row[column] for column in columns] for row in rows), delimiter)
+
+
+BOM = "\ufeff"  # without it Excel takes UTF-8 for something else
+
+
+def lines(rows: Iterable[Iterable[str]], delimiter=",") -> str:
+    """The rows as lines of a file."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(map(defused, row) for row in rows)
+    return text.getvalue()
+
+
+# --- In: reading ---------------------------------------------------------------------------
+
+
+def stage(user, file, file_name) -> Import:
+    """Read the file into the database, to be checked. Raises ValidationError on what is no such file."""
+    Import.objects.past().delete()
+    Import.objects.filter(user=user, wrong__gt=0).delete()  # this is it, mended
+    source = Import.objects.create(user=user, file_name=file_name)
+    try:
+        # Chunk by chunk, not as one transaction: on SQLite it would keep out who else writes.
+        for some in chunks(read(file)):
+            source.row_count += len(some)
+            ImportRow.objects.bulk_create(staged(source, *row) for row in some)
+        if not source.row_count:
+            raise ValidationError(_("The file has no row below the names of its columns."))
+    except ValidationError:
+        source.delete()
+        raise
+    source.save()
+    return source
+
+
+def staged(source, number, cells) -> ImportRow:
+    """The row, with the mailbox that it names, if that is a UUID at all."""
+    row = ImportRow(source=source, number=number)
+    row.cells = cells
+    if re.fullmatch(validators.UUID_TEXT, cells.get("uuid", "")):
+        row.mailbox_uuid = UUID(cells["uuid"])
+    return row
+
+
+def read(file) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row's number, as a spreadsheet counts them, and its cells. Raises ValidationError."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    number = 0
+    try:
+        head = text.readline()
+        delimiter = max(DELIMITERS, key=head.count)
+        rows = csv.reader(chain([head], text), delimiter=delimiter, strict=True)
+        columns: list[str] = []
+        for number, row in enumerate(rows, start=1):
+            if number == 1:
+                columns = named(row)
+            elif number > MAX_ROWS + 1:
+                raise ValidationError(
+                    _("The file has more than %(most)s rows: split it."),
+                    params={"most": f"{MAX_ROWS:,}"},
+                )
+            elif any(row):
+                yield number, told(columns, row, number)
+    except UnicodeDecodeError:
+        raise ValidationError(
+            _("The file is not in UTF-8: save it as “CSV UTF-8” in your spreadsheet.")
+        ) from None
+    except csv.Error:
+        raise ValidationError(
+            _("Row %(number)s has a quotation mark that does not belong there, or lacks one."),
+            params={"number": number + 1},
+        ) from None
+    finally:
+        text.detach()
+
+
+def named(row: list[str]) -> list[str]:
+    """The columns that the first row names. Raises ValidationError on each that is none."""
+    columns = [name.strip().lower() for name in row]
+    if not any(columns):
+        raise ValidationError(_("The file is empty: its first row has to name the columns."))
+    errors = []
+    for place, column in enumerate(columns, start=1):
+        if not column:
+            errors.append(_("Column %(place)s has no name.") % {"place": place})
+        elif column not in COLUMNS:
+            errors.append(
+                _("“%(column)s” is no column: there are %(columns)s.")
+                % {"column": column[:100], "columns": ", ".join(COLUMNS)}
+            )
+        elif column in columns[: place - 1]:
+            errors.append(_("Column “%(column)s” stands there twice.") % {"column": column})
+    if errors:
+        raise ValidationError(errors)
+    return columns
+
+
+def told(columns, row, number) -> dict[str, str]:
+    """What the row says, by column. Raises ValidationError where cells and columns do not match."""
+    if len(row) != len(columns):
+        raise ValidationError(
+            _("Row %(number)s has %(cells)s cells, but there are %(columns)s columns."),
+            params={"number": number, "cells": len(row), "columns": len(columns)},
+        )
+    given = {column: restored(cell) for column, cell in zip(columns, row, strict=True)}
+    for column in SILENT_IF_EMPTY & given.keys():
+        given[column] = given[column].strip()
+        if not given[column]:
+            del given[column]
+    return given
+
+
+# --- In: checking --------------------------------------------------------------------------
+
+
+def check(source: Import, seconds: float) -> None:
+    """Check rows that are not checked yet, for about so long."""
+    end = monotonic() + seconds
+    while rows := list(source.rows.filter(outcome="")[: batches.ROWS_AT_ONCE]):
+        check_some(source, rows)
+        if monotonic() > end:
+            break
+    source.count()
+
+
+def check_some(source, rows) -> None:
+    """Check these rows, and keep what comes of them."""
+    found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
+    uuids = {row.mailbox_uuid for row in rows if row.mailbox_uuid}
+    mailboxes = found.in_bulk(list(uuids))
+    numbers = defaultdict(list)
+    for uuid, number in source.rows.filter(mailbox_uuid__in=uuids).values_list(
+        "mailbox_uuid", "number"
+    ):
+        numbers[uuid].append(number)
+    given = [row.cells for row in rows]
+    accounts = accounts_named(given)
+    for row, told in zip(rows, given, strict=True):
+        check_row(row, told, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid])
+    with transaction.atomic():
+        # Not once it is written or discarded: the rows are gone then.
+        if Import.objects.select_for_update().filter(pk=source.pk, batch=None):
+            ImportRow.objects.bulk_create(
+                rows,
+                batch_size=batches.ROWS_AT_ONCE,
+                update_conflicts=True,
+                unique_fields=["id"],
+                update_fields=["cells_sealed", "mailbox_uuid", "version", "outcome", "errors"],
+            )
+
+
+def accounts_named(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
+    """The accounts that the rows name, in one query."""
+    names = {row["account"] for row in rows if "account" in row}
+    plain = [name for name in names if re.match(validators.ACCOUNT_NAME, name)]
+    return {account.name: account for account in Account.objects.filter(name__in=plain)}
+
+
+def check_row(row, given, mailbox, accounts, numbers) -> None:
+    """Say what comes of the row: its outcome, what is wrong, and its cells as an export would write them."""
+    present = addresses_of(mailbox) if mailbox else []
+    before = cells(mailbox, present) if mailbox else NEW
+    row.version = mailbox and mailbox.version
+    different = {column: text for column, text in given.items() if text != before.get(column)}
+    errors = refusals(row, different, before, numbers)
+    if mailbox:
+        different = {column: different[column] for column in different if column not in FIXED}
+    else:
+        row.mailbox_uuid = row.mailbox_uuid or uuid4()
+        mailbox = Mailbox(uuid=row.mailbox_uuid)
+    row.outcome = ImportRow.Outcome.UNCHANGED
+    if different or mailbox._state.adding:
+        form = RowForm(different, accounts, instance=mailbox)
+        if form.is_valid() and not errors:
+            wanted = form.cleaned_data.get("recipients", present)
+            after = cells(mailbox, [*kept(present, wanted), *lacking(present, wanted)])
+            row.outcome = outcome(mailbox, before, after)
+            row.cells = {column: after[column] for column in given}
+        errors |= {column: [*texts] for column, texts in form.errors.items()}
+    if row.outcome == ImportRow.Outcome.CHANGED and mailbox.is_deleted:
+        errors["state"] = [_("This mailbox is deleted: restore it before you change it.")]
+    if errors:
+        row.outcome = ImportRow.Outcome.WRONG
+    row.errors = errors
+
+
+def refusals(row, different, before, numbers) -> dict[str, list[str]]:
+    """What is wrong about which mailbox the row means: that, no form can say."""
+    errors = {}
+    if "uuid" in different:
+        try:
+            validators.parse_uuid(different["uuid"])
+        except ValidationError as error:
+            errors["uuid"] = error.messages
+    if len(numbers) > 1:
+        errors["uuid"] = [
+            _("This UUID stands in rows %(numbers)s: a mailbox may stand in a file once.")
+            % {"numbers": ", ".join(map(str, sorted(numbers)[:5]))}
+        ]
+    if "state" in different:
+        errors["state"] = [
+            _(
+                "The mailbox is %(state)s, and a file neither deletes nor restores one: leave this cell empty."
+            )
+            % {"state": before["state"]}
+        ]
+    if "account" in different and "account" in before:
+        errors["account"] = [
+            _(
+                "The mailbox belongs to “%(account)s”, and stays there: write that, or leave this cell empty."
+            )
+            % {"account": before["account"]}
+        ]
+    return errors
+
+
+def outcome(mailbox, before, after) -> str:
+    """Whether the mailbox is made, changed, or stays as it is."""
+    if mailbox._state.adding:
+        return ImportRow.Outcome.CREATED
+    return ImportRow.Outcome.UNCHANGED if before == after else ImportRow.Outcome.CHANGED
+
+
+def kept(present: list[str], wanted: list[str]) -> list[str]:
+    """Those present that are wanted."""
+    return [address for address in present if address in wanted]
+
+
+def lacking(present: list[str], wanted: list[str]) -> list[str]:
+    """Those wanted that are not present."""
+    return [address for address in wanted if address not in present]
+
+
+# --- In: what it will do, and doing it ------------------------------------------------------------
+
+
+def write(source: Import, user) -> Batch:
+    """Write all of it, or nothing. Who asks twice gets the same batch. Raises NotReadyError."""
+    to_write = source.rows.filter(outcome__in=["created", "changed"])
+    try:
+        with transaction.atomic():
+            source = Import.objects.select_for_update().get(pk=source.pk)
+            if source.batch:
+                return source.batch
+            if not source.is_ready:
+                raise NotReadyError
+            source.batch = Batch.objects.create(user=user, action=Batch.Action.IMPORTED)
+            source.save()
+            # In the order in which mailboxes are held, by whomever.
+            for rows in chunks(to_write.order_by("mailbox_uuid").iterator()):
+                write_some(source.batch, rows)
+            source.rows.all().delete()
+            return source.batch
+    except (NotReadyError, IntegrityError):
+        to_write.update(outcome="")
+        source.count()
+        raise NotReadyError from None
+
+
+def write_some(batch, rows) -> None:
+    """Write what these rows say. Raises NotReadyError where a mailbox is not as it was checked."""
+    held = {mailbox.pk: mailbox for mailbox in batches.hold([row.mailbox_uuid for row in rows])}
+    given = [row.cells for row in rows]
+    accounts = accounts_named(given)
+    created, changed, added, removed = [], [], [], []
+    for row, cells in zip(rows, given, strict=True):
+        mailbox = held.get(row.mailbox_uuid)
+        if row.version != (mailbox and mailbox.version):
+            raise NotReadyError
+        if mailbox:
+            recipients = list(mailbox.email_recipients.all())
+            changed.append(mailbox)
+        elif cells["account"] in accounts:
+            recipients = []
+            mailbox = Mailbox(uuid=row.mailbox_uuid, account=accounts[cells["account"]])
+            created.append(mailbox)
+        else:
+            raise NotReadyError
+        take(mailbox, cells)
+        if "recipients" in cells:
+            wanted = AddressesField.split(cells["recipients"])
+            present = [recipient.email for recipient in recipients]
+            removed += [recipient for recipient in recipients if recipient.email not in wanted]
+            added += [
+                EmailRecipient(mailbox=mailbox, email=address)
+                for address in lacking(present, wanted)
+            ]
+    batches.write(batch, created=created, changed=changed, added=added, removed=removed)
+
+
+def take(mailbox, given) -> None:
+    """Set what the checked cells say of the mailbox itself."""
+    before = cells(mailbox, [])
+    different = {column for column in given if given[column] != before[column]}
+    for flag in different.intersection(FLAGS):
+        setattr(mailbox, flag, given[flag] == YES)
+    if "name" in different:
+        mailbox.name = given["name"]
+    if "greeting" in different:
+        mailbox.greeting = UUID(given["greeting"]) if given["greeting"] else None
+    if "password" in different:
+        mailbox.password = given["password"] or None
+
+
+class Step(NamedTuple):
+    """What a row does: to which mailbox, if it is there yet, and column by column from what to what."""
+
+    number: int
+    name: str
+    mailbox: Mailbox | None
+    changes: list[tuple[str, str, str]]
+
+
+def steps(rows: Iterable[ImportRow]) -> list[Step]:
+    """What each of these rows does, pass codes masked; in two queries."""
+    found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
+    mailboxes = found.in_bulk([row.mailbox_uuid for row in rows])
+    told = []
+    for row in rows:
+        mailbox = mailboxes.get(row.mailbox_uuid)
+        before = cells(mailbox, addresses_of(mailbox)) if mailbox else {}
+        changes = [
+            (column, shown(column, before.get(column, "")), shown(column, after))
+            for column, after in row.cells.items()
+            if after != before.get(column, "")
+        ]
+        name = row.cells.get("name") or before["name"]
+        told.append(Step(row.number, name, mailbox, changes))
+    return told
+
+
+def shown(column, text) -> str:
+    """The cell as a page shows it."""
+    return MASK if column == "password" and text else text
