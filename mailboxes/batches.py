@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db import connection, models, transaction
+from django.db.models import OuterRef, Subquery, Value
 from django.utils import timezone
 
 from mailboxes import contract
@@ -53,9 +53,11 @@ def write(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None
         unique_fields=["uuid"],
         update_fields=WRITTEN,
     )
-    EmailRecipient.objects.filter(pk__in=[recipient.pk for recipient in removed]).delete()
+    record(batch, removed, "-", now)
+    gone = EmailRecipient.objects.filter(pk__in=[recipient.pk for recipient in removed])
+    gone._raw_delete(gone.db)  # with signals each row would write its history a second time
     EmailRecipient.objects.bulk_create(added, batch_size=ROWS_AT_ONCE)
-    for rows, kind in ((created, "+"), (changed, "~"), (removed, "-"), (added, "+")):
+    for rows, kind in ((created, "+"), (changed, "~"), (added, "+")):
         record(batch, rows, kind, now)
     batch.count += len(created) + len(touched)
     batch.name = next(chain(created, touched.values())).name if batch.count == 1 else ""
@@ -63,23 +65,23 @@ def write(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None
 
 
 def record(batch, rows, kind, now) -> None:
-    """Write the rows of history: `+` made, `~` changed, `-` removed (simple-history's signs)."""
-    if not rows:
-        return
-    history = type(rows[0]).history.model
-    history.objects.bulk_create(
-        [
-            history(
-                history_date=now,
-                history_type=kind,
-                history_user=batch.user,
-                history_batch=batch,
-                **{field.attname: getattr(row, field.attname) for field in history.tracked_fields},
-            )
-            for row in rows
-        ],
-        batch_size=ROWS_AT_ONCE,
-    )
+    """Copy the rows, as they stand in the database, to history: `+` made, `~` changed, `-` removed."""
+    told = {
+        "history_date": Value(now, models.DateTimeField()),
+        "history_type": Value(kind),
+        "history_user_id": Value(batch.user_id),
+        "history_batch_id": Value(batch.pk, models.UUIDField()),
+    }
+    for some in chunks(rows):
+        model = type(some[0])
+        history = model.history.model
+        kept = [field.attname for field in history.tracked_fields]
+        states = model.objects.filter(pk__in=[row.pk for row in some]).order_by()
+        select, values = states.values_list(*kept, *told.values()).query.sql_with_params()
+        columns = [history._meta.get_field(name).column for name in (*kept, *told)]
+        names = ", ".join(map(connection.ops.quote_name, columns))
+        with connection.cursor() as cursor:  # the database copies them in a tenth of our time
+            cursor.execute(f"INSERT INTO {history._meta.db_table} ({names}) {select}", values)
 
 
 @transaction.atomic

@@ -41,7 +41,7 @@ YES, NO = "yes", "no"
 WORDS = {YES: True, "true": True, "on": True, "1": True}
 WORDS |= {NO: False, "false": False, "off": False, "0": False}
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_MIB = 32
 MAX_ROWS = 100_000
 DELIMITERS = ",;\t"
 
@@ -108,6 +108,10 @@ class RowForm(MailboxForm):
     beep = play_caller_id = play_timestamp = transcribe = YesNoField()
     recipients = AddressesField(required=False)
 
+    class Meta(MailboxForm.Meta):
+        # The account is looked up for many rows at once, not asked for again by each.
+        fields = [name for name in MailboxForm.Meta.fields if name != "account"]
+
     def __init__(self, cells, accounts, *, instance):
         super().__init__(cells, instance=instance)
         self.accounts = accounts
@@ -118,7 +122,8 @@ class RowForm(MailboxForm):
         name = self.cleaned_data["account"]
         if name not in self.accounts:
             raise ValidationError(_("No account is called “%(name)s”."), params={"name": name})
-        return self.accounts[name]
+        self.instance.account = self.accounts[name]
+        return name
 
 
 # --- Out ---------------------------------------------------------------------------------
@@ -442,31 +447,57 @@ def take(mailbox, given) -> None:
         mailbox.password = given["password"] or None
 
 
+class Fault(NamedTuple):
+    """What is wrong in a cell, or lacking."""
+
+    number: int
+    column: str
+    cell: str
+    error: str
+
+
+def faults(rows: Iterable[ImportRow]) -> Iterator[Fault]:
+    """Each thing that is wrong in these rows, pass codes masked."""
+    for row in rows:
+        given = row.cells
+        for column, errors in row.errors.items():
+            cell = shown(column, given.get(column, ""))
+            yield from (Fault(row.number, column, cell, error) for error in errors)
+
+
+def export_faults(rows: Iterable[ImportRow]) -> Iterator[str]:
+    """The same as the text of a file."""
+    yield BOM + lines([[_("Row"), _("Column"), _("Cell"), _("What is wrong")]])
+    for some in chunks(faults(rows)):
+        yield lines([str(fault.number), *fault[1:]] for fault in some)
+
+
 class Step(NamedTuple):
-    """What a row does: to which mailbox, if it is there yet, and column by column from what to what."""
+    """What a row does to a mailbox that exists or not: column by column, from what, to what."""
 
     number: int
     name: str
-    mailbox: Mailbox | None
+    account: str
+    exists: bool
     changes: list[tuple[str, str, str]]
 
 
-def steps(rows: Iterable[ImportRow]) -> list[Step]:
+def steps(rows: Iterable[ImportRow]) -> Iterator[Step]:
     """What each of these rows does, pass codes masked; in two queries."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     mailboxes = found.in_bulk([row.mailbox_uuid for row in rows])
-    told = []
     for row in rows:
         mailbox = mailboxes.get(row.mailbox_uuid)
         before = cells(mailbox, addresses_of(mailbox)) if mailbox else {}
+        after = before | row.cells
+        # A new mailbox has nothing before it; its name and account are told anyway.
+        told = [column for column in after if mailbox or column not in (*FIXED, "name")]
         changes = [
-            (column, shown(column, before.get(column, "")), shown(column, after))
-            for column, after in row.cells.items()
-            if after != before.get(column, "")
+            (column, shown(column, before.get(column, "")), shown(column, after[column]))
+            for column in told
+            if after[column] != before.get(column, "")
         ]
-        name = row.cells.get("name") or before["name"]
-        told.append(Step(row.number, name, mailbox, changes))
-    return told
+        yield Step(row.number, after["name"], after["account"], mailbox is not None, changes)
 
 
 def shown(column, text) -> str:

@@ -101,6 +101,7 @@ class CredentialForm(forms.ModelForm):
                 _("The program carries it in its calls, so it stays as it was given."),
             )
 
+
 # An address may hold separators where it is quoted: "a;b"@example.com.
 ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,64}"|[^\s,;])+')
 
@@ -155,7 +156,7 @@ class MailboxForm(forms.ModelForm):
         return greeting and validators.parse_uuid(greeting)
 
 
-class AddressesField(forms.CharField):
+class AddressesField(forms.Field):
     """Addresses separated by commas, semicolons, blanks or new lines: a list of them, each once in any case."""
 
     widget = forms.Textarea
@@ -169,7 +170,7 @@ class AddressesField(forms.CharField):
         """The addresses in the text, whether they are right or wrong."""
         return ADDRESS.findall(text)
 
-    def to_python(self, value):
+    def to_python(self, value) -> list[str]:
         addresses: dict[str, str] = {}
         for address in self.split(value or ""):
             addresses.setdefault(address.lower(), address)

@@ -808,11 +808,11 @@ class Import(models.Model):
 class ImportRow(models.Model):
     """A row of such a file, numbered as in the file, and what comes of it once it is checked."""
 
-    class Outcome(models.TextChoices):
-        CREATED = "created", _("Created")
-        CHANGED = "changed", _("Changed")
-        UNCHANGED = "unchanged", _("Unchanged")
+    class Outcome(models.TextChoices):  # what one looks at first comes first
         WRONG = "wrong", _("Wrong")
+        CHANGED = "changed", _("Changed")
+        CREATED = "created", _("Created")
+        UNCHANGED = "unchanged", _("Unchanged")
 
     source = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="rows")
     number = models.PositiveIntegerField()

@@ -4,6 +4,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
+from mailboxes.console.views import imports
 from mailboxes.console.views.accounts import (
     account,
     account_add,
@@ -19,6 +20,7 @@ from mailboxes.console.views.credentials import (
     credential_issue,
     credential_revoke,
 )
+from mailboxes.console.views.export import export
 from mailboxes.console.views.mailbox_list import mailbox_list
 from mailboxes.console.views.me import me, password
 from mailboxes.console.views.second_factor import (
@@ -66,6 +68,14 @@ urlpatterns = [
     path("changes/<uuid:uuid>/undo/", undo, name="undo"),
     path("sign-in/", sign_in, name="sign-in"),
     path("sign-in/code/", sign_in_code, name="sign-in-code"),
+    path("export/", export, name="export"),
+    path("import/", imports.upload, name="import"),
+    path("import/template.csv", imports.template, name="import-template"),
+    path("import/<uuid:uuid>/", imports.preview, name="import-preview"),
+    path("import/<uuid:uuid>/check/", imports.check, name="import-check"),
+    path("import/<uuid:uuid>/write/", imports.write, name="import-write"),
+    path("import/<uuid:uuid>/discard/", imports.discard, name="import-discard"),
+    path("import/<uuid:uuid>/errors.csv", imports.errors, name="import-errors"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("me/", me, name="me"),
     path("me/password/", password, name="password"),

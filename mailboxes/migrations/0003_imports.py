@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 ('cells_sealed', models.TextField()),
                 ('mailbox_uuid', models.UUIDField(null=True)),
                 ('version', models.PositiveIntegerField(help_text='Of the mailbox, when the row was checked.', null=True)),
-                ('outcome', models.CharField(choices=[('created', 'Created'), ('changed', 'Changed'), ('unchanged', 'Unchanged'), ('wrong', 'Wrong')], max_length=16)),
+                ('outcome', models.CharField(choices=[('wrong', 'Wrong'), ('changed', 'Changed'), ('created', 'Created'), ('unchanged', 'Unchanged')], max_length=16)),
                 ('errors', models.JSONField(default=dict)),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rows', to='mailboxes.import')),
             ],

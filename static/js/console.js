@@ -85,3 +85,12 @@ function dress(root) {
 
 dress(document);
 document.addEventListener("htmx:load", ({ detail }) => dress(detail.elt));
+
+// --- What takes a while is asked for once; the server does it once anyway.
+
+document.addEventListener("submit", ({ target }) => {
+  const button = target.dataset.once && target.querySelector("button");
+  if (!button) return;
+  button.disabled = true;
+  button.textContent = target.dataset.once;
+});

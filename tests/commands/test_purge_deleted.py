@@ -1,10 +1,11 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
-from mailboxes.models import EmailRecipient, Mailbox
+from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox
 
 
 @pytest.fixture
@@ -40,3 +41,16 @@ def test_doing_it_again_removes_nothing(mailboxes, capsys):
     call_command("purge_deleted")
     call_command("purge_deleted")
     assert capsys.readouterr().out.endswith("Removed 0 mailboxes.\n")
+
+
+def test_a_file_left_half_way_is_removed_after_a_day(db):
+    rosa = User.objects.create_user("rosa")
+    for hours in (23, 25):
+        begun = timezone.now() - timedelta(hours=hours)
+        source = Import.objects.create(user=rosa, file_name=f"{hours}.csv", created_at=begun)
+        row = ImportRow(source=source, number=2)
+        row.cells = {"password": "8305"}
+        row.save()
+    call_command("purge_deleted")
+    assert Import.objects.get().file_name == "23.csv"
+    assert ImportRow.objects.get().source.file_name == "23.csv"

@@ -1,17 +1,18 @@
-"""Removes for good what was deleted longer ago than the retention time."""
+"""Removes for good what was deleted longer ago than the retention time, and files left half-way."""
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from mailboxes.models import EmailRecipient, Mailbox
+from mailboxes.models import EmailRecipient, Import, Mailbox
 
 BATCH = 500
 
 
 class Command(BaseCommand):
-    help = "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and history."
+    help = "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and history; and imports that were begun over a day ago."
 
     def handle(self, *args, **options) -> str:
+        Import.objects.past().delete()
         removed = 0
         while batch := list(Mailbox.objects.past_retention().values_list("pk", flat=True)[:BATCH]):
             purge(batch)

@@ -1,0 +1,75 @@
+"""Mailboxes as a CSV file."""
+
+import re
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods
+
+from mailboxes import csvfiles
+from mailboxes.console.access import staff_with
+from mailboxes.models import Mailbox
+from mailboxes.validators import UUID_TEXT
+
+
+class ExportForm(forms.Form):
+    delimiter = forms.ChoiceField(
+        label=_("Separator"),
+        choices=[
+            (",", _("Comma: most programs, and Excel in English")),
+            (";", _("Semicolon: Excel where the comma is in numbers, as in most of Europe")),
+        ],
+        widget=forms.RadioSelect,
+        initial=",",
+    )
+    pass_codes = forms.BooleanField(
+        label=_("With pass codes"),
+        required=False,
+        help_text=_("Each mailbox's log will say that you took its pass code, and when."),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.view_mailbox")
+def export(request):
+    """Ask how, then hand out the file; pass codes only to whoever may change mailboxes."""
+    mailboxes = chosen(request.GET)
+    may_take_pass_codes = request.user.has_perm("mailboxes.change_mailbox")
+    form = ExportForm(request.POST or None)
+    if form.is_valid():
+        wants_pass_codes = form.cleaned_data["pass_codes"]
+        if wants_pass_codes and not may_take_pass_codes:
+            raise PermissionDenied
+        return csv_file(
+            f"mailboxes-{timezone.now():%Y-%m-%d}.csv",
+            csvfiles.export(
+                mailboxes.order_by("account__name", "name", "uuid"),
+                pass_codes_for=request.user if wants_pass_codes else None,
+                delimiter=form.cleaned_data["delimiter"],
+            ),
+        )
+    if not may_take_pass_codes:
+        del form.fields["pass_codes"]
+    return render(request, "console/export.html", {"form": form, "count": mailboxes.count()})
+
+
+def chosen(parameters):
+    """The active mailboxes that are searched for, or named by their uuids."""
+    mailboxes = Mailbox.objects.active()
+    if text := parameters.get("q", "").strip():
+        mailboxes = mailboxes.search(text)
+    if uuids := parameters.getlist("uuid"):
+        mailboxes = mailboxes.filter(
+            pk__in=[uuid for uuid in uuids if re.fullmatch(UUID_TEXT, uuid)]
+        )
+    return mailboxes
+
+
+def csv_file(name, text) -> StreamingHttpResponse:
+    """The text, piece by piece, as a file to keep."""
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingHttpResponse(text, content_type="text/csv; charset=utf-8", headers=disposition)

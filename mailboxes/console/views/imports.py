@@ -1,0 +1,140 @@
+"""Mailboxes from a CSV file: uploaded, checked slice by slice, looked at, then written at once."""
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from mailboxes import csvfiles
+from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.views.export import csv_file
+from mailboxes.models import Batch, Import, ImportRow
+
+ROWS_PER_PAGE = 50
+SLICE_SECONDS = 1
+SLICE_SECONDS_BY_HAND = 5  # where each slice costs a click
+
+may_import = staff_with(*Batch.permissions(Batch.Action.IMPORTED))
+
+
+class UploadForm(forms.Form):
+    file = forms.FileField(
+        label=gettext_lazy("CSV file"),
+        max_length=255,
+        widget=forms.FileInput({"accept": ".csv,text/csv"}),
+    )
+
+    def clean_file(self):
+        file = self.cleaned_data["file"]
+        if file.size > csvfiles.MAX_MIB * 1024**2:
+            raise ValidationError(
+                _("The file is larger than %(most)s MiB: split it."),
+                params={"most": csvfiles.MAX_MIB},
+            )
+        return file
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_import
+def upload(request):
+    """Take a file, or say in what form it is taken."""
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["file"]
+        try:
+            source = csvfiles.stage(request.user, file, file.name)
+        except ValidationError as error:
+            form.add_error("file", error)
+        else:
+            csvfiles.check(source, SLICE_SECONDS)
+            return redirect("console:import-preview", source.pk)
+    context = {"form": form, "most_rows": csvfiles.MAX_ROWS, "most_mib": csvfiles.MAX_MIB}
+    return render(request, "console/import.html", context)
+
+
+@require_safe
+@may_import
+def template(request):
+    """A file with the names of the columns, to be filled in."""
+    return csv_file("mailboxes.csv", [csvfiles.BOM, csvfiles.lines([csvfiles.COLUMNS])])
+
+
+@require_safe
+@may_import
+def preview(request, uuid):
+    """What the file would do: how far it is checked, what is wrong with it, then what will change."""
+    source = get_object_or_404(Import.objects.select_related("batch"), pk=uuid, user=request.user)
+    if source.batch:
+        return render(request, "console/import_done.html", {"source": source})
+    if not source.is_checked:
+        return render(request, "console/import_check.html", {"source": source})
+    counts = [(value, label, getattr(source, value)) for value, label in ImportRow.Outcome.choices]
+    tabs = [tab for tab in counts if tab[2]]
+    shown = [value for value, label, count in tabs]
+    outcome = request.GET.get("show")
+    if outcome not in shown:
+        outcome = shown[0]
+    page = Paginator(source.rows.filter(outcome=outcome), ROWS_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    rows = csvfiles.faults(page) if outcome == "wrong" else csvfiles.steps(page)
+    context = {"source": source, "outcome": outcome, "tabs": tabs, "page": page, "rows": rows}
+    return render(request, "console/import_preview.html", context)
+
+
+@require_POST
+@may_import
+def check(request, uuid):
+    """Check the next slice: the page asks for one after the other; without JavaScript a button does."""
+    source = get_object_or_404(Import, pk=uuid, user=request.user)
+    csvfiles.check(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
+    if not request.htmx:
+        return redirect("console:import-preview", uuid)
+    if source.is_checked:
+        return HttpResponseClientRefresh()
+    return render(request, "console/import_progress.html", {"source": source})
+
+
+@require_POST
+@may_import
+def write(request, uuid):
+    """Write all of it, once, however often the button is pressed."""
+    source = get_object_or_404(Import, pk=uuid, user=request.user)
+    try:
+        batch = csvfiles.write(source, request.user)
+    except csvfiles.NotReadyError:
+        messages.warning(
+            request,
+            _(
+                "Nothing was imported, for mailboxes in this file have changed since it was checked. "
+                "Look at what it changes now."
+            ),
+        )
+        return redirect("console:import-preview", uuid)
+    counts = {"created": source.created, "changed": source.changed}
+    say_done(request, _("Imported: %(created)s created, %(changed)s changed.") % counts, batch)
+    return redirect("console:mailbox-list")
+
+
+@require_POST
+@may_import
+def discard(request, uuid):
+    """Forget the file."""
+    source = get_object_or_404(Import, pk=uuid, user=request.user, batch=None)
+    source.delete()
+    say_done(request, _("The file was discarded; nothing was imported."))
+    return redirect("console:import")
+
+
+@require_safe
+@may_import
+def errors(request, uuid):
+    """All that is wrong with the file, as a file."""
+    source = get_object_or_404(Import, pk=uuid, user=request.user)
+    rows = source.rows.filter(outcome=ImportRow.Outcome.WRONG)
+    return csv_file("errors.csv", csvfiles.export_faults(rows.iterator()))
