@@ -179,7 +179,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.forms",
-    "django_filters",
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
