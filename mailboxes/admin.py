@@ -9,7 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, Subquery, TextField
+from django.db.models import Count, OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Coalesce
 from django.http import Http404
 from django.shortcuts import redirect
@@ -17,8 +17,9 @@ from django.template.response import TemplateResponse
 from django.urls import path
 
 from mailboxes import contract
+from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
-from mailboxes.history import changes
+from mailboxes.history import changes, reveal
 from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
@@ -241,23 +242,23 @@ class State(admin.SimpleListFilter):
 class HasPassCode(YesNoFilter):
     title = "pass code"
     parameter_name = "pass_code"
-    condition = Q(password_sealed__isnull=False)
+    condition = HAS_PASS_CODE
 
 
 class HasWeakPassCode(YesNoFilter):
     title = "weak pass code"
     parameter_name = "weak"
-    condition = Q(password_is_weak=True)
+    condition = HAS_WEAK_PASS_CODE
 
 
 class HasRecipients(YesNoFilter):
     title = parameter_name = "recipients"
-    condition = Q(Exists(EmailRecipient.objects.filter(mailbox=OuterRef("pk"))))
+    condition = HAS_RECIPIENTS
 
 
 class HasGreeting(YesNoFilter):
     title = parameter_name = "greeting"
-    condition = Q(greeting__isnull=False)
+    condition = HAS_GREETING
 
 
 @admin.register(Mailbox)
@@ -295,7 +296,7 @@ class MailboxAdmin(ServiceAdmin):
     def get_search_results(self, request, mailboxes, search_term):
         """Each word as the model searches: Django's own search would miss parts of a uuid."""
         for word in search_term.split():
-            mailboxes = mailboxes.search(word)
+            mailboxes = mailboxes.search(word, of_all=True)
         return mailboxes, False  # none of them twice
 
     def get_fieldsets(self, request, mailbox=None):
@@ -342,11 +343,10 @@ class MailboxAdmin(ServiceAdmin):
         if not self.has_change_permission(request, mailbox):
             raise PermissionDenied
         try:
-            code = mailbox.password
+            code = reveal(mailbox, request.user)
         except UnknownKeyError as error:
             self.message_user(request, str(error), messages.ERROR)
             return redirect("admin:mailboxes_mailbox_change", uuid)
-        self.log_change(request, mailbox, "Pass code shown.")
         return self.show_once(request, "pass_code", "Pass code", mailbox=mailbox, code=code)
 
     def history_view(self, request, object_id, extra_context=None):

@@ -22,6 +22,10 @@ class AlreadyUndoneError(Exception):
     """The batch was undone before."""
 
 
+class ChangedMeanwhileError(Exception):
+    """A mailbox is no longer as it was when it was looked at."""
+
+
 def hold(uuids: Iterable) -> list[Mailbox]:
     """The mailboxes with their accounts and recipients, locked until the transaction ends."""
     # Always in one order, so that two writers do not wait for each other.
@@ -85,17 +89,49 @@ def record(batch, rows, kind, now) -> None:
 
 
 @transaction.atomic
-def undo(batch: Batch, user) -> tuple[Batch, list[Mailbox]]:
+def change_each(user, action, versions: dict, alter) -> Batch:
+    """Do it to each mailbox, all or none: `alter` sets what is to change, and says whether anything did.
+
+    Raises ChangedMeanwhileError where a mailbox is at another version than the one given with its uuid.
+    """
+    batch = Batch.objects.create(user=user, action=action)
+    for uuids in chunks(sorted(versions)):
+        mailboxes = hold(uuids)
+        if {mailbox.pk: mailbox.version for mailbox in mailboxes} != {
+            uuid: versions[uuid] for uuid in uuids
+        }:
+            raise ChangedMeanwhileError
+        write(batch, changed=[mailbox for mailbox in mailboxes if alter(mailbox)])
+    return batch
+
+
+def take_out(mailbox: Mailbox) -> bool:
+    """Delete it, unless it is deleted."""
+    if mailbox.is_deleted:
+        return False
+    mailbox.deleted_at = timezone.now()
+    return True
+
+
+def bring_back(mailbox: Mailbox) -> bool:
+    """Restore it, if it is deleted."""
+    if not mailbox.is_deleted:
+        return False
+    mailbox.deleted_at = None
+    return True
+
+
+@transaction.atomic
+def undo(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     """Give each mailbox back what the batch changed. Raises AlreadyUndoneError.
 
-    Returns the batch that did so, which can be undone in its turn, and the mailboxes left
-    alone: what the batch had changed in them has been changed again since.
+    Returns the batch that did so, which can be undone in its turn, or None where nothing was
+    left to be undone; and the mailboxes left alone, in which something has changed again since.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.undone_at is not None:
         raise AlreadyUndoneError
-    batch.undone_at = timezone.now()
-    batch.save(update_fields=["undone_at"])
+    now = timezone.now()
     undoing = Batch.objects.create(user=user, action=Batch.Action.UNDONE)
     rows_of_recipients = defaultdict(list)
     for row in EmailRecipient.history.filter(history_batch=batch):
@@ -109,7 +145,7 @@ def undo(batch: Batch, user) -> tuple[Batch, list[Mailbox]]:
             row = after.get(mailbox.pk)
             if row and mailbox.pk not in before:  # the batch made it
                 if mailbox.version == row.version:
-                    mailbox.deleted_at = batch.undone_at
+                    mailbox.deleted_at = now
                     changed.append(mailbox)
                 else:
                     left.append(mailbox)
@@ -121,6 +157,11 @@ def undo(batch: Batch, user) -> tuple[Batch, list[Mailbox]]:
                 added += more
                 removed += fewer
         write(undoing, changed=changed, added=added, removed=removed)
+    if not undoing.count:
+        undoing.delete()
+        return None, left
+    batch.undone_at = now
+    batch.save(update_fields=["undone_at"])
     return undoing, left
 
 

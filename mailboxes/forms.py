@@ -4,6 +4,7 @@ import re
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
@@ -106,56 +107,6 @@ class CredentialForm(forms.ModelForm):
 ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,64}"|[^\s,;])+')
 
 
-class MailboxForm(forms.ModelForm):
-    """A mailbox. The mask left as it was keeps the pass code, an emptied field removes it."""
-
-    password = forms.CharField(
-        label="Pass code",
-        required=False,
-        strip=False,
-        empty_value=None,
-        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off", "size": 6}),
-        help_text="Four digits that open the mailbox. Empty: none.",
-    )
-
-    greeting = forms.CharField(
-        required=False,
-        empty_value=None,
-        widget=forms.TextInput({"size": 36}),
-        help_text="The UUID of the Sound used as a greeting.",
-    )
-
-    class Meta:
-        model = Mailbox
-        fields = [
-            "account",
-            "name",
-            "password",
-            "greeting",
-            "beep",
-            "play_caller_id",
-            "play_timestamp",
-            "transcribe",
-        ]
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        if self.instance.password_sealed:
-            self.initial["password"] = MASK
-
-    def clean_password(self):
-        code = self.cleaned_data["password"]
-        if "password" in self.changed_data:
-            if code is not None:
-                validators.validate_pass_code(code)
-            self.instance.password = code
-        return code
-
-    def clean_greeting(self):
-        greeting = self.cleaned_data["greeting"]
-        return greeting and validators.parse_uuid(greeting)
-
-
 class AddressesField(forms.Field):
     """Addresses separated by commas, semicolons, blanks or new lines: a list of them, each once in any case."""
 
@@ -191,6 +142,147 @@ class AddressesField(forms.Field):
                 errors.append(ValidationError(wrong, code="wrong", params=params))
         if errors:
             raise ValidationError(errors)
+
+
+SWITCHES = ["beep", "play_caller_id", "play_timestamp", "transcribe"]
+
+
+class MailboxForm(forms.ModelForm):
+    """A mailbox. The mask left as it was keeps the pass code, an emptied field removes it."""
+
+    password = forms.CharField(
+        label="Pass code",
+        required=False,
+        strip=False,
+        empty_value=None,
+        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off", "size": 6}),
+        help_text="Four digits that open the mailbox. Empty: none.",
+    )
+
+    greeting = forms.CharField(
+        required=False,
+        empty_value=None,
+        widget=forms.TextInput({"size": 36}),
+        help_text="The UUID of the Sound used as a greeting.",
+    )
+
+    class Meta:
+        model = Mailbox
+        fields = [
+            "account",
+            "name",
+            "password",
+            "greeting",
+            *SWITCHES,
+        ]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.instance.password_sealed:
+            self.initial["password"] = MASK
+
+    def clean_password(self):
+        code = self.cleaned_data["password"]
+        if "password" in self.changed_data:
+            if code is not None:
+                validators.validate_pass_code(code)
+            self.instance.password = code
+        return code
+
+    def clean_greeting(self):
+        greeting = self.cleaned_data["greeting"]
+        return greeting and validators.parse_uuid(greeting)
+
+    @property
+    def has_weak_pass_code(self) -> bool:
+        """Whether the pass code that stands in the form, typed or masked, is easy to guess."""
+        code = self["password"].value()
+        if code == MASK:
+            return self.instance.password_is_weak
+        return bool(code) and validators.is_pass_code(code) and validators.is_weak_pass_code(code)
+
+
+class MailboxSettingsForm(MailboxForm):
+    """A mailbox that stays with its account. `version` is the one that the page has shown."""
+
+    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+
+    class Meta(MailboxForm.Meta):
+        fields = [name for name in MailboxForm.Meta.fields if name != "account"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.initial["version"] = self.instance.version
+
+
+class NewMailboxForm(MailboxForm):
+    """A mailbox to be made, and its recipients."""
+
+    account = AccountNameField(help_text=_("The account's name. It stays with that account."))
+    recipients = AddressesField(
+        label=_("Recipients"),
+        required=False,
+        widget=forms.Textarea({"rows": 3}),
+        help_text=_("Email addresses that get the messages, one in a line."),
+    )
+
+    field_order = ["account", "name", "password", "greeting", *SWITCHES, "recipients"]
+
+
+class RecipientForm(forms.ModelForm):
+    """An address for the mailbox of its instance, which the caller holds."""
+
+    class Meta:
+        model = EmailRecipient
+        fields = ["email"]
+        labels = {"email": _("Email address")}
+
+
+class SettingsForm(forms.Form):
+    """Settings for many mailboxes: each is left as it is unless something is chosen."""
+
+    LEAVE = ("", _("Leave as it is"))
+
+    greeting = forms.ChoiceField(
+        label=_("Greeting"),
+        required=False,
+        choices=[LEAVE, ("none", _("Remove")), ("set", _("Set to the Sound"))],
+    )
+    sound = forms.CharField(
+        label=_("The Sound's UUID"), required=False, widget=forms.TextInput({"size": 36})
+    )
+
+    def __init__(self, data):
+        # Of its own: the address carries the table's filters too, and these have such names.
+        super().__init__(data, prefix="to")
+        for name in SWITCHES:
+            label = capfirst(Mailbox._meta.get_field(name).verbose_name)
+            choices = [self.LEAVE, ("on", _("On")), ("off", _("Off"))]
+            self.fields[name] = forms.ChoiceField(label=label, required=False, choices=choices)
+
+    def clean_sound(self):
+        if self.cleaned_data.get("greeting") != "set":
+            return None
+        return validators.parse_uuid(self.cleaned_data["sound"])
+
+    @property
+    def wanted(self) -> dict:
+        """The settings chosen, by their names."""
+        wanted = {
+            name: self.cleaned_data[name] == "on" for name in SWITCHES if self.cleaned_data[name]
+        }
+        if self.cleaned_data["greeting"]:
+            wanted["greeting"] = self.cleaned_data["sound"]
+        return wanted
+
+    def apply(self, mailbox: Mailbox) -> bool:
+        """Set what is chosen; whether anything is another now."""
+        different = {
+            name: value for name, value in self.wanted.items() if getattr(mailbox, name) != value
+        }
+        for name, value in different.items():
+            setattr(mailbox, name, value)
+        return bool(different)
 
 
 class EmailRecipientForm(forms.ModelForm):

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 from operator import attrgetter
+from uuid import UUID
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
 from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
+
+LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
+    "password": _("pass code")
+}
+REVEALED = "Pass code shown."
 
 FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
 
@@ -20,13 +31,30 @@ class Change:
     at: datetime
     credential: ApiCredential | None
     user: object | None
+    batch: UUID | None
     before: dict
     after: dict
 
     @classmethod
     def seen_in(cls, row, action, before=None, after=None):
-        author = {"credential": row.history_credential, "user": row.history_user}
-        return cls(action, row.history_date, before=before or {}, after=after or {}, **author)
+        return cls(
+            action,
+            row.history_date,
+            row.history_credential,
+            row.history_user,
+            row.history_batch_id,
+            before or {},
+            after or {},
+        )
+
+    @property
+    def steps(self) -> list[tuple]:
+        """The mailbox's settings that it set: each one's name, what stood before, what after."""
+        return [
+            (capfirst(LABELS[name]), self.before.get(name), self.after[name])
+            for name in FIELDS
+            if name in self.after
+        ]
 
 
 def changes(mailbox: Mailbox) -> list[Change]:
@@ -39,7 +67,7 @@ def changes(mailbox: Mailbox) -> list[Change]:
         .order_by("uuid", "history_id")
     )
     told = [*changes_of_mailbox(list(own))]
-    for _, rows in groupby(recipients, attrgetter("uuid")):
+    for _uuid, rows in groupby(recipients, attrgetter("uuid")):
         told += changes_of_recipient(list(rows))
     return sorted(told, key=attrgetter("at"), reverse=True)
 
@@ -69,6 +97,8 @@ def changes_of_recipient(rows) -> Iterator[Change]:
         before = {"email": old.email}
         if new.history_type == "-":
             yield Change.seen_in(new, "recipient removed", before=before)
+        elif old.history_type == "-":
+            yield Change.seen_in(new, "recipient added", after={"email": new.email})
         elif old.email != new.email:
             yield Change.seen_in(
                 new, "recipient changed", before=before, after={"email": new.email}
@@ -80,3 +110,17 @@ def shown(row) -> dict:
     return {field: getattr(row, field) for field in FIELDS} | {
         "password": MASK if row.password_sealed else None
     }
+
+
+def reveal(mailbox: Mailbox, user) -> str | None:
+    """The pass code in clear, for a person to read: that it was shown is written in the log. Raises UnknownKeyError."""
+    code = mailbox.password
+    LogEntry.objects.log_actions(user.pk, [mailbox], CHANGE, REVEALED, single_object=True)
+    return code
+
+
+def reveals(mailbox: Mailbox):
+    """When the pass code was shown, and to whom: rows of the log, the newest first."""
+    kind = ContentType.objects.get_for_model(Mailbox)
+    shown = LogEntry.objects.filter(content_type=kind, object_id=str(mailbox.pk))
+    return shown.filter(change_message=REVEALED).select_related("user")

@@ -16,6 +16,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
 from simple_history.models import HistoricalRecords
@@ -435,7 +436,16 @@ class Batch(models.Model):
         ordering = ["-made_at"]
 
     def __str__(self):
-        return f"{self.get_action_display()}: {self.name or self.count}"
+        return self.in_words()
+
+    def in_words(self) -> str:
+        """What was done, as a sentence."""
+        done = self.get_action_display()
+        if self.name:
+            return gettext("%(done)s: “%(name)s”.") % {"done": done, "name": self.name}
+        return ngettext(
+            "%(done)s: %(count)s mailbox.", "%(done)s: %(count)s mailboxes.", self.count
+        ) % {"done": done, "count": self.count}
 
     @classmethod
     def permissions(cls, action) -> list[str]:
@@ -523,15 +533,23 @@ class MailboxQuerySet(models.QuerySet):
         """Those that are active, and those deleted within the retention time."""
         return self.exclude(deleted_at__lte=retained_since())
 
-    def search(self, text):
+    def search(self, text, of_all=False):
         """Those with the text in their name, their account's, a recipient's address or their uuid.
 
-        A uuid is found by any part of it, with hyphens or without.
+        A uuid is found by any part of it, with hyphens or without. Where the mailboxes are
+        those `of_all` accounts, all addresses are looked through once; otherwise, only these
+        mailboxes' own: each is several times as fast in its place.
         """
         text = text.replace("\x00", "")  # PostgreSQL knows no NUL
-        recipients = EmailRecipient.objects.filter(mailbox=OuterRef("pk"), email__icontains=text)
-        found = Q(name__icontains=text) | Q(account__name__icontains=text) | Exists(recipients)
-        if digits := text.replace("-", "").lower():
+        recipients = EmailRecipient.objects.filter(email__icontains=text)
+        if of_all:
+            has_recipient = Q(pk__in=recipients.values("mailbox"))
+        else:
+            has_recipient = Q(Exists(recipients.filter(mailbox=OuterRef("pk"))))
+        accounts = Account.objects.filter(name__icontains=text).values("pk")
+        found = Q(name__icontains=text) | Q(account__in=accounts) | has_recipient
+        digits = text.replace("-", "").lower()
+        if digits and set(digits) <= set("0123456789abcdef"):
             found |= Q(digits__contains=digits)
         # PostgreSQL shows a uuid with hyphens, SQLite without.
         uuid = Cast("uuid", models.TextField())

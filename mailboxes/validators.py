@@ -1,6 +1,7 @@
 """Rules of one field each, shared by models, API, forms and commands."""
 
 import re
+import secrets
 import unicodedata
 from ipaddress import ip_network
 from itertools import pairwise
@@ -37,9 +38,14 @@ def validate_printable(value: str) -> None:
         raise ValidationError(_("Leave out lone surrogates."), code="surrogate")
 
 
-def validate_pass_code(value: str) -> None:
+def is_pass_code(value: str) -> bool:
     """Four ASCII digits (the contract's table of fields)."""
-    if not PASS_CODE.match(value):
+    return PASS_CODE.match(value) is not None
+
+
+def validate_pass_code(value: str) -> None:
+    """Refuse what is no pass code."""
+    if not is_pass_code(value):
         raise ValidationError("Use four digits, 0000 to 9999.", code="invalid")
 
 
@@ -59,6 +65,13 @@ def is_weak_pass_code(value: str) -> bool:
     is_pair = value[:2] == value[2:]
     is_year = "1900" <= value <= "2099"
     return is_run or is_pair or is_year or value in MOST_USED_PASS_CODES
+
+
+def make_pass_code() -> str:
+    """A random pass code that is not weak."""
+    while is_weak_pass_code(code := f"{secrets.randbelow(10_000):04}"):
+        pass
+    return code
 
 
 def validate_ascii(value: str) -> None:

@@ -3,8 +3,9 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import user_passes_test
 from django.core.exceptions import PermissionDenied
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 
@@ -37,3 +38,15 @@ def next_page(request, otherwise):
     if url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=secure):
         return asked
     return resolve_url(otherwise)
+
+
+def back_to_table(selection):
+    """The table as it was when the rows were selected."""
+    address = resolve_url("console:mailbox-list")
+    return redirect(f"{address}?{selection.table.address}" if selection.table.address else address)
+
+
+def nothing_selected(request, selection):
+    """Back to the table, where rows can be selected."""
+    messages.warning(request, _("No mailbox was selected: mark some rows first."))
+    return back_to_table(selection)

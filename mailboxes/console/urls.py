@@ -4,33 +4,20 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from mailboxes.console.views import imports
-from mailboxes.console.views.accounts import (
-    account,
-    account_add,
-    account_edit,
-    account_list,
-    account_names,
-    account_reactivate,
-    account_suspend,
+from mailboxes.console.views import (
+    accounts,
+    batches,
+    bulk,
+    credentials,
+    export,
+    history,
+    imports,
+    mailbox,
+    mailbox_list,
+    me,
+    second_factor,
+    sign_in,
 )
-from mailboxes.console.views.batches import batch_list, undo
-from mailboxes.console.views.credentials import (
-    credential_edit,
-    credential_issue,
-    credential_revoke,
-)
-from mailboxes.console.views.export import export
-from mailboxes.console.views.mailbox_list import mailbox_list
-from mailboxes.console.views.me import me, password
-from mailboxes.console.views.second_factor import (
-    recovery_codes,
-    set_up,
-    sign_in_code,
-    start,
-    turn_off,
-)
-from mailboxes.console.views.sign_in import sign_in
 from mailboxes.validators import ACCOUNT_NAME_TEXT
 
 app_name = "console"
@@ -43,32 +30,51 @@ class AccountName(StringConverter):
 register_converter(AccountName, "account")
 
 urlpatterns = [
-    path("", mailbox_list, name="mailbox-list"),
-    path("accounts/", account_list, name="account-list"),
+    path("", mailbox_list.mailbox_list, name="mailbox-list"),
+    path("bulk/change/", bulk.bulk_change, name="bulk-change"),
+    path("bulk/delete/", bulk.bulk_delete, name="bulk-delete"),
+    path("bulk/restore/", bulk.bulk_restore, name="bulk-restore"),
+    path("mailboxes/new/", mailbox.add, name="mailbox-add"),
+    path("mailboxes/<uuid:uuid>/", mailbox.mailbox, name="mailbox"),
+    path("mailboxes/<uuid:uuid>/recipients/", mailbox.recipient_add, name="recipient-add"),
+    path(
+        "mailboxes/<uuid:uuid>/recipients/<uuid:recipient>/remove/",
+        mailbox.recipient_remove,
+        name="recipient-remove",
+    ),
+    path("mailboxes/<uuid:uuid>/delete/", mailbox.delete, name="mailbox-delete"),
+    path("mailboxes/<uuid:uuid>/restore/", mailbox.restore, name="mailbox-restore"),
+    path("mailboxes/<uuid:uuid>/history/", history.history, name="history"),
+    path("mailboxes/<uuid:uuid>/put-back/", history.put_back, name="put-back"),
+    path("accounts/", accounts.account_list, name="account-list"),
     # An account may be called `new` or `names`, but none is called `-`.
-    path("accounts/-/new/", account_add, name="account-add"),
-    path("accounts/-/names/", account_names, name="account-names"),
-    path("accounts/<account:name>/", account, name="account"),
-    path("accounts/<account:name>/customers/", account_list, name="customer-list"),
-    path("accounts/<account:name>/edit/", account_edit, name="account-edit"),
-    path("accounts/<account:name>/suspend/", account_suspend, name="account-suspend"),
-    path("accounts/<account:name>/reactivate/", account_reactivate, name="account-reactivate"),
-    path("accounts/<account:name>/credentials/new/", credential_issue, name="credential-issue"),
+    path("accounts/-/new/", accounts.account_add, name="account-add"),
+    path("accounts/-/names/", accounts.account_names, name="account-names"),
+    path("accounts/<account:name>/", accounts.account, name="account"),
+    path("accounts/<account:name>/customers/", accounts.account_list, name="customer-list"),
+    path("accounts/<account:name>/edit/", accounts.account_edit, name="account-edit"),
+    path("accounts/<account:name>/suspend/", accounts.account_suspend, name="account-suspend"),
+    path(
+        "accounts/<account:name>/reactivate/",
+        accounts.account_reactivate,
+        name="account-reactivate",
+    ),
+    path(
+        "accounts/<account:name>/credentials/new/",
+        credentials.credential_issue,
+        name="credential-issue",
+    ),
     path(
         "accounts/<account:name>/credentials/<int:pk>/edit/",
-        credential_edit,
+        credentials.credential_edit,
         name="credential-edit",
     ),
     path(
         "accounts/<account:name>/credentials/<int:pk>/revoke/",
-        credential_revoke,
+        credentials.credential_revoke,
         name="credential-revoke",
     ),
-    path("changes/", batch_list, name="batch-list"),
-    path("changes/<uuid:uuid>/undo/", undo, name="undo"),
-    path("sign-in/", sign_in, name="sign-in"),
-    path("sign-in/code/", sign_in_code, name="sign-in-code"),
-    path("export/", export, name="export"),
+    path("export/", export.export, name="export"),
     path("import/", imports.upload, name="import"),
     path("import/template.csv", imports.template, name="import-template"),
     path("import/<uuid:uuid>/", imports.preview, name="import-preview"),
@@ -76,11 +82,15 @@ urlpatterns = [
     path("import/<uuid:uuid>/write/", imports.write, name="import-write"),
     path("import/<uuid:uuid>/discard/", imports.discard, name="import-discard"),
     path("import/<uuid:uuid>/errors.csv", imports.errors, name="import-errors"),
+    path("changes/", batches.batch_list, name="batch-list"),
+    path("changes/<uuid:uuid>/undo/", batches.undo, name="undo"),
+    path("sign-in/", sign_in.sign_in, name="sign-in"),
+    path("sign-in/code/", second_factor.sign_in_code, name="sign-in-code"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
-    path("me/", me, name="me"),
-    path("me/password/", password, name="password"),
-    path("me/second-factor/", set_up, name="second-factor"),
-    path("me/second-factor/start/", start, name="second-factor-start"),
-    path("me/second-factor/recovery-codes/", recovery_codes, name="recovery-codes"),
-    path("me/second-factor/off/", turn_off, name="second-factor-off"),
+    path("me/", me.me, name="me"),
+    path("me/password/", me.password, name="password"),
+    path("me/second-factor/", second_factor.set_up, name="second-factor"),
+    path("me/second-factor/start/", second_factor.start, name="second-factor-start"),
+    path("me/second-factor/recovery-codes/", second_factor.recovery_codes, name="recovery-codes"),
+    path("me/second-factor/off/", second_factor.turn_off, name="second-factor-off"),
 ]

@@ -50,6 +50,50 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => (form.dataset.once = ""), 2000);
 });
 
+// --- Selecting rows: how many, and all of a page at once.
+
+function count(table) {
+  const boxes = [...table.querySelectorAll("[name=uuid]")];
+  const every = table.querySelector(".every");
+  if (!every) return;
+  const all = table.querySelector("[name=all]");
+  const checked = boxes.filter((box) => box.checked).length;
+  every.hidden = false;
+  every.checked = checked === boxes.length;
+  every.indeterminate = checked > 0 && checked < boxes.length;
+  for (const box of boxes) box.disabled = all.checked;
+  const label = table.querySelector(".selected");
+  const { one, many } = label.dataset;
+  label.textContent = all.checked || !checked ? "" : checked === 1 ? one : many.replace("%n", checked);
+}
+
+document.addEventListener("change", ({ target }) => {
+  const table = target.closest("#table");
+  if (!table) return;
+  if (target.matches(".every")) {
+    for (const box of table.querySelectorAll("[name=uuid]")) box.checked = target.checked;
+  }
+  count(table);
+});
+
+// An address says only what is asked for.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (detail.verb !== "get") return;
+  for (const [name, value] of [...detail.formData]) if (!value) detail.formData.delete(name);
+});
+
+// --- The filters go away by Escape, and by a click elsewhere.
+
+const filters = document.querySelector(".filters");
+document.addEventListener("click", ({ target }) => {
+  if (filters && !filters.contains(target)) filters.open = false;
+});
+filters?.addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape") return;
+  filters.open = false;
+  filters.querySelector("summary").focus();
+});
+
 // --- Keys.
 
 const help = document.getElementById("help");
@@ -81,6 +125,8 @@ document.addEventListener("keydown", (event) => {
 function dress(root) {
   localise(root);
   offerCopies(root);
+  const table = root.closest?.("#table") ?? root.querySelector("#table");
+  if (table) count(table);
 }
 
 dress(document);

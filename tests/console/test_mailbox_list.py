@@ -20,15 +20,6 @@ def names(browser, address="/"):
     return [mailbox.name for mailbox in browser.get(address).context["page"]]
 
 
-@pytest.fixture
-def sales(account):
-    mailbox = Mailbox(account=account, name="Sales", transcribe=True)
-    mailbox.password = "1234"
-    mailbox.save()
-    mailbox.add_recipient("ann@acme.example")
-    return mailbox
-
-
 def test_shows_a_row_of_every_account(viewer, sales, stranger):
     Mailbox.objects.create(account=stranger, name="Support", beep=False)
     page = read(viewer)
@@ -44,7 +35,10 @@ def test_never_shows_a_pass_code(viewer, sales):
 def test_shows_the_exact_time_of_the_last_update(viewer, sales):
     moment = datetime(2023, 6, 2, 13, 14, 15, tzinfo=UTC)
     Mailbox.objects.update(updated_at=moment)
-    shown = '<time datetime="2023-06-02T13:14:15+00:00" title="2023-06-02 13:14:15 UTC">2023-06-02</time>'
+    shown = (
+        '<time datetime="2023-06-02T13:14:15+00:00" title="2023-06-02 13:14:15 UTC" data-show="date">'
+        "2023-06-02</time>"
+    )
     assertInHTML(shown, read(viewer))
 
 
@@ -60,16 +54,8 @@ def test_marks_a_suspended_account(viewer, sales):
     assert "suspended" in read(viewer)
 
 
-def test_leads_to_the_mailbox(editor, sales):
-    address = f"/admin/mailboxes/mailbox/{sales.uuid}/change/"
-    assert f'href="{address}"' in read(editor)
-    assert editor.get(address).status_code == 200
-
-
-def test_says_edit_only_to_who_may(db, sales):
-    assert "Edit" not in read(staff("view_mailbox"))
-    User.objects.all().delete()
-    assert "Edit" in read(staff("view_mailbox", "change_mailbox"))
+def test_leads_to_the_mailbox(viewer, sales):
+    assert f'href="/mailboxes/{sales.uuid}/"' in read(viewer)
 
 
 @pytest.mark.parametrize("text", ["sal", "ACME", "Ann@acme"])
@@ -129,16 +115,16 @@ def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries):
             viewer.get("/?q=a")
 
 
-def test_empty_says_what_to_do_next(editor):
-    page = read(editor)
+def test_empty_says_what_to_do_next(support):
+    page = read(support)
     assert "No mailboxes yet" in page
-    assert 'href="/admin/mailboxes/mailbox/add/"' in page
+    assert 'href="/mailboxes/new/"' in page
     assert 'href="/docs/#create_mailbox"' in page
 
 
 def test_no_match_says_what_to_do_next(viewer, sales):
     page = read(viewer, "/?q=<nobody>")
-    assert "No active mailbox has “&lt;nobody&gt;” in its name" in page
+    assert "No mailbox matches" in page
     assert 'href="/?q=%3Cnobody%3E&amp;state=deleted"' in page
 
 

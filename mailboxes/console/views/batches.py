@@ -40,7 +40,10 @@ def undo(request, uuid):
     except batches.AlreadyUndoneError:
         messages.warning(request, _("This was undone already."))
     else:
-        say_done(request, in_words(undoing), undoing if undoing.count else None)
+        if undoing:
+            say_done(request, undoing.in_words(), undoing)
+        elif not left:
+            messages.warning(request, _("There is nothing left to undo."))
         if left:
             messages.warning(request, left_alone(left))
     return redirect(next_page(request, "console:batch-list"))
@@ -49,17 +52,6 @@ def undo(request, uuid):
 def may_undo(user, batch) -> bool:
     """Whoever may do it may undo it."""
     return user.has_perms(Batch.permissions(batch.action))
-
-
-def in_words(undoing) -> str:
-    """What undoing did, as a sentence."""
-    if undoing.name:
-        return _("Undone: “%(name)s” is as it was.") % {"name": undoing.name}
-    return ngettext(
-        "Undone: %(count)s mailbox is as it was.",
-        "Undone: %(count)s mailboxes are as they were.",
-        undoing.count,
-    ) % {"count": undoing.count}
 
 
 def left_alone(left) -> str:

@@ -1,7 +1,5 @@
 """Mailboxes as a CSV file."""
 
-import re
-
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import StreamingHttpResponse
@@ -11,9 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import csvfiles
-from mailboxes.console.access import staff_with
-from mailboxes.models import Mailbox
-from mailboxes.validators import UUID_TEXT
+from mailboxes.console.access import nothing_selected, staff_with
+from mailboxes.console.filters import Selection
 
 
 class ExportForm(forms.Form):
@@ -37,7 +34,9 @@ class ExportForm(forms.Form):
 @staff_with("mailboxes.view_mailbox")
 def export(request):
     """Ask how, then hand out the file; pass codes only to whoever may change mailboxes."""
-    mailboxes = chosen(request.GET)
+    selection = Selection(request.GET)
+    if not selection.mailboxes.exists():
+        return nothing_selected(request, selection)
     may_take_pass_codes = request.user.has_perm("mailboxes.change_mailbox")
     form = ExportForm(request.POST or None)
     if form.is_valid():
@@ -47,26 +46,15 @@ def export(request):
         return csv_file(
             f"mailboxes-{timezone.now():%Y-%m-%d}.csv",
             csvfiles.export(
-                mailboxes.order_by("account__name", "name", "uuid"),
+                selection.mailboxes,
                 pass_codes_for=request.user if wants_pass_codes else None,
                 delimiter=form.cleaned_data["delimiter"],
             ),
         )
     if not may_take_pass_codes:
         del form.fields["pass_codes"]
-    return render(request, "console/export.html", {"form": form, "count": mailboxes.count()})
-
-
-def chosen(parameters):
-    """The active mailboxes that are searched for, or named by their uuids."""
-    mailboxes = Mailbox.objects.active()
-    if text := parameters.get("q", "").strip():
-        mailboxes = mailboxes.search(text)
-    if uuids := parameters.getlist("uuid"):
-        mailboxes = mailboxes.filter(
-            pk__in=[uuid for uuid in uuids if re.fullmatch(UUID_TEXT, uuid)]
-        )
-    return mailboxes
+    context = {"form": form, "selection": selection, "count": selection.mailboxes.count()}
+    return render(request, "console/export.html", context)
 
 
 def csv_file(name, text) -> StreamingHttpResponse:

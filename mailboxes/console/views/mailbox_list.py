@@ -6,7 +6,7 @@ from django.utils.functional import cached_property
 from django.views.decorators.http import require_safe
 
 from mailboxes.console.access import staff_with
-from mailboxes.models import Mailbox
+from mailboxes.console.filters import MailboxFilter
 
 ROWS_PER_PAGE = 50
 
@@ -28,20 +28,8 @@ class CappedPaginator(Paginator):
 @require_safe
 @staff_with("mailboxes.view_mailbox")
 def mailbox_list(request):
-    """The mailboxes of all accounts: active or deleted ones, and of these the ones searched for."""
-    text = request.GET.get("q", "").strip()
-    is_deleted = request.GET.get("state") == "deleted"
-    mailboxes = Mailbox.objects.filter(deleted_at__isnull=not is_deleted)
-    if text:
-        mailboxes = mailboxes.search(text)
-    mailboxes = mailboxes.select_related("account").prefetch_related("email_recipients")
-    paginator = CappedPaginator(mailboxes.order_by("account__name", "name", "uuid"), ROWS_PER_PAGE)
-    return render(
-        request,
-        "console/mailbox_list.html",
-        {
-            "page": paginator.get_page(request.GET.get("page")),
-            "text": text,
-            "is_deleted": is_deleted,
-        },
-    )
+    """The mailboxes that the address asks for, a page at a time."""
+    table = MailboxFilter(request.GET)
+    mailboxes = table.mailboxes.select_related("account").prefetch_related("email_recipients")
+    page = CappedPaginator(mailboxes, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "console/mailbox_list.html", {"table": table, "page": page})

@@ -1,0 +1,48 @@
+"""What happened to a mailbox, and putting an earlier state back."""
+
+from itertools import groupby
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_POST, require_safe
+
+from mailboxes import batches
+from mailboxes.console.access import say_done, staff_with
+from mailboxes.history import changes, reveals
+from mailboxes.models import Batch, Mailbox
+
+
+@require_safe
+@staff_with("mailboxes.view_mailbox")
+def history(request, uuid):
+    """All that happened to it, the newest first; what was done in one go stands together."""
+    mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
+    told = changes(mailbox)
+    steps = [list(step) for batch, step in groupby(told, lambda change: change.batch or id(change))]
+    context = {
+        "mailbox": mailbox,
+        "steps": steps,
+        "reveals": reveals(mailbox),
+        "may_put_back": request.user.has_perms(Batch.permissions(Batch.Action.PUT_BACK)),
+    }
+    return render(request, "console/history.html", context)
+
+
+@require_POST
+@staff_with(*Batch.permissions(Batch.Action.PUT_BACK))
+def put_back(request, uuid):
+    """Give it the settings and recipients that it had at the moment named."""
+    mailbox = get_object_or_404(Mailbox, pk=uuid)
+    moment = parse_datetime(request.POST.get("moment", ""))
+    if moment is None or moment.tzinfo is None:
+        raise Http404
+    if mailbox.is_deleted and not request.user.has_perms(Batch.permissions(Batch.Action.RESTORED)):
+        raise PermissionDenied
+    try:
+        batch = batches.put_back(mailbox, moment, request.user)
+    except Mailbox.history.model.DoesNotExist:
+        raise Http404 from None
+    say_done(request, batch.in_words(), batch)
+    return redirect("console:mailbox", uuid)

@@ -1,0 +1,155 @@
+"""Settings of many mailboxes changed at once, and back."""
+
+import re
+from uuid import uuid4
+
+import pytest
+
+from mailboxes.models import Account, Mailbox
+from tests.console.conftest import desks, messages, state, undo_address
+
+CHANGE = "/bulk/change/"
+
+
+def address(mailboxes, **settings):
+    chosen = "".join(f"&uuid={mailbox.pk}" for mailbox in mailboxes)
+    wanted = "".join(f"&to-{name}={value}" for name, value in settings.items())
+    return f"{CHANGE}?{chosen}{wanted}"
+
+
+def confirm(browser, address):
+    """Look at the page, then do what it says."""
+    digest = re.search(r'name="digest" value="(\w+)"', browser.get(address).content.decode())
+    return browser.post(address, {"digest": digest[1]}, follow=True)
+
+
+def text(response):
+    """What the page says, without its marks."""
+    return " ".join(re.sub("<[^>]+>", " ", response.content.decode()).split())
+
+
+def transcribing(mailboxes):
+    return [Mailbox.objects.get(pk=mailbox.pk).transcribe for mailbox in mailboxes]
+
+
+def test_says_exactly_what_will_change(support, account):
+    one, two, _ = desks(account, 3)
+    one.turn_transcription(on=True)
+    page = text(support.get(address([one, two], transcribe="on", beep="on", greeting="none")))
+    assert "Change settings of 2 mailboxes" in page
+    assert "Transcribe → on : changes 1 mailbox, 1 so already" in page
+    assert "Beep → on : all are so already" in page
+    assert "Greeting → none : all are so already" in page
+    assert "Desk 000" in page
+    assert "Desk 002" not in page
+
+
+def test_looking_changes_nothing(support, account):
+    mailboxes = desks(account, 2)
+    support.get(address(mailboxes, transcribe="on"))
+    assert transcribing(mailboxes) == [False, False]
+
+
+def test_changes_those_selected_and_undoes(support, account):
+    mailboxes = desks(account, 3)
+    sound = str(uuid4())
+    before = [state(mailbox) for mailbox in mailboxes]
+    settings = {"transcribe": "on", "beep": "off", "greeting": "set", "sound": sound}
+    response = confirm(support, address(mailboxes[:2], **settings))
+    assert messages(response) == ["Changed: 2 mailboxes."]
+    assert transcribing(mailboxes) == [True, True, False]
+    assert str(Mailbox.objects.get(pk=mailboxes[0].pk).greeting) == sound
+    response = support.post(undo_address(response), {"next": "/"}, follow=True)
+    assert messages(response) == ["Undone: 2 mailboxes."]
+    assert [state(mailbox) for mailbox in mailboxes] == before
+
+
+def test_changes_all_that_the_table_shows(support, account, stranger):
+    mailboxes = desks(account, 60)
+    others = desks(stranger, 2)
+    response = confirm(support, f"{CHANGE}?all=on&account=acme&to-transcribe=on")
+    assert messages(response) == ["Changed: 60 mailboxes."]
+    assert all(transcribing(mailboxes))
+    assert not any(transcribing(others))
+    assert response.redirect_chain[-1][0] == "/?account=acme"
+
+
+def test_leaves_alone_what_is_so_already(support, account):
+    one, two = desks(account, 2)
+    one.turn_transcription(on=True)
+    version = Mailbox.objects.get(pk=one.pk).version
+    response = confirm(support, address([one, two], transcribe="on"))
+    assert messages(response) == ["Changed: “Desk 001”."]
+    assert Mailbox.objects.get(pk=one.pk).version == version
+
+
+def test_another_change_meanwhile_is_shown_first(support, account):
+    mailboxes = desks(account, 2)
+    where = address(mailboxes, transcribe="on")
+    digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
+    mailboxes[0].soft_delete()
+    response = support.post(where, {"digest": digest})
+    assert "have changed since this page was shown, so nothing was done" in text(response)
+    assert transcribing(mailboxes) == [False, False]
+
+
+def test_one_more_row_in_the_table_meanwhile_is_shown_first(support, account):
+    mailboxes = desks(account, 2)
+    where = f"{CHANGE}?all=on&to-transcribe=on"
+    digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
+    mailboxes += desks(account, 1)
+    assert support.post(where, {"digest": digest}).status_code == 200
+    assert transcribing(mailboxes) == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"greeting": "set"}, "Use a UUID"),
+        ({"greeting": "set", "sound": "hello"}, "Use a UUID"),
+        ({"transcribe": "maybe"}, "maybe is not one of the available choices"),
+    ],
+)
+def test_a_wrong_setting_is_said_and_cannot_be_made(support, account, settings, error):
+    mailboxes = desks(account, 1)
+    where = address(mailboxes, beep="off", **settings)
+    page = support.get(where)
+    assert error in text(page)
+    assert "Make these changes" not in text(page)
+    support.post(where, {"digest": page.context["selection"].digest})
+    assert Mailbox.objects.get().beep is True
+
+
+def test_nothing_chosen_changes_nothing(support, account):
+    page = support.get(address(desks(account, 1)))
+    assert "Nothing yet: choose a setting above." in text(page)
+    assert "Make these changes" not in text(page)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?uuid=x", "?uuid=31347d42-00bd-44a5-9b5c-20dc4197a2f6", "?all=on&account=nobody"]
+)
+def test_nothing_selected_says_so(support, account, query):
+    desks(account, 1)
+    response = support.get(CHANGE + query, follow=True)
+    assert messages(response) == ["No mailbox was selected: mark some rows first."]
+
+
+def test_viewer_may_not(viewer, account):
+    mailboxes = desks(account, 1)
+    assert viewer.get(address(mailboxes)).status_code == 403
+    assert viewer.post(address(mailboxes, beep="off")).status_code == 403
+    assert "Change settings" not in viewer.get("/").content.decode()
+
+
+def test_stranger_signs_in_first(client, account):
+    where = address(desks(account, 1))
+    assert client.get(where).headers["Location"].startswith("/sign-in/?next=/bulk/change/")
+
+
+def test_as_many_queries_whatever_the_rows(support, account, django_assert_num_queries):
+    for rows in (2, 60):
+        desks(Account.objects.create(name=f"account-{rows}"), rows)
+        # Session, user, permissions twice, second factor; effects, versions, accounts, rows.
+        with django_assert_num_queries(9):
+            support.get(f"{CHANGE}?all=on&to-transcribe=on")

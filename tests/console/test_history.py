@@ -1,0 +1,114 @@
+"""What happened to a mailbox, and an earlier state put back."""
+
+from uuid import uuid4
+
+import pytest
+
+from mailboxes.models import EmailRecipient, Mailbox
+from tests.conftest import headers_for
+from tests.console.conftest import messages, staff, state, undo_address
+from tests.console.test_bulk_change import text
+from tests.console.test_mailbox_change import save
+from tests.service import InProcess, shows
+
+
+def history_of(browser, mailbox):
+    return browser.get(f"/mailboxes/{mailbox.pk}/history/")
+
+
+def put_back(browser, mailbox, moment):
+    return browser.post(f"/mailboxes/{mailbox.pk}/put-back/", {"moment": moment}, follow=True)
+
+
+def test_says_who_when_what_from_and_to(support, sales, account):
+    save(support, sales, name="Support", transcribe=False)
+    InProcess(headers_for(account, "sync")).patch(
+        f"/voip/mailbox/{sales.pk}", {"password": "7392", "beep": False}
+    )
+    response = history_of(support, sales)
+    page = text(response)
+    assert "sync of acme, through the API," in page
+    assert "Beep on → off" in page
+    assert "Pass code •••• → ••••" in page
+    assert "Name Sales → Support" in page
+    assert "Transcribe on → off" in page
+    assert "Created the mailbox" in page
+    assert "Added the recipient ann@acme.example" in page
+    row = sales.history.latest()
+    assert row.history_date.isoformat() in response.content.decode()
+    for code in ("1234", "7392"):
+        assert not shows(page, code)
+
+
+def test_what_was_done_in_one_go_stands_together(support, sales):
+    moment = sales.history.latest().history_date
+    save(support, sales, name="Support")
+    EmailRecipient.objects.get().delete()
+    put_back(support, sales, moment.isoformat())
+    steps = history_of(support, sales).context["steps"]
+    assert [len(step) for step in steps] == [1, 1, 1, 1, 1]
+    assert steps[0][0].batch != steps[1][0].batch
+
+
+def test_puts_an_earlier_state_back_and_undoes(support, sales):
+    before = state(sales)
+    moment = EmailRecipient.history.get().history_date
+    save(support, sales, name="Support", password="", transcribe=False)
+    EmailRecipient.objects.get().delete()
+    now = state(sales)
+    response = put_back(support, sales, moment.isoformat())
+    assert messages(response) == ["Put back: “Sales”."]
+    assert state(sales) == before
+    support.post(undo_address(response))
+    assert state(sales) == now
+
+
+def test_offers_every_state_but_the_present_one_and_a_deleted_one(support, sales):
+    save(support, sales, name="Support")
+    Mailbox.objects.get().soft_delete()
+    Mailbox.objects.get().restore()
+    page = history_of(support, sales).content.decode()
+    assert page.count("Put this state back") == 3  # created, recipient added, changed
+
+
+def test_puts_back_what_was_deleted(support, sales):
+    moment = sales.history.latest().history_date
+    sales.soft_delete()
+    put_back(support, sales, moment.isoformat())
+    assert not Mailbox.objects.get().is_deleted
+
+
+def test_who_may_not_restore_may_not_put_back_what_was_deleted(sales):
+    editor = staff("view_mailbox", "change_mailbox")
+    moment = sales.history.latest().history_date
+    sales.soft_delete()
+    assert put_back(editor, sales, moment.isoformat()).status_code == 403
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2023-06-02T12:00:00", "2001-01-01T00:00:00Z"])
+def test_no_such_moment(support, sales, moment):
+    assert put_back(support, sales, moment).status_code == 404
+    assert Mailbox.objects.get().version == sales.version
+
+
+def test_viewer_may_look_and_not_put_back(viewer, sales):
+    page = history_of(viewer, sales).content.decode()
+    assert "Put this state back" not in page
+    moment = sales.history.latest().history_date
+    assert put_back(viewer, sales, moment.isoformat()).status_code == 403
+
+
+def test_what_is_not_there(viewer):
+    assert viewer.get(f"/mailboxes/{uuid4()}/history/").status_code == 404
+
+
+def test_as_many_queries_whatever_the_history(support, sales, django_assert_num_queries):
+    history_of(support, sales)  # Django looks up once what kind of row a mailbox is
+    for rounds in (1, 20):
+        for number in range(rounds):
+            sales.name = f"Sales {number}"
+            sales.save()
+            sales.add_recipient(f"{rounds}-{number}@acme.example")
+        # Session, user, permissions twice, second factor; mailbox, its history, its recipients', log.
+        with django_assert_num_queries(9):
+            history_of(support, sales)

@@ -1,0 +1,71 @@
+"""A mailbox made by staff."""
+
+import pytest
+
+from mailboxes.models import Mailbox
+from mailboxes.validators import is_pass_code
+from tests.console.conftest import messages, state, undo_address
+
+NEW = "/mailboxes/new/"
+TYPED = {"account": "acme", "name": "Sales", "beep": "on"}
+
+
+def test_makes_it_with_recipients_and_undoes(support, account):
+    recipients = "ann@acme.example\nbob@acme.example"
+    typed = TYPED | {"password": "7392", "transcribe": "on", "recipients": recipients}
+    response = support.post(NEW, typed, follow=True)
+    assert messages(response) == ["Created: “Sales”."]
+    mailbox = account.mailboxes.get()
+    assert response.redirect_chain[-1][0] == f"/mailboxes/{mailbox.pk}/"
+    made = state(mailbox)
+    assert (made["password"], made["transcribe"], made["play_timestamp"]) == ("7392", True, False)
+    assert made["recipients"] == ["ann@acme.example", "bob@acme.example"]
+    assert mailbox.history.get().history_user == support.user
+    support.post(undo_address(response))
+    assert account.mailboxes.get().is_deleted
+
+
+def test_the_address_may_name_the_account(support, account):
+    assert 'value="acme"' in support.get(f"{NEW}?account=acme").content.decode()
+
+
+def test_a_good_pass_code_is_made_and_nothing_saved(support, account):
+    form = support.post(NEW, TYPED | {"do": "suggest"}).context["form"]
+    assert is_pass_code(form["password"].value())
+    assert form["name"].value() == "Sales"
+    assert not Mailbox.objects.exists()
+
+
+def test_a_weak_pass_code_is_warned_of(support, account):
+    page = support.post(NEW, TYPED | {"do": "check", "password": "1111"}).content.decode()
+    assert "This pass code is easy to guess" in page
+    assert not Mailbox.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("account", "nobody", "There is no account “nobody”"),
+        ("account", "", "This field is required."),
+        ("name", "", "This field is required."),
+        ("password", "12", "Use four digits"),
+        ("greeting", "x", "Use a UUID"),
+        ("recipients", "ann@acme.example, bob", "“bob”: Enter a valid email address."),
+        ("recipients", " ".join(f"{n}@a.example" for n in range(51)), "at most 50 recipients"),
+    ],
+)
+def test_a_wrong_value_is_said_at_its_field_and_kept(support, account, field, value, error):
+    form = support.post(NEW, TYPED | {field: value}).context["form"]
+    assert error in form.errors[field][0]
+    assert form[field].value() == value
+    assert not Mailbox.objects.exists()
+
+
+def test_viewer_may_not(viewer, account):
+    assert viewer.get(NEW).status_code == viewer.post(NEW, TYPED).status_code == 403
+    assert NEW not in viewer.get("/").content.decode()
+    assert not Mailbox.objects.exists()
+
+
+def test_stranger_signs_in_first(client, db):
+    assert client.get(NEW).headers["Location"] == f"/sign-in/?next={NEW}"

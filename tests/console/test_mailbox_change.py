@@ -1,0 +1,209 @@
+"""One mailbox, looked at and changed."""
+
+from uuid import uuid4
+
+import pytest
+
+from mailboxes.console.conflict import Conflict
+from mailboxes.models import Batch, Mailbox
+from tests.console.conftest import messages, state, undo_address
+from tests.console.test_bulk_change import text
+from tests.service import shows
+
+
+def page_of(mailbox):
+    return f"/mailboxes/{mailbox.pk}/"
+
+
+def typed(browser, mailbox, **fields):
+    """What a browser would send for the page's form, but for what is typed."""
+    form = browser.get(page_of(mailbox)).context["form"]
+    values = {field.html_name: field.value() for field in form} | fields
+    return {name: value for name, value in values.items() if value not in (None, False)}
+
+
+def save(browser, mailbox, **fields):
+    return browser.post(page_of(mailbox), typed(browser, mailbox, **fields), follow=True)
+
+
+def test_shows_all_of_it_but_the_pass_code(viewer, sales):
+    response = viewer.get(page_of(sales))
+    for words in ("Sales", "acme", "ann@acme.example", str(sales.pk), "none: callers hear"):
+        assert words in response.content.decode()
+    assert not shows(response.content.decode(), "1234")
+
+
+def test_shows_the_api_call_that_reads_it(viewer, sales):
+    page = viewer.get(page_of(sales)).content.decode()
+    assert f"curl -sS http://testserver/voip/mailbox/{sales.pk}" in page
+    assert "X-Auth-Reseller: acme" in page
+
+
+def test_saves_everything_and_undoes(support, sales):
+    before = state(sales)
+    changes = {
+        "name": "Support",
+        "password": "0007",
+        "greeting": str(uuid4()),
+        "beep": False,
+        "play_caller_id": True,
+        "play_timestamp": True,
+        "transcribe": False,
+    }
+    response = save(support, sales, **changes)
+    assert messages(response) == ["Saved: “Support”."]
+    now = state(sales)
+    assert now | changes | {"greeting": now["greeting"]} == now
+    assert str(now["greeting"]) == changes["greeting"]
+    row = sales.history.latest()
+    assert (row.history_user, row.history_batch) == (support.user, Batch.objects.get())
+    support.post(undo_address(response))
+    assert state(sales) == before
+
+
+def test_the_mask_keeps_the_pass_code_and_nothing_removes_it(support, sales):
+    save(support, sales, name="Support")
+    assert state(sales)["password"] == "1234"
+    save(support, sales, password="")
+    assert state(sales)["password"] is None
+
+
+def test_nothing_changed_writes_nothing(support, sales):
+    response = save(support, sales)
+    assert messages(response) == ["Nothing was changed."]
+    save(support, sales, password="1234")
+    assert Mailbox.objects.get().version == sales.version
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("name", "", "This field is required."),
+        ("name", "a" * 101, "at most 100 characters"),
+        ("name", "a\x07b", "Leave out control characters."),
+        ("name", "a\x00b", "Null characters are not allowed."),
+        ("password", "123", "Use four digits, 0000 to 9999."),
+        ("password", "12a4", "Use four digits, 0000 to 9999."),
+        ("greeting", "hello", "Use a UUID"),
+    ],
+)
+def test_a_wrong_value_is_said_at_its_field_and_kept(support, sales, field, value, error):
+    before = state(sales)
+    response = save(support, sales, transcribe=False, **{field: value})
+    form = response.context["form"]
+    assert error in form.errors[field][0]
+    assert form[field].value() == value
+    assert form["transcribe"].value() is False
+    assert "<h1>Sales</h1>" in text_of_heading(response)
+    assert state(sales) == before
+
+
+def text_of_heading(response):
+    page = response.content.decode()
+    return "".join(page[page.index("<h1>") : page.index("</h1>") + 5].split())
+
+
+# --- Two people at once ---------------------------------------------------------
+
+
+def change_behind(mailbox, **fields):
+    other = Mailbox.objects.get(pk=mailbox.pk)
+    for field, value in fields.items():
+        setattr(other, field, value)
+    other.save()
+
+
+def test_somebody_elses_change_is_shown_beside_mine(support, sales):
+    mine = typed(support, sales, name="Mine", beep=False)
+    change_behind(sales, name="Theirs", password="7392", play_caller_id=True)
+    before = state(sales)
+    response = support.post(page_of(sales), mine)
+    page = text(response)
+    assert "Somebody else has changed this mailbox" in page
+    assert "Name Sales Theirs Mine" in page
+    assert "Beep on on off" in page
+    assert "Save mine" in page
+    assert not shows(response.content.decode(), "7392")
+    assert state(sales) == before
+
+
+def test_saving_mine_then_keeps_what_only_they_changed(support, sales):
+    mine = typed(support, sales, name="Mine")
+    change_behind(sales, name="Theirs", password="7392", play_caller_id=True)
+    form = support.post(page_of(sales), mine).context["form"]
+    again = {field.html_name: field.value() for field in form}
+    again = {name: value for name, value in again.items() if value not in (None, False)}
+    assert messages(support.post(page_of(sales), again, follow=True)) == ["Saved: “Mine”."]
+    now = state(sales)
+    assert (now["name"], now["password"], now["play_caller_id"]) == ("Mine", "7392", True)
+
+
+def test_a_third_change_asks_again(support, sales):
+    mine = typed(support, sales, name="Mine")
+    change_behind(sales, name="Theirs")
+    form = support.post(page_of(sales), mine).context["form"]
+    change_behind(sales, name="Another")
+    again = {field.html_name: field.value() or "" for field in form}
+    assert isinstance(support.post(page_of(sales), again).context["conflict"], Conflict)
+    assert state(sales)["name"] == "Another"
+
+
+def test_a_new_recipient_meanwhile_is_no_conflict(support, sales):
+    mine = typed(support, sales, name="Mine")
+    sales.add_recipient("bob@acme.example")
+    support.post(page_of(sales), mine)
+    assert state(sales)["name"] == "Mine"
+    assert len(state(sales)["recipients"]) == 2
+
+
+def test_the_same_change_meanwhile_is_no_conflict(support, sales):
+    mine = typed(support, sales, name="Same")
+    change_behind(sales, name="Same")
+    assert messages(support.post(page_of(sales), mine, follow=True)) == ["Nothing was changed."]
+
+
+def test_deleted_meanwhile_is_refused(support, sales):
+    mine = typed(support, sales, name="Mine")
+    change_behind(sales, deleted_at=sales.created_at)
+    assert support.post(page_of(sales), mine).status_code == 403
+    assert state(sales)["name"] == "Sales"
+
+
+# --- Who may --------------------------------------------------------------------
+
+
+def test_viewer_sees_no_form_and_may_not_save(viewer, sales):
+    assert "<button" not in main_of(viewer.get(page_of(sales)))
+    assert viewer.post(page_of(sales), {"name": "x", "version": 1}).status_code == 403
+    assert state(sales)["name"] == "Sales"
+
+
+def main_of(response):
+    """What stands in the middle, without the copying that scripts offer."""
+    page = response.content.decode()
+    return page[page.index("<main") : page.index("</main>")].replace("<button class", "<copy")
+
+
+def test_deleted_one_is_shown_and_not_changed(support, sales):
+    sales.soft_delete()
+    page = support.get(page_of(sales)).content.decode()
+    assert "Restore</button>" in page
+    assert 'name="password"' not in page
+
+
+def test_stranger_signs_in_first(client, sales):
+    assert client.get(page_of(sales)).headers["Location"].startswith("/sign-in/")
+
+
+def test_what_is_not_there(viewer):
+    assert viewer.get(f"/mailboxes/{uuid4()}/").status_code == 404
+
+
+def test_as_many_queries_whatever_the_recipients(support, sales, django_assert_num_queries):
+    for more in (1, 30):
+        for number in range(more):
+            sales.add_recipient(f"ann{more}-{number}@acme.example")
+        # Session, user, permissions twice, second factor; mailbox twice, recipients.
+        with django_assert_num_queries(8):
+            support.get(page_of(sales))

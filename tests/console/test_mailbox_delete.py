@@ -1,0 +1,55 @@
+"""One mailbox deleted from its page, and restored."""
+
+from uuid import uuid4
+
+import pytest
+
+from mailboxes.models import Batch, Mailbox
+from tests.console.conftest import messages, staff, undo_address
+
+
+def press(browser, mailbox, action):
+    return browser.post(f"/mailboxes/{mailbox.pk}/{action}/", follow=True)
+
+
+def is_deleted():
+    return Mailbox.objects.get().is_deleted
+
+
+def test_deletes_and_undoes(support, sales):
+    response = press(support, sales, "delete")
+    assert messages(response) == ["Deleted: “Sales”."]
+    assert is_deleted()
+    support.post(undo_address(response))
+    assert not is_deleted()
+
+
+def test_restores(support, sales):
+    sales.soft_delete()
+    response = press(support, sales, "restore")
+    assert messages(response) == ["Restored: “Sales”."]
+    assert not is_deleted()
+
+
+def test_twice_changes_nothing_more(support, sales):
+    press(support, sales, "delete")
+    version = Mailbox.objects.get().version
+    assert messages(press(support, sales, "delete")) == []
+    assert Mailbox.objects.get().version == version
+    assert Batch.objects.count() == 1
+
+
+def test_who_may_only_change_may_not(sales):
+    editor = staff("view_mailbox", "change_mailbox")
+    assert "Delete</button>" not in editor.get(f"/mailboxes/{sales.pk}/").content.decode()
+    assert press(editor, sales, "delete").status_code == 403
+    assert not is_deleted()
+
+
+@pytest.mark.parametrize("action", ["delete", "restore"])
+def test_a_link_does_nothing(support, sales, action):
+    assert support.get(f"/mailboxes/{sales.pk}/{action}/").status_code == 405
+
+
+def test_what_is_not_there(support):
+    assert support.post(f"/mailboxes/{uuid4()}/delete/").status_code == 404

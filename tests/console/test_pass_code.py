@@ -1,0 +1,96 @@
+"""A pass code shown, made and judged, before anything is saved."""
+
+import logging
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from mailboxes.keyring import KeyRing
+from mailboxes.models import Mailbox
+from mailboxes.validators import is_pass_code, is_weak_pass_code
+from tests.console.conftest import messages
+from tests.console.test_mailbox_change import page_of, typed
+from tests.service import shows
+
+WEAK = "This pass code is easy to guess"
+
+
+def press(browser, mailbox, do, **fields):
+    """Press a button beside the pass code, with what is typed."""
+    return browser.post(page_of(mailbox), typed(browser, mailbox, **fields) | {"do": do})
+
+
+def code_in(response):
+    return response.context["form"]["password"].value()
+
+
+def test_is_masked_until_shown(support, sales):
+    assert code_in(support.get(page_of(sales))) == "••••"
+    response = press(support, sales, "show")
+    assert code_in(response) == "1234"
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_that_it_was_shown_is_written_down(support, sales):
+    press(support, sales, "show")
+    entry = LogEntry.objects.get()
+    assert (entry.user, entry.object_id) == (support.user, str(sales.pk))
+    assert entry.get_change_message() == "Pass code shown."
+    page = support.get(f"{page_of(sales)}history/").content.decode()
+    assert "Who was shown the pass code" in page
+
+
+def test_looking_at_the_page_shows_it_to_nobody(support, sales):
+    support.get(page_of(sales))
+    press(support, sales, "check")
+    press(support, sales, "suggest")
+    assert not LogEntry.objects.exists()
+
+
+def test_reaches_no_log(support, sales, caplog):
+    with caplog.at_level(logging.DEBUG):
+        press(support, sales, "show")
+        press(support, sales, "save", password="7392")
+    assert not shows(caplog.text, "1234")
+    assert not shows(caplog.text, "7392")
+
+
+def test_a_good_one_is_made_and_not_saved(support, sales):
+    response = press(support, sales, "suggest", name="Typed")
+    code = code_in(response)
+    assert is_pass_code(code)
+    assert not is_weak_pass_code(code)
+    assert response.context["form"]["name"].value() == "Typed"
+    assert Mailbox.objects.get().password == "1234"
+
+
+def test_a_weak_one_is_warned_of(support, sales):
+    assert WEAK in support.get(page_of(sales)).content.decode()
+    for code in ("1111", "4321", "1984", "2580"):
+        assert WEAK in press(support, sales, "check", password=code).content.decode()
+    for code in ("7392", "73", "", "abcd"):
+        assert WEAK not in press(support, sales, "check", password=code).content.decode()
+
+
+def test_a_weak_one_may_be_saved(support, sales):
+    press(support, sales, "save", password="4321")
+    assert Mailbox.objects.get().password == "4321"
+
+
+def test_none_is_said_plainly(support, sales):
+    page = press(support, sales, "check", password="").content.decode()
+    assert "Without a pass code nobody can listen to the messages by phone." in page
+
+
+def test_one_that_cannot_be_opened_says_so(support, sales, settings):
+    settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
+    response = press(support, sales, "show")
+    assert "A pass code cannot be opened" in messages(response)[0]
+    assert code_in(response) == "••••"
+
+
+@pytest.mark.parametrize("do", ["show", "suggest", "check"])
+def test_viewer_may_not(viewer, sales, do):
+    response = viewer.post(page_of(sales), {"do": do})
+    assert response.status_code == 403
+    assert not shows(response.content.decode(), "1234")

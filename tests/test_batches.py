@@ -1,0 +1,201 @@
+"""Many mailboxes written at once, undone, put back."""
+
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from mailboxes import batches
+from mailboxes.models import Batch, EmailRecipient, Mailbox
+from tests.console.conftest import desks, state
+
+
+@pytest.fixture
+def rosa(db):
+    return User.objects.create_user("rosa")
+
+
+@pytest.fixture
+def batch(rosa):
+    return Batch.objects.create(user=rosa, action=Batch.Action.CHANGED)
+
+
+@pytest.fixture
+def sales(account):
+    mailbox = Mailbox(account=account, name="Sales", greeting=uuid4())
+    mailbox.password = "7392"
+    mailbox.save()
+    mailbox.add_recipient("ann@acme.example")
+    return Mailbox.objects.get()
+
+
+def change(batch, mailbox, **fields):
+    """Change the mailbox as part of the batch."""
+    (held,) = batches.hold([mailbox.pk])
+    for field, value in fields.items():
+        setattr(held, field, value)
+    batches.write(batch, changed=[held])
+    return held
+
+
+def recipient(mailbox, email):
+    return EmailRecipient(mailbox=mailbox, email=email)
+
+
+def test_writes_each_with_a_version_and_a_row_of_history(batch, account, rosa):
+    for mailbox in desks(account, 3):
+        change(batch, mailbox, transcribe=True)
+    for mailbox in Mailbox.objects.all():
+        row = mailbox.history.latest()
+        assert (mailbox.version, mailbox.transcribe) == (2, True)
+        assert mailbox.updated_at > mailbox.created_at
+        assert (row.history_user, row.history_batch, row.version) == (rosa, batch, 2)
+        assert row.history_type == "~"
+    assert (batch.count, batch.name) == (3, "")
+
+
+def test_a_change_of_recipients_is_a_change_of_the_mailbox(batch, sales):
+    (held,) = batches.hold([sales.pk])
+    ann = held.email_recipients.get()
+    ann.mailbox = held
+    batches.write(batch, added=[recipient(held, "bob@acme.example")], removed=[ann])
+    assert state(sales)["recipients"] == ["bob@acme.example"]
+    assert Mailbox.objects.get().version == sales.version + 1
+    kinds = EmailRecipient.history.filter(history_batch=batch).values_list("history_type", "email")
+    assert sorted(kinds) == [("+", "bob@acme.example"), ("-", "ann@acme.example")]
+    assert (batch.count, batch.name) == (1, "Sales")
+
+
+def test_creates_with_recipients(batch, account):
+    mailbox = Mailbox(account=account, name="New")
+    batches.write(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
+    assert state(mailbox)["recipients"] == ["ann@acme.example"]
+    assert Mailbox.objects.get().version == 1
+    assert mailbox.history.get().history_type == "+"
+
+
+def test_undo_gives_back_settings_and_recipients(batch, sales, rosa):
+    before = state(sales)
+    held = change(
+        batch, sales, name="Support", password="0001", greeting=None, deleted_at=timezone.now()
+    )
+    other = Batch.objects.create(user=rosa, action=Batch.Action.CHANGED)
+    (ann,) = held.email_recipients.all()
+    ann.mailbox = held
+    batches.write(other, removed=[ann], added=[recipient(held, "bob@acme.example")])
+    for done in (other, batch):
+        undoing, left = batches.undo(done, rosa)
+        assert (undoing.action, undoing.count, left) == ("undone", 1, [])
+    assert state(sales) == before
+    assert EmailRecipient.objects.get().uuid == ann.uuid
+
+
+def test_undo_can_be_undone(batch, sales, rosa):
+    change(batch, sales, name="Support")
+    undoing, _ = batches.undo(batch, rosa)
+    batches.undo(undoing, rosa)
+    assert state(sales)["name"] == "Support"
+
+
+def test_undo_of_a_creation_deletes(batch, account, rosa):
+    mailbox = Mailbox(account=account, name="New")
+    batches.write(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
+    batches.undo(batch, rosa)
+    assert state(mailbox)["deleted_at"] is not None
+    assert state(mailbox)["recipients"] == ["ann@acme.example"]
+
+
+def test_undo_leaves_alone_what_changed_since(batch, account, rosa):
+    one, two = desks(account, 2)
+    change(batch, one, transcribe=True, name="One")
+    change(batch, two, transcribe=True)
+    later = Mailbox.objects.get(pk=one.pk)
+    later.turn_transcription(on=False)
+    undoing, left = batches.undo(batch, rosa)
+    assert undoing.count == 1
+    assert left == [one]
+    assert (state(one)["name"], state(two)["transcribe"]) == ("One", False)
+
+
+def test_undo_does_not_mind_other_changes_since(batch, sales, rosa):
+    change(batch, sales, transcribe=True)
+    later = Mailbox.objects.get()
+    later.name = "Support"
+    later.save()
+    _, left = batches.undo(batch, rosa)
+    assert left == []
+    assert (state(sales)["name"], state(sales)["transcribe"]) == ("Support", False)
+
+
+def test_undo_leaves_a_new_mailbox_that_is_in_use(batch, account, rosa):
+    mailbox = Mailbox(account=account, name="New")
+    batches.write(batch, created=[mailbox])
+    mailbox.add_recipient("ann@acme.example")
+    assert batches.undo(batch, rosa) == (None, [mailbox])
+    assert Batch.objects.get().undone_at is None
+    assert state(mailbox)["deleted_at"] is None
+
+
+def test_undo_twice_is_refused(batch, sales, rosa):
+    change(batch, sales, name="Support")
+    batches.undo(batch, rosa)
+    with pytest.raises(batches.AlreadyUndoneError):
+        batches.undo(batch, rosa)
+
+
+def test_undo_of_what_was_removed_for_good_changes_nothing(batch, sales, rosa):
+    change(batch, sales, name="Support")
+    sales.delete()
+    assert batches.undo(batch, rosa) == (None, [])
+
+
+def test_an_address_added_again_since_is_not_doubled(batch, sales, rosa):
+    (held,) = batches.hold([sales.pk])
+    (ann,) = held.email_recipients.all()
+    ann.mailbox = held
+    batches.write(batch, removed=[ann])
+    sales.add_recipient("Ann@acme.example")
+    batches.undo(batch, rosa)
+    assert state(sales)["recipients"] == ["Ann@acme.example"]
+
+
+def test_change_each_is_all_or_none(account, rosa):
+    one, two = desks(account, 2)
+    versions = {one.pk: 1, two.pk: 1}
+    two.turn_transcription(on=True)
+    with pytest.raises(batches.ChangedMeanwhileError):
+        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.take_out)
+    assert Mailbox.objects.active().count() == 2
+    assert not Batch.objects.exists()
+
+
+def test_change_each_asks_seldom(account, rosa, django_assert_max_num_queries):
+    mailboxes = desks(account, 400)
+    versions = {mailbox.pk: mailbox.version for mailbox in mailboxes}
+    with django_assert_max_num_queries(40):  # SQLite takes some dozens of rows in one statement
+        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.take_out)
+    assert not Mailbox.objects.active().exists()
+
+
+def test_put_back_gives_the_state_of_that_moment(sales, rosa):
+    before = state(sales)
+    moment = timezone.now()
+    sales.email_recipients.get().delete()
+    sales = Mailbox.objects.get()
+    sales.add_recipient("bob@acme.example")
+    sales.name, sales.password = "Support", "0001"
+    sales.save()
+    sales.soft_delete()
+    batch = batches.put_back(sales, moment, rosa)
+    assert state(sales) == before
+    assert (batch.action, batch.count) == ("put back", 1)
+    batches.undo(batch, rosa)
+    assert state(sales)["name"] == "Support"
+    assert state(sales)["recipients"] == ["bob@acme.example"]
+    assert state(sales)["deleted_at"] is not None
+
+
+def test_put_back_before_it_was_made_is_refused(sales, rosa):
+    with pytest.raises(Mailbox.history.model.DoesNotExist):
+        batches.put_back(sales, sales.created_at.replace(year=2000), rosa)
