@@ -52,6 +52,7 @@ class AccountForm(forms.ModelForm):
     """An account. Its name is given once."""
 
     reseller = AccountNameField(
+        label=_("Reseller"),
         required=False,
         help_text=_("The account that this one is a customer of. Empty: none."),
     )

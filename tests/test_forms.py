@@ -1,7 +1,8 @@
 import pytest
+from django.core.exceptions import ValidationError
 
-from mailboxes.forms import MASK, MailboxForm
-from mailboxes.models import Mailbox
+from mailboxes.forms import MASK, AccountNameField, MailboxForm
+from mailboxes.models import Account, Mailbox
 from tests.service import shows
 
 
@@ -49,3 +50,26 @@ def test_a_wrong_name(typed, name):
 
 def test_a_name_is_trimmed(typed):
     assert MailboxForm(typed | {"name": "  Sales "}).save().name == "Sales"
+
+
+@pytest.mark.parametrize("name", ["acme", " ACME "])
+def test_an_account_is_found_by_its_name(account, name):
+    assert AccountNameField().clean(name) == account
+
+
+def test_no_name_is_no_account(account):
+    assert AccountNameField(required=False).clean("") is None
+
+
+@pytest.mark.parametrize("name", ["nobody", "ac\x00me", "1"])
+def test_an_account_that_is_none(account, name):
+    with pytest.raises(ValidationError) as refusal:
+        AccountNameField().clean(name)
+    assert refusal.value.messages == [f"There is no account “{name}”: check the name."]
+
+
+def test_only_an_account_of_those_asked_for_is_found(account, stranger):
+    field = AccountNameField(Account.objects.exclude(pk=stranger.pk))
+    assert field.clean("acme") == account
+    with pytest.raises(ValidationError):
+        field.clean("stranger")

@@ -46,6 +46,12 @@ def test_the_resellers_of_an_account_are_all_above(tree):
     assert not Account.objects.resellers(acme)
 
 
+def test_the_chain_of_an_account_is_all_above_the_topmost_first(tree):
+    acme, child, grandchild, _ = tree
+    assert grandchild.chain() == [acme, child]
+    assert acme.chain() == []
+
+
 def test_a_tree_serves_in_other_queries(tree):
     acme, child, *_ = tree
     mailbox = Mailbox.objects.create(account=child, name="Sales")
@@ -86,6 +92,7 @@ def test_a_loop_that_got_in_all_the_same_ends_every_walk(tree):
     Account.objects.filter(pk=acme.pk).update(reseller=grandchild)
     assert set(Account.objects.tree(acme)) == {acme, child, grandchild}
     assert set(Account.objects.resellers(acme)) == {acme, child, grandchild}
+    assert child.chain() == [child, grandchild, acme]
     assert [row.name for row in Account.objects.in_tree_order()] == ["stranger"]
 
 

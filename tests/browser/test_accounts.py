@@ -1,0 +1,176 @@
+"""Accounts and their credentials in a real browser, as a Manager keeps them."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from mailboxes.models import Account, ApiCredential, Mailbox
+from tests.browser.conftest import assert_good
+from tests.service import OverSocket
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def manager(page):
+    """A Manager, signed in through the page as a person would."""
+    user = User.objects.create_user("mona", password="correct horse", is_staff=True)
+    user.groups.add(Group.objects.get(name="Manager"))
+    page.goto("/sign-in/")
+    page.get_by_label("Username").fill("mona")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+
+
+@pytest.fixture
+def tree(db):
+    """Resellers and customers six deep, one suspended, one of the longest name."""
+    account = None
+    for name in ("telco", "acme", "beta", "gamma", "delta", "a" * 64):
+        account = Account.objects.create(name=name, contact_name="Ann Adams", reseller=account)
+    Account.objects.get(name="gamma").suspend()
+    return Account.objects.get(name="acme")
+
+
+@pytest.fixture
+def service(live_server, page):
+    """What a program gets with the secret that stands on the page."""
+
+    def call():
+        headers = {
+            "X-Auth-Reseller": "acme",
+            "X-Auth-User": "pbx",
+            "X-Auth-Password": page.locator("#secret").inner_text(),
+        }
+        return OverSocket(headers, port=live_server.thread.port)
+
+    return call
+
+
+def test_issue_use_and_revoke_a_credential(page, manager, tree, service):
+    page.get_by_role("link", name="Accounts").click()
+    page.get_by_role("link", name="acme", exact=True).click()
+    page.get_by_role("link", name="Issue a credential").click()
+    page.get_by_label("Name").fill("pbx")
+    page.get_by_label("Networks").fill("127.0.0.0/8")
+    page.get_by_label("Expires (UTC)").fill("2997-01-31T12:00")
+    page.get_by_role("button", name="Issue the credential").click()
+    assert page.get_by_text("It is not kept here, so it is never shown again.").is_visible()
+    program = service()
+    assert program.get("/authenticated").status == 200
+
+    page.get_by_role("link", name="I have copied it").click()
+    page.get_by_role("link", name="Revoke pbx").click()
+    assert page.get_by_text("Every program that calls with pbx").is_visible()
+    page.get_by_role("button", name="Revoke the credential").click()
+    assert page.get_by_role("status").filter(has_text="is revoked").is_visible()
+    assert page.get_by_role("row", name=re.compile("pbx")).get_by_text("Revoked").is_visible()
+    assert program.get("/authenticated").status == 401
+    program.close()
+
+
+def test_the_secret_and_the_call_can_be_copied(page, manager, tree):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/accounts/acme/credentials/new/")
+    page.get_by_label("Name").fill("pbx")
+    page.get_by_role("button", name="Issue the credential").click()
+    secret = page.locator("#secret").inner_text()
+    page.get_by_role("button", name="Copy the secret").click()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+    page.get_by_role("button", name="Copy the call").click()
+    call = page.evaluate("navigator.clipboard.readText()")
+    assert call.startswith(f"curl -sS {page.url.partition('/accounts/')[0]}/authenticated \\\n")
+    assert secret in call
+
+
+def test_a_double_click_shows_the_secret_all_the_same(page, manager, tree):
+    page.goto("/accounts/acme/credentials/new/")
+    page.get_by_label("Name").fill("pbx")
+    page.get_by_role("button", name="Issue the credential").dblclick()
+    page.locator("#secret").wait_for()
+    assert ApiCredential.objects.authenticate(page.locator("#secret").inner_text())
+
+
+def test_search_narrows_as_one_types(page, manager, tree):
+    page.goto("/accounts/")
+    page.get_by_role("link", name="telco", exact=True).wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("bet")
+    page.get_by_role("link", name="telco", exact=True).wait_for(state="detached")
+    assert page.get_by_role("row", name="telco / acme / beta").is_visible()
+    assert page.locator("#told").inner_text() == "1 account"
+    assert page.url.endswith("/accounts/?q=bet")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.get_by_role("link", name="Suspended", exact=True).click()
+    page.wait_for_url("**/accounts/?q=bet&state=suspended")
+    assert page.get_by_role("heading", name="No account matches").is_visible()
+    page.go_back()
+    page.go_back()
+    page.get_by_role("link", name="telco", exact=True).wait_for()
+    assert page.complaints == []
+
+
+def test_names_are_suggested_as_one_types(page, manager, tree):
+    page.goto("/accounts/-/new/")
+    page.get_by_label("Reseller").press_sequentially("gam")
+    page.locator("datalist option[value=gamma]:only-child").wait_for(state="attached")
+    assert page.url.endswith("/accounts/-/new/")
+    assert page.complaints == []
+
+
+def test_suspend_and_reactivate(page, manager, tree):
+    page.goto("/accounts/acme/")
+    page.get_by_role("link", name="Suspend").click()
+    assert_good(page)
+    page.get_by_role("button", name="Suspend the account").click()
+    assert page.get_by_text("This account is suspended").is_visible()
+    assert_good(page)
+    page.get_by_role("link", name="Reactivate").click()
+    assert_good(page)
+    page.get_by_role("button", name="Reactivate the account").click()
+    assert page.get_by_text("This account is suspended").is_hidden()
+
+
+def test_the_lists(page, manager, tree):
+    for address in ("/accounts/", "/accounts/?q=a", "/accounts/acme/customers/", "/accounts/?q=x"):
+        page.goto(address)
+        assert_good(page)
+
+
+def test_an_account(page, manager, tree):
+    page.goto("/accounts/delta/")
+    assert_good(page)
+    for name, networks in (("pbx", ""), ("n" * 64, "192.0.2.0/24, " * 8 + "2001:db8::/32")):
+        ApiCredential.objects.issue(tree, name, networks)
+    ApiCredential.objects.get(name="pbx").revoke()
+    Mailbox.objects.create(account=tree, name="W" * 100)
+    page.goto("/accounts/acme/")
+    assert_good(page)
+
+
+def test_the_forms(page, manager, tree):
+    credential, _ = ApiCredential.objects.issue(tree, "n" * 64)
+    page.goto("/accounts/acme/edit/")
+    assert_good(page)
+    page.goto(f"/accounts/acme/credentials/{credential.pk}/edit/")
+    assert_good(page)
+    page.goto(f"/accounts/acme/credentials/{credential.pk}/revoke/")
+    assert_good(page)
+
+
+def test_wrong_input(page, manager, tree):
+    page.goto("/accounts/-/new/")
+    page.get_by_label("Reseller").fill("nobody")
+    page.get_by_label("Name", exact=False).first.fill("A B")
+    page.get_by_role("button", name="Make the account").click()
+    assert page.get_by_text("There is no account “nobody”").is_visible()
+    assert_good(page)
+    page.goto("/accounts/acme/credentials/new/")
+    page.get_by_label("Name").fill("two words")
+    page.get_by_role("button", name="Issue the credential").click()
+    assert_good(page)
+    page.get_by_label("Name").fill("pbx")
+    page.get_by_role("button", name="Issue the credential").click()
+    page.locator("#secret").wait_for()
+    assert_good(page)

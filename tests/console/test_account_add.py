@@ -1,0 +1,66 @@
+import pytest
+
+from mailboxes.models import Account
+from tests.console.pages import errors, log, read, words
+
+NEW = "/accounts/-/new/"
+
+
+def test_makes_an_account(manager, account):
+    typed = {"name": "beta", "contact_name": "Ann", "reseller": " ACME "}
+    page = manager.post(NEW, typed, follow=True)
+    assert page.request["PATH_INFO"] == "/accounts/beta/"
+    assert "Account beta is made." in words(page)
+    beta = Account.objects.get(name="beta")
+    assert (beta.contact_name, beta.reseller, beta.is_active) == ("Ann", account, True)
+    assert log() == [("manager", "beta", "Added.")]
+
+
+def test_an_account_may_stand_by_itself(manager):
+    manager.post(NEW, {"name": "acme"})
+    assert Account.objects.get().reseller is None
+
+
+def test_a_link_may_fill_in_the_reseller(manager, account):
+    assert 'value="acme"' in read(manager, NEW + "?reseller=acme")
+
+
+@pytest.mark.parametrize("name", ["", "Acme Ltd", "ab", "a" * 65, "ac\x00me"])
+def test_a_name_that_is_none(manager, name):
+    page = manager.post(NEW, {"name": name, "contact_name": "Ann"})
+    assert set(errors(page)) == {"name"}
+    assert 'value="Ann"' in page.content.decode()
+    assert not Account.objects.exists()
+
+
+def test_a_name_that_is_taken(manager, account):
+    page = manager.post(NEW, {"name": "acme", "contact_name": "Ann"})
+    assert errors(page) == {"name": ["There is an account of that name already."]}
+    assert 'value="Ann"' in page.content.decode()
+
+
+@pytest.mark.parametrize("reseller", ["nobody", "No Body", "\x00", "é" * 9000, "1"])
+def test_a_reseller_that_is_none(manager, account, reseller):
+    page = manager.post(NEW, {"name": "beta", "reseller": reseller})
+    assert set(errors(page)) == {"reseller"}
+    assert "There is no account “" in errors(page)["reseller"][0]
+    assert Account.objects.count() == 1
+    assert log() == []
+
+
+def test_what_was_typed_stays(manager, account):
+    page = manager.post(NEW, {"name": "beta", "reseller": "No Body"})
+    assert 'value="No Body"' in page.content.decode()
+
+
+@pytest.mark.parametrize("group", ["viewer", "support"])
+def test_other_groups_are_refused(request, group):
+    browser = request.getfixturevalue(group)
+    assert browser.get(NEW).status_code == 403
+    assert browser.post(NEW, {"name": "acme"}).status_code == 403
+    assert not Account.objects.exists()
+
+
+def test_a_stranger_signs_in_first(client, db):
+    assert client.post(NEW, {"name": "acme"}).headers["Location"] == f"/sign-in/?next={NEW}"
+    assert not Account.objects.exists()

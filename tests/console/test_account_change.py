@@ -1,0 +1,85 @@
+import pytest
+
+from mailboxes.models import Account
+from tests.console.pages import errors, log, read, words
+
+EDIT = "/accounts/acme/edit/"
+
+
+@pytest.fixture
+def beta(account):
+    """A customer of acme."""
+    return Account.objects.create(name="beta", reseller=account)
+
+
+def test_changes_contact_and_reseller(manager, beta, stranger):
+    typed = {"contact_name": "Ann", "reseller": "stranger"}
+    page = manager.post("/accounts/beta/edit/", typed, follow=True)
+    assert page.request["PATH_INFO"] == "/accounts/beta/"
+    assert "Account beta is changed." in words(page)
+    beta.refresh_from_db()
+    assert (beta.contact_name, beta.reseller) == ("Ann", stranger)
+    assert log() == [("manager", "beta", "Changed Contact name and Reseller.")]
+
+
+def test_shows_what_stands(manager, beta):
+    Account.objects.filter(pk=beta.pk).update(contact_name="Ann")
+    page = read(manager, "/accounts/beta/edit/")
+    assert 'value="Ann"' in page
+    assert 'value="acme"' in page
+
+
+def test_an_empty_reseller_makes_it_stand_by_itself(manager, beta):
+    manager.post("/accounts/beta/edit/", {"contact_name": "", "reseller": ""})
+    beta.refresh_from_db()
+    assert beta.reseller is None
+
+
+def test_the_name_stays_and_the_page_says_why(manager, account):
+    assert "so it stays as it was given" in read(manager, EDIT)
+    manager.post(EDIT, {"name": "other", "contact_name": "Ann"})
+    account.refresh_from_db()
+    assert (account.name, account.contact_name) == ("acme", "Ann")
+
+
+def test_saving_what_stands_is_no_change(manager, account):
+    page = manager.post(EDIT, {"contact_name": "", "reseller": ""}, follow=True)
+    assert "is changed" not in words(page)
+    assert log() == []
+
+
+@pytest.mark.parametrize("reseller", ["acme", "beta"])
+def test_a_loop_of_resellers(manager, account, beta, reseller):
+    page = manager.post(EDIT, {"contact_name": "Ann", "reseller": reseller})
+    assert errors(page) == {
+        "reseller": [f"{reseller} is this account or its customer, so it cannot be its reseller."]
+    }
+    source = page.content.decode()
+    assert 'value="Ann"' in source
+    assert f'value="{reseller}"' in source
+    account.refresh_from_db()
+    assert (account.reseller, account.contact_name) == (None, "")
+    assert log() == []
+
+
+@pytest.mark.parametrize("contact", ["a" * 101, "A\x00nn", "A\x85nn"])
+def test_a_contact_that_is_none(manager, account, contact):
+    page = manager.post(EDIT, {"contact_name": contact})
+    assert set(errors(page)) == {"contact_name"}
+
+
+@pytest.mark.parametrize("group", ["viewer", "support"])
+def test_other_groups_are_refused(request, account, group):
+    browser = request.getfixturevalue(group)
+    assert browser.get(EDIT).status_code == 403
+    assert browser.post(EDIT, {"contact_name": "Ann"}).status_code == 403
+    account.refresh_from_db()
+    assert account.contact_name == ""
+
+
+def test_a_stranger_signs_in_first(client, account):
+    assert client.get(EDIT).headers["Location"] == f"/sign-in/?next={EDIT}"
+
+
+def test_an_unknown_account_is_not_found(manager, db):
+    assert manager.post(EDIT, {}).status_code == 404

@@ -1,0 +1,213 @@
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+from django.utils import timezone
+
+from mailboxes.models import Account, ApiCredential, Mailbox
+from tests.console.conftest import staff
+from tests.console.pages import read, words
+
+
+def names(browser, address="/accounts/"):
+    return [account.name for account in browser.get(address).context["page"]]
+
+
+@pytest.fixture
+def tree(account):
+    """A reseller `acme`, its customer `beta` (Ann), and `zeta` further down."""
+    beta = Account.objects.create(name="beta", contact_name="Ann", reseller=account)
+    return account, beta, Account.objects.create(name="zeta", reseller=beta)
+
+
+def test_each_account_stands_below_its_reseller(viewer, tree, stranger):
+    page = viewer.get("/accounts/")
+    assert [account.name for account in page.context["page"]] == [
+        "acme",
+        "beta",
+        "zeta",
+        "stranger",
+    ]
+    assert page.content.decode().count('class="indent"') == 3
+    assert "zeta (customer of acme / beta)" in words(page)  # an indent alone is seen, not heard
+
+
+def test_a_very_deep_one_is_not_indented_out_of_sight(viewer, account):
+    for depth in range(20):
+        account = Account.objects.create(name=f"depth-{depth:02}", reseller=account)
+    page = viewer.get("/accounts/")
+    assert max(len(account.indent) for account in page.context["page"]) == 6
+
+
+def test_tells_how_much_each_has(viewer, tree):
+    acme, beta, _ = tree
+    Mailbox.objects.create(account=acme, name="Sales")
+    Mailbox.objects.create(account=acme, name="Gone").soft_delete()
+    for name in ("used", "revoked", "expired"):
+        ApiCredential.objects.issue(acme, name)
+    ApiCredential.objects.get(name="revoked").revoke()
+    yesterday = timezone.now() - timedelta(days=1)
+    ApiCredential.objects.filter(name="expired").update(expires_at=yesterday)
+    ApiCredential.objects.issue(beta, "of-a-suspended-one")
+    beta.suspend()
+    page = viewer.get("/accounts/").context["page"]
+    assert [(row.mailbox_count, row.credential_count) for row in page] == [(1, 1), (0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("text", ["eta", "ETA", " eta "])
+def test_search_shows_matches_with_their_resellers(viewer, tree, text):
+    page = viewer.get(f"/accounts/?q={quote(text)}")
+    assert [account.name for account in page.context["page"]] == ["beta", "zeta"]
+    assert "acme / beta / zeta" in words(page)
+    assert 'class="indent"' not in page.content.decode()
+
+
+def test_search_finds_by_contact(viewer, tree):
+    assert names(viewer, "/accounts/?q=ann") == ["beta"]
+
+
+@pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "é" * 9000, "\ud83d\ude00"])
+def test_search_takes_any_text_as_it_is(viewer, tree, text):
+    address = "/accounts/?q=" + quote(text, errors="surrogatepass")
+    assert viewer.get(address).status_code == 200
+
+
+def test_filter_by_state(viewer, tree):
+    tree[1].suspend()
+    assert names(viewer, "/accounts/?state=suspended") == ["beta"]
+    assert names(viewer, "/accounts/?state=active") == ["acme", "zeta"]
+    assert names(viewer, "/accounts/?state=active&q=eta") == ["zeta"]
+    assert names(viewer, "/accounts/?state=other") == ["acme", "beta", "zeta"]
+
+
+def test_only_the_customers_of_one(viewer, tree, stranger):
+    page = viewer.get("/accounts/acme/customers/")
+    assert [account.name for account in page.context["page"]] == ["beta", "zeta"]
+    assert "Customers of acme" in words(page)
+    assert page.content.decode().count('class="indent"') == 1  # below acme, beta stands first
+    assert names(viewer, "/accounts/beta/customers/?q=e") == ["zeta"]
+
+
+def test_pages_keep_the_search(viewer, db):
+    for number in range(60):
+        Account.objects.create(name=f"desk-{number:02}")
+    assert len(names(viewer, "/accounts/?q=desk")) == 50
+    assert 'href="/accounts/?q=desk&amp;page=2"' in read(viewer, "/accounts/?q=desk")
+    assert names(viewer, "/accounts/?q=desk&page=2") == [f"desk-{n}" for n in range(50, 60)]
+
+
+def test_a_page_that_begins_within_a_tree_says_where_it_is(viewer, account):
+    for number in range(60):
+        Account.objects.create(name=f"desk-{number:02}", reseller=account)
+    assert "acme / desk-49" in words(viewer.get("/accounts/?page=2"))
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "99", "x", ""])
+def test_a_page_that_is_not_there_is_the_nearest(viewer, account, page):
+    assert names(viewer, f"/accounts/?page={page}") == ["acme"]
+
+
+@pytest.mark.parametrize(
+    ("address", "number"),
+    [
+        # Session, user, two kinds of permissions; count, rows.
+        ("/accounts/", 6),
+        ("/accounts/?q=a&state=active&page=100", 6),
+        ("/accounts/top/customers/", 8),  # and the account, and its resellers
+    ],
+)
+def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries, address, number):
+    top = Account.objects.create(name="top")
+    for rows in (1, 10_000):
+        Account.objects.bulk_create(
+            Account(name=f"account-{rows}-{number}", reseller=top) for number in range(rows)
+        )
+        with django_assert_num_queries(number):
+            viewer.get(address)
+
+
+def test_leads_to_the_account_and_to_its_mailboxes(viewer, account):
+    page = read(viewer, "/accounts/")
+    assert 'href="/accounts/acme/"' in page
+    assert 'href="/?account=acme"' in page
+
+
+def test_the_bar_leads_here(viewer, account):
+    assert 'href="/accounts/"' in read(viewer, "/")
+    assert '<a href="/accounts/" aria-current="page">' in " ".join(
+        read(viewer, "/accounts/").split()
+    )
+    assert '<a href="/accounts/" aria-current="true">' in " ".join(
+        read(viewer, "/accounts/acme/").split()
+    )
+
+
+def test_offers_a_new_account_to_who_may_make_one(viewer, manager, account):
+    assert "New account" in read(manager, "/accounts/")
+    assert "New account" not in read(viewer, "/accounts/")
+
+
+def test_empty_says_what_to_do_next(viewer, manager):
+    assert 'href="/accounts/-/new/"' in read(manager, "/accounts/")
+    assert "Ask a Manager" in read(viewer, "/accounts/")
+
+
+def test_no_match_says_what_to_do_next(viewer, account):
+    page = read(viewer, "/accounts/?q=<nobody>&state=active")
+    assert "No active account has “&lt;nobody&gt;” in its name" in page
+    assert 'href="/accounts/?q=%3Cnobody%3E"' in page
+    assert 'href="/accounts/?state=active"' in page
+
+
+def test_nothing_of_that_kind_says_so(viewer, account):
+    assert "No account is suspended" in read(viewer, "/accounts/?state=suspended")
+    assert "No customers yet" in read(viewer, "/accounts/acme/customers/")
+    account.suspend()
+    assert "No account is active" in read(viewer, "/accounts/?state=active")
+
+
+def test_an_unknown_reseller_is_not_found(viewer, account):
+    assert viewer.get("/accounts/nobody/customers/").status_code == 404
+
+
+def test_suggests_names_those_that_begin_with_it_first(viewer, tree):
+    Account.objects.create(name="eta-two")
+    page = viewer.get("/accounts/-/names/?q=eta")
+    assert [account.name for account in page.context["accounts"]] == ["eta-two", "beta", "zeta"]
+    assert '<option value="beta">Ann</option>' in page.content.decode()
+
+
+def test_a_field_asks_for_suggestions_with_its_own_value(viewer, tree):
+    asked = {"HX-Request": "true", "HX-Trigger-Name": "reseller"}
+    page = viewer.get("/accounts/-/names/?reseller=zet", headers=asked)
+    assert [account.name for account in page.context["accounts"]] == ["zeta"]
+
+
+def test_suggests_a_few_only(viewer, db):
+    Account.objects.bulk_create(Account(name=f"desk-{number}") for number in range(30))
+    assert len(viewer.get("/accounts/-/names/?q=").context["accounts"]) == 10
+
+
+@pytest.mark.parametrize("text", ["%00", "%25", "%F0%9F%98%80", "a" * 5000])
+def test_suggestions_take_any_text(viewer, account, text):
+    assert viewer.get(f"/accounts/-/names/?q={text}").status_code == 200
+
+
+def test_an_account_may_be_called_as_a_page_is(viewer, db):
+    for name in ("new", "names", "..."):
+        Account.objects.create(name=name)
+        assert words(viewer.get(f"/accounts/{name}/")).count(name) > 1
+
+
+@pytest.mark.parametrize(
+    "address", ["/accounts/", "/accounts/-/names/", "/accounts/acme/customers/"]
+)
+class TestWhoMayNot:
+    def test_a_stranger_signs_in_first(self, client, account, address):
+        assert client.get(address).headers["Location"].startswith("/sign-in/?next=/accounts/")
+
+    def test_staff_without_the_permission_are_refused(self, account, address):
+        assert staff("view_mailbox").get(address).status_code == 403
+
+    def test_takes_no_post(self, viewer, account, address):
+        assert viewer.post(address).status_code == 405

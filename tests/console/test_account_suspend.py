@@ -1,0 +1,116 @@
+import pytest
+
+from mailboxes.models import Account, ApiCredential, Mailbox
+from tests.conftest import headers_for
+from tests.console.pages import log, words
+from tests.service import InProcess
+
+SUSPEND = "/accounts/acme/suspend/"
+REACTIVATE = "/accounts/acme/reactivate/"
+
+
+@pytest.fixture
+def beta(account):
+    """A customer of acme."""
+    return Account.objects.create(name="beta", reseller=account)
+
+
+def is_active(account):
+    account.refresh_from_db()
+    return account.is_active
+
+
+def test_says_first_what_will_happen(manager, account, beta):
+    Mailbox.objects.create(account=account, name="Sales")
+    ApiCredential.objects.issue(account, "pbx")
+    ApiCredential.objects.issue(account, "old")
+    ApiCredential.objects.get(name="old").revoke()
+    page = words(manager.get(SUSPEND))
+    assert "Its usable credential is refused at once: pbx" in page
+    assert "old" not in page
+    assert "The credentials of its customer still work." in page
+    assert "Its mailbox stays as it is." in page
+    assert "X-Auth-For" not in page  # it has no reseller
+    assert "X-Auth-For" in words(manager.get("/accounts/beta/suspend/"))
+    assert is_active(account)
+
+
+def test_what_it_says_is_what_happens(manager, account, beta):
+    """Its credentials are refused, and its resellers' calls for it; its customers' still work."""
+    below = Account.objects.create(name="gamma", reseller=beta)
+    calls = {
+        name: InProcess(headers_for(of))
+        for name, of in (("above", account), ("own", beta), ("below", below))
+    }
+    for_it = {"X-Auth-For": "beta"}
+    manager.post("/accounts/beta/suspend/")
+    assert calls["own"].get("/authenticated").status == 401
+    assert calls["above"].get("/authenticated", headers=for_it).status == 403
+    assert calls["above"].get("/authenticated").status == 200
+    assert calls["below"].get("/authenticated").status == 200
+    manager.post("/accounts/beta/reactivate/")
+    assert calls["own"].get("/authenticated").status == 200
+    assert calls["above"].get("/authenticated", headers=for_it).status == 200
+
+
+def test_suspends_and_shows_the_way_back(manager, account):
+    page = manager.post(SUSPEND, follow=True)
+    assert not is_active(account)
+    assert "Account acme is suspended: its credentials are refused." in words(page)
+    assert f'href="{REACTIVATE}"' in page.content.decode()
+    assert log() == [("manager", "acme", "Suspended.")]
+
+
+def test_reactivates(manager, account):
+    account.suspend()
+    ApiCredential.objects.issue(account, "pbx")
+    assert "Its credential works again at once: pbx" in words(manager.get(REACTIVATE))
+    page = manager.post(REACTIVATE, follow=True)
+    assert is_active(account)
+    assert "Account acme is active" in words(page)
+    assert f'href="{SUSPEND}"' in page.content.decode()
+    assert log() == [("manager", "acme", "Reactivated.")]
+
+
+def test_an_account_without_credentials_is_told_so(manager, account):
+    assert "It has no usable credential" in words(manager.get(SUSPEND))
+    account.suspend()
+    assert "issue one, and its programs can call again" in words(manager.get(REACTIVATE))
+
+
+def test_what_is_so_already_is_no_news(manager, account):
+    assert manager.post(REACTIVATE).headers["Location"] == "/accounts/acme/"
+    account.suspend()
+    assert manager.post(SUSPEND).headers["Location"] == "/accounts/acme/"
+    assert log() == []
+
+
+def test_looking_changes_nothing(manager, account):
+    manager.get(SUSPEND)
+    assert is_active(account)
+
+
+@pytest.mark.parametrize("address", [SUSPEND, REACTIVATE])
+@pytest.mark.parametrize("group", ["viewer", "support"])
+def test_other_groups_are_refused(request, account, group, address):
+    browser = request.getfixturevalue(group)
+    assert browser.get(address).status_code == 403
+    assert browser.post(address).status_code == 403
+    assert is_active(account)
+
+
+def test_a_viewer_is_told_but_not_offered(viewer, account):
+    account.suspend()
+    page = viewer.get("/accounts/acme/")
+    assert "This account is suspended" in words(page)
+    assert REACTIVATE not in page.content.decode()
+
+
+@pytest.mark.parametrize("address", [SUSPEND, REACTIVATE])
+def test_a_stranger_signs_in_first(client, account, address):
+    assert client.post(address).headers["Location"] == f"/sign-in/?next={address}"
+    assert is_active(account)
+
+
+def test_an_unknown_account_is_not_found(manager, db):
+    assert manager.post(SUSPEND).status_code == 404

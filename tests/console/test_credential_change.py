@@ -1,0 +1,96 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailboxes.models import ApiCredential
+from tests.console.pages import errors, log, read, words
+
+
+@pytest.fixture
+def credential(account):
+    credential, _ = ApiCredential.objects.issue(account, "pbx", networks="192.0.2.0/24")
+    return credential
+
+
+@pytest.fixture
+def edit(credential):
+    return f"/accounts/acme/credentials/{credential.pk}/edit/"
+
+
+def test_changes_networks_and_expiry(manager, credential, edit):
+    typed = {"networks": "192.0.2.1", "expires_at": "2997-01-31T12:00"}
+    page = manager.post(edit, typed, follow=True)
+    assert page.request["PATH_INFO"] == "/accounts/acme/"
+    assert "Credential “pbx” is changed." in words(page)
+    credential.refresh_from_db()
+    assert credential.networks == "192.0.2.1"
+    assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
+    assert log() == [("manager", "acme: pbx", "Changed Networks and Expires (UTC).")]
+
+
+def test_an_expiry_that_is_past_ends_it(manager, credential, edit):
+    manager.post(edit, {"networks": "", "expires_at": "2020-01-31T12:00"})
+    credential.refresh_from_db()
+    assert credential.state == ApiCredential.State.EXPIRED
+
+
+def test_shows_what_stands(manager, credential, edit):
+    moment = datetime(2997, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    ApiCredential.objects.update(expires_at=moment)
+    page = read(manager, edit)
+    assert "192.0.2.0/24" in page
+    assert 'value="2997-01-31T23:59:59"' in page
+    manager.post(edit, {"networks": "192.0.2.0/24", "expires_at": "2997-01-31T23:59:59"})
+    credential.refresh_from_db()
+    assert credential.expires_at == moment  # saved as it was shown, it is not another moment
+    assert log() == []
+
+
+def test_the_name_and_the_secret_stay(manager, credential, edit):
+    assert "so it stays as it was given" in read(manager, edit)
+    manager.post(edit, {"name": "other", "networks": "", "prefix": "x", "revoked_at": "2020-01-01"})
+    changed = ApiCredential.objects.get()
+    assert (changed.name, changed.secret_sha256) == ("pbx", credential.secret_sha256)
+    assert changed.is_usable
+
+
+def test_networks_that_are_none(manager, credential, edit):
+    page = manager.post(edit, {"networks": "home", "expires_at": "2997-01-31T12:00"})
+    assert "“home” is no network" in errors(page)["networks"][0]
+    assert 'value="2997-01-31T12:00"' in page.content.decode()
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at) == ("192.0.2.0/24", None)
+    assert log() == []
+
+
+def test_a_revoked_one_stays_as_it_is(manager, credential, edit):
+    credential.revoke()
+    tomorrow = timezone.now() + timedelta(days=1)
+    page = manager.post(edit, {"networks": "", "expires_at": tomorrow.isoformat()}, follow=True)
+    assert "“pbx” is revoked and stays so: issue another one." in words(page)
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at) == ("192.0.2.0/24", None)
+
+
+@pytest.mark.parametrize("group", ["viewer", "support"])
+def test_other_groups_are_refused(request, credential, edit, group):
+    browser = request.getfixturevalue(group)
+    assert browser.get(edit).status_code == 403
+    assert browser.post(edit, {"networks": ""}).status_code == 403
+    credential.refresh_from_db()
+    assert credential.networks == "192.0.2.0/24"
+
+
+def test_a_stranger_signs_in_first(client, edit):
+    assert client.get(edit).headers["Location"] == f"/sign-in/?next={edit}"
+
+
+def test_another_accounts_credential_is_not_found(manager, credential, stranger):
+    address = f"/accounts/stranger/credentials/{credential.pk}/edit/"
+    assert manager.post(address, {"networks": ""}).status_code == 404
+
+
+@pytest.mark.parametrize("pk", [0, 10**30])
+def test_an_unknown_credential_is_not_found(manager, account, pk):
+    assert manager.get(f"/accounts/acme/credentials/{pk}/edit/").status_code == 404

@@ -1,0 +1,117 @@
+import logging
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from mailboxes.models import ApiCredential
+from tests.console.pages import errors, log, words
+
+ISSUE = "/accounts/acme/credentials/new/"
+
+
+def test_issues_one_and_shows_its_secret(manager, account):
+    typed = {"name": "pbx", "networks": "192.0.2.0/24", "expires_at": "2997-01-31T12:00"}
+    page = manager.post(ISSUE, typed)
+    credential = ApiCredential.objects.authenticate(page.context["secret"], "acme", "pbx")
+    assert credential.networks == "192.0.2.0/24"
+    assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
+    assert "It is not kept here, so it is never shown again." in words(page)
+    assert log() == [("manager", "acme: pbx", "Added.")]
+
+
+def test_the_call_to_copy_carries_the_readers_own_host(manager, account):
+    page = manager.post(ISSUE, {"name": "pbx"}, SERVER_NAME="localhost")
+    assert (
+        "curl -sS http://localhost/authenticated \\ "
+        '-H "X-Auth-Reseller: acme" \\ '
+        '-H "X-Auth-User: pbx" \\ '
+        f'-H "X-Auth-Password: {page.context["secret"]}"'
+    ) in words(page)
+
+
+def test_the_page_with_the_secret_is_kept_nowhere(manager, account):
+    page = manager.post(ISSUE, {"name": "pbx"})
+    assert page.status_code == 200  # no redirect, so nothing travels to a next page
+    assert "no-store" in page["Cache-Control"]
+    secret = page.context["secret"]
+    assert not any(secret in cookie.value for cookie in manager.cookies.values())
+    assert secret not in str(list(LogEntry.objects.values()))
+    assert secret not in manager.get("/accounts/acme/").content.decode()
+
+
+def test_the_log_of_requests_holds_no_secret(manager, account, caplog):
+    caplog.set_level(logging.DEBUG)
+    page = manager.post(ISSUE, {"name": "pbx"})
+    assert f"POST {ISSUE} 200" in caplog.text
+    assert page.context["secret"] not in caplog.text
+
+
+def test_a_reload_issues_no_second_one(manager, account):
+    typed = {"name": "pbx"}
+    manager.post(ISSUE, typed)
+    page = manager.post(ISSUE, typed)
+    assert list(errors(page)) == ["name"]
+    assert "This account has a credential of that name already" in errors(page)["name"][0]
+    assert "secret" not in page.context
+    assert ApiCredential.objects.count() == 1
+    assert len(log()) == 1
+
+
+def test_another_account_may_use_the_name_too(manager, account, stranger):
+    ApiCredential.objects.issue(stranger, "pbx")
+    manager.post(ISSUE, {"name": "pbx"})
+    assert account.credentials.count() == 1
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a" * 65, "p\x00bx", "é"])
+def test_a_name_that_is_none(manager, account, name):
+    page = manager.post(ISSUE, {"name": name, "networks": "192.0.2.1"})
+    assert set(errors(page)) == {"name"}
+    assert "192.0.2.1" in words(page)
+    assert not ApiCredential.objects.exists()
+    assert log() == []
+
+
+@pytest.mark.parametrize("networks", ["192.0.2.0/24, home", "192.0.2.1/24", "\x00"])
+def test_networks_that_are_none(manager, account, networks):
+    page = manager.post(ISSUE, {"name": "pbx", "networks": networks})
+    assert set(errors(page)) == {"networks"}
+    assert 'value="pbx"' in page.content.decode()
+    assert not ApiCredential.objects.exists()
+
+
+@pytest.mark.parametrize("expires_at", ["2020-01-31T12:00", "soon", "99999-01-01T00:00", "\x00"])
+def test_an_expiry_that_is_past_or_none(manager, account, expires_at):
+    page = manager.post(ISSUE, {"name": "pbx", "expires_at": expires_at})
+    assert set(errors(page)) == {"expires_at"}
+    assert not ApiCredential.objects.exists()
+
+
+def test_what_was_typed_stays(manager, account):
+    typed = {"name": "two words", "networks": "home", "expires_at": "2020-01-31T12:00"}
+    page = manager.post(ISSUE, typed)
+    assert [page.context["form"][field].value() for field in typed] == list(typed.values())
+
+
+def test_warns_where_the_account_is_suspended(manager, account):
+    assert "suspended" not in words(manager.get(ISSUE))
+    account.suspend()
+    assert "acme is suspended: the credential is refused until" in words(manager.get(ISSUE))
+
+
+@pytest.mark.parametrize("group", ["viewer", "support"])
+def test_other_groups_are_refused(request, account, group):
+    browser = request.getfixturevalue(group)
+    assert browser.get(ISSUE).status_code == 403
+    assert browser.post(ISSUE, {"name": "pbx"}).status_code == 403
+    assert not ApiCredential.objects.exists()
+
+
+def test_a_stranger_signs_in_first(client, account):
+    assert client.post(ISSUE, {"name": "pbx"}).headers["Location"] == f"/sign-in/?next={ISSUE}"
+    assert not ApiCredential.objects.exists()
+
+
+def test_an_unknown_account_is_not_found(manager, db):
+    assert manager.post(ISSUE, {"name": "pbx"}).status_code == 404

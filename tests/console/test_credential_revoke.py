@@ -1,0 +1,82 @@
+import pytest
+
+from mailboxes.models import Account, ApiCredential
+from tests.conftest import headers_for
+from tests.console.pages import log, words
+from tests.service import InProcess
+
+
+@pytest.fixture
+def pbx(account):
+    """A program that calls with the credential `pbx`."""
+    return InProcess(headers_for(account, "pbx"))
+
+
+@pytest.fixture
+def credential(pbx):
+    return ApiCredential.objects.get(name="pbx")
+
+
+@pytest.fixture
+def revoke(credential):
+    return f"/accounts/acme/credentials/{credential.pk}/revoke/"
+
+
+def test_says_first_what_will_stop_working(manager, account, credential, revoke):
+    page = words(manager.get(revoke))
+    assert "Every program that calls with pbx" in page
+    assert credential.prefix in page
+    assert "no longer manage the mailboxes of acme." in page
+    assert "It was never used." in page
+
+
+def test_names_the_customers_too(manager, account, revoke, pbx):
+    Account.objects.create(name="beta", reseller=account)
+    pbx.get("/authenticated")
+    page = words(manager.get(revoke))
+    assert "no longer manage the mailboxes of acme and of its customer." in page
+    assert "It was last used:" in page
+
+
+def test_refuses_calls_at_once(manager, pbx, revoke):
+    assert pbx.get("/authenticated").status == 200
+    page = manager.post(revoke, follow=True)
+    assert pbx.get("/authenticated").status == 401
+    assert page.request["PATH_INFO"] == "/accounts/acme/"
+    assert "Credential “pbx” is revoked: calls with it are refused." in words(page)
+    assert page.context["credentials"][0].state.label == "Revoked"
+    assert log() == [("manager", "acme: pbx", "Revoked.")]
+
+
+def test_looking_changes_nothing(manager, pbx, revoke):
+    manager.get(revoke)
+    assert pbx.get("/authenticated").status == 200
+
+
+def test_revoking_the_revoked_is_no_news(manager, credential, revoke):
+    credential.revoke()
+    assert manager.get(revoke).headers["Location"] == "/accounts/acme/"
+    assert manager.post(revoke).headers["Location"] == "/accounts/acme/"
+    moment = credential.revoked_at
+    credential.refresh_from_db()
+    assert credential.revoked_at == moment
+    assert log() == []
+
+
+@pytest.mark.parametrize("group", ["viewer", "support"])
+def test_other_groups_are_refused(request, pbx, revoke, group):
+    browser = request.getfixturevalue(group)
+    assert browser.get(revoke).status_code == 403
+    assert browser.post(revoke).status_code == 403
+    assert pbx.get("/authenticated").status == 200
+
+
+def test_a_stranger_signs_in_first(client, pbx, revoke):
+    assert client.post(revoke).headers["Location"] == f"/sign-in/?next={revoke}"
+    assert pbx.get("/authenticated").status == 200
+
+
+def test_another_accounts_credential_is_not_found(manager, credential, stranger, pbx):
+    address = f"/accounts/stranger/credentials/{credential.pk}/revoke/"
+    assert manager.post(address).status_code == 404
+    assert pbx.get("/authenticated").status == 200
