@@ -6,6 +6,7 @@ LOCK ?= requirements/dev.txt
 PORT ?= 8000
 SEED ?= 1
 EXAMPLES ?= 1500
+ROWS ?= 50000
 
 manage = $(VENV)/bin/python manage.py
 install = $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement
@@ -13,10 +14,10 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres fuzz check lock
+.PHONY: help run dev test test-postgres fuzz import-50000 check lock
 
 help: ## list the commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 run: $(VENV)/run.stamp .env var/static/staticfiles.json ## serve on 127.0.0.1:8000 (PORT=… for another)
 	@$(manage) run --port $(PORT)
@@ -33,6 +34,9 @@ test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
 
 fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)
 	@FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(EXAMPLES) $(VENV)/bin/pytest --quiet -p no:logging tests/api/test_fuzz.py
+
+import-50000: $(VENV)/dev.stamp ## import CSV files of 50,000 rows and print the seconds (ROWS=… for others)
+	@IMPORT_ROWS=$(ROWS) $(VENV)/bin/pytest --quiet tests/console/test_import_speed.py
 
 check: $(VENV)/dev.stamp ## style, types, migrations in step, production settings
 	@$(VENV)/bin/ruff check --quiet

@@ -229,13 +229,11 @@ def named(row: list[str]) -> list[str]:
         if not column:
             errors.append(_("Column %(place)s has no name.") % {"place": place})
         elif column not in COLUMNS:
-            errors.append(
-                _("“%(column)s” is no column: there are %(columns)s.")
-                % {"column": column[:100], "columns": ", ".join(COLUMNS)}
-            )
+            errors.append(_("“%(column)s” is no column.") % {"column": column[:100]})
         elif column in columns[: place - 1]:
             errors.append(_("Column “%(column)s” stands there twice.") % {"column": column})
     if errors:
+        errors.append(_("The columns are %(columns)s.") % {"columns": ", ".join(COLUMNS)})
         raise ValidationError(errors)
     return columns
 

@@ -38,7 +38,7 @@ def export(request):
     if not selection.mailboxes.exists():
         return nothing_selected(request, selection)
     may_take_pass_codes = request.user.has_perm("mailboxes.change_mailbox")
-    form = ExportForm(request.POST or None)
+    form = ExportForm(request.POST if request.method == "POST" else None, label_suffix="")
     if form.is_valid():
         wants_pass_codes = form.cleaned_data["pass_codes"]
         if wants_pass_codes and not may_take_pass_codes:

@@ -43,8 +43,9 @@ class UploadForm(forms.Form):
 @may_import
 def upload(request):
     """Take a file, or say in what form it is taken."""
-    form = UploadForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    sent = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*sent, label_suffix="")
+    if form.is_valid():
         file = form.cleaned_data["file"]
         try:
             source = csvfiles.stage(request.user, file, file.name)

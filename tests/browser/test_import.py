@@ -1,0 +1,105 @@
+"""A file with one bad row, mended, imported, undone."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from mailboxes import batches
+from mailboxes.console.views import imports
+from mailboxes.models import Account, Mailbox
+from tests.browser.conftest import assert_good
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sign_in(page):
+    """As a person would."""
+    User.objects.create_superuser("rosa", password="correct horse")
+    page.goto("/sign-in/")
+    page.get_by_label("Username").fill("rosa")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+
+
+@pytest.fixture
+def rosa(page):
+    sign_in(page)
+
+
+@pytest.fixture
+def sales():
+    account = Account.objects.create(name="acme")
+    return Mailbox.objects.create(account=account, name="Sales", password="8305")
+
+
+def upload(page, text):
+    page.goto("/import/")
+    file = {"name": "mailboxes.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    page.get_by_label("CSV file").set_input_files(file)
+    page.get_by_role("button", name="Upload and check").click()
+
+
+def test_a_bad_row_is_mended_imported_and_undone(page, rosa, sales):
+    page.goto("/import/")
+    assert_good(page)
+    page.get_by_label("CSV file").set_input_files(
+        {"name": "mailboxes.csv", "mimeType": "text/csv", "buffer": b"nmae\nx\n"}
+    )
+    page.get_by_role("button", name="Upload and check").click()
+    assert page.get_by_text("“nmae” is no column.").is_visible()
+    assert_good(page)
+
+    text = f"uuid,account,name,beep\n{sales.pk},acme,Sales team,no\n,acme,Support,perhaps\n"
+    upload(page, text)
+    assert page.get_by_role("heading", name="1 row of 2 is wrong").is_visible()
+    assert page.get_by_role("row", name="3 beep perhaps Use yes or no.").is_visible()
+    assert_good(page)
+
+    upload(page, text.replace("perhaps", "yes"))
+    assert page.get_by_role("row", name="Sales team").get_by_text("Sales", exact=True).is_visible()
+    assert_good(page)
+    page.get_by_role("link", name="Created 1").click()
+    assert page.get_by_role("row", name="3 Support acme").is_visible()
+    assert_good(page)
+    page.get_by_role("button", name="Import 2 mailboxes").click()
+    page.get_by_text("Imported: 1 created, 1 changed.").wait_for()
+    assert sorted(Mailbox.objects.values_list("name", flat=True)) == ["Sales team", "Support"]
+
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("2 mailboxes are as they were.").wait_for()
+    assert [mailbox.name for mailbox in Mailbox.objects.active()] == ["Sales"]
+
+
+def test_a_long_file_is_checked_while_the_page_tells_how_far(page, rosa, sales, monkeypatch):
+    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
+    held = []
+    page.route("**/check/", lambda route: route.continue_() if held else held.append(route))
+    upload(page, "account,name\n" + "acme,Desk\n" * 4)
+    page.get_by_text("1 of 4").wait_for()
+    assert_good(page)
+    held[0].continue_()
+    page.get_by_role("heading", name="4 created").wait_for()
+
+
+def test_is_whole_without_javascript(browser, live_server, sales, monkeypatch):
+    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
+    page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
+    sign_in(page)
+    upload(page, "account,name\n" + "acme,Desk\n" * 4)
+    assert page.get_by_text("1 of 4").is_visible()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Import 4 mailboxes").click()
+    assert page.get_by_text("Imported: 4 created, 0 changed.").is_visible()
+    page.context.close()
+
+
+def test_an_export_is_downloaded(page, rosa, sales):
+    page.goto("/export/")
+    assert_good(page)
+    page.get_by_label("With pass codes").check()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    upload(page, download.value.path().read_text())
+    assert page.get_by_role("heading", name="Nothing to import").is_visible()
+    assert_good(page)
