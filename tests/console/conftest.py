@@ -28,15 +28,6 @@ def signed_in(user):
     return browser
 
 
-def staff_of(group):
-    """A browser in which a member of staff of this group has signed in."""
-    user = User.objects.create_user(group.lower(), password="correct horse", is_staff=True)
-    user.groups.add(Group.objects.get(name=group))
-    browser = Client()
-    browser.force_login(user)
-    return browser
-
-
 @pytest.fixture
 def viewer(db):
     """May look, and no more."""

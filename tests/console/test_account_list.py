@@ -110,10 +110,10 @@ def test_a_page_that_is_not_there_is_the_nearest(viewer, account, page):
 @pytest.mark.parametrize(
     ("address", "number"),
     [
-        # Session, user, two kinds of permissions; count, rows.
-        ("/accounts/", 6),
-        ("/accounts/?q=a&state=active&page=100", 6),
-        ("/accounts/top/customers/", 8),  # and the account, and its resellers
+        # Session, user, two kinds of permissions, second factor; count, rows.
+        ("/accounts/", 7),
+        ("/accounts/?q=a&state=active&page=100", 7),
+        ("/accounts/top/customers/", 9),  # and the account, and its resellers
     ],
 )
 def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries, address, number):

@@ -7,6 +7,7 @@ import pytest
 
 from mailboxes.models import Account, Mailbox
 from tests.console.conftest import desks, messages, state, undo_address
+from tests.console.pages import words
 
 CHANGE = "/bulk/change/"
 
@@ -23,11 +24,6 @@ def confirm(browser, address):
     return browser.post(address, {"digest": digest[1]}, follow=True)
 
 
-def text(response):
-    """What the page says, without its marks."""
-    return " ".join(re.sub("<[^>]+>", " ", response.content.decode()).split())
-
-
 def transcribing(mailboxes):
     return [Mailbox.objects.get(pk=mailbox.pk).transcribe for mailbox in mailboxes]
 
@@ -35,11 +31,11 @@ def transcribing(mailboxes):
 def test_says_exactly_what_will_change(support, account):
     one, two, _ = desks(account, 3)
     one.turn_transcription(on=True)
-    page = text(support.get(address([one, two], transcribe="on", beep="on", greeting="none")))
+    page = words(support.get(address([one, two], transcribe="on", beep="on", greeting="none")))
     assert "Change settings of 2 mailboxes" in page
-    assert "Transcribe → on : changes 1 mailbox, 1 so already" in page
-    assert "Beep → on : all are so already" in page
-    assert "Greeting → none : all are so already" in page
+    assert "Transcribe → on: changes 1 mailbox, 1 so already" in page
+    assert "Beep → on: all are so already" in page
+    assert "Greeting → none: all are so already" in page
     assert "Desk 000" in page
     assert "Desk 002" not in page
 
@@ -89,7 +85,7 @@ def test_another_change_meanwhile_is_shown_first(support, account):
     digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
     mailboxes[0].soft_delete()
     response = support.post(where, {"digest": digest})
-    assert "have changed since this page was shown, so nothing was done" in text(response)
+    assert "have changed since this page was shown, so nothing was done" in words(response)
     assert transcribing(mailboxes) == [False, False]
 
 
@@ -114,16 +110,16 @@ def test_a_wrong_setting_is_said_and_cannot_be_made(support, account, settings, 
     mailboxes = desks(account, 1)
     where = address(mailboxes, beep="off", **settings)
     page = support.get(where)
-    assert error in text(page)
-    assert "Make these changes" not in text(page)
+    assert error in words(page)
+    assert "Make these changes" not in words(page)
     support.post(where, {"digest": page.context["selection"].digest})
     assert Mailbox.objects.get().beep is True
 
 
 def test_nothing_chosen_changes_nothing(support, account):
     page = support.get(address(desks(account, 1)))
-    assert "Nothing yet: choose a setting above." in text(page)
-    assert "Make these changes" not in text(page)
+    assert "Nothing yet: choose a setting above." in words(page)
+    assert "Make these changes" not in words(page)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.console.conftest import desks, messages, undo_address
-from tests.console.test_bulk_change import confirm, text
+from tests.console.pages import words
+from tests.console.test_bulk_change import confirm
 
 
 def active():
@@ -16,7 +17,7 @@ def chosen(mailboxes):
 
 
 def test_says_what_will_be_deleted(support, account, stranger):
-    page = text(support.get(f"/bulk/delete/?{chosen(desks(account, 30) + desks(stranger, 1))}"))
+    page = words(support.get(f"/bulk/delete/?{chosen(desks(account, 30) + desks(stranger, 1))}"))
     assert "Delete 31 mailboxes" in page
     assert "They belong to 2 accounts." in page
     assert "can be restored for 30 days" in page

@@ -7,7 +7,7 @@ import pytest
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import messages, staff, state, undo_address
-from tests.console.test_bulk_change import text
+from tests.console.pages import words
 from tests.console.test_mailbox_change import save
 from tests.service import InProcess, shows
 
@@ -26,7 +26,7 @@ def test_says_who_when_what_from_and_to(support, sales, account):
         f"/voip/mailbox/{sales.pk}", {"password": "7392", "beep": False}
     )
     response = history_of(support, sales)
-    page = text(response)
+    page = words(response)
     assert "sync of acme, through the API," in page
     assert "Beep on → off" in page
     assert "Pass code •••• → ••••" in page

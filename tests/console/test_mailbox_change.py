@@ -7,7 +7,7 @@ import pytest
 from mailboxes.console.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
 from tests.console.conftest import messages, state, undo_address
-from tests.console.test_bulk_change import text
+from tests.console.pages import words
 from tests.service import shows
 
 
@@ -28,8 +28,8 @@ def save(browser, mailbox, **fields):
 
 def test_shows_all_of_it_but_the_pass_code(viewer, sales):
     response = viewer.get(page_of(sales))
-    for words in ("Sales", "acme", "ann@acme.example", str(sales.pk), "none: callers hear"):
-        assert words in response.content.decode()
+    for text in ("Sales", "acme", "ann@acme.example", str(sales.pk), "none: callers hear"):
+        assert text in response.content.decode()
     assert not shows(response.content.decode(), "1234")
 
 
@@ -119,7 +119,7 @@ def test_somebody_elses_change_is_shown_beside_mine(support, sales):
     change_behind(sales, name="Theirs", password="7392", play_caller_id=True)
     before = state(sales)
     response = support.post(page_of(sales), mine)
-    page = text(response)
+    page = words(response)
     assert "Somebody else has changed this mailbox" in page
     assert "Name Sales Theirs Mine" in page
     assert "Beep on on off" in page
