@@ -14,7 +14,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres fuzz import-50000 check lock
+.PHONY: help run dev test test-postgres fuzz import-50000 screenshots check lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -37,6 +37,9 @@ fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others
 
 import-50000: $(VENV)/dev.stamp ## import CSV files of 50,000 rows and print the seconds (ROWS=… for others)
 	@IMPORT_ROWS=$(ROWS) $(VENV)/bin/pytest --quiet tests/console/test_import_speed.py
+
+screenshots: $(VENV)/dev.stamp var/static/staticfiles.json ## take the README's pictures of the console anew
+	@$(VENV)/bin/python -m tests.screenshots
 
 check: $(VENV)/dev.stamp ## style, types, migrations in step, production settings
 	@$(VENV)/bin/ruff check --quiet

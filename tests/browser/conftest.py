@@ -5,9 +5,12 @@ from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import Group, User
 from playwright.sync_api import sync_playwright
 
 from tests import parts
+
+PASSWORD = "correct horse"
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,25 @@ def page(browser, live_server):
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     yield page
     context.close()
+
+
+def sign_in(page, username, group=None, **fields):
+    """Sign in through the page as a person would: a new member of staff of the group, or one with every right."""
+    if group:
+        user = User.objects.create_user(username, None, PASSWORD, is_staff=True, **fields)
+        user.groups.add(Group.objects.get(name=group))
+    else:
+        User.objects.create_superuser(username, None, PASSWORD, **fields)
+    page.goto("/sign-in/")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+
+
+@pytest.fixture
+def rosa(page):
+    """Staff with every right, signed in."""
+    sign_in(page, "rosa")
 
 
 def assert_good(page, complaints=()):

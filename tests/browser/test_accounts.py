@@ -3,10 +3,9 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Group, User
 
 from mailboxes.models import Account, ApiCredential, Mailbox
-from tests.browser.conftest import assert_good
+from tests.browser.conftest import assert_good, sign_in
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -14,13 +13,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def manager(page):
-    """A Manager, signed in through the page as a person would."""
-    user = User.objects.create_user("mona", password="correct horse", is_staff=True)
-    user.groups.add(Group.objects.get(name="Manager"))
-    page.goto("/sign-in/")
-    page.get_by_label("Username").fill("mona")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    """A Manager, signed in."""
+    sign_in(page, "mona", "Manager")
 
 
 @pytest.fixture

@@ -1,28 +1,13 @@
 """A file with one bad row, mended, imported, undone."""
 
 import pytest
-from django.contrib.auth.models import User
 
 from mailboxes import batches
 from mailboxes.console.views import imports
 from mailboxes.models import Account, Mailbox
-from tests.browser.conftest import assert_good
+from tests.browser.conftest import assert_good, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def sign_in(page):
-    """As a person would."""
-    User.objects.create_superuser("rosa", password="correct horse")
-    page.goto("/sign-in/")
-    page.get_by_label("Username").fill("rosa")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
-
-
-@pytest.fixture
-def rosa(page):
-    sign_in(page)
 
 
 @pytest.fixture
@@ -85,7 +70,7 @@ def test_is_whole_without_javascript(browser, live_server, sales, monkeypatch):
     monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
-    sign_in(page)
+    sign_in(page, "rosa")
     upload(page, "account,name\n" + "acme,Desk\n" * 4)
     assert page.get_by_text("1 of 4").is_visible()
     page.get_by_role("button", name="Go on").click()

@@ -2,22 +2,11 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth.models import User
 
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_good
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def rosa(page):
-    """Staff, signed in through the page as a person would."""
-    User.objects.create_superuser("rosa", password="correct horse")
-    page.goto("/sign-in/")
-    page.get_by_label("Username").fill("rosa")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
 
 
 def test_sign_in(page):

@@ -1,0 +1,62 @@
+"""Takes the README's pictures of the console, light and dark, with demo data: `make screenshots`."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+import tests.settings  # noqa: F401  keys of the moment, as the tests have them
+from tests import parts
+from tests.server import ROOT, Server
+
+PASSWORD = "correct horse"
+SCHEMES = ["light", "dark"]
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(f"sqlite:///{folder}/demo.sqlite3", DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+        manage(server, "migrate", "--verbosity", "0")
+        manage(server, "load_demo", "--accounts", "40", "--mailboxes", "2400")
+        manage(server, "createsuperuser", "--noinput", "--username=rosa", "--email=")
+        with server, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=parts.chromium(), args=["--no-sandbox"]
+            )
+            for scheme in SCHEMES:
+                take(browser, f"http://127.0.0.1:{server.port}", scheme)
+            browser.close()
+
+
+def manage(server, *command):
+    subprocess.run(
+        [sys.executable, "manage.py", *command], cwd=ROOT, env=server.environment, check=True
+    )
+
+
+def take(browser, address, scheme):
+    """The table of mailboxes, narrowed, with some rows selected."""
+    page = browser.new_page(
+        base_url=address,
+        color_scheme=scheme,
+        locale="en-GB",
+        timezone_id="Europe/London",
+        viewport={"width": 1280, "height": 720},
+    )
+    page.goto("/sign-in/?next=/%3Ftranscribe%3Don%26order%3D-updated")
+    page.get_by_label("Username").fill("rosa")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    for row in (2, 3, 5):
+        page.locator("[name=uuid]").nth(row).check()
+    page.mouse.move(0, 0)
+    picture = Path(ROOT, "docs", f"console-{scheme}.png")
+    picture.parent.mkdir(exist_ok=True)
+    page.screenshot(path=picture)
+    page.close()
+
+
+if __name__ == "__main__":
+    main()
