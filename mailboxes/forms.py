@@ -11,8 +11,8 @@ from mailboxes import validators
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
-# A name or a list of networks is no prose: no browser should correct it or remember it.
-PLAIN = {"autocapitalize": "off", "autocomplete": "off", "spellcheck": "false"}
+# A name or a list of networks is no prose: no browser should correct it.
+PLAIN = {"autocapitalize": "off", "spellcheck": "false"}
 
 
 class AccountNameInput(forms.TextInput):

@@ -34,6 +34,10 @@ class AccountQuerySet(models.QuerySet):
         """The account and all its customers, direct or further down."""
         return self._reached(Account.objects.filter(pk=root.pk), "reseller")
 
+    def below(self, root):
+        """All customers of the account, direct or further down."""
+        return self.filter(pk__in=Account.objects.tree(root)).exclude(pk=root.pk)
+
     def resellers(self, account):
         """The accounts above this one, in no order."""
         return self._reached(Account.objects.filter(customers=account.pk), "customers")

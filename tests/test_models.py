@@ -40,6 +40,12 @@ def test_the_tree_of_an_account_is_itself_and_all_below(tree):
     assert set(Account.objects.tree(stranger)) == {stranger}
 
 
+def test_below_an_account_are_its_customers_and_theirs(tree):
+    acme, child, grandchild, stranger = tree
+    assert set(Account.objects.below(acme)) == {child, grandchild}
+    assert not Account.objects.below(stranger)
+
+
 def test_the_resellers_of_an_account_are_all_above(tree):
     acme, child, grandchild, _ = tree
     assert set(Account.objects.resellers(grandchild)) == {child, acme}

@@ -132,6 +132,10 @@ def test_leads_to_the_account_and_to_its_mailboxes(viewer, account):
     assert 'href="/?account=acme"' in page
 
 
+def test_leads_to_no_mailboxes_where_they_may_not_be_seen(account):
+    assert "?account=acme" not in read(staff("view_account"), "/accounts/")
+
+
 def test_the_bar_leads_here(viewer, account):
     assert 'href="/accounts/"' in read(viewer, "/")
     assert '<a href="/accounts/" aria-current="page">' in " ".join(

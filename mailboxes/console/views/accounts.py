@@ -27,32 +27,24 @@ STATES = {"active": True, "suspended": False}
 def account_list(request, name=None):
     """The tree of all accounts, or of one's customers; or of these the ones searched for."""
     accounts = Account.objects.with_counts()
-    reseller, chain = None, []
+    chain = []
     if name:
         reseller = get_object_or_404(Account, name=name)
         chain = [*reseller.chain(), reseller]
-        accounts = accounts.filter(pk__in=Account.objects.tree(reseller)).exclude(pk=reseller.pk)
+        accounts = accounts.below(reseller)
     text = request.GET.get("q", "").strip()
     if text:
         accounts = accounts.search(text)
     state = request.GET.get("state")
-    if state in STATES:
+    state = state if state in STATES else ""
+    if state:
         accounts = accounts.filter(is_active=STATES[state])
     page = Paginator(accounts.in_tree_order(), ACCOUNTS_PER_PAGE).get_page(request.GET.get("page"))
     for account in page:
         account.above = account.lineage.rpartition(LINEAGE_SEPARATOR)[0]
         account.indent = range(min(account.depth - len(chain), DEEPEST_INDENT))
-    return render(
-        request,
-        "console/account_list.html",
-        {
-            "page": page,
-            "reseller": reseller,
-            "chain": chain,
-            "text": text,
-            "state": state if state in STATES else "",
-        },
-    )
+    context = {"page": page, "chain": chain, "text": text, "state": state}
+    return render(request, "console/account_list.html", context)
 
 
 @require_safe
@@ -80,7 +72,7 @@ def account(request, name):
         {
             "account": account,
             "chain": account.chain(),
-            "below": tree.count() - 1,
+            "below": Account.objects.below(account).count(),
             "customers": account.customers.with_counts()[:CUSTOMERS_SHOWN],
             "mailbox_count": mailboxes.filter(account=account).count(),
             "mailbox_count_below": mailboxes.filter(account__in=tree).count(),
@@ -168,6 +160,6 @@ def turn_page(request, account, template, done):
             "account": account,
             "credentials": account.credentials.in_force(),
             "mailbox_count": account.mailboxes.active().count(),
-            "below": Account.objects.tree(account).count() - 1,
+            "below": Account.objects.below(account).count(),
         },
     )

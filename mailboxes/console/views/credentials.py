@@ -77,7 +77,7 @@ def credential_revoke(request, name, pk):
     return render(
         request,
         "console/credential_revoke.html",
-        {"credential": credential, "below": Account.objects.tree(credential.account).count() - 1},
+        {"credential": credential, "below": Account.objects.below(credential.account).count()},
     )
 
 
