@@ -30,6 +30,12 @@ def test_change(staff, tree):
     assert zeta.reseller == acme
 
 
+def test_the_name_stays(staff, account):
+    staff.save("account_change", account.pk, name="other", contact_name="Ann")
+    account.refresh_from_db()
+    assert (account.name, account.contact_name) == ("acme", "Ann")
+
+
 def test_the_list_is_a_tree(staff, tree, stranger):
     Account.objects.create(name="acme-2")
     page = staff.open("account_changelist")
