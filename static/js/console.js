@@ -39,15 +39,14 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   location.reload();
 });
 
-// --- Forms marked data-once: the second click of a double click would ask for a second answer,
+// --- Forms marked data-once, with the words for it: a second click would ask for a second answer,
 // and what the first one showed is shown only once.
 
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!("once" in form.dataset)) return;
-  if (form.dataset.once) event.preventDefault();
-  form.dataset.once = "sent";
-  setTimeout(() => (form.dataset.once = ""), 2000);
+document.addEventListener("submit", ({ target }) => {
+  const button = target.dataset.once && target.querySelector("button");
+  if (!button) return;
+  button.disabled = true;
+  button.textContent = target.dataset.once;
 });
 
 // --- Selecting rows: how many, and all of a page at once.
@@ -131,12 +130,3 @@ function dress(root) {
 
 dress(document);
 document.addEventListener("htmx:load", ({ detail }) => dress(detail.elt));
-
-// --- What takes a while is asked for once; the server does it once anyway.
-
-document.addEventListener("submit", ({ target }) => {
-  const button = target.dataset.once && target.querySelector("button");
-  if (!button) return;
-  button.disabled = true;
-  button.textContent = target.dataset.once;
-});

@@ -49,6 +49,7 @@ def sign_in(page, username, group=None, **fields):
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_load_state()  # scripts included: what is typed now is heard
 
 
 @pytest.fixture

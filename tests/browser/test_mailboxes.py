@@ -1,6 +1,9 @@
 """Mailboxes in a real browser: found, changed, undone, one and many, by pointer and by keyboard."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.browser.conftest import assert_good, sign_in
@@ -45,9 +48,9 @@ def wide(page):
     page.set_viewport_size({"width": 1280, "height": 800})
 
 
-def test_find_by_address_change_see_the_history_undo(page, rosa, desks):
+def test_find_by_address_change_see_the_history_undo(page, desks, rosa):
     page.get_by_label("Search the mailboxes").fill("desk77@acme.example")
-    page.wait_for_function("document.querySelectorAll('tr[data-row]').length === 1")
+    expect(page.locator("tr[data-row]")).to_have_count(1)
     assert page.url.endswith("?q=desk77%40acme.example")
     page.get_by_role("link", name="Desk 077").click()
     page.get_by_label("Name").fill("Front desk")
@@ -68,7 +71,7 @@ def test_find_by_address_change_see_the_history_undo(page, rosa, desks):
     assert page.complaints == []
 
 
-def test_change_two_hundred_and_undo(page, rosa, desks):
+def test_change_two_hundred_and_undo(page, desks, rosa):
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Account", exact=True).fill("acme")
     page.keyboard.press("Tab")
@@ -98,7 +101,7 @@ def test_change_two_hundred_and_undo(page, rosa, desks):
     assert_good(page)
 
 
-def test_delete_and_restore(page, rosa, desks):
+def test_delete_and_restore(page, desks, rosa):
     page.get_by_label("Select Desk 000").check()
     page.get_by_label("Select all rows of this page").check()
     assert page.get_by_text("50 selected").is_visible()
@@ -118,14 +121,14 @@ def test_delete_and_restore(page, rosa, desks):
     assert Mailbox.objects.active().count() == 161
 
 
-def test_pass_code_is_shown_copied_made_and_judged(page, rosa, sales):
+def test_pass_code_is_shown_copied_made_and_judged(page, sales, rosa):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"/mailboxes/{sales.pk}/")
     page.get_by_label("Name").fill("Typed")
     code = page.get_by_label("Pass code")
     assert code.input_value() == "••••"
     page.get_by_role("button", name="Show").click()
-    page.wait_for_function("document.querySelector('#id_password').value === '7392'")
+    expect(code).to_have_value("7392")
     page.locator("#pass-code").get_by_role("button", name="Copy").click()
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "7392"
@@ -135,7 +138,7 @@ def test_pass_code_is_shown_copied_made_and_judged(page, rosa, sales):
     assert_good(page)
     wide(page)
     page.get_by_role("button", name="Make a good one").click()
-    page.wait_for_function("document.querySelector('#id_password').value !== '1234'")
+    expect(code).not_to_have_value("1234")
     assert page.get_by_text("This pass code is easy to guess").count() == 0
     made = code.input_value()
     assert page.get_by_label("Name").input_value() == "Typed"
@@ -144,7 +147,7 @@ def test_pass_code_is_shown_copied_made_and_judged(page, rosa, sales):
     assert (sales.password, sales.name) == (made, "Typed")
 
 
-def test_recipients_come_and_go_in_place(page, rosa, sales):
+def test_recipients_come_and_go_in_place(page, sales, rosa):
     page.goto(f"/mailboxes/{sales.pk}/")
     page.get_by_label("Name").fill("Typed")
     page.get_by_label("Email address").fill("ANN@acme.example")
@@ -164,7 +167,7 @@ def test_recipients_come_and_go_in_place(page, rosa, sales):
     assert [one.email for one in sales.email_recipients.all()] == ["bob@acme.example"]
 
 
-def test_two_people_at_once(page, rosa, sales):
+def test_two_people_at_once(page, sales, rosa):
     page.goto(f"/mailboxes/{sales.pk}/")
     page.get_by_label("Name").fill("Mine")
     other = Mailbox.objects.get()
@@ -179,7 +182,7 @@ def test_two_people_at_once(page, rosa, sales):
     assert (other.name, other.beep) == ("Mine", False)
 
 
-def test_a_new_one(page, rosa, acme):
+def test_a_new_one(page, acme, rosa):
     page.get_by_role("link", name="New mailbox").click()
     assert_good(page)
     wide(page)
@@ -187,7 +190,7 @@ def test_a_new_one(page, rosa, acme):
     page.get_by_label("Name").fill("Sales")
     page.get_by_label("Recipients").fill("ann@acme.example\nbob@acme.example")
     page.get_by_role("button", name="Make a good one").click()
-    page.wait_for_function("document.querySelector('#id_password').value.length === 4")
+    expect(page.get_by_label("Pass code")).to_have_value(re.compile("[0-9]{4}"))
     page.get_by_role("main").get_by_role("button", name="Create").click()
     assert page.get_by_text("There is no account “nobody”").is_visible()
     assert_good(page)
@@ -198,7 +201,7 @@ def test_a_new_one(page, rosa, acme):
     assert Mailbox.objects.get().email_recipients.count() == 2
 
 
-def test_by_keyboard(page, rosa, desks):
+def test_by_keyboard(page, desks, rosa):
     keys = page.keyboard
     keys.press("j")
     keys.press("j")
@@ -213,7 +216,7 @@ def test_by_keyboard(page, rosa, desks):
     keys.press("Escape")
     keys.press("/")
     keys.type("desk 04")
-    page.wait_for_function("document.querySelectorAll('tr[data-row]').length === 10")
+    expect(page.locator("tr[data-row]")).to_have_count(10)
     assert page.evaluate("document.activeElement.id") == "id_q"
     keys.press("Tab")
     keys.press("j")
@@ -244,12 +247,12 @@ def test_viewer_looks(page, sales):
     assert_good(page)
 
 
-def test_deleted_one_and_a_wrong_address(page, rosa, sales):
+def test_deleted_one_and_a_wrong_address(page, sales, rosa):
     sales.soft_delete()
     page.goto(f"/mailboxes/{sales.pk}/")
     assert_good(page)
     page.goto("/?account=nobody&pass_code=weak")
-    assert page.get_by_text("There is no account “nobody”").is_visible()
+    assert page.get_by_text("Account: There is no account “nobody”").is_visible()
     assert_good(page)
 
 
