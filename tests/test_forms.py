@@ -1,7 +1,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from mailboxes.forms import MASK, AccountNameField, MailboxForm
+from mailboxes.forms import MASK, AccountNameField, AddressesField, MailboxForm
 from mailboxes.models import Account, Mailbox
 from tests.service import shows
 
@@ -73,3 +73,48 @@ def test_only_an_account_of_those_asked_for_is_found(account, stranger):
     assert field.clean("acme") == account
     with pytest.raises(ValidationError):
         field.clean("stranger")
+
+
+# --- Addresses ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", ";", "; ", " ", "\n", "\r\n", " ,\t; "])
+def test_addresses_are_separated_in_any_usual_way(separator):
+    text = f" ann@acme.example{separator}bob@acme.example "
+    assert AddressesField().clean(text) == ["ann@acme.example", "bob@acme.example"]
+
+
+def test_an_address_may_hold_separators_in_quotes():
+    text = '"ann;of, acme"@acme.example, bob@acme.example'
+    assert AddressesField.split(text) == ['"ann;of, acme"@acme.example', "bob@acme.example"]
+
+
+def test_an_address_that_stands_twice_is_taken_once():
+    text = "Ann@acme.example bob@acme.example ann@ACME.example"
+    assert AddressesField().clean(text) == ["Ann@acme.example", "bob@acme.example"]
+
+
+def test_no_addresses():
+    assert AddressesField(required=False).clean(" ") == []
+    with pytest.raises(ValidationError, match="required"):
+        AddressesField().clean(" ")
+
+
+def test_each_wrong_address_is_named():
+    with pytest.raises(ValidationError) as refusal:
+        AddressesField().clean("ann@ bob@acme.example c\x00d@acme.example ann@jürgen.example")
+    assert refusal.value.messages == [
+        "“ann@”: Enter a valid email address.",
+        "“cd@acme.example”: Enter a valid email address.",
+        "“ann@jürgen.example”: Use an address in ASCII; write an international domain in its xn-- form.",
+    ]
+
+
+def test_too_many_addresses():
+    text = " ".join(f"a{number}@acme.example" for number in range(51))
+    with pytest.raises(ValidationError, match="at most 50 recipients; these are 51"):
+        AddressesField().clean(text)
+
+
+def test_hostile_quotes_take_no_time():
+    assert AddressesField.split('"\\' * 50_000 + " ann@acme.example")[-1] == "ann@acme.example"

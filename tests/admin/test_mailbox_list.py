@@ -105,3 +105,9 @@ def test_accounts_are_offered_by_name(staff, account, stranger):
     query = {"app_label": "mailboxes", "model_name": "mailbox", "field_name": "account"}
     offered = staff.get("/admin/autocomplete/", query | {"term": "acm"}).json()["results"]
     assert [account["text"] for account in offered] == ["acme"]
+
+
+def test_leads_to_import_and_export(staff, mailboxes):
+    page = staff.open("mailbox_changelist").content.decode()
+    assert 'href="/import/"' in page
+    assert 'href="/export/"' in page
