@@ -24,16 +24,15 @@ from django.utils.translation import gettext_lazy
 from mailboxes import batches, validators
 from mailboxes.batches import chunks
 from mailboxes.contract import MASK
-from mailboxes.forms import AddressesField, MailboxForm
+from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
 from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import Account, Batch, EmailRecipient, Import, ImportRow, Mailbox
 
-FLAGS = ("beep", "play_caller_id", "play_timestamp", "transcribe")
-COLUMNS = ("uuid", "state", "account", "name", "password", "greeting", *FLAGS, "recipients")
+COLUMNS = ("uuid", "state", "account", "name", "password", "greeting", *SWITCHES, "recipients")
 # Of the mailbox itself: a file finds a mailbox by them and cannot change them.
 FIXED = ("uuid", "state", "account")
 # An empty cell of these counts as a column that is not there; of the others it says "none".
-SILENT_IF_EMPTY = {*FIXED, *FLAGS}
+SILENT_IF_EMPTY = {*FIXED, *SWITCHES}
 
 NEW = {"state": "active"}  # what is known of a mailbox that is not there yet
 
@@ -70,7 +69,7 @@ def cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
         "name": mailbox.name,
         "password": password,
         "greeting": str(mailbox.greeting or ""),
-        **{flag: YES if getattr(mailbox, flag) else NO for flag in FLAGS},
+        **{flag: YES if getattr(mailbox, flag) else NO for flag in SWITCHES},
         "recipients": "; ".join(addresses),
     }
 
@@ -435,7 +434,7 @@ def take(mailbox, given) -> None:
     """Set what the checked cells say of the mailbox itself."""
     before = cells(mailbox, [])
     different = {column for column in given if given[column] != before[column]}
-    for flag in different.intersection(FLAGS):
+    for flag in different.intersection(SWITCHES):
         setattr(mailbox, flag, given[flag] == YES)
     if "name" in different:
         mailbox.name = given["name"]
