@@ -25,6 +25,7 @@ from mailboxes import batches, validators
 from mailboxes.batches import chunks
 from mailboxes.contract import MASK
 from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
+from mailboxes.history import EXPORTED
 from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import Account, Batch, EmailRecipient, Import, ImportRow, Mailbox
 
@@ -140,7 +141,7 @@ def export(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[str]:
     for some in chunks(mailboxes.iterator(chunk_size=batches.ROWS_AT_ONCE)):
         if pass_codes_for:
             told = [mailbox for mailbox in some if mailbox.password_sealed]
-            LogEntry.objects.log_actions(pass_codes_for.pk, told, CHANGE, "Pass code exported.")
+            LogEntry.objects.log_actions(pass_codes_for.pk, told, CHANGE, EXPORTED)
         rows = (cells(mailbox, addresses_of(mailbox)) for mailbox in some)
         yield lines(([row[column] for column in columns] for row in rows), delimiter)
 

@@ -18,7 +18,8 @@ from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
     "password": _("pass code")
 }
-REVEALED = "Pass code shown."
+# What the admin's log says of a pass code that a person got to see.
+REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
 
 FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
 
@@ -120,7 +121,7 @@ def reveal(mailbox: Mailbox, user) -> str | None:
 
 
 def reveals(mailbox: Mailbox):
-    """When the pass code was shown, and to whom: rows of the log, the newest first."""
+    """When the pass code was shown or exported, and to whom: rows of the log, the newest first."""
     kind = ContentType.objects.get_for_model(Mailbox)
     shown = LogEntry.objects.filter(content_type=kind, object_id=str(mailbox.pk))
-    return shown.filter(change_message=REVEALED).select_related("user")
+    return shown.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")

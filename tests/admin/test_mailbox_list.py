@@ -110,4 +110,4 @@ def test_accounts_are_offered_by_name(staff, account, stranger):
 def test_leads_to_import_and_export(staff, mailboxes):
     page = staff.open("mailbox_changelist").content.decode()
     assert 'href="/import/"' in page
-    assert 'href="/export/"' in page
+    assert 'href="/export/?all=on"' in page
