@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import expect
 
-from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes import batches
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
 from tests.browser.conftest import assert_good, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,10 +23,17 @@ def acme(db):
 def desks(acme):
     """Two hundred and ten mailboxes of two accounts, each with an address."""
     other = Account.objects.create(name="other", reseller=acme)
-    for number in range(210):
-        owner = acme if number < 200 else other
-        mailbox = Mailbox.objects.create(account=owner, name=f"Desk {number:03}")
-        EmailRecipient.objects.create(mailbox=mailbox, email=f"desk{number}@acme.example")
+    mailboxes = Mailbox.objects.bulk_create(
+        Mailbox(account=acme if number < 200 else other, name=f"Desk {number:03}")
+        for number in range(210)
+    )
+    EmailRecipient.objects.bulk_create(
+        EmailRecipient(mailbox=mailbox, email=f"desk{number}@acme.example")
+        for number, mailbox in enumerate(mailboxes)
+    )
+    importer = User.objects.create_user("ida")
+    batch = Batch.objects.create(user=importer, action=Batch.Action.IMPORTED)
+    batches.record(batch, mailboxes, "+", timezone.now())
 
 
 @pytest.fixture
