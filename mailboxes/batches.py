@@ -26,11 +26,12 @@ class ChangedMeanwhileError(Exception):
     """A mailbox is no longer as it was when it was looked at."""
 
 
-def hold(uuids: Iterable) -> list[Mailbox]:
-    """The mailboxes with their accounts and recipients, locked until the transaction ends."""
+def hold(uuids: Iterable, recipients=True) -> list[Mailbox]:
+    """The mailboxes with their accounts and, unless not asked for, recipients; locked until the transaction ends."""
     # Always in one order, so that two writers do not wait for each other.
     mailboxes = Mailbox.objects.filter(pk__in=uuids).order_by("pk").select_related("account")
-    return list(mailboxes.select_for_update(of=["self"]).prefetch_related("email_recipients"))
+    mailboxes = mailboxes.select_for_update(of=["self"])
+    return list(mailboxes.prefetch_related("email_recipients") if recipients else mailboxes)
 
 
 @transaction.atomic
@@ -96,7 +97,7 @@ def change_each(user, action, versions: dict, alter) -> Batch:
     """
     batch = Batch.objects.create(user=user, action=action)
     for uuids in chunks(sorted(versions)):
-        mailboxes = hold(uuids)
+        mailboxes = hold(uuids, recipients=False)
         if {mailbox.pk: mailbox.version for mailbox in mailboxes} != {
             uuid: versions[uuid] for uuid in uuids
         }:
