@@ -120,13 +120,14 @@ class Account(models.Model):
     """A customer of the telephone company, or of a reseller that is an account itself."""
 
     name = models.CharField(
+        _("name"),
         max_length=64,
         unique=True,
         validators=[validators.validate_account_name],
         help_text=_("What X-Auth-Reseller and X-Auth-For carry: 3 to 64 of a-z 0-9 - _ ."),
     )
     contact_name = models.CharField(
-        max_length=100, blank=True, validators=[validators.validate_printable]
+        _("contact name"), max_length=100, blank=True, validators=[validators.validate_printable]
     )
     reseller = models.ForeignKey(
         "self",
@@ -137,7 +138,7 @@ class Account(models.Model):
         help_text=_("The account that this one is a customer of, if any."),
     )
     is_active = models.BooleanField(
-        "active",
+        _("active"),
         default=True,
         help_text=_("A suspended account's credentials are refused; its customers' still work."),
     )
@@ -263,6 +264,7 @@ class ApiCredential(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
     name = models.CharField(
+        _("name"),
         max_length=64,
         validators=[validators.validate_credential_name],
         help_text=_("What X-Auth-User carries."),
@@ -270,6 +272,7 @@ class ApiCredential(models.Model):
     prefix = models.CharField(max_length=16, editable=False)
     secret_sha256 = models.CharField(max_length=64, unique=True, editable=False)
     networks = models.TextField(
+        _("networks"),
         blank=True,
         validators=[validators.validate_networks],
         help_text=_("Where calls may come from: networks separated by commas. Empty: anywhere."),
@@ -284,7 +287,7 @@ class ApiCredential(models.Model):
     objects = ApiCredentialQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "API credential"
+        verbose_name = _("API credential")
         ordering = ["account__name", "name"]
         constraints = [
             models.UniqueConstraint(
@@ -564,26 +567,35 @@ class MailboxQuerySet(models.QuerySet):
 class Mailbox(SealedPassCode, Timed):
     """A place for callers to leave a voicemail message."""
 
-    uuid = models.UUIDField("UUID", primary_key=True, default=uuid4, editable=False)
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="mailboxes")
+    uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="mailboxes", verbose_name=_("account")
+    )
     name = models.CharField(
-        max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
+        _("name"), max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
     )
     password_sealed = models.CharField(  # noqa: DJ001  null is "no pass code", never ""
         max_length=80, null=True, editable=False
     )
     password_is_weak = models.BooleanField(default=False, editable=False)
     greeting = models.UUIDField(
-        null=True, blank=True, help_text="The UUID of the Sound used as a greeting."
+        _("greeting"),
+        null=True,
+        blank=True,
+        help_text=_("The UUID of the Sound used as a greeting."),
     )
-    beep = models.BooleanField(default=True, help_text="Play a beep after the greeting.")
+    beep = models.BooleanField(
+        _("beep"), default=True, help_text=_("Play a beep after the greeting.")
+    )
     play_caller_id = models.BooleanField(
-        "play caller ID", default=False, help_text="Announce the caller ID of a message."
+        _("play caller ID"), default=False, help_text=_("Announce the caller ID of a message.")
     )
     play_timestamp = models.BooleanField(
-        default=False, help_text="Announce when a message was received."
+        _("play timestamp"), default=False, help_text=_("Announce when a message was received.")
     )
-    transcribe = models.BooleanField(default=False, help_text="Transcribe incoming messages.")
+    transcribe = models.BooleanField(
+        _("transcribe"), default=False, help_text=_("Transcribe incoming messages.")
+    )
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -591,7 +603,7 @@ class Mailbox(SealedPassCode, Timed):
     history = history(SealedPassCode)
 
     class Meta(Timed.Meta):
-        verbose_name_plural = "mailboxes"
+        verbose_name_plural = _("mailboxes")
         indexes = [
             models.Index(
                 fields=["account", "created_at", "uuid"],
@@ -664,7 +676,7 @@ class Mailbox(SealedPassCode, Timed):
 class EmailRecipient(Timed):
     """An address that a mailbox's messages are mailed to."""
 
-    uuid = models.UUIDField("UUID", primary_key=True, default=uuid4, editable=False)
+    uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="email_recipients")
     email = models.EmailField(validators=[validators.validate_ascii])
 
@@ -677,7 +689,7 @@ class EmailRecipient(Timed):
                 Lower("email"),
                 name="address_once_per_mailbox",
                 violation_error_code="unique",
-                violation_error_message="This mailbox already has that address.",
+                violation_error_message=_("This mailbox already has that address."),
             ),
         ]
 
@@ -702,7 +714,7 @@ class EmailRecipient(Timed):
         others = EmailRecipient.objects.filter(mailbox_id=self.mailbox_id).exclude(pk=self.pk)
         if self._state.adding and others.count() >= contract.MAX_RECIPIENTS:
             raise ValidationError(
-                "A mailbox has at most %(most)s recipients.",
+                _("A mailbox has at most %(most)s recipients."),
                 code="limit",
                 params={"most": contract.MAX_RECIPIENTS},
             )
