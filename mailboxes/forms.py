@@ -152,19 +152,20 @@ class MailboxForm(forms.ModelForm):
     """A mailbox. The mask left as it was keeps the pass code, an emptied field removes it."""
 
     password = forms.CharField(
-        label="Pass code",
+        label=_("Pass code"),
         required=False,
         strip=False,
         empty_value=None,
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off", "size": 6}),
-        help_text="Four digits that open the mailbox. Empty: none.",
+        help_text=_("Four digits that open the mailbox. Empty: none."),
     )
 
     greeting = forms.CharField(
+        label=_("Greeting"),
         required=False,
         empty_value=None,
         widget=forms.TextInput({"size": 36}),
-        help_text="The UUID of the Sound used as a greeting.",
+        help_text=_("The UUID of the Sound used as a greeting."),
     )
 
     class Meta:
@@ -219,7 +220,9 @@ class MailboxSettingsForm(MailboxForm):
 class NewMailboxForm(MailboxForm):
     """A mailbox to be made, and its recipients."""
 
-    account = AccountNameField(help_text=_("The account's name. It stays with that account."))
+    account = AccountNameField(
+        label=_("Account"), help_text=_("The account's name. It stays with that account.")
+    )
     recipients = AddressesField(
         label=_("Recipients"),
         required=False,
@@ -301,7 +304,7 @@ class EmailRecipientForm(forms.ModelForm):
 class RecipientFormSet(forms.BaseInlineFormSet):
     """A mailbox's recipients."""
 
-    default_error_messages = {"too_many_forms": "A mailbox has at most %(num)d recipients."}
+    default_error_messages = {"too_many_forms": _("A mailbox has at most %(num)d recipients.")}
 
     def add_fields(self, form, index):
         """Django would have a new mailbox draw another uuid; this one's pass code is sealed to it."""
@@ -318,5 +321,5 @@ class RecipientFormSet(forms.BaseInlineFormSet):
             if form not in deleted and "email" in form.cleaned_data:
                 address = form.cleaned_data["email"].lower()
                 if address in seen:
-                    form.add_error("email", ValidationError("It stands here twice.", "unique"))
+                    form.add_error("email", ValidationError(_("It stands here twice."), "unique"))
                 seen.add(address)

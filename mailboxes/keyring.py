@@ -6,6 +6,7 @@ import os
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.utils.translation import gettext
 
 NONCE_BYTES = 12  # NIST SP 800-38D, 5.2.1.1
 KEY_BYTES = 32
@@ -49,5 +50,8 @@ class KeyRing:
             return self._ciphers[key].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
         except (KeyError, InvalidTag):
             raise UnknownKeyError(
-                f"A pass code cannot be opened: key {key} is not in PASS_CODE_KEYS, or the text was altered."
+                gettext(
+                    "A pass code cannot be opened: key %(key)s is not in PASS_CODE_KEYS, or the text was altered."
+                )
+                % {"key": key}
             ) from None

@@ -46,14 +46,14 @@ def is_pass_code(value: str) -> bool:
 def validate_pass_code(value: str) -> None:
     """Refuse what is no pass code."""
     if not is_pass_code(value):
-        raise ValidationError("Use four digits, 0000 to 9999.", code="invalid")
+        raise ValidationError(_("Use four digits, 0000 to 9999."), code="invalid")
 
 
 def parse_uuid(value: str) -> UUID:
     """Text of 8-4-4-4-12 hexadecimal digits, either case: Python alone takes braces and urn: too."""
     if not re.fullmatch(UUID_TEXT, value):
         raise ValidationError(
-            "Use a UUID, such as 63e54af8-07b5-4fd2-b15b-f4c31a82ca0b.", code="invalid"
+            _("Use a UUID, such as 63e54af8-07b5-4fd2-b15b-f4c31a82ca0b."), code="invalid"
         )
     return UUID(value)
 
@@ -78,7 +78,7 @@ def validate_ascii(value: str) -> None:
     """An address in ASCII: databases fold the case of other letters each in its own way."""
     if not value.isascii():
         raise ValidationError(
-            "Use an address in ASCII; write an international domain in its xn-- form.",
+            _("Use an address in ASCII; write an international domain in its xn-- form."),
             code="not_ascii",
         )
 

@@ -45,7 +45,9 @@ class MailboxFilter(forms.Form):
             }
         ),
     )
-    state = forms.ChoiceField(choices=[("deleted", _("Deleted"))], widget=forms.HiddenInput)
+    state = forms.ChoiceField(
+        label=_("State"), choices=[("deleted", _("Deleted"))], widget=forms.HiddenInput
+    )
     account = AccountNameField(label=_("Account"))
     customers = forms.BooleanField(label=_("and its customers"))
     transcribe = forms.ChoiceField(
@@ -62,6 +64,7 @@ class MailboxFilter(forms.Form):
         label=_("Greeting"), choices=[ANY, ("none", _("None")), ("set", _("Set"))]
     )
     order = forms.ChoiceField(
+        label=_("Order"),
         choices=[(sign + order, order) for order in ORDERS for sign in ("", "-")],
         widget=forms.HiddenInput,
     )
