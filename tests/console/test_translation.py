@@ -1,0 +1,409 @@
+"""Every word of the console comes from gettext, so that a catalogue is all that a translation takes.
+
+Each lookup marks what it gives. All names in these tests are made of digits: a word outside the
+marks is one that no translator would get to see.
+"""
+
+import csv
+import re
+from datetime import timedelta
+from html import unescape
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+from django.utils.html import strip_tags
+from django.utils.translation import _trans, trans_real
+from django_otp.plugins.otp_static.models import StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from mailboxes import batches
+from mailboxes.console.views import accounts, imports, mailbox_list
+from mailboxes.console.views import batches as batch_list
+from mailboxes.history import reveal
+from mailboxes.keyring import KeyRing
+from mailboxes.models import Account, ApiCredential, Batch, Mailbox
+from mailboxes.validators import UUID_TEXT
+from tests.authenticator import AuthenticatorApp
+from tests.conftest import headers_for
+from tests.console.conftest import staff_of
+from tests.service import InProcess
+
+MARKED = re.compile("⟦[^⟦⟧]*⟧")
+# Code, moments, and what a file's cells held and will hold.
+NO_PROSE = re.compile(r"<(script|style|code|pre|time|del|ins)\b.*?</\1>", re.DOTALL)
+SPOKEN = re.compile(r'(?:aria-label|title|alt|placeholder|data-(?!copy|show)[a-z-]+)="([^"]*)"')
+DATA = re.compile(rf"\S+@\S+|\S+\.csv|X-Auth-\w+|{UUID_TEXT}")
+WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def marking(lookup):
+    """The lookup, with what it gives between marks."""
+
+    def marked(*args):
+        text = lookup(*args)
+        return type(text)(f"⟦{text}⟧") if text else text
+
+    return marked
+
+
+@pytest.fixture(autouse=True)
+def _marked(monkeypatch):
+    for name in ("gettext", "ngettext", "pgettext", "npgettext"):
+        monkeypatch.setattr(_trans, name, marking(getattr(trans_real, name)))
+
+
+def words_outside(text) -> list[str]:
+    """The words, seen or spoken, that stand outside the marks; data are none."""
+    while MARKED.search(text):
+        text = MARKED.sub(" ", text)
+    text = NO_PROSE.sub(" ", text)
+    said = " ".join([strip_tags(text), *SPOKEN.findall(text)])
+    return WORD.findall(DATA.sub(" ", unescape(said)))
+
+
+def unmarked(response, status=200) -> list[str]:
+    """The words of the page that no lookup gave."""
+    assert response.status_code == status
+    page = response.content.decode()
+    assert "⟦" in page
+    return words_outside(page)
+
+
+def browser_of(group):
+    """One in which somebody of the group has signed in; both are called by numbers."""
+    browser = staff_of(group)
+    User.objects.filter(pk=browser.user.pk).update(username="41")
+    Group.objects.filter(name=group).update(name="42")
+    return browser
+
+
+@pytest.fixture
+def named(db):
+    """One of everything, in each state that pages tell apart: what stands in an address for it."""
+    past = timezone.now() - timedelta(days=1)
+    user = User.objects.create_user("43")
+    top = Account.objects.create(name="100", contact_name="1000")
+    account = Account.objects.create(name="101", reseller=top)
+    below = Account.objects.create(name="102", reseller=account)
+    suspended = Account.objects.create(name="103", reseller=top, is_active=False)
+    for name, state in {
+        "301": {"expires_at": past},
+        "302": {"revoked_at": past},
+        "303": {"last_used_at": past, "networks": "192.0.2.0/24"},
+    }.items():
+        credential, _ = ApiCredential.objects.issue(account, name)
+        ApiCredential.objects.filter(pk=credential.pk).update(**state)
+    unused, _ = ApiCredential.objects.issue(suspended, "304")
+    full = Mailbox.objects.create(account=account, name="201", password="1234", greeting=uuid4())
+    recipient = full.add_recipient("501@6.example")
+    recipient.email = "502@6.example"
+    recipient.save()
+    full.add_recipient("503@6.example").delete()
+    switches = {"beep": False, "play_caller_id": True, "play_timestamp": True, "transcribe": True}
+    program = InProcess(headers_for(account, "305"))
+    assert program.patch(f"/voip/mailbox/{full.pk}", switches).status == 200
+    reveal(full, user)
+    bare = Mailbox.objects.create(account=account, name="202", beep=False)
+    Mailbox.objects.create(account=suspended, name="203", password="8305")
+    deleted = Mailbox.objects.create(account=account, name="204")
+    for version, alter in enumerate(
+        [batches.take_out, batches.bring_back, batches.take_out], start=1
+    ):
+        batch = batches.change_each(user, Batch.Action.CHANGED, {deleted.pk: version}, alter)
+    return {
+        "account": account,
+        "bare": bare.pk,
+        "batch": batch.pk,
+        "below": below,
+        "credential": credential.pk,
+        "deleted": deleted.pk,
+        "full": full.pk,
+        "recipient": recipient.pk,
+        "suspended": suspended,
+        "top": top,
+        "unused": unused.pk,
+    }
+
+
+LOOKED_AT = {
+    "Viewer": [
+        "/",
+        "/mailboxes/{full}/",
+        "/mailboxes/{bare}/",
+        "/mailboxes/{deleted}/",
+        "/mailboxes/{full}/history/",
+        "/changes/",
+        "/accounts/",
+        "/accounts/{account}/",
+        "/export/?all=on",
+        "/me/",
+    ],
+    "Support": [
+        "/",
+        "/?page=2",
+        "/?q=999",
+        "/?state=deleted",
+        "/?state=deleted&q=999",
+        "/?account=101&customers=on&transcribe=on&pass_code=weak&recipients=some&greeting=set",
+        "/?account=999&transcribe=9&pass_code=9&recipients=9&greeting=9&order=9&state=9",
+        "/mailboxes/new/",
+        "/mailboxes/{full}/",
+        "/mailboxes/{bare}/",
+        "/mailboxes/{deleted}/",
+        "/mailboxes/{full}/history/",
+        "/mailboxes/{deleted}/history/",
+        "/changes/",
+        "/changes/?page=2",
+        "/bulk/change/?all=on",
+        "/bulk/change/?all=on&to-beep=on&to-transcribe=off&to-greeting=none",
+        "/bulk/change/?uuid={full}&to-play_caller_id=9&to-greeting=set&to-sound=9",
+        "/bulk/delete/?all=on",
+        "/bulk/delete/?uuid={full}",
+        "/bulk/delete/",
+        "/bulk/restore/?uuid={deleted}",
+        "/export/?uuid={full}",
+        "/import/",
+        "/me/password/",
+    ],
+    "Manager": [
+        "/accounts/",
+        "/accounts/?page=2",
+        "/accounts/?q=999",
+        "/accounts/?q=1&state=suspended",
+        "/accounts/?q=999&state=active",
+        "/accounts/?q=999&state=suspended",
+        "/accounts/-/new/",
+        "/accounts/{top}/",
+        "/accounts/{account}/",
+        "/accounts/{below}/",
+        "/accounts/{suspended}/",
+        "/accounts/{top}/customers/",
+        "/accounts/{below}/customers/",
+        "/accounts/{account}/edit/",
+        "/accounts/{account}/suspend/",
+        "/accounts/{below}/suspend/",
+        "/accounts/{suspended}/reactivate/",
+        "/accounts/{account}/credentials/new/",
+        "/accounts/{suspended}/credentials/new/",
+        "/accounts/{account}/credentials/{credential}/edit/",
+        "/accounts/{account}/credentials/{credential}/revoke/",
+        "/accounts/{suspended}/credentials/{unused}/revoke/",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "page"), [(group, page) for group, pages in LOOKED_AT.items() for page in pages]
+)
+def test_pages(named, monkeypatch, group, page):
+    monkeypatch.setattr(mailbox_list, "ROWS_PER_PAGE", 2)
+    monkeypatch.setattr(batch_list, "BATCHES_PER_PAGE", 2)
+    monkeypatch.setattr(accounts, "ACCOUNTS_PER_PAGE", 2 if "page" in page else 50)
+    assert not unmarked(browser_of(group).get(page.format(**named), follow=True))
+
+
+@pytest.mark.parametrize("group", ["Viewer", "Manager"])
+@pytest.mark.parametrize(
+    "page", ["/", "/?state=deleted", "/changes/", "/accounts/", "/accounts/?state=suspended"]
+)
+def test_pages_with_nothing_on_them(db, group, page):
+    assert not unmarked(browser_of(group).get(page))
+
+
+NEW = {"account": "101", "name": "205"}
+MANY = " ".join(f"{number}@6.example" for number in range(51))
+FORMS = {
+    "Support": [
+        ("/mailboxes/new/", NEW),
+        ("/mailboxes/new/", {"greeting": "9", "password": "9", "recipients": "9 9@ 7@7"}),
+        ("/mailboxes/new/", NEW | {"account": "999", "recipients": MANY}),
+        ("/mailboxes/new/", NEW | {"name": "\x07" * 101, "password": "1234", "do": "check"}),
+        ("/mailboxes/{full}/", {"name": "", "version": ""}),
+        ("/mailboxes/{full}/", {"name": "209", "version": "9", "password": "••••"}),
+        ("/mailboxes/{full}/", {"name": "209", "version": "1", "password": "9999"}),
+        ("/mailboxes/{full}/", {"name": "209", "version": "1", "do": "show"}),
+        ("/mailboxes/{bare}/", {"name": "202", "version": "1"}),
+        ("/mailboxes/{full}/recipients/", {"email": "504@6.example"}),
+        ("/mailboxes/{full}/recipients/", {"email": "502@6.EXAMPLE"}),
+        ("/mailboxes/{full}/recipients/", {"email": "9"}),
+        ("/mailboxes/{full}/recipients/", {"email": "é@6.example"}),
+        ("/mailboxes/{full}/recipients/{recipient}/remove/", {}),
+        ("/mailboxes/{full}/delete/", {}),
+        ("/mailboxes/{deleted}/restore/", {}),
+        ("/changes/{batch}/undo/", {}),
+        ("/bulk/delete/?all=on", {"digest": "9"}),
+        ("/import/", {}),
+        ("/me/password/", {"old_password": "9", "new_password1": "1", "new_password2": "1"}),
+        ("/me/password/", {"old_password": "9", "new_password1": "1", "new_password2": "2"}),
+    ],
+    "Manager": [
+        ("/accounts/-/new/", {}),
+        ("/accounts/-/new/", {"name": "-", "reseller": "999"}),
+        ("/accounts/-/new/", {"name": "101", "contact_name": "\x07"}),
+        ("/accounts/-/new/", {"name": "104"}),
+        ("/accounts/{top}/edit/", {"reseller": "101"}),
+        ("/accounts/{top}/edit/", {"reseller": "100"}),
+        ("/accounts/{top}/edit/", {"contact_name": "1001"}),
+        ("/accounts/{account}/suspend/", {}),
+        ("/accounts/{suspended}/reactivate/", {}),
+        ("/accounts/{account}/credentials/new/", {"name": "306"}),
+        ("/accounts/{account}/credentials/new/", {"name": "302", "expires_at": "2001-01-01T00:00"}),
+        (
+            "/accounts/{account}/credentials/new/",
+            {"name": " 1", "networks": "9", "expires_at": "9"},
+        ),
+        ("/accounts/{account}/credentials/{credential}/edit/", {"networks": ""}),
+        ("/accounts/{account}/credentials/{credential}/revoke/", {}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "page", "form"), [(group, *form) for group, forms in FORMS.items() for form in forms]
+)
+def test_answers_to_forms(named, group, page, form):
+    assert not unmarked(browser_of(group).post(page.format(**named), form, follow=True))
+
+
+def test_what_has_changed_since_is_left_alone(named):
+    Mailbox.objects.get(pk=named["deleted"]).restore()
+    assert not unmarked(browser_of("Support").post(f"/changes/{named['batch']}/undo/", follow=True))
+
+
+def test_a_pass_code_that_cannot_be_opened(named, settings):
+    settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
+    form = {"name": "201", "version": "1", "do": "show"}
+    assert not unmarked(browser_of("Support").post(f"/mailboxes/{named['full']}/", form))
+
+
+# --- Import ---------------------------------------------------------------------------
+
+
+def send(browser, text, **named):
+    for name, found in named.items():
+        text = text.replace(b"{%s}" % name.encode(), str(found).encode())
+    return browser.post("/import/", {"file": SimpleUploadedFile("1.csv", text)}, follow=True)
+
+
+WRONG = b"""uuid,state,account,name,password,greeting,beep,recipients
+9,9,101,1,,,,
+{full},9,102,1,,,,
+{full},,,2,,,,
+{deleted},,,2,,,,
+,,999,,9,9,9,9 9@ 8@8
+"""
+FILES = [
+    b"",
+    b"\n",
+    b"name\n",
+    b"name,,9,name\n",
+    b"name\n1,2\n",
+    b'name\n"1"1\n',
+    b"name\n\xff\n",
+    b"account,name\n101,205\n",
+    b"uuid,name,beep,transcribe,password,recipients\n{full},209,yes,no,,\n",
+    b"uuid,name\n{full},201\n",
+    WRONG,
+]
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_files(named, text):
+    assert not unmarked(send(browser_of("Support"), text, **named))
+
+
+def test_the_list_of_what_is_wrong(named):
+    browser = browser_of("Support")
+    address = send(browser, WRONG, **named).wsgi_request.path
+    listed = browser.get(f"{address}errors.csv").getvalue().decode("utf-8-sig")
+    head, *rows = csv.reader(listed.splitlines())
+    assert len(rows) > 5
+    assert not words_outside(" ".join([*head, *(error for *_, error in rows)]))
+
+
+def test_an_import_from_its_first_slice_to_the_last(named, monkeypatch):
+    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
+    browser = browser_of("Support")
+    page = send(browser, b"account,name\n101,205\n101,206\n")
+    assert not unmarked(page)
+    address = page.wsgi_request.path
+    for path in ("write/", "check/", "write/"):
+        assert not unmarked(browser.post(address + path, follow=True))
+    assert not unmarked(browser.get(address))
+    address = send(browser, b"account,name\n101,205\n").wsgi_request.path
+    assert not unmarked(browser.post(f"{address}discard/", follow=True))
+
+
+# --- Signing in -------------------------------------------------------------------------
+
+HOLDER = {"username": "41", "password": "correct horse"}
+
+
+def test_signing_in(named):
+    browser_of("Viewer")
+    for page in ("/sign-in/", "/sign-in/?next=/changes/"):
+        assert not unmarked(Client().get(page))
+    for form in ({}, HOLDER | {"password": "9"}):
+        assert not unmarked(Client().post("/sign-in/", form))
+    for _ in range(4):
+        page = Client().post("/sign-in/", HOLDER | {"password": "9"})
+    assert not unmarked(page, 429)
+
+
+def test_another_login_is_asked_for(named):
+    browser = browser_of("Viewer")
+    assert not unmarked(browser.get("/sign-in/?next=/import/"))
+
+
+def test_the_second_factor(named):
+    browser = browser_of("Viewer")
+    page = browser.post("/me/second-factor/start/", follow=True)
+    assert not unmarked(page)
+    app = AuthenticatorApp(page.context["key"])
+    page = browser.post("/me/second-factor/", {"code": app.code()})
+    assert not unmarked(page)
+    StaticToken.objects.exclude(token=StaticToken.objects.first().token).delete()
+    for page in ("/me/", "/me/second-factor/recovery-codes/", "/me/second-factor/off/"):
+        assert not unmarked(browser.get(page))
+    stranger = Client()
+    assert not unmarked(stranger.post("/sign-in/", HOLDER, follow=True))
+    for _ in range(2):
+        assert not unmarked(stranger.post("/sign-in/code/", {"code": app.wrong_code()}))
+    TOTPDevice.objects.update(throttling_failure_count=12)
+    assert not unmarked(stranger.post("/sign-in/code/", {"code": app.code(ahead=1)}))
+    code = StaticToken.objects.get().token
+    assert not unmarked(stranger.post("/sign-in/code/", {"code": code}, follow=True))
+    TOTPDevice.objects.update(throttling_failure_count=0)
+    form = {"code": app.code(ahead=1)}
+    assert not unmarked(stranger.post("/me/second-factor/off/", form, follow=True))
+
+
+def test_a_new_password(named):
+    form = {
+        "old_password": HOLDER["password"],
+        "new_password1": "battery staple",
+        "new_password2": "battery staple",
+    }
+    assert not unmarked(browser_of("Viewer").post("/me/password/", form, follow=True))
+
+
+# --- What went wrong ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("page", "status"), [("/refuse/", 400), ("/import/", 403), ("/nowhere/", 404), ("/crash/", 500)]
+)
+def test_error_pages(settings, db, page, status):
+    settings.ROOT_URLCONF = "tests.console.test_error_pages"
+    browser = browser_of("Viewer")
+    browser.raise_request_exception = False
+    assert not unmarked(browser.get(page), status)
+
+
+def test_a_form_too_old(db):
+    assert not unmarked(Client(enforce_csrf_checks=True).post("/sign-in/", {}), 403)
