@@ -165,7 +165,7 @@ class MailboxForm(forms.ModelForm):
         required=False,
         empty_value=None,
         widget=forms.TextInput({"size": 36}),
-        help_text=_("The UUID of the Sound used as a greeting."),
+        help_text=_("The UUID of a sound. Empty: callers hear the telephone system's own."),
     )
 
     class Meta:
