@@ -4,12 +4,16 @@ from contextlib import closing
 
 import pytest
 from django.db import connection
+from hypothesis import settings
 
 from mailboxes.models import Account, ApiCredential
 from tests import parts
 from tests.postgres import PrivatePostgres
 from tests.server import Server
 from tests.service import InProcess, OverSocket
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
+settings.load_profile("unhurried")
 
 
 def headers_for(account, name="api", **fields):

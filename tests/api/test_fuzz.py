@@ -32,7 +32,6 @@ CHECKS.negative_data_rejection.expected_statuses.append("412")
 
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES,
-    deadline=None,
     database=None,  # a run depends on its seed alone
     suppress_health_check=list(hypothesis.HealthCheck),  # one account serves all examples
 )

@@ -81,7 +81,6 @@ def test_any_value_in_any_field(service, field, value):
 @settings(
     max_examples=150,
     derandomize=True,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
