@@ -153,3 +153,8 @@ def test_staff_without_the_permission_are_refused(db):
 
 def test_takes_no_post(viewer):
     assert viewer.post("/").status_code == 405
+
+
+@pytest.mark.parametrize("page", ["mailboxes/new", "bulk/change", "import", "export"])
+def test_the_bar_says_of_their_other_pages_too_that_they_are_about_mailboxes(support, sales, page):
+    assert '<a href="/" aria-current="true">' in " ".join(read(support, f"/{page}/?all=on").split())
