@@ -22,6 +22,19 @@ def test_lists_what_was_done_by_whom(support, viewer, deleted):
     assert "support" in page
 
 
+def test_leads_to_the_history_of_the_only_mailbox(support, sales, deleted):
+    support.post(f"/mailboxes/{sales.pk}/restore/")
+    support.post(f"/mailboxes/{sales.pk}/recipients/", {"email": "bob@acme.example"})
+    page = support.get("/changes/").content.decode()
+    assert page.count(f'href="/mailboxes/{sales.pk}/history/"') == 3
+
+
+def test_leads_nowhere_from_several(support, account):
+    versions = {mailbox.pk: 1 for mailbox in desks(account, 2)}
+    batches.change_each(support.user, Batch.Action.DELETED, versions, batches.take_out)
+    assert "/history/" not in support.get("/changes/").content.decode()
+
+
 def test_undoes_from_the_list_once(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
     assert messages(response) == ["Undone: “Sales”."]

@@ -3,6 +3,8 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import OuterRef, Subquery, UUIDField
+from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -10,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.console.access import next_page, say_done, staff_with
-from mailboxes.models import Batch
+from mailboxes.models import Batch, EmailRecipient, Mailbox
 
 BATCHES_PER_PAGE = 50
 NAMES_TOLD = 5
@@ -20,9 +22,16 @@ NAMES_TOLD = 5
 @staff_with("mailboxes.view_mailbox")
 def batch_list(request):
     """Every batch, each with its author and, for whoever may, a button that undoes it."""
-    page = Paginator(Batch.objects.select_related("user"), BATCHES_PER_PAGE).get_page(
-        request.GET.get("page")
+    rows = {"history_batch": OuterRef("pk")}
+    done = Batch.objects.select_related("user").annotate(
+        # One of its mailboxes: its name, where it has one, is that mailbox's.
+        mailbox=Coalesce(
+            Subquery(Mailbox.history.filter(**rows).order_by().values("uuid")[:1]),
+            Subquery(EmailRecipient.history.filter(**rows).order_by().values("mailbox_id")[:1]),
+            output_field=UUIDField(),
+        )
     )
+    page = Paginator(done, BATCHES_PER_PAGE).get_page(request.GET.get("page"))
     for batch in page:
         batch.can_be_undone = batch.undone_at is None and may_undo(request.user, batch)
     return render(request, "console/batch_list.html", {"page": page})
