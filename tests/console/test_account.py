@@ -101,7 +101,12 @@ def test_shows_only_what_one_may_see(account):
 def test_empty_says_what_to_do_next(manager, account):
     page = words(manager.get("/accounts/acme/"))
     assert "A program needs one to call the API for acme." in page
-    assert "as soon as a program creates them" in page
+    assert "Staff make them here, programs with" in page
+
+
+def test_leads_to_a_new_mailbox_of_its_own(support, viewer, account):
+    assert 'href="/mailboxes/new/?account=acme"' in support.get("/accounts/acme/").content.decode()
+    assert "/mailboxes/new/" not in viewer.get("/accounts/acme/").content.decode()
 
 
 def test_as_many_queries_whatever_it_has(viewer, account, django_assert_num_queries):
