@@ -105,8 +105,14 @@ function move(step) {
   next?.querySelector("a")?.focus();
 }
 
+function search() {
+  const field = document.querySelector("[type=search]");
+  if (field) field.focus();
+  else location.assign(document.querySelector(".brand").href + "#id_q");
+}
+
 const keys = {
-  "/": () => document.querySelector("[type=search]")?.focus(),
+  "/": search,
   "?": () => help.showModal(),
   j: () => move(1),
   k: () => move(-1),
@@ -121,8 +127,22 @@ document.addEventListener("keydown", (event) => {
   keys[key]();
 });
 
+// Out of the search, with what it found left as it is: then j and k go through the rows.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !event.target.matches("[type=search]")) return;
+  event.preventDefault();
+  event.target.blur();
+});
+
+// To the first field that is wrong, unless somebody is in another one already, or the page has chosen one.
+function lead(root) {
+  if (document.activeElement !== document.body || root.querySelector("[autofocus]")) return;
+  root.querySelector("[aria-invalid=true]")?.focus();
+}
+
 function dress(root) {
   localise(root);
+  lead(root);
   offerCopies(root);
   const table = root.closest?.("#table") ?? root.querySelector("#table");
   if (table) count(table);

@@ -163,6 +163,7 @@ def test_recipients_come_and_go_in_place(page, sales, rosa):
     page.get_by_label("Email address").fill("ANN@acme.example")
     page.get_by_role("button", name="Add").click()
     page.get_by_text("This mailbox already has that address.").wait_for()
+    expect(page.get_by_label("Email address")).to_be_focused()
     assert_good(page)
     wide(page)
     page.get_by_label("Email address").fill("bob@acme.example")
@@ -203,6 +204,7 @@ def test_a_new_one(page, acme, rosa):
     expect(page.get_by_label("Pass code")).to_have_value(re.compile("[0-9]{4}"))
     page.get_by_role("main").get_by_role("button", name="Create").click()
     assert page.get_by_text("There is no account “nobody”").is_visible()
+    expect(page.get_by_label("Account")).to_be_focused()
     assert_good(page)
     wide(page)
     page.get_by_label("Account").fill("acme")
@@ -228,10 +230,13 @@ def test_by_keyboard(page, desks, rosa):
     keys.type("desk 04")
     expect(page.locator("tr[data-row]")).to_have_count(10)
     assert page.evaluate("document.activeElement.id") == "id_q"
-    keys.press("Tab")
+    keys.press("Escape")
     keys.press("j")
     keys.press("Enter")
     page.get_by_role("heading", name="Desk 040").wait_for()
+    keys.press("/")
+    page.get_by_role("heading", name="Mailboxes").wait_for()
+    expect(page.get_by_label("Search the mailboxes")).to_be_focused()
 
 
 def test_times_are_the_readers_own(browser, live_server, sales):
