@@ -26,7 +26,7 @@ class ExportForm(forms.Form):
     pass_codes = forms.BooleanField(
         label=_("With pass codes"),
         required=False,
-        help_text=_("Each mailbox's log will say that you took its pass code, and when."),
+        help_text=_("Each mailbox's history will say that you took its pass code, and when."),
     )
 
 
