@@ -2,6 +2,7 @@
 
 from copy import copy
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -90,6 +91,7 @@ def page(request, mailbox, *, form=None, recipient_form=None, conflict=None):
         "conflict": conflict,
         "mask": MASK,
         "most_recipients": MAX_RECIPIENTS,
+        "retention_days": settings.RETENTION_DAYS,
         "host": request.build_absolute_uri("/").rstrip("/"),
         "may_change": request.user.has_perms(CHANGE) and not mailbox.is_deleted,
     }
