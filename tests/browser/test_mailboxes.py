@@ -200,6 +200,7 @@ def test_a_new_one(page, acme, rosa):
     page.get_by_label("Account").fill("nobody")
     page.get_by_label("Name").fill("Sales")
     page.get_by_label("Recipients").fill("ann@acme.example\nbob@acme.example")
+    assert page.get_by_role("button", name="Copy").is_enabled()
     page.get_by_role("button", name="Make a good one").click()
     expect(page.get_by_label("Pass code")).to_have_value(re.compile("[0-9]{4}"))
     page.get_by_role("main").get_by_role("button", name="Create").click()
