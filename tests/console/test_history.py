@@ -85,7 +85,19 @@ def test_who_may_not_restore_may_not_put_back_what_was_deleted(sales):
     assert put_back(editor, sales, moment.isoformat()).status_code == 403
 
 
-@pytest.mark.parametrize("moment", ["", "yesterday", "2023-06-02T12:00:00", "2001-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "",
+        "yesterday",
+        "2023-06-02T12:00:00",
+        "2001-01-01T00:00:00Z",
+        "2026-02-30T12:00:00Z",
+        "2026-01-01T00:00:00+25:00",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
 def test_no_such_moment(support, sales, moment):
     assert put_back(support, sales, moment).status_code == 404
     assert Mailbox.objects.get().version == sales.version

@@ -1,5 +1,6 @@
 """What happened to a mailbox, and putting an earlier state back."""
 
+from datetime import UTC, datetime
 from itertools import groupby
 
 from django.core.exceptions import PermissionDenied
@@ -35,9 +36,7 @@ def history(request, uuid):
 def put_back(request, uuid):
     """Give it the settings and recipients that it had at the moment named."""
     mailbox = get_object_or_404(Mailbox, pk=uuid)
-    moment = parse_datetime(request.POST.get("moment", ""))
-    if moment is None or moment.tzinfo is None:
-        raise Http404
+    moment = moment_of(request.POST.get("moment", ""))
     if mailbox.is_deleted and not request.user.has_perms(Batch.permissions(Batch.Action.RESTORED)):
         raise PermissionDenied
     try:
@@ -46,3 +45,14 @@ def put_back(request, uuid):
         raise Http404 from None
     say_done(request, batch.in_words(), batch)
     return redirect("console:mailbox", uuid)
+
+
+def moment_of(text) -> datetime:
+    """The moment that the text names, in UTC. Raises Http404 where it names none."""
+    try:
+        moment = parse_datetime(text)
+        if moment and moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # 30 February; the year 0
+        pass
+    raise Http404
