@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from uuid import uuid4
 
 from django.db import connection, models, transaction
 from django.db.models import OuterRef, Subquery, Value
@@ -202,8 +203,14 @@ def missing(mailbox, rows, removed) -> list[EmailRecipient]:
     staying = set(mailbox.email_recipients.all()) - set(removed)
     addresses = {recipient.email.lower() for recipient in staying}
     wanted = [row for row in rows if row.email.lower() not in addresses]
+    taken = {recipient.pk for recipient in staying}  # by one that has another address now
     return [
-        EmailRecipient(uuid=row.uuid, mailbox=mailbox, email=row.email, created_at=row.created_at)
+        EmailRecipient(
+            uuid=uuid4() if row.uuid in taken else row.uuid,
+            mailbox=mailbox,
+            email=row.email,
+            created_at=row.created_at,
+        )
         for row in wanted[: contract.MAX_RECIPIENTS - len(staying)]
     ]
 

@@ -199,3 +199,14 @@ def test_put_back_gives_the_state_of_that_moment(sales, rosa):
 def test_put_back_before_it_was_made_is_refused(sales, rosa):
     with pytest.raises(Mailbox.history.model.DoesNotExist):
         batches.put_back(sales, sales.created_at.replace(year=2000), rosa)
+
+
+def test_put_back_where_a_recipient_has_taken_over_the_address_of_another(sales, rosa):
+    bob = sales.add_recipient("bob@acme.example")
+    moment = timezone.now()
+    bob.delete()
+    ann = EmailRecipient.objects.get()
+    ann.email = "bob@acme.example"
+    ann.save()
+    batches.put_back(sales, moment, rosa)
+    assert sorted(state(sales)["recipients"]) == ["ann@acme.example", "bob@acme.example"]
