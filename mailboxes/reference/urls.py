@@ -1,6 +1,7 @@
 """The API reference, and beside it Swagger UI, to try calls from the browser."""
 
 from django.urls import path
+from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.authentication import SessionAuthentication
 
@@ -12,10 +13,12 @@ urlpatterns = [
     path("docs/", views.reference, name="reference"),
     path(
         "docs/try/",
-        SpectacularSwaggerSplitView.as_view(
-            authentication_classes=[SessionAuthentication],  # the frame greets who is signed in
-            throttle_classes=[],
-            template_name="reference/try.html",
+        require_safe(
+            SpectacularSwaggerSplitView.as_view(
+                authentication_classes=[SessionAuthentication],  # the frame greets who is signed in
+                throttle_classes=[],
+                template_name="reference/try.html",
+            )
         ),
         name="try",
     ),

@@ -98,5 +98,7 @@ def test_unknown_host_is_refused(client, db):
     assert client.get("/docs/", headers={"Host": "evil.example"}).status_code == 400
 
 
-def test_takes_no_post(client, db):
-    assert client.post("/docs/").status_code == 405
+@pytest.mark.parametrize("page", ["/docs/", "/docs/try/"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+def test_is_only_read(client, db, page, method):
+    assert client.generic(method, page).status_code == 405
