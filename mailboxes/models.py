@@ -428,6 +428,7 @@ class Batch(models.Model):
         Action.DELETED: ["delete"],
         Action.RESTORED: ["delete"],
         Action.IMPORTED: ["add", "change"],
+        Action.UNDONE: ["change", "delete"],  # it may have deleted or restored them
     }
 
     uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)

@@ -88,6 +88,24 @@ def test_who_may_not_delete_may_not_undo_a_deletion(deleted):
     assert editor.post(f"/changes/{deleted.pk}/undo/").status_code == 403
 
 
+def test_who_may_not_delete_may_not_undo_that_a_deletion_was_undone(support, deleted):
+    support.post(f"/changes/{deleted.pk}/undo/")
+    undoing = Batch.objects.get(action="undone")
+    editor = staff("view_mailbox", "change_mailbox")
+    assert editor.post(f"/changes/{undoing.pk}/undo/").status_code == 403
+    assert not Mailbox.objects.get().is_deleted
+
+
+def test_who_may_not_undo_the_undoing_is_shown_no_button(sales):
+    editor = staff("view_mailbox", "change_mailbox")
+    batch = batches.change_each(
+        editor.user, Batch.Action.CHANGED, {sales.pk: sales.version}, lambda mailbox: True
+    )
+    response = editor.post(f"/changes/{batch.pk}/undo/", follow=True)
+    assert messages(response) == ["Undone: “Sales”."]
+    assert "Undo</button>" not in response.content.decode()
+
+
 def test_what_is_not_there(support):
     assert support.post(f"/changes/{uuid4()}/undo/").status_code == 404
     assert support.get(f"/changes/{uuid4()}/undo/").status_code == 405

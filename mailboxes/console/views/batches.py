@@ -50,7 +50,8 @@ def undo(request, uuid):
         messages.warning(request, _("This was undone already."))
     else:
         if undoing:
-            say_done(request, undoing.in_words(), undoing)
+            again = undoing if may_undo(request.user, undoing) else None
+            say_done(request, undoing.in_words(), again)
         elif not left:
             messages.warning(request, _("There is nothing left to undo."))
         if left:
