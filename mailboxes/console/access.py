@@ -48,5 +48,11 @@ def back_to_table(selection):
 
 def nothing_selected(request, selection):
     """Back to the table, where rows can be selected."""
-    messages.warning(request, _("No mailbox was selected: mark some rows first."))
+    if not selection.named.exists():
+        text = _("No mailbox was selected: mark some rows first.")
+    elif selection.deleted:
+        text = _("Nothing was done: none of these mailboxes is deleted.")
+    else:
+        text = _("Nothing was done: these mailboxes are deleted.")
+    messages.warning(request, text)
     return back_to_table(selection)

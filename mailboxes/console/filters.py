@@ -155,10 +155,12 @@ class MailboxFilter(forms.Form):
 class Selection:
     """The mailboxes meant by an address: those that it names, or all that the table shows.
 
-    `uuid=…` as often as there are rows, or `all=on` beside the table's own words.
+    `uuid=…` as often as there are rows, or `all=on` beside the table's own words. `deleted` says
+    that only the deleted ones among them are meant, or only the others.
     """
 
-    def __init__(self, query):
+    def __init__(self, query, deleted=None):
+        self.deleted = deleted
         self.table = MailboxFilter(query)
         self.is_all = query.get("all") == "on"
         self.uuids = [] if self.is_all else list(parsed(query.getlist("uuid")))
@@ -170,12 +172,19 @@ class Selection:
         return self.table.query + chosen
 
     @cached_property
-    def mailboxes(self):
-        """The mailboxes, in the table's order."""
+    def named(self):
+        """All that the address names, in the table's order."""
         if self.is_all:
             return self.table.mailboxes
         named = Mailbox.objects.filter(pk__in=self.uuids)
         return named.order_by("account__name", "name", "uuid")
+
+    @cached_property
+    def mailboxes(self):
+        """Those of them that are meant."""
+        if self.deleted is None:
+            return self.named
+        return self.named.filter(deleted_at__isnull=not self.deleted)
 
     @cached_property
     def versions(self) -> dict:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailboxes.models import EmailRecipient, Mailbox
+from mailboxes.models import Batch, EmailRecipient, Mailbox
 from tests.console.conftest import desks, messages, undo_address
 from tests.console.pages import words
 from tests.console.test_bulk_change import confirm
@@ -57,3 +57,26 @@ def test_viewer_may_not(viewer, account, action):
 def test_a_post_that_has_seen_no_page_does_nothing(support, account):
     support.post(f"/bulk/delete/?{chosen(desks(account, 1))}")
     assert active() == 1
+
+
+@pytest.mark.parametrize("action", ["delete", "change"])
+def test_what_is_deleted_is_restored_before_anything_else(support, account, action):
+    one, two = desks(account, 2)
+    one.soft_delete()
+    where = f"/bulk/{action}/?{chosen([one, two])}&to-transcribe=on"
+    assert words(support.get(where)).count("1 mailbox ") >= 1
+    confirm(support, where)
+    assert Batch.objects.get().name == "Desk 001"
+    one.refresh_from_db()
+    assert (one.version, one.transcribe) == (2, False)
+
+
+def test_pressing_twice_is_nothing_to_do_the_second_time(support, account):
+    where = f"/bulk/delete/?{chosen(desks(account, 2))}"
+    confirm(support, where)
+    response = support.post(where, follow=True)
+    assert messages(response) == ["Nothing was done: these mailboxes are deleted."]
+    confirm(support, where.replace("delete", "restore"))
+    response = support.post(where.replace("delete", "restore"), follow=True)
+    assert messages(response) == ["Nothing was done: none of these mailboxes is deleted."]
+    assert Batch.objects.count() == 2

@@ -18,7 +18,13 @@ NAMES_SHOWN = 20
 @staff_with(*Batch.permissions(Batch.Action.DELETED))
 def bulk_delete(request):
     """Delete the selected mailboxes."""
-    return confirmed(request, "console/bulk_delete.html", Batch.Action.DELETED, batches.take_out)
+    return confirmed(
+        request,
+        "console/bulk_delete.html",
+        Batch.Action.DELETED,
+        batches.take_out,
+        Selection(request.GET, deleted=False),
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -26,7 +32,11 @@ def bulk_delete(request):
 def bulk_restore(request):
     """Restore the selected mailboxes."""
     return confirmed(
-        request, "console/bulk_restore.html", Batch.Action.RESTORED, batches.bring_back
+        request,
+        "console/bulk_restore.html",
+        Batch.Action.RESTORED,
+        batches.bring_back,
+        Selection(request.GET, deleted=True),
     )
 
 
@@ -35,24 +45,25 @@ def bulk_restore(request):
 def bulk_change(request):
     """Change settings of the selected mailboxes; the address says which settings, and to what."""
     form = SettingsForm(request.GET)
-    effects = effects_of(form, Selection(request.GET).mailboxes) if form.is_valid() else []
+    selection = Selection(request.GET, deleted=False)
+    effects = effects_of(form, selection.mailboxes) if form.is_valid() else []
     return confirmed(
         request,
         "console/bulk_change.html",
         Batch.Action.CHANGED,
         form.apply,
+        selection,
         can_be_done=any(effect["changing"] for effect in effects),
         form=form,
         effects=effects,
     )
 
 
-def confirmed(request, template, action, alter, *, can_be_done=True, **context):
+def confirmed(request, template, action, alter, selection, *, can_be_done=True, **context):
     """The page that says what will be done to which mailboxes; by POST, it is done.
 
     A selection that is no longer what the page had shown is shown anew instead.
     """
-    selection = Selection(request.GET)
     if not selection.versions:
         return nothing_selected(request, selection)
     has_changed = False
@@ -63,7 +74,7 @@ def confirmed(request, template, action, alter, *, can_be_done=True, **context):
             batch = batches.change_each(request.user, action, selection.versions, alter)
         except batches.ChangedMeanwhileError:
             has_changed = True
-            selection = Selection(request.GET)
+            selection = Selection(request.GET, selection.deleted)
         else:
             say_done(request, batch.in_words(), batch)
             return back_to_table(selection)
