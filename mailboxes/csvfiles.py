@@ -394,7 +394,7 @@ def write(source: Import, user) -> Batch:
                 write_some(source.batch, rows)
             source.rows.all().delete()
             return source.batch
-    except (NotReadyError, IntegrityError):
+    except (NotReadyError, IntegrityError, Import.DoesNotExist):  # gone: discarded meanwhile
         to_write.update(outcome="")
         source.count()
         raise NotReadyError from None

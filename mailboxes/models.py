@@ -832,12 +832,12 @@ class Import(models.Model):
         return self.is_checked and not self.wrong and self.to_write > 0 and not self.batch_id
 
     def count(self) -> None:
-        """Count the rows anew by what came of them."""
-        counted = self.rows.order_by().values_list("outcome").annotate(models.Count("pk"))
-        counts = dict(counted)
-        for outcome in ImportRow.Outcome.values:
-            setattr(self, outcome, counts.get(outcome, 0))
-        self.save(update_fields=ImportRow.Outcome.values)
+        """Count the rows anew by what came of them, unless they are gone: it is written, or discarded."""
+        counted = dict(self.rows.order_by().values_list("outcome").annotate(models.Count("pk")))
+        counts = {outcome: counted.get(outcome, 0) for outcome in ImportRow.Outcome.values}
+        for outcome, count in counts.items():
+            setattr(self, outcome, count)
+        Import.objects.filter(pk=self.pk, batch=None).update(**counts)
 
 
 class ImportRow(models.Model):

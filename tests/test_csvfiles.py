@@ -397,6 +397,16 @@ def test_writing_twice_writes_once(rosa, account):
     assert Mailbox.objects.count() == 1
 
 
+def test_what_is_discarded_meanwhile_is_neither_checked_nor_written(rosa, account):
+    source = checked(rosa, b"account,name\nacme,Sales\n")
+    Import.objects.all().delete()
+    csvfiles.check(source, seconds=60)
+    with pytest.raises(csvfiles.NotReadyError):
+        csvfiles.write(source, rosa)
+    assert not Import.objects.exists()
+    assert not Mailbox.objects.exists()
+
+
 def test_nothing_is_written_where_a_row_is_wrong(rosa, account):
     source = checked(rosa, b"account,name\nacme,New\nnobody,New\n")
     with pytest.raises(csvfiles.NotReadyError):

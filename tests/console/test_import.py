@@ -158,6 +158,14 @@ def test_checks_slice_by_slice_by_a_button(support, account, slowly):
     assert "2 created" in response.content.decode()
 
 
+def test_a_page_left_open_does_not_count_anew_what_is_written(support, account):
+    address, _ = preview_of(support, NEW)
+    support.post(f"{address}write/")
+    response = support.post(f"{address}check/", headers={"HX-Request": "true"})
+    assert response["HX-Refresh"] == "true"
+    assert "1 created, 0 changed, 0 unchanged" in support.get(address).content.decode()
+
+
 def test_nothing_is_written_before_all_is_checked(support, account, slowly):
     address, _ = preview_of(support, NEW + "acme,Support,\n")
     assert support.post(f"{address}write/").url == address

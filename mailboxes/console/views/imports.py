@@ -93,7 +93,8 @@ def preview(request, uuid):
 def check(request, uuid):
     """Check the next slice: the page asks for one after the other; without JavaScript a button does."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
-    csvfiles.check(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
+    if not source.batch_id:  # another page may have written it
+        csvfiles.check(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
     if not request.htmx:
         return redirect("console:import-preview", uuid)
     if source.is_checked:
