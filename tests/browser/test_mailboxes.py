@@ -178,6 +178,21 @@ def test_recipients_come_and_go_in_place(page, sales, rosa):
     assert [one.email for one in sales.email_recipients.all()] == ["bob@acme.example"]
 
 
+def test_a_recipient_added_hides_nobody_elses_change(page, sales, rosa):
+    page.goto(f"/mailboxes/{sales.pk}/")
+    other = Mailbox.objects.get()
+    other.name = "Theirs"
+    other.save()
+    page.get_by_label("Email address").fill("bob@acme.example")
+    page.get_by_role("button", name="Add").click()
+    page.get_by_text("2 / 50").wait_for()
+    page.get_by_label("Beep").uncheck()
+    page.get_by_role("button", name="Save").click()
+    assert page.get_by_role("heading", name="Somebody else has changed this mailbox").is_visible()
+    other.refresh_from_db()
+    assert other.name == "Theirs"
+
+
 def test_two_people_at_once(page, sales, rosa):
     page.goto(f"/mailboxes/{sales.pk}/")
     page.get_by_label("Name").fill("Mine")
