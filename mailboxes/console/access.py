@@ -1,7 +1,9 @@
 """Who may see a page of the console, and what it says after something was done."""
 
+from functools import wraps
+
 from django.contrib import messages
-from django.contrib.auth.decorators import user_passes_test
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -21,9 +23,24 @@ def staff_with(*permissions):
         return user.is_authenticated
 
     def guard(view):
-        return never_cache(user_passes_test(may_pass)(view))
+        @wraps(view)
+        def guarded(request, *args, **kwargs):
+            if may_pass(request.user):
+                return view(request, *args, **kwargs)
+            return redirect_to_login(page_of(request))
+
+        return never_cache(guarded)
 
     return guard
+
+
+def page_of(request):
+    """The page that asks: of a form, the one it stands on, for its own address may have none to look at.
+
+    The sign-in page leads to no other host.
+    """
+    here = request.get_full_path()
+    return here if request.method in ("GET", "HEAD") else request.headers.get("Referer", here)
 
 
 def say_done(request, text, batch=None):

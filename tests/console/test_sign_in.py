@@ -59,3 +59,19 @@ def test_who_may_not_see_a_page_of_the_admin_is_told_so(client, rosa):
     page = client.get("/admin/", follow=True)
     assert page.context["next"] == "/admin/"
     assert "The login “rosa” may not see that page. Sign in with another one." in page.text
+
+
+def test_a_form_sent_after_the_session_has_ended_leads_back_to_its_page(client, sales):
+    User.objects.create_superuser(**CREDENTIALS)
+    page = f"http://testserver/mailboxes/{sales.pk}/"
+    response = client.post(f"{page}delete/", headers={"Referer": page}, follow=True)
+    response = client.post("/sign-in/", CREDENTIALS | {"next": response.context["next"]})
+    assert response.url == page
+
+
+def test_a_form_of_another_host_leads_there_no_more(client, sales):
+    User.objects.create_superuser(**CREDENTIALS)
+    elsewhere = {"Referer": "https://evil.example/"}
+    response = client.post(f"/mailboxes/{sales.pk}/delete/", headers=elsewhere, follow=True)
+    response = client.post("/sign-in/", CREDENTIALS | {"next": response.context["next"]})
+    assert response.url == "/"
