@@ -179,11 +179,10 @@ def rows_before(batch, uuids) -> dict:
 
 def turn_back(mailbox, before, after) -> bool:
     """Set what changed from `before` to `after` back; False, and nothing set, where it changed since."""
-    fields = [field for field in STATE if getattr(before, field) != getattr(after, field)]
-    if any(getattr(mailbox, field) != getattr(after, field) for field in fields):
+    fields = [field for field in STATE if before.value(field) != after.value(field)]
+    if any(mailbox.value(field) != after.value(field) for field in fields):
         return False
-    for field in fields:
-        setattr(mailbox, field, getattr(before, field))
+    mailbox.take(before, fields)
     return True
 
 
@@ -223,8 +222,7 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
     """
     (mailbox,) = hold([mailbox.pk])
     then = mailbox.history.filter(history_date__lte=moment).latest("history_id")
-    for field in FIELDS:
-        setattr(mailbox, field, getattr(then, field))
+    mailbox.take(then, FIELDS)
     mailbox.deleted_at = None
     rows = (
         EmailRecipient.history.filter(mailbox_id=mailbox.pk, history_date__lte=moment)

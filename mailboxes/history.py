@@ -81,7 +81,7 @@ def changes_of_mailbox(rows) -> Iterator[Change]:
     for old, new in pairwise(rows):
         if bool(old.deleted_at) != bool(new.deleted_at):
             yield Change.seen_in(new, "deleted" if new.deleted_at else "restored")
-        different = [field for field in FIELDS if getattr(old, field) != getattr(new, field)]
+        different = [field for field in FIELDS if old.value(field) != new.value(field)]
         if different:
             yield Change.seen_in(
                 new,
@@ -108,9 +108,8 @@ def changes_of_recipient(rows) -> Iterator[Change]:
 
 def shown(row) -> dict:
     """The fields of a row, the pass code masked."""
-    return {field: getattr(row, field) for field in FIELDS} | {
-        "password": MASK if row.password_sealed else None
-    }
+    shown = {field: getattr(row, field) for field in FIELDS if field != "password"}
+    return shown | {"password": MASK if row.password_sealed else None}
 
 
 def reveal(mailbox: Mailbox, user) -> str | None:

@@ -23,6 +23,7 @@ from simple_history.models import HistoricalRecords
 from simple_history.signals import pre_create_historical_record
 
 from mailboxes import contract, validators
+from mailboxes.keyring import UnknownKeyError
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -408,6 +409,22 @@ class SealedPassCode:
     def password(self, code: str | None) -> None:
         self.password_sealed = code and settings.PASS_CODE_KEYS.seal(code, self.uuid.bytes)
         self.password_is_weak = code is not None and validators.is_weak_pass_code(code)
+
+    def value(self, field: str):
+        """The field, to be compared; in place of a pass code that no key opens, its sealed text."""
+        try:
+            return getattr(self, field)
+        except UnknownKeyError:
+            return self.password_sealed
+
+    def take(self, row: "SealedPassCode", fields) -> None:
+        """Set these fields as they are in a row of the same mailbox, the pass code sealed as it is."""
+        for field in fields:
+            if field == "password":
+                self.password_sealed = row.password_sealed
+                self.password_is_weak = row.password_is_weak
+            else:
+                setattr(self, field, getattr(row, field))
 
 
 class Batch(models.Model):

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "keyring": set(),
     "bodies": {"contract"},
     "validators": {"contract"},
-    "models": {"contract", "validators"},
+    "models": {"contract", "keyring", "validators"},
     "history": {"contract", "models"},
     "batches": {"contract", "history", "models"},
     "groups": set(),

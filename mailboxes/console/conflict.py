@@ -35,7 +35,7 @@ class Conflict:
         return [
             Difference(self.form.fields[name].label, *(version[name] for version in versions))
             for name in FIELDS
-            if getattr(self.mine, name) != getattr(self.theirs, name)
+            if self.mine.value(name) != self.theirs.value(name)
         ]
 
     def merged(self) -> MailboxSettingsForm:
@@ -43,7 +43,7 @@ class Conflict:
         theirs = MailboxSettingsForm(instance=self.theirs)
         typed = {
             name: self.form[name].value()
-            if name in FIELDS and getattr(self.mine, name) != getattr(self.was, name)
+            if name in FIELDS and self.mine.value(name) != self.was.value(name)
             else theirs[name].value()
             for name in theirs.fields
         }
@@ -51,4 +51,4 @@ class Conflict:
 
 
 def differ(one, other) -> bool:
-    return any(getattr(one, name) != getattr(other, name) for name in FIELDS)
+    return any(one.value(name) != other.value(name) for name in FIELDS)

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from mailboxes.keyring import KeyRing
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import messages, staff, state, undo_address
@@ -124,3 +125,14 @@ def test_as_many_queries_whatever_the_history(support, sales, django_assert_num_
         # Session, user, permissions twice, second factor; mailbox, its history, its recipients', log.
         with django_assert_num_queries(9):
             history_of(support, sales)
+
+
+def test_a_lost_key_loses_the_pass_code_and_nothing_else(support, sales, settings):
+    moment = sales.history.latest().history_date
+    settings.PASS_CODE_KEYS = KeyRing([b"another key of thirty-two bytes."])
+    save(support, sales, name="Support")
+    assert "Name Sales → Support" in words(history_of(support, sales))
+    response = put_back(support, sales, moment.isoformat())
+    support.post(undo_address(response))
+    mailbox = Mailbox.objects.get()
+    assert (mailbox.name, mailbox.password_sealed) == ("Support", sales.password_sealed)
