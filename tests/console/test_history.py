@@ -136,3 +136,13 @@ def test_a_lost_key_loses_the_pass_code_and_nothing_else(support, sales, setting
     support.post(undo_address(response))
     mailbox = Mailbox.objects.get()
     assert (mailbox.name, mailbox.password_sealed) == ("Support", sales.password_sealed)
+
+
+def test_says_who_exported_the_pass_code(support, sales):
+    export = f"/export/?uuid={sales.pk}"
+    b"".join(support.post(export, {"delimiter": ","}).streaming_content)
+    assert "or exported it" not in words(history_of(support, sales))
+    b"".join(support.post(export, {"delimiter": ",", "pass_codes": "on"}).streaming_content)
+    assert "Who was shown the pass code, or exported it support" in words(
+        history_of(support, sales)
+    )
