@@ -14,15 +14,20 @@ class Command(BaseCommand):
     def handle(self, *args, **options) -> str:
         Import.objects.past().delete()
         removed = 0
-        while batch := list(Mailbox.objects.past_retention().values_list("pk", flat=True)[:BATCH]):
-            purge(batch)
-            removed += len(batch)
+        while count := purge():
+            removed += count
         return f"Removed {removed} mailboxes."
 
 
 @transaction.atomic
-def purge(uuids):
-    """Remove the mailboxes, then their history, to which the removal has added."""
+def purge() -> int:
+    """Remove some mailboxes, then their history, to which the removal has added; say how many.
+
+    They are held first, so that none is removed which somebody has just restored.
+    """
+    past = Mailbox.objects.past_retention().select_for_update()
+    uuids = list(past.values_list("pk", flat=True)[:BATCH])
     Mailbox.objects.filter(pk__in=uuids).delete()
     Mailbox.history.filter(uuid__in=uuids).delete()
     EmailRecipient.history.filter(mailbox_id__in=uuids).delete()
+    return len(uuids)
