@@ -183,6 +183,8 @@ def turn_back(mailbox, before, after) -> bool:
     if any(mailbox.value(field) != after.value(field) for field in fields):
         return False
     mailbox.take(before, fields)
+    if "deleted_at" in fields and mailbox.is_deleted:
+        mailbox.deleted_at = timezone.now()  # from now on it can be restored, as after any deletion
     return True
 
 

@@ -1,5 +1,6 @@
 """Many mailboxes written at once, undone, put back."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -104,6 +105,15 @@ def test_undo_of_a_creation_deletes(batch, account, rosa):
     batches.undo(batch, rosa)
     assert state(mailbox)["deleted_at"] is not None
     assert state(mailbox)["recipients"] == ["ann@acme.example"]
+
+
+def test_what_an_undo_deletes_again_can_be_restored_as_long_as_any(batch, sales, rosa):
+    sales.deleted_at = timezone.now() - timedelta(days=40)
+    sales.save()
+    change(batch, sales, deleted_at=None)
+    batches.undo(batch, rosa)
+    assert not Mailbox.objects.active().exists()
+    assert not Mailbox.objects.past_retention().exists()
 
 
 def test_undo_leaves_alone_what_changed_since(batch, account, rosa):
