@@ -406,6 +406,15 @@ class EmailRecipientAdmin(ServiceAdmin):
         """A recipient stays with its mailbox."""
         return ["mailbox"] if recipient else []
 
+    def has_change_permission(self, request, recipient=None):
+        """A deleted mailbox is restored first."""
+        deleted = recipient is not None and recipient.mailbox.is_deleted
+        return super().has_change_permission(request, recipient) and not deleted
+
+    def has_delete_permission(self, request, recipient=None):
+        deleted = recipient is not None and recipient.mailbox.is_deleted
+        return super().has_delete_permission(request, recipient) and not deleted
+
     @admin.display(ordering="mailbox__account__name")
     def account(self, recipient):
         return recipient.mailbox.account

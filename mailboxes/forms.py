@@ -298,6 +298,8 @@ class EmailRecipientForm(forms.ModelForm):
         """Hold the mailbox, so that its recipients stay as many as are counted now."""
         mailbox = self.cleaned_data["mailbox"]
         mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())
+        if mailbox.is_deleted:
+            raise ValidationError(_("This mailbox is deleted: restore it first."), code="deleted")
         return mailbox
 
 

@@ -73,6 +73,17 @@ def test_delete_selected(staff, recipient):
     assert len(log()) == 1
 
 
+def test_those_of_a_deleted_mailbox_stay_as_they_are(staff, recipient):
+    recipient.mailbox.soft_delete()
+    page = staff.save("emailrecipient_add", mailbox=recipient.mailbox_id, email="bob@example.com")
+    assert errors(page) == {"mailbox": ["This mailbox is deleted: restore it first."]}
+    data = {"email": "bob@example.com", "post": "yes"}
+    for page in ("emailrecipient_change", "emailrecipient_delete"):
+        assert staff.press(page, recipient.pk, **data).status_code == 403
+    staff.act("emailrecipient_changelist", "delete_selected", recipient, post="yes")
+    assert EmailRecipient.objects.get().email == "ann@example.com"
+
+
 def test_list_and_search(staff, recipient):
     for term in ("ann@", "sales", "acme"):
         page = staff.open("emailrecipient_changelist", q=term)
