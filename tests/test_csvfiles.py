@@ -205,6 +205,12 @@ def test_a_wrong_file_is_refused_and_leaves_nothing(rosa, data, sentence):
     assert not Import.objects.exists()
 
 
+def test_only_some_of_many_wrong_columns_are_told(rosa):
+    with pytest.raises(ValidationError) as refusal:
+        checked(rosa, b"name,x" * 100_000 + b"\n1\n")
+    assert len(refusal.value.messages) == csvfiles.ERRORS_TOLD + 1
+
+
 def test_a_file_of_too_many_rows_is_refused(rosa, monkeypatch):
     monkeypatch.setattr(csvfiles, "MAX_ROWS", 2)
     csvfiles.stage(rosa, io.BytesIO(b"name\n1\n2\n"), "long.csv")
