@@ -40,13 +40,6 @@ def test_that_it_was_shown_is_written_down(support, sales):
     assert "Who was shown the pass code" in page
 
 
-def test_so_it_is_when_it_was_exported(support, sales):
-    asked = {"delimiter": ",", "pass_codes": "on"}
-    assert shows(support.post(f"/export/?uuid={sales.pk}", asked).getvalue().decode(), "1234")
-    history = support.get(f"{page_of(sales)}history/")
-    assert [shown.user for shown in history.context["reveals"]] == [support.user]
-
-
 def test_looking_at_the_page_shows_it_to_nobody(support, sales):
     support.get(page_of(sales))
     press(support, sales, "check")
