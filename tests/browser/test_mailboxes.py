@@ -95,6 +95,7 @@ def test_change_two_hundred_and_undo(page, desks, rosa):
     assert_good(page)
     wide(page)
     page.get_by_role("button", name="Change settings").click()
+    page.wait_for_load_state()  # its scripts hear nothing before
     page.get_by_label("Transcribe").select_option("On")
     page.get_by_text("changes 200 mailboxes").wait_for()
     assert_good(page)
