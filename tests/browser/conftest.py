@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import Group, User
+from django.db import connections
 from playwright.sync_api import sync_playwright
 
 from tests import parts
@@ -21,7 +22,7 @@ OF_SCHEME = {
 
 
 @pytest.fixture(scope="session")
-def browser():
+def browser(django_db_setup):
     program = parts.chromium()
     if program is None:
         parts.missing("browser", "Chromium is not on this machine.")
@@ -31,6 +32,8 @@ def browser():
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+        # Those opened beside the event loop are kept apart, and go out of sight with it.
+        connections.close_all()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.browser.conftest import assert_good, sign_in
@@ -50,16 +51,16 @@ def test_issue_use_and_revoke_a_credential(page, manager, tree, service):
     page.get_by_label("Networks").fill("127.0.0.0/8")
     page.get_by_label("Expires (UTC)").fill("2997-01-31T12:00")
     page.get_by_role("button", name="Issue the credential").click()
-    assert page.get_by_text("It is not kept here, so it is never shown again.").is_visible()
+    expect(page.get_by_text("It is not kept here, so it is never shown again.")).to_be_visible()
     program = service()
     assert program.get("/authenticated").status == 200
 
     page.get_by_role("link", name="I have copied it").click()
     page.get_by_role("link", name="Revoke pbx").click()
-    assert page.get_by_text("Every program that calls with pbx").is_visible()
+    expect(page.get_by_text("Every program that calls with pbx")).to_be_visible()
     page.get_by_role("button", name="Revoke the credential").click()
-    assert page.get_by_role("status").filter(has_text="is revoked").is_visible()
-    assert page.get_by_role("row", name=re.compile("pbx")).get_by_text("Revoked").is_visible()
+    expect(page.get_by_role("status").filter(has_text="is revoked")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("pbx")).get_by_text("Revoked")).to_be_visible()
     assert program.get("/authenticated").status == 401
     program.close()
 
@@ -92,13 +93,13 @@ def test_search_narrows_as_one_types(page, manager, tree):
     page.keyboard.press("/")
     page.keyboard.type("bet")
     page.get_by_role("link", name="telco", exact=True).wait_for(state="detached")
-    assert page.get_by_role("row", name="telco / acme / beta").is_visible()
+    expect(page.get_by_role("row", name="telco / acme / beta")).to_be_visible()
     assert page.locator("#told").inner_text() == "1 account"
     assert page.url.endswith("/accounts/?q=bet")
     assert page.evaluate("document.activeElement.id") == "q"
     page.get_by_role("link", name="Suspended", exact=True).click()
     page.wait_for_url("**/accounts/?q=bet&state=suspended")
-    assert page.get_by_role("heading", name="No account matches").is_visible()
+    expect(page.get_by_role("heading", name="No account matches")).to_be_visible()
     page.go_back()
     page.go_back()
     page.get_by_role("link", name="telco", exact=True).wait_for()
@@ -118,12 +119,12 @@ def test_suspend_and_reactivate(page, manager, tree):
     page.get_by_role("link", name="Suspend").click()
     assert_good(page)
     page.get_by_role("button", name="Suspend the account").click()
-    assert page.get_by_text("This account is suspended").is_visible()
+    expect(page.get_by_text("This account is suspended")).to_be_visible()
     assert_good(page)
     page.get_by_role("link", name="Reactivate").click()
     assert_good(page)
     page.get_by_role("button", name="Reactivate the account").click()
-    assert page.get_by_text("This account is suspended").is_hidden()
+    expect(page.get_by_text("This account is suspended")).to_be_hidden()
 
 
 def test_the_lists(page, manager, tree):
@@ -158,7 +159,7 @@ def test_wrong_input(page, manager, tree):
     page.get_by_label("Reseller").fill("nobody")
     page.get_by_label("Name", exact=False).first.fill("A B")
     page.get_by_role("button", name="Make the account").click()
-    assert page.get_by_text("There is no account “nobody”").is_visible()
+    expect(page.get_by_text("There is no account “nobody”")).to_be_visible()
     assert_good(page)
     page.goto("/accounts/acme/credentials/new/")
     page.get_by_label("Name").fill("two words")

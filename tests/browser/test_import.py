@@ -1,6 +1,7 @@
 """A file with one bad row, mended, imported, undone."""
 
 import pytest
+from playwright.sync_api import expect
 
 from mailboxes import batches
 from mailboxes.console.views import imports
@@ -30,20 +31,22 @@ def test_a_bad_row_is_mended_imported_and_undone(page, rosa, sales):
         {"name": "mailboxes.csv", "mimeType": "text/csv", "buffer": b"nmae\nx\n"}
     )
     page.get_by_role("button", name="Upload and check").click()
-    assert page.get_by_text("“nmae” is no column.").is_visible()
+    expect(page.get_by_text("“nmae” is no column.")).to_be_visible()
     assert_good(page)
 
     text = f"uuid,account,name,beep\n{sales.pk},acme,Sales team,no\n,acme,Support,perhaps\n"
     upload(page, text)
-    assert page.get_by_role("heading", name="1 row of 2 is wrong").is_visible()
-    assert page.get_by_role("row", name="3 beep perhaps Use yes or no.").is_visible()
+    expect(page.get_by_role("heading", name="1 row of 2 is wrong")).to_be_visible()
+    expect(page.get_by_role("row", name="3 beep perhaps Use yes or no.")).to_be_visible()
     assert_good(page)
 
     upload(page, text.replace("perhaps", "yes"))
-    assert page.get_by_role("row", name="Sales team").get_by_text("Sales", exact=True).is_visible()
+    expect(
+        page.get_by_role("row", name="Sales team").get_by_text("Sales", exact=True)
+    ).to_be_visible()
     assert_good(page)
     page.get_by_role("link", name="Created 1").click()
-    assert page.get_by_role("row", name="3 Support acme").is_visible()
+    expect(page.get_by_role("row", name="3 Support acme")).to_be_visible()
     assert_good(page)
     page.get_by_role("button", name="Import 2 mailboxes").click()
     page.get_by_text("Imported: 1 created, 1 changed.").wait_for()
@@ -72,10 +75,10 @@ def test_is_whole_without_javascript(browser, live_server, sales, monkeypatch):
     page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
     sign_in(page, "rosa")
     upload(page, "account,name\n" + "acme,Desk\n" * 4)
-    assert page.get_by_text("1 of 4").is_visible()
+    expect(page.get_by_text("1 of 4")).to_be_visible()
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("button", name="Import 4 mailboxes").click()
-    assert page.get_by_text("Imported: 4 created, 0 changed.").is_visible()
+    expect(page.get_by_text("Imported: 4 created, 0 changed.")).to_be_visible()
     page.context.close()
 
 
@@ -87,5 +90,5 @@ def test_an_export_is_downloaded(page, rosa, sales):
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     upload(page, download.value.path().read_text())
-    assert page.get_by_role("heading", name="Nothing to import").is_visible()
+    expect(page.get_by_role("heading", name="Nothing to import")).to_be_visible()
     assert_good(page)

@@ -90,7 +90,7 @@ def test_change_two_hundred_and_undo(page, desks, rosa):
     wide(page)
     page.keyboard.press("Escape")
     page.get_by_label("Select Desk 003").check()
-    assert page.get_by_text("1 selected").is_visible()
+    expect(page.get_by_text("1 selected")).to_be_visible()
     page.get_by_label("All 200 that match").check()
     assert_good(page)
     wide(page)
@@ -115,9 +115,9 @@ def test_change_two_hundred_and_undo(page, desks, rosa):
 def test_delete_and_restore(page, desks, rosa):
     page.get_by_label("Select Desk 000").check()
     page.get_by_label("Select all rows of this page").check()
-    assert page.get_by_text("50 selected").is_visible()
+    expect(page.get_by_text("50 selected")).to_be_visible()
     page.get_by_role("button", name="Delete").click()
-    assert page.get_by_role("heading", name="Delete 50 mailboxes").is_visible()
+    expect(page.get_by_role("heading", name="Delete 50 mailboxes")).to_be_visible()
     assert_good(page)
     wide(page)
     page.get_by_role("button", name="Delete 50 mailboxes").click()
@@ -189,7 +189,9 @@ def test_a_recipient_added_hides_nobody_elses_change(page, sales, rosa):
     page.get_by_text("2 / 50").wait_for()
     page.get_by_label("Beep").uncheck()
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_role("heading", name="Somebody else has changed this mailbox").is_visible()
+    expect(
+        page.get_by_role("heading", name="Somebody else has changed this mailbox")
+    ).to_be_visible()
     other.refresh_from_db()
     assert other.name == "Theirs"
 
@@ -201,7 +203,9 @@ def test_two_people_at_once(page, sales, rosa):
     other.name, other.beep = "Theirs", False
     other.save()
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_role("heading", name="Somebody else has changed this mailbox").is_visible()
+    expect(
+        page.get_by_role("heading", name="Somebody else has changed this mailbox")
+    ).to_be_visible()
     assert_good(page)
     wide(page)
     page.get_by_role("button", name="Save mine").click()
@@ -220,7 +224,7 @@ def test_a_new_one(page, acme, rosa):
     page.get_by_role("button", name="Make a good one").click()
     expect(page.get_by_label("Pass code")).to_have_value(re.compile("[0-9]{4}"))
     page.get_by_role("main").get_by_role("button", name="Create").click()
-    assert page.get_by_text("There is no account “nobody”").is_visible()
+    expect(page.get_by_text("There is no account “nobody”")).to_be_visible()
     expect(page.get_by_label("Account")).to_be_focused()
     assert_good(page)
     wide(page)
@@ -239,7 +243,7 @@ def test_by_keyboard(page, desks, rosa):
     keys.press("k")
     assert page.evaluate("document.activeElement.textContent").strip() == "Desk 000"
     keys.press("?")
-    assert page.get_by_role("dialog", name="Keys").is_visible()
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     assert_good(page)
     wide(page)
     keys.press("Escape")
@@ -284,7 +288,7 @@ def test_deleted_one_and_a_wrong_address(page, sales, rosa):
     page.goto(f"/mailboxes/{sales.pk}/")
     assert_good(page)
     page.goto("/?account=nobody&pass_code=weak")
-    assert page.get_by_text("Account: There is no account “nobody”").is_visible()
+    expect(page.get_by_text("Account: There is no account “nobody”")).to_be_visible()
     assert_good(page)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_good
@@ -15,7 +16,7 @@ def test_sign_in(page):
     page.get_by_label("Username").fill("rosa")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    assert page.get_by_role("alert").is_visible()
+    expect(page.get_by_role("alert")).to_be_visible()
     assert_good(page)
 
 
@@ -28,7 +29,7 @@ def test_mailboxes(page, rosa):
         mailbox.save()
     Mailbox.objects.create(account=Account.objects.get(is_active=False), name="After hours")
     page.goto("/")
-    assert page.get_by_role("link", name="Sales").is_visible()
+    expect(page.get_by_role("link", name="Sales")).to_be_visible()
     assert_good(page)
 
 
@@ -37,7 +38,7 @@ def test_no_mailboxes(page, rosa):
     assert_good(page)
     page.get_by_role("link", name="Clear the search").click()
     page.get_by_role("link", name="Active", exact=True).click()
-    assert page.get_by_role("heading", name="No mailboxes yet").is_visible()
+    expect(page.get_by_role("heading", name="No mailboxes yet")).to_be_visible()
     assert_good(page)
 
 

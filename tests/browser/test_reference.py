@@ -1,6 +1,7 @@
 """The reference page as its reader uses it, and the page to try calls from."""
 
 import pytest
+from playwright.sync_api import expect
 
 from mailboxes.models import Account
 from tests.browser.conftest import assert_good
@@ -49,7 +50,7 @@ def test_escape_clears_the_filter(docs):
     assert_good(docs)
     filter_box.press("Escape")
     assert commands(docs) == every
-    assert docs.get_by_role("heading", name="Credentials", exact=True).is_visible()
+    expect(docs.get_by_role("heading", name="Credentials", exact=True)).to_be_visible()
     assert docs.locator(".filter [role=status]").inner_text() == ""
 
 
@@ -74,7 +75,7 @@ def test_sample_is_copied(docs):
 def test_page_is_whole_without_javascript(browser, live_server):
     page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
     page.goto("/docs/")
-    assert page.get_by_label("Filter:").is_hidden()
+    expect(page.get_by_label("Filter:")).to_be_hidden()
     assert page.get_by_role("button", name="Copy").count() == 0
     page.get_by_text("PHP").first.click()
     assert page.locator("[data-language=php]:visible").count() == 1

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import User
+from playwright.sync_api import expect
 
 from tests.authenticator import AuthenticatorApp
 from tests.browser.conftest import assert_good
@@ -50,7 +51,7 @@ def test_set_it_up_and_sign_in_with_it(page, rosa):
 
     page.get_by_role("button", name="Sign out").click()
     sign_in(page)
-    assert page.get_by_role("heading", name="Second factor").is_visible()
+    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
     give(page, "nonsense", "Continue")
     assert_good(page)
     give(page, app.code(ahead=1), "Continue")
@@ -64,7 +65,7 @@ def test_set_it_up_and_sign_in_with_it(page, rosa):
     page.get_by_role("link", name="Turn it off").click()
     assert_good(page)
     give(page, app.code(ahead=2), "Turn it off")
-    assert page.get_by_role("button", name="Set it up").is_visible()
+    expect(page.get_by_role("button", name="Set it up")).to_be_visible()
 
 
 def test_change_the_password(page, rosa):
@@ -73,14 +74,14 @@ def test_change_the_password(page, rosa):
     page.get_by_label("New password", exact=True).fill("1234")
     page.get_by_label("New password confirmation").fill("1234")
     page.get_by_role("button", name="Change password").click()
-    assert page.get_by_text("Your old password was entered incorrectly.").is_visible()
+    expect(page.get_by_text("Your old password was entered incorrectly.")).to_be_visible()
     assert_good(page)
 
 
 def test_locked_out(page):
     for _ in range(5):
         sign_in(page, "wrong")
-    assert page.get_by_text("Try again in 15 minutes.").is_visible()
+    expect(page.get_by_text("Try again in 15 minutes.")).to_be_visible()
     assert_good(
         page,
         ["Failed to load resource: the server responded with a status of 429 (Too Many Requests)"],
