@@ -27,7 +27,7 @@ dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for whoever changes the c
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
 test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=postgres,browser,redis,node,php: none of these may be skipped)
-	@$(VENV)/bin/pytest --numprocesses auto --quiet $(ARGS)
+	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(ARGS)
 
 test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test

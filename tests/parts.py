@@ -30,4 +30,6 @@ def postgres_programs() -> Path | None:
 
 
 def chromium() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser")
+    """The browser's program; without its window's parts, where Debian has it so, it takes a third less."""
+    names = ["chromium-headless-shell", "chromium", "chromium-browser"]
+    return next(filter(None, map(shutil.which, names)), None)

@@ -92,8 +92,6 @@ def test_change_two_hundred_and_undo(page, desks, rosa):
     page.get_by_label("Select Desk 003").check()
     expect(page.get_by_text("1 selected")).to_be_visible()
     page.get_by_label("All 200 that match").check()
-    assert_good(page)
-    wide(page)
     page.get_by_role("button", name="Change settings").click()
     page.wait_for_load_state()  # its scripts hear nothing before
     page.get_by_label("Transcribe").select_option("On")
@@ -255,7 +253,7 @@ def test_by_keyboard(page, desks, rosa):
     page.on("request", lambda request: asked.append(request.url))
     keys.press("Escape")
     keys.press("j")
-    assert asked == []  # to leave the search is not to search again, which would take the focus away
+    assert asked == []  # it is not to search again, which would take the focus away
     keys.press("Enter")
     page.get_by_role("heading", name="Desk 040").wait_for()
     keys.press("/")

@@ -61,6 +61,7 @@ def test_sign_out(page, rosa):
 def test_reference(page):
     page.goto("/docs/")
     page.locator("details").evaluate_all("answers => answers.forEach(answer => answer.open = true)")
+    page.get_by_label("Python").first.check(force=True)
     assert_good(page)
 
 

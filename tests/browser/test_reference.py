@@ -47,7 +47,6 @@ def test_escape_clears_the_filter(docs):
     filter_box.fill("fax")
     assert commands(docs) == []
     assert docs.locator(".filter [role=status]").inner_text() == "No command matches"
-    assert_good(docs)
     filter_box.press("Escape")
     assert commands(docs) == every
     expect(docs.get_by_role("heading", name="Credentials", exact=True)).to_be_visible()
@@ -61,7 +60,6 @@ def test_samples_change_language_together_by_keyboard(docs):
     every = len(commands(docs))
     assert docs.locator("[data-language=python]:visible").count() == every
     assert docs.locator("[data-language]:visible").count() == every
-    assert_good(docs)
 
 
 def test_sample_is_copied(docs):
