@@ -14,7 +14,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres fuzz import-50000 screenshots check lock
+.PHONY: help run dev test test-postgres trust fuzz import-50000 screenshots check lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -31,6 +31,9 @@ test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=p
 
 test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
+
+trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table (an hour or so)
+	@TRUST=full $(VENV)/bin/pytest --quiet tests/trust $(ARGS)
 
 fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)
 	@FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(EXAMPLES) $(VENV)/bin/pytest --quiet -p no:logging tests/api/test_fuzz.py
