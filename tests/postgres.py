@@ -5,11 +5,15 @@ python -m tests.postgres COMMAND …      runs COMMAND with DATABASE_URL naming 
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+import psycopg
 
 from tests.parts import postgres_programs
 
@@ -33,13 +37,18 @@ class PrivatePostgres:
         self.folder = Path(tempfile.mkdtemp(prefix="mailboxes-postgres-"))
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody")  # PostgreSQL refuses to run as root
-        self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.make()
         self.start()
         return self
 
     def __exit__(self, *error):
-        self.stop()
+        with suppress(subprocess.CalledProcessError):  # it may have been killed
+            self.stop()
         shutil.rmtree(self.folder)
+
+    def make(self):
+        """Its data, new and empty."""
+        self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
 
     @property
     def data(self) -> Path:
@@ -54,8 +63,19 @@ class PrivatePostgres:
         return self.url(database)
 
     def start(self):
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k ''"
         self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options)
+
+    def kill(self):
+        """End it as a power cut does: no process of it has a last word."""
+        lock = self.data / "postmaster.pid"
+        postmaster = lock.read_text().split()[0]
+        backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for process in [postmaster, *backends]:
+            with suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        # Until somebody has buried it, it looks alive to the next that would start.
+        lock.unlink()
 
     def stop(self):
         """Stop at once, dropping whoever is connected."""
@@ -65,6 +85,29 @@ class PrivatePostgres:
         as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         command = [*(as_nobody if os.geteuid() == 0 else []), self.programs / program, *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+class Standby(PrivatePostgres):
+    """A copy of another that follows it, each commit there waiting for it, until it is promoted."""
+
+    def __init__(self, primary: PrivatePostgres):
+        super().__init__(primary.programs)
+        self.primary = primary
+
+    def __enter__(self):
+        super().__enter__()
+        with psycopg.connect(self.primary.url(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+        return self
+
+    def make(self):
+        """The primary's data as they are now."""
+        self.run("pg_basebackup", "-d", self.primary.url(), "-D", self.data, "-R", "-c", "fast")
+
+    def promote(self):
+        """Make it the one that is written to."""
+        self.run("pg_ctl", "promote", "-w", "-D", self.data)
 
 
 if __name__ == "__main__":

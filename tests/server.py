@@ -1,5 +1,6 @@
 """The real server, started for a test as `make run` starts it, and stopped after it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -27,23 +28,46 @@ class Server:
         }
 
     def __enter__(self):
-        command = [sys.executable, "manage.py", "serve", "--port", str(self.port)]
         # A file: a pipe that nobody reads fills up, and the server waits.
         self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-        )
-        self.wait_until_up()
+        self.start()
         return self
 
     def __exit__(self, *error):
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=60)
         self.log.close()
+
+    def start(self):
+        command = [sys.executable, "manage.py", "serve", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.wait_until_up()
+
+    def kill(self):
+        """End it as a power cut does, its workers with it: no process has a last word."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def manage(self, *arguments) -> str:
+        """What a management command prints that runs on this server's database."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    def prepare(self) -> dict:
+        """Make the tables, and an account with a credential: its three headers."""
+        self.manage("migrate", "--verbosity", "0")
+        issue = ["issue_credential", "acme", "api", "--create-account", "--json"]
+        return json.loads(self.manage(*issue))
 
     def output(self) -> str:
         """All that it has printed so far."""

@@ -1,12 +1,8 @@
 """A real PostgreSQL stops under a real server: callers get 503 in the envelope, then service again."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
-from tests.server import ROOT, Server
+from tests.server import Server
 from tests.service import OverSocket
 
 
@@ -14,12 +10,7 @@ from tests.service import OverSocket
 def service(postgres, request):
     """The service on a database of its own, with a credential."""
     with Server(postgres.create(request.node.name)) as server:
-        manage = [sys.executable, "manage.py"]
-        options = {"cwd": ROOT, "env": server.environment, "check": True, "capture_output": True}
-        subprocess.run([*manage, "migrate", "--verbosity", "0"], **options)
-        issue = [*manage, "issue_credential", "acme", "api", "--create-account", "--json"]
-        headers = json.loads(subprocess.run(issue, **options).stdout)
-        service = OverSocket(headers, port=server.port)
+        service = OverSocket(server.prepare(), port=server.port)
         yield service
         service.close()
 

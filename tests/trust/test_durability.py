@@ -1,0 +1,125 @@
+"""Processes are killed while callers write: what was answered by 2xx is there, whole, and with its history."""
+
+import random
+import time
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.postgres import USER, PrivatePostgres, Standby
+from tests.server import Server
+from tests.service import OverSocket
+from tests.trust.ledger import LIST, Ledger, differences, writing
+
+WRITERS = 6
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def database(request, tmp_path):
+    """A database of the test's own: its kind, and its URL."""
+    if request.param == "SQLite":
+        return request.param, f"sqlite:///{tmp_path}/mailboxes.sqlite3"
+    return request.param, request.getfixturevalue("postgres").create("killed")
+
+
+@pytest.fixture
+def own_postgres(postgres):
+    """A PostgreSQL that may be killed: nobody else's."""
+    with PrivatePostgres(postgres.programs) as running:
+        yield running
+
+
+@contextmanager
+def callers(server):
+    """A service to look with, and writers with their ledgers."""
+    headers = server.prepare()
+    service = OverSocket(headers, port=server.port)
+    ledgers = [Ledger(f"w{number}", headers, server.port) for number in range(WRITERS)]
+    with ExitStack() as connections:
+        for each in (service, *(ledger.service for ledger in ledgers)):
+            connections.callback(each.close)
+        yield service, ledgers
+
+
+def settled(service, ledgers) -> list:
+    """What is wrong once every call that stood open was answered."""
+    for ledger in ledgers:
+        ledger.settle()
+    service.close()
+    return differences(service, ledgers)
+
+
+def either(primary, standby) -> str:
+    """The URL of whichever of the two is written to."""
+    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+    return f"postgres://{USER}@{hosts}/postgres?target_session_attrs=read-write"
+
+
+def seconds_until_served(service, patience=10) -> float:
+    """How long until a call is answered as ever. Raises AssertionError after the seconds promised."""
+    start = time.monotonic()
+    while service.get(LIST).status != 200:
+        assert time.monotonic() - start < patience
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+def told(ledgers, kills) -> str:
+    acknowledged = sum(ledger.acknowledged for ledger in ledgers)
+    repeated = sum(ledger.repeated for ledger in ledgers)
+    return f"{kills} kills, {acknowledged:,} acknowledged writes, {repeated:,} of them repeated"
+
+
+def test_the_server_is_killed(database, size, promise):
+    kind, url = database
+    kills = size(1, 50)
+    wrong = []
+    with Server(url) as server, callers(server) as (service, ledgers):
+        for _ in range(kills):
+            with writing(ledgers):
+                time.sleep(random.uniform(0.1, 1.5))
+                server.kill()
+            server.start()
+            wrong += settled(service, ledgers)
+    promise(f"The server is killed, {kind}", told(ledgers, kills), len(wrong))
+
+
+def test_postgresql_is_killed(own_postgres, size, promise):
+    kills = size(1, 50)
+    wrong = []
+    with Server(own_postgres.url()) as server, callers(server) as (service, ledgers):
+        for _ in range(kills):
+            with writing(ledgers):
+                time.sleep(random.uniform(0.1, 1.5))
+                own_postgres.kill()
+                time.sleep(0.2)
+                own_postgres.start()
+            wrong += settled(service, ledgers)
+    promise("PostgreSQL is killed", told(ledgers, kills), len(wrong))
+
+
+def test_the_primary_is_killed_and_the_standby_promoted(postgres, size, promise):
+    """One DATABASE_URL names both; the service goes on with the other, without a restart."""
+    rounds = size(1, 10)
+    wrong, waits, written = [], [], []
+    for _ in range(rounds):
+        with (
+            PrivatePostgres(postgres.programs) as primary,
+            Standby(primary) as standby,
+            Server(either(primary, standby)) as server,
+            callers(server) as (service, ledgers),
+        ):
+            with writing(ledgers):
+                time.sleep(random.uniform(0.5, 1.5))
+                primary.kill()
+                time.sleep(1)
+                answer = service.get(LIST)
+                assert answer.status == 503
+                assert answer.headers["retry-after"]
+                standby.promote()
+                waits.append(seconds_until_served(service))
+                time.sleep(0.5)
+            wrong += settled(service, ledgers)
+            written += ledgers
+    back = f"{told(written, rounds)}; back {max(waits):.1f} s after the promotion"
+    promise("The primary is killed, its standby promoted", back, len(wrong))
