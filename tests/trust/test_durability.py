@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from mailboxes.models import Account, EmailRecipient, Mailbox
+from tests.conftest import headers_for
 from tests.postgres import USER, PrivatePostgres, Standby
 from tests.server import Server
 from tests.service import OverSocket
@@ -82,6 +84,27 @@ def test_the_server_is_killed(database, size, promise):
             server.start()
             wrong += settled(service, ledgers)
     promise(f"The server is killed, {kind}", told(ledgers, kills), len(wrong))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda: Mailbox.objects.filter(deleted_at=None).update(name="Old"),
+        lambda: Mailbox.history.filter(history_type="+").delete(),
+        lambda: EmailRecipient.objects.all().delete(),
+        lambda: Mailbox.objects.create(account=Account.objects.get(), name="By nobody"),
+    ],
+    ids=["a change", "a row of history", "recipients", "made though not answered"],
+)
+def test_a_loss_would_be_seen(server, account, lose):
+    ledger = Ledger("w", headers_for(account), server.port)
+    for _ in range(40):
+        ledger.write()
+    assert differences(ledger.service, [ledger]) == []
+    lose()
+    assert differences(ledger.service, [ledger]) != []
+    ledger.service.close()
 
 
 def test_postgresql_is_killed(own_postgres, size, promise):
