@@ -50,23 +50,21 @@ class Ledger:
         self.chance = random.Random(name)
         self.boxes = []
         self.open = None
-        self.acknowledged = self.repeated = self.longest = 0
+        self.acknowledged = self.repeated = self.unanswered = 0
 
     def write(self) -> bool:
         """Make the call that stands open, or a new one. False if it was not answered, or by 503."""
         self.open = call = self.open or self.next_call()
         call.tries += 1
         headers = {"Idempotency-Key": call.key} if call.method == "POST" else {}
-        start = time.monotonic()
         try:
             answer = self.service.call(call.method, call.path, call.body, headers)
         except TimeoutError:
             raise  # an answer is late by the caller's patience: it hangs
         except (OSError, HTTPException):
             self.service.close()
+            self.unanswered += 1
             return False
-        finally:
-            self.longest = max(self.longest, time.monotonic() - start)
         if answer.status == 503:
             assert answer.headers["retry-after"]
             assert answer.json["result"] == {}

@@ -1,0 +1,75 @@
+"""The server goes, or another takes its place, while callers call: each of them is answered."""
+
+import os
+import signal
+import socket
+import time
+from contextlib import closing
+from pathlib import Path
+
+from tests.server import Server
+from tests.service import OverSocket
+from tests.trust.ledger import Ledger, differences, writing
+
+CALLERS = 6
+
+
+def children(pid) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def until(true):
+    """Wait for it. Raises AssertionError after a minute."""
+    deadline = time.monotonic() + 60
+    while not (found := true()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def successor(server) -> int:
+    """A second server on the same port, ready: the number of its first process."""
+    first = server.process.pid
+    workers = set(children(first))
+    os.kill(first, signal.SIGUSR2)
+    (second,) = until(lambda: set(children(first)) - workers)
+    until(lambda: len(children(second)) == len(workers))
+    return second
+
+
+def test_a_call_on_its_way_is_answered_before_the_server_goes(tmp_path):
+    with Server(f"sqlite:///{tmp_path}/mailboxes.sqlite3") as server:
+        lines = [f"{name}: {value}" for name, value in server.prepare().items()]
+        head = ["POST /voip/mailbox HTTP/1.1", "Host: localhost", *lines, "Content-Length: 17"]
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(("\r\n".join(head) + '\r\n\r\n{"name":').encode())
+            time.sleep(0.5)  # it is being read
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            connection.sendall(b' "Sales"}')
+            assert connection.recv(65536).startswith(b"HTTP/1.1 201 ")
+        assert server.process.wait(timeout=60) == 0
+
+
+def test_another_takes_its_place_under_load(tmp_path, size, promise):
+    replacements = size(1, 20)
+    wrong, unanswered, acknowledged = [], 0, 0
+    for number in range(replacements):
+        with Server(f"sqlite:///{tmp_path}/{number}.sqlite3") as server:
+            headers = server.prepare()
+            ledgers = [Ledger(f"w{number}", headers, server.port) for number in range(CALLERS)]
+            with writing(ledgers):
+                time.sleep(0.5)
+                second = successor(server)
+                server.process.send_signal(signal.SIGTERM)
+                server.process.wait(timeout=60)
+                time.sleep(0.5)
+            with closing(OverSocket(headers, port=server.port)) as service:
+                wrong += differences(service, ledgers)
+            os.kill(second, signal.SIGTERM)
+            for ledger in ledgers:
+                ledger.service.close()
+                unanswered += ledger.unanswered
+                acknowledged += ledger.acknowledged
+    tried = f"{replacements} replacements, {acknowledged:,} acknowledged writes"
+    promise("The server is replaced under load", tried, len(wrong) + unanswered)
