@@ -45,10 +45,10 @@ class KeyRing:
     def open(self, sealed: str, owner: bytes) -> str:
         """What was sealed for this owner. Raises UnknownKeyError."""
         key, _, rest = sealed.partition(":")
-        raw = base64.b64decode(rest)
         try:
+            raw = base64.b64decode(rest)
             return self._ciphers[key].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
-        except (KeyError, InvalidTag):
+        except (KeyError, ValueError, InvalidTag):
             raise UnknownKeyError(
                 gettext(
                     "A pass code cannot be opened: key %(key)s is not in PASS_CODE_KEYS, or the text was altered."

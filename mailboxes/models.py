@@ -387,27 +387,75 @@ class ApiCredential(models.Model):
             ).update(last_used_at=now)
 
 
-class SealedPassCode:
+class Sealed:
+    """A row of which one column, `SEALED_IN`, holds a text that is sealed to its `owner`."""
+
+    SEALED_IN: str
+    pk: int | UUID
+
+    @property
+    def owner(self) -> bytes:
+        """What the text is sealed to, so that it opens in no other row."""
+        raise NotImplementedError
+
+    def open(self) -> str:
+        """The text in clear. Raises UnknownKeyError."""
+        return settings.PASS_CODE_KEYS.open(getattr(self, self.SEALED_IN), self.owner)
+
+    def seal(self, text: str) -> None:
+        """Hold this text, sealed with the first key."""
+        setattr(self, self.SEALED_IN, settings.PASS_CODE_KEYS.seal(text, self.owner))
+
+    @classmethod
+    def under_older_keys(cls):
+        """The rows whose text was sealed with another key than the first."""
+        sealed = cls._rows().exclude(**{cls.SEALED_IN: None})
+        return sealed.exclude(**{f"{cls.SEALED_IN}__startswith": settings.PASS_CODE_KEYS.current})
+
+    def reseal(self) -> bool:
+        """Seal the text anew with the first key, and say so; not if another has come in its place meanwhile.
+
+        What callers see stays as it is, so this is no change: no version, no row of history.
+        Raises UnknownKeyError.
+        """
+        unchanged = self._rows().filter(
+            pk=self.pk, **{self.SEALED_IN: getattr(self, self.SEALED_IN)}
+        )
+        self.seal(self.open())
+        return unchanged.update(**{self.SEALED_IN: getattr(self, self.SEALED_IN)}) == 1
+
+    @classmethod
+    def _rows(cls):
+        return cls._base_manager.all()  # type: ignore[attr-defined]
+
+
+class SealedPassCode(Sealed):
     """The pass code in clear, over the sealed column. On a mailbox and on each row of its history.
 
     A property, not a field: a field does not see its row's uuid, to which the code is
     sealed, and a property cannot be looked up by.
     """
 
+    SEALED_IN = "password_sealed"
     uuid: UUID
     password_sealed: str | None
     password_is_weak: bool
 
     @property
+    def owner(self) -> bytes:
+        return self.uuid.bytes
+
+    @property
     def password(self) -> str | None:
         """Four digits, or None. Raises UnknownKeyError."""
-        if self.password_sealed is None:
-            return None
-        return settings.PASS_CODE_KEYS.open(self.password_sealed, self.uuid.bytes)
+        return None if self.password_sealed is None else self.open()
 
     @password.setter
     def password(self, code: str | None) -> None:
-        self.password_sealed = code and settings.PASS_CODE_KEYS.seal(code, self.uuid.bytes)
+        if code is None:
+            self.password_sealed = None
+        else:
+            self.seal(code)
         self.password_is_weak = code is not None and validators.is_weak_pass_code(code)
 
     def value(self, field: str):
@@ -766,9 +814,10 @@ class IdempotentAnswerQuerySet(models.QuerySet):
         return answer
 
 
-class IdempotentAnswer(models.Model):
+class IdempotentAnswer(Sealed, models.Model):
     """The first answer to a call with an Idempotency-Key, to be given again."""
 
+    SEALED_IN = "body_sealed"
     KEPT = timedelta(days=1)
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
@@ -791,14 +840,14 @@ class IdempotentAnswer(models.Model):
     @property
     def body(self) -> str:
         """In clear: sealed, because a mailbox's pass code is in it. Raises UnknownKeyError."""
-        return settings.PASS_CODE_KEYS.open(self.body_sealed, self._owner)
+        return self.open()
 
     @body.setter
     def body(self, text: str) -> None:
-        self.body_sealed = settings.PASS_CODE_KEYS.seal(text, self._owner)
+        self.seal(text)
 
     @property
-    def _owner(self) -> bytes:
+    def owner(self) -> bytes:
         return f"{self.account_id}:{self.key}".encode()
 
 
@@ -857,8 +906,10 @@ class Import(models.Model):
         Import.objects.filter(pk=self.pk, batch=None).update(**counts)
 
 
-class ImportRow(models.Model):
+class ImportRow(Sealed, models.Model):
     """A row of such a file, numbered as in the file, and what comes of it once it is checked."""
+
+    SEALED_IN = "cells_sealed"
 
     class Outcome(models.TextChoices):  # what one looks at first comes first
         WRONG = "wrong", _("Wrong")
@@ -892,13 +943,12 @@ class ImportRow(models.Model):
     @property
     def cells(self) -> dict[str, str]:
         """In clear, by column: sealed, because pass codes may be among them. Raises UnknownKeyError."""
-        return orjson.loads(settings.PASS_CODE_KEYS.open(self.cells_sealed, self._owner))
+        return orjson.loads(self.open())
 
     @cells.setter
     def cells(self, cells: dict[str, str]) -> None:
-        text = orjson.dumps(cells).decode()
-        self.cells_sealed = settings.PASS_CODE_KEYS.seal(text, self._owner)
+        self.seal(orjson.dumps(cells).decode())
 
     @property
-    def _owner(self) -> bytes:
+    def owner(self) -> bytes:
         return f"{self.source_id}:{self.number}".encode()

@@ -48,6 +48,13 @@ def test_what_was_altered_does_not_open():
         ring.open(altered, b"owner")
 
 
+@pytest.mark.parametrize("rest", ["", "x", "AAAA", "0007"])
+def test_what_was_never_sealed_does_not_open(rest):
+    ring = KeyRing.parse(OLD)
+    with pytest.raises(UnknownKeyError):
+        ring.open(f"{ring.current}:{rest}", b"owner")
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "short", base64.b64encode(bytes(31)).decode(), OLD + ",", "é"],

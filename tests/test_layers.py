@@ -40,7 +40,7 @@ MAY_IMPORT = {
         "console",
     },
     "reference": {"contract", "api", "reference"},
-    "management": {"contract", "validators", "models", "forms", "demo", "management"},
+    "management": {"contract", "keyring", "validators", "models", "forms", "demo", "management"},
 }
 SOURCES = [path for path in (ROOT / "mailboxes").rglob("*.py") if "migrations" not in path.parts]
 

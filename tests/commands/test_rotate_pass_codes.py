@@ -1,0 +1,101 @@
+import io
+import json
+import secrets
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from mailboxes import csvfiles
+from mailboxes.keyring import KEY_BYTES, KeyRing
+from mailboxes.models import IdempotentAnswer, ImportRow, Mailbox
+
+OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
+DONE = "Nothing is sealed with an older key: it may be removed from PASS_CODE_KEYS."
+
+
+@pytest.fixture
+def mailbox(service, settings):
+    """One of everything that is sealed, with the old key; on the ring stands a new one before it."""
+    settings.PASS_CODE_KEYS = KeyRing([OLD])
+    body = {"name": "Sales", "password": "4829"}
+    uuid = service.post("/voip/mailbox", body, headers={"Idempotency-Key": "k"}).result["uuid"]
+    service.post("/voip/mailbox", {"name": "No pass code"})
+    file = io.BytesIO(b"account,name,password\nacme,Support,7392\n")
+    csvfiles.stage(User.objects.create_user("rosa"), file, "mailboxes.csv")
+    settings.PASS_CODE_KEYS = KeyRing([NEW, OLD])
+    return Mailbox.objects.get(pk=uuid)
+
+
+def rows():
+    """All that the database holds."""
+    return {
+        model.__name__: list(model._base_manager.order_by("pk").values())
+        for model in apps.get_models()
+    }
+
+
+def without(column, found):
+    return [{name: row[name] for name in row if name != column} for row in found]
+
+
+def test_all_is_sealed_with_the_new_key_and_the_old_one_may_go(mailbox, settings, capsys):
+    assert KeyRing.identify(OLD) in str(rows())
+    call_command("rotate_pass_codes")
+    assert capsys.readouterr().out == f"Sealed with an older key: 4.\n{DONE}\n"
+    assert KeyRing.identify(OLD) not in str(rows())
+    settings.PASS_CODE_KEYS = KeyRing([NEW])
+    assert Mailbox.objects.get(pk=mailbox.pk).password == "4829"
+    assert Mailbox.history.get(uuid=mailbox.pk).password == "4829"
+    assert json.loads(IdempotentAnswer.objects.get().body)["result"]["password"] == "4829"
+    assert ImportRow.objects.get().cells["password"] == "7392"
+
+
+def test_nothing_else_changes(mailbox):
+    before = rows()
+    call_command("rotate_pass_codes")
+    after = rows()
+    sealed = {
+        "Mailbox": "password_sealed",
+        "HistoricalMailbox": "password_sealed",
+        "IdempotentAnswer": "body_sealed",
+        "ImportRow": "cells_sealed",
+    }
+    for name in before:
+        column = sealed.get(name)
+        assert without(column, after[name]) == without(column, before[name])
+        assert not column or after[name] != before[name]
+
+
+def test_doing_it_again_changes_nothing(mailbox, capsys):
+    call_command("rotate_pass_codes")
+    before = rows()
+    call_command("rotate_pass_codes")
+    assert rows() == before
+    assert capsys.readouterr().out.endswith(f"Sealed with an older key: 0.\n{DONE}\n")
+
+
+def test_what_no_key_opens_is_named_and_left_and_the_rest_done(mailbox, account, capsys):
+    lost = Mailbox(account=account, name="Lost")
+    lost.password_sealed = KeyRing([LOST]).seal("8305", lost.owner)
+    broken = Mailbox(account=account, name="Broken", password_sealed="8305")
+    Mailbox.objects.bulk_create([lost, broken])
+    with pytest.raises(CommandError, match=r"^Still sealed with an older key: 2\.$") as refusal:
+        call_command("rotate_pass_codes")
+    assert refusal.value.returncode == 1
+    told = capsys.readouterr().err.splitlines()
+    assert sorted(told) == sorted(
+        f"No key in PASS_CODE_KEYS opens mailbox {row.pk}." for row in (lost, broken)
+    )
+    assert Mailbox.objects.get(pk=lost.pk).password_sealed == lost.password_sealed
+    assert Mailbox.objects.get(pk=broken.pk).password_sealed == "8305"
+    assert Mailbox.objects.get(pk=mailbox.pk).password_sealed.startswith(KeyRing.identify(NEW))
+
+
+def test_what_was_set_meanwhile_stays(mailbox):
+    writer = Mailbox.objects.get(pk=mailbox.pk)
+    writer.password = "7302"
+    writer.save()
+    assert not mailbox.reseal()
+    assert Mailbox.objects.get(pk=mailbox.pk).password == "7302"
