@@ -53,6 +53,13 @@ def database(url):
     return settings
 
 
+def policy(text):
+    """The policy of that name. Raises ValueError if there is none."""
+    if text not in {"warn", "reject"}:
+        raise ValueError
+    return text
+
+
 def whole_number(text):
     """A number, 1 or more. Raises ValueError if it is none, or less than one."""
     if int(text) < 1:
@@ -117,6 +124,9 @@ TRUSTED_PROXIES = read(
     "",
     "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1.",
 )
+
+# What comes of a new pass code that is easy to guess: it is taken with a warning, or refused.
+PASS_CODE_POLICY = read("PASS_CODE_POLICY", policy, "warn", "is neither warn nor reject.")
 
 # How long a deleted mailbox can be restored, in days.
 RETENTION_DAYS = read(

@@ -187,7 +187,7 @@ class MailboxForm(forms.ModelForm):
         code = self.cleaned_data["password"]
         if "password" in self.changed_data:
             if code is not None:
-                validators.validate_pass_code(code)
+                self.instance.check_pass_code(code)
             self.instance.password = code
         return code
 

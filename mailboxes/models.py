@@ -698,6 +698,13 @@ class Mailbox(SealedPassCode, Timed):
             self.version += 1
         super().save(**kwargs)
 
+    def check_pass_code(self, code: str) -> None:
+        """Raises ValidationError on what is no pass code, or a weak one that is new where PASS_CODE_POLICY is `reject`."""
+        validators.validate_pass_code(code)
+        rejects = settings.PASS_CODE_POLICY == "reject"  # noqa: S105  the policy's name
+        if rejects and code != self.value("password"):
+            validators.refuse_weak_pass_code(code)
+
     def validate_constraints(self, exclude=None):
         """Nothing is left to ask the database: the fields' own rules say what its constraints say."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 # \A and \Z mean the same in Python and in PostgreSQL; $ does not.
@@ -58,13 +59,31 @@ def parse_uuid(value: str) -> UUID:
     return UUID(value)
 
 
-def is_weak_pass_code(value: str) -> bool:
-    """Whether someone guessing would try it early: repeats, runs, years, the most used ones."""
-    steps = {(int(right) - int(left)) % 10 for left, right in pairwise(value)}
-    is_run = len(steps) == 1 and steps <= {0, 1, 9}
-    is_pair = value[:2] == value[2:]
-    is_year = "1900" <= value <= "2099"
-    return is_run or is_pair or is_year or value in MOST_USED_PASS_CODES
+def weakness(code: str) -> str | None:
+    """Why someone guessing would try the pass code early, in a sentence that does not tell it; None if nobody would."""
+    steps = {(int(right) - int(left)) % 10 for left, right in pairwise(code)}
+    if steps == {0}:
+        return gettext("It is easy to guess: it repeats one digit.")
+    if steps in ({1}, {9}):
+        return gettext("It is easy to guess: its digits count up or down.")
+    if code[:2] == code[2:]:
+        return gettext("It is easy to guess: it repeats two digits.")
+    if "1900" <= code <= "2099":
+        return gettext("It is easy to guess: it looks like a year.")
+    if code in MOST_USED_PASS_CODES:
+        return gettext("It is easy to guess: it is one of the most used.")
+    return None
+
+
+def is_weak_pass_code(code: str) -> bool:
+    """Whether someone guessing would try it early."""
+    return weakness(code) is not None
+
+
+def refuse_weak_pass_code(code: str) -> None:
+    """Refuse what is easy to guess, and say why."""
+    if why := weakness(code):
+        raise ValidationError(why, code="weak")
 
 
 def make_pass_code() -> str:

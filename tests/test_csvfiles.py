@@ -218,6 +218,17 @@ def test_a_file_of_too_many_rows_is_refused(rosa, monkeypatch):
         csvfiles.stage(rosa, io.BytesIO(b"name\n1\n2\n3\n"), "long.csv")
 
 
+def test_new_weak_pass_codes_are_refused_where_the_policy_says_so(rosa, account, settings):
+    weak = Mailbox.objects.create(account=account, name="Weak", password="1234")
+    settings.PASS_CODE_POLICY = "reject"
+    rows = [(str(weak.pk), "", "Still weak", "1234"), ("", "acme", "New", "7777")]
+    data = csvfiles.lines([["uuid", "account", "name", "password"], *rows])
+    source = checked(rosa, data.encode())
+    assert counts(source) == {"created": 0, "changed": 1, "unchanged": 0, "wrong": 1}
+    wrong = source.rows.get(outcome="wrong")
+    assert wrong.errors == {"password": ["It is easy to guess: it repeats one digit."]}
+
+
 def test_staged_pass_codes_are_sealed(rosa, account):
     csvfiles.stage(rosa, io.BytesIO(b"name,password\nSales,8305\n"), "new.csv")
     assert ImportRow.objects.get().cells == {"name": "Sales", "password": "8305"}

@@ -57,6 +57,7 @@ def test_good_settings_start():
         ),
         ({"HTTPS": "perhaps"}, "HTTPS is neither on nor off."),
         ({"DEBUG": "perhaps"}, "DEBUG is neither on nor off."),
+        ({"PASS_CODE_POLICY": "perhaps"}, "PASS_CODE_POLICY is neither warn nor reject."),
         ({"RATE_LIMIT": "many/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "-5/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "100/year"}, "RATE_LIMIT is wrong: "),

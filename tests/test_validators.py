@@ -33,6 +33,21 @@ def test_weak_pass_codes(code):
     assert validators.is_weak_pass_code(code)
 
 
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("7777", "it repeats one digit"),
+        ("1234", "its digits count up or down"),
+        ("2109", "its digits count up or down"),
+        ("4848", "it repeats two digits"),
+        ("1984", "it looks like a year"),
+        ("2580", "it is one of the most used"),
+    ],
+)
+def test_why_a_pass_code_is_weak_is_said_without_it(code, why):
+    assert validators.weakness(code) == f"It is easy to guess: {why}."
+
+
 @pytest.mark.parametrize("code", ["4829", "7302", "1355", "8461", "0931"])
 def test_good_pass_codes(code):
     assert not validators.is_weak_pass_code(code)

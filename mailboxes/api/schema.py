@@ -89,12 +89,15 @@ HEADERS = {
     "X-Auth-Password": "The credential's secret",
 }
 WRITES = {"PUT", "PATCH", "DELETE"}
+SET_PASS_CODE = {"create_mailbox", "update_mailbox", "change_mailbox"}
 HEADERS_OF_ANSWERS = {
     "RateLimit": "How many calls the credential has left, and in how many seconds it has all again",
     "RateLimit-Policy": "How many calls a credential has in how many seconds",
     "Retry-After": "The seconds to wait",
     "X-Total-Count": "How many mailboxes there are on all pages",
     "Link": "Where the next page is, if there is one",
+    "X-Pass-Code-Warning": "Why the pass code sent is easy to guess, if it is. "
+    "Where PASS_CODE_POLICY is reject, a new one of these is refused (400) instead",
     "Idempotency-Replayed": "true: the first answer to this key, given again",
     "ETag": "Stands for what is served: it is another one after each change of the mailbox or its recipients",
     "WWW-Authenticate": "How to send a credential",
@@ -368,6 +371,7 @@ def headers(status, operation, knows) -> dict:
         "RateLimit-Policy": status not in UNCOUNTED,
         "Retry-After": status in (429, 503),
         "WWW-Authenticate": status == 401,
+        "X-Pass-Code-Warning": is_done and operation["operationId"] in SET_PASS_CODE,
         "X-Request-ID": True,
         "X-Total-Count": is_done and "cursor" in knows,
     }

@@ -35,15 +35,6 @@ class UUIDTextField(serializers.UUIDField):
         return validators.parse_uuid(data if isinstance(data, str) else "")
 
 
-class PassCodeField(TextField):
-    """Four ASCII digits, exactly as sent: nothing is trimmed."""
-
-    def __init__(self, **kwargs):
-        super().__init__(
-            trim_whitespace=False, validators=[validators.validate_pass_code], **kwargs
-        )
-
-
 class DatesSerializer(serializers.ModelSerializer):
     """What every row shows of its times: dates, UTC."""
 
@@ -132,9 +123,10 @@ class MailboxSerializer(DatesSerializer):
         validators=[validators.validate_printable],
         help_text="The name of this Mailbox",
     )
-    password = PassCodeField(
+    password = TextField(
         allow_null=True,
         default=None,
+        trim_whitespace=False,
         help_text="The 4 digit pass code required to access this mailbox",
     )
     greeting = UUIDTextField(
@@ -159,3 +151,8 @@ class MailboxSerializer(DatesSerializer):
     class Meta:
         model = Mailbox
         fields = contract.MAILBOX_KEYS
+
+    def validate_password(self, code):
+        if code is not None:
+            (self.instance or Mailbox()).check_pass_code(code)
+        return code

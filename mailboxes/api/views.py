@@ -23,8 +23,10 @@ from mailboxes.api.finding import ListParameters, Page, find
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.history import changes
+from mailboxes.validators import weakness
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
+SETTING_PASS_CODE = ["create", "update", "partial_update"]
 
 
 class Command(APIView):
@@ -127,6 +129,15 @@ class AccountViewSet(Command, ModelViewSet):
 
 class MailboxViewSet(AccountViewSet):
     serializer_class = MailboxSerializer
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        """Say what is weak about the pass code that the call has set."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.action in SETTING_PASS_CODE and response.status_code in (200, 201):
+            code = request.data.get("password")
+            if why := code and weakness(code):
+                response["X-Pass-Code-Warning"] = why
+        return response
 
     def get_queryset(self):
         return self.get_mailboxes().prefetch_related("email_recipients")

@@ -29,6 +29,14 @@ def test_a_new_pass_code(staff, mailbox):
     assert log() == ["Changed Pass code."]
 
 
+def test_a_new_weak_pass_code_is_refused_where_the_policy_says_so(staff, mailbox, settings):
+    settings.PASS_CODE_POLICY = "reject"
+    page = staff.save("mailbox_change", mailbox.pk, password="1234")
+    assert errors(page) == {"password": ["It is easy to guess: its digits count up or down."]}
+    mailbox.refresh_from_db()
+    assert (mailbox.password, mailbox.version) == ("0007", 1)
+
+
 def test_an_emptied_pass_code_is_removed(staff, mailbox):
     staff.save("mailbox_change", mailbox.pk, password="")
     mailbox.refresh_from_db()

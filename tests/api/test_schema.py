@@ -27,7 +27,8 @@ def document():
 
 
 COMMANDS = [(method.upper(), path) for path, of in document()["paths"].items() for method in of]
-SOMETIMES = {"Idempotency-Replayed", "Link"}  # on a second answer, and where there is a next page
+# On a second answer, where there is a next page, and where a pass code was set that is weak.
+SOMETIMES = {"Idempotency-Replayed", "Link", "X-Pass-Code-Warning"}
 
 
 def operation(method, path):
@@ -197,6 +198,11 @@ def test_headers_that_are_sometimes_sent_are_documented(service, mailbox):
     assert "idempotency-replayed" in again.headers
     assert_documented(page, "GET", "/voip/mailbox")
     assert_documented(again, "POST", "/voip/mailbox")
+    for method, path in (("POST", "/voip/mailbox"), ("PUT", MAILBOX), ("PATCH", MAILBOX)):
+        address = path.format(uuid=mailbox.uuid)
+        weak = service.call(method, address, {"name": "Sales", "password": "1234"})
+        assert "x-pass-code-warning" in weak.headers
+        assert_documented(weak, method, path)
 
 
 @pytest.mark.parametrize("path", [path for method, path in COMMANDS if method == "GET"])

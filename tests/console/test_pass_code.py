@@ -77,6 +77,16 @@ def test_a_weak_one_may_be_saved(support, sales):
     assert Mailbox.objects.get().password == "4321"
 
 
+def test_a_new_weak_one_is_refused_where_the_policy_says_so(support, sales, settings):
+    settings.PASS_CODE_POLICY = "reject"
+    response = press(support, sales, "save", password="7777")
+    assert "It is easy to guess: it repeats one digit." in response.content.decode()
+    assert Mailbox.objects.get().version == sales.version
+    press(support, sales, "save", name="Support", password="••••")
+    changed = Mailbox.objects.get()
+    assert (changed.name, changed.password) == ("Support", "1234")
+
+
 def test_none_is_said_plainly(support, sales):
     page = press(support, sales, "check", password="").content.decode()
     assert "Without a pass code nobody can listen to the messages by phone." in page
