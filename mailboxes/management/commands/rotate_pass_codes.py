@@ -1,6 +1,7 @@
 """Changes over to a new key: what is sealed with an older one is sealed anew with the first of PASS_CODE_KEYS."""
 
 from collections.abc import Iterator
+from time import monotonic, sleep
 
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
@@ -57,7 +58,9 @@ def reseal_all(progress) -> None:
         rows = model.under_older_keys().order_by("pk")
         some = list(rows.values_list("pk", flat=True)[:BATCH])
         while some:
+            begun = monotonic()
             progress.update(reseal(rows.filter(pk__in=some)))
+            sleep(monotonic() - begun)  # as long for those who wait to write
             some = list(rows.filter(pk__gt=some[-1]).values_list("pk", flat=True)[:BATCH])
 
 
