@@ -205,9 +205,11 @@ MIDDLEWARE = [
     "mailboxes.health.HealthChecks",
     "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
     "mailboxes.middleware.RequestLog",
-    "mailboxes.middleware.ApiErrors",
-    "django.middleware.security.SecurityMiddleware",
+    # Their headers stand on every answer, so they come before whoever may make one.
     "mailboxes.middleware.ContentSecurityPolicy",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "mailboxes.middleware.ApiErrors",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -216,7 +218,6 @@ MIDDLEWARE = [
     "django_otp.middleware.OTPMiddleware",
     "mailboxes.middleware.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -334,7 +335,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 SESSION_COOKIE_AGE = 12 * 3600  # a working day; then one signs in again
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS

@@ -1,0 +1,65 @@
+"""The real server as it stands in production: HTTPS on, behind a proxy on this machine; and a row of each kind."""
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from mailboxes import csvfiles
+from mailboxes.models import ApiCredential, Batch, Mailbox
+from tests.conftest import database_url
+from tests.doors.browser import PASSWORD, Browser
+from tests.server import Server
+
+
+@pytest.fixture(scope="session")
+def production(django_db_setup):
+    with Server(database_url(), HTTPS="on", TRUSTED_PROXIES="127.0.0.1") as running:
+        yield running
+
+
+@pytest.fixture
+def browser(production):
+    """A stranger's, at the production server."""
+    with Browser(production.port) as browser:
+        yield browser
+
+
+@pytest.fixture
+def rosa(db):
+    """Staff with every right, whose password the real server knows: tests keep theirs another way."""
+    user = User.objects.create_superuser("rosa")
+    hasher = PBKDF2PasswordHasher()
+    user.password = hasher.encode(PASSWORD, hasher.salt(), iterations=1)
+    user.save()
+    return user
+
+
+@pytest.fixture
+def rows(account, rosa):
+    """A row of each kind that an address may name, by the name of its kind."""
+    mailbox = Mailbox.objects.create(account=account, name="Sales", password="8305")
+    recipient = mailbox.add_recipient("ann@acme.example")
+    credential, _ = ApiCredential.objects.issue(account, "pbx")
+    hugo = User.objects.create_user("hugo", is_staff=True)
+    file = SimpleUploadedFile("mailboxes.csv", b"account,name,password\nacme,Support,12\n")
+    source = csvfiles.stage(rosa, file, file.name)
+    csvfiles.check(source, seconds=60)
+    return {
+        "account": account,
+        "mailbox": mailbox,
+        "emailrecipient": recipient,
+        "apicredential": credential,
+        "import": source,
+        "batch": Batch.objects.create(user=rosa, action=Batch.Action.CHANGED, count=1),
+        "user": hugo,
+        "group": Group.objects.get(name="Viewer"),
+        "accessattempt": AccessAttempt.objects.create(
+            username="hugo", ip_address="192.0.2.1", failures_since_start=1
+        ),
+        "totpdevice": TOTPDevice.objects.create(user=hugo),
+        "staticdevice": StaticDevice.objects.create(user=hugo),
+    }

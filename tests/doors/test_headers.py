@@ -1,0 +1,95 @@
+"""What a scanner looks at: headers and cookies of every address, in production, for strangers and for staff."""
+
+import pytest
+from django.test import Client
+
+from tests.doors.addresses import addresses
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EXPECTED = {
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "strict-transport-security": "max-age=31536000; includeSubDomains; preload",
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+def faults(answer) -> dict:
+    """The headers that are not as expected."""
+    found = {name: answer.headers.get(name) for name in EXPECTED}
+    return {name: value for name, value in found.items() if value != EXPECTED[name]}
+
+
+def faults_of_all(browser, rows) -> dict:
+    """By address: what is wrong, and with which status. A crash is a fault too."""
+    answers = {address: browser.get(address) for address in addresses(rows)}
+    wrong = {address: (answer.status, faults(answer)) for address, answer in answers.items()}
+    return {address: wrong for address, wrong in wrong.items() if wrong[1] or wrong[0] >= 500}
+
+
+def test_every_address_for_a_stranger(browser, rows):
+    assert len(addresses(rows)) > 100
+    assert faults_of_all(browser, rows) == {}
+
+
+def test_every_address_for_staff(browser, rows):
+    assert browser.sign_in().status == 302
+    assert faults_of_all(browser, rows) == {}
+
+
+ERRORS = {
+    "an unknown page": (404, "/nowhere/", {}),
+    "an unknown call": (404, "/voip/nowhere", {}),
+    "an unknown file": (404, "/static/nowhere.css", {}),
+    "a wrong host": (400, "/sign-in/", {"Host": "evil.example"}),
+    "a wrong host on the API": (400, "/voip/mailbox", {"Host": "evil.example"}),
+    "a wrong method": (405, "/sign-out/", {}),
+}
+
+
+@pytest.mark.parametrize(("status", "path", "headers"), ERRORS.values(), ids=ERRORS.keys())
+def test_refusals(browser, status, path, headers):
+    answer = browser.get(path, **headers)
+    assert (answer.status, faults(answer)) == (status, {})
+
+
+def test_a_form_without_its_token(browser):
+    answer = browser.post("/sign-in/", {"username": "rosa"})
+    assert (answer.status, faults(answer)) == (403, {})
+
+
+def test_who_may_not_see_a_page(browser, rosa, account):
+    type(rosa).objects.update(is_superuser=False)
+    browser.sign_in()
+    answer = browser.get("/accounts/-/new/")
+    assert (answer.status, faults(answer)) == (403, {})
+
+
+def test_a_crash(settings):
+    """All that stands before the views, round one that breaks."""
+    settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = settings.SECURE_HSTS_PRELOAD = True
+    settings.ROOT_URLCONF = "tests.console.test_error_pages"
+    answer = Client(raise_request_exception=False).get("/crash/", secure=True)
+    assert (answer.status_code, faults(answer)) == (500, {})
+
+
+def test_cookies(browser, rosa, rows):
+    """Of signing in, of a message, and of each page: sent by HTTPS alone, and shown to no script."""
+    browser.sign_in()
+    for address in addresses(rows):
+        browser.get(address)
+    given = [cookie for cookie in browser.given if cookie.value]  # without one it is taken away
+    assert {cookie.key for cookie in given} == {"sessionid", "csrftoken", "messages"}
+    for cookie in given:
+        assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
+        assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+def test_a_file(browser):
+    answer = browser.get("/static/img/logo.svg")
+    assert (answer.status, faults(answer)) == (200, {})

@@ -1,0 +1,34 @@
+"""Without HTTPS a page leads to itself by HTTPS, and a call is refused: a redirect would lose its body."""
+
+import pytest
+
+from mailboxes.models import Mailbox
+from tests.conftest import headers_for
+from tests.doors.browser import HOST, Browser
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def plain(production):
+    """Somebody who came to the proxy without HTTPS."""
+    with Browser(production.port, scheme="http") as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in/?next=/me/", "/admin/", "/docs/", "/nowhere"])
+def test_a_page_leads_to_itself(plain, path):
+    answer = plain.get(path)
+    assert (answer.status, answer.headers["location"]) == (301, f"https://{HOST}{path}")
+    assert plain.cookies == {}
+
+
+def test_a_call_is_refused(plain, account):
+    answer = plain.call("POST", "/voip/mailbox", '{"name": "x"}', **headers_for(account))
+    assert (answer.status, answer.json["status_message"]) == (403, "Forbidden")
+    assert not Mailbox.objects.exists()
+
+
+def test_no_page_leads_to_a_host_that_is_none_of_ours(plain):
+    answer = plain.get("/sign-in/", Host="evil.example")
+    assert (answer.status, answer.headers.get("location")) == (400, None)
