@@ -13,7 +13,7 @@ from config import settings
 wsgi_app = "config.wsgi:application"
 http_parser = "python"
 
-worker_class = "gthread"
+worker_class = "config.worker.Worker"
 workers = settings.WORKERS
 threads = 4  # one waits for the database, or for a caller, while another works
 
@@ -40,7 +40,7 @@ SILENCE_SECONDS = 10
 
 
 def when_ready(server):
-    """Let go of a caller who begins a request and falls silent: each holds a thread."""
+    """Let go of a caller who falls silent within a body that a thread reads."""
     timeout = struct.pack("ll", SILENCE_SECONDS, 0)
     for listener in server.LISTENERS:  # accepted connections inherit it
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
