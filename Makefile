@@ -14,7 +14,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres trust fuzz import-50000 screenshots check lock
+.PHONY: help run dev test test-postgres trust fuzz import-50000 screenshots check audit lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -52,6 +52,9 @@ check: $(VENV)/dev.stamp ## style, types, migrations in step, production setting
 	@ENV_FILE=/dev/null SECRET_KEY=$$($(call random,50)) PASS_CODE_KEYS=$$($(call random,32)) \
 		ALLOWED_HOSTS=mailboxes.example DATABASE_URL=sqlite://:memory: \
 		sh -c '$(manage) makemigrations --check --dry-run && $(manage) check --deploy --fail-level WARNING'
+
+audit: $(VENV)/dev.stamp ## look for dependencies with known holes, unsafe code, committed secrets
+	@$(VENV)/bin/python -m tests.audit
 
 lock: ## write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "uv is needed to lock: pip install uv"; exit 1; }
