@@ -1,0 +1,112 @@
+"""More than anybody needs is refused at once: lines, headers, addresses, bodies, fields, files.
+
+Bodies of API calls are in tests/api/test_bodies.py, nested JSON in tests/api/test_hostile_input.py.
+"""
+
+import socket
+from urllib.parse import urlencode
+
+import pytest
+
+from mailboxes.contract import MAX_BODY_BYTES
+from mailboxes.models import Import
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def status_of(production, start, *lines) -> int:
+    """The status of what is answered to a request with these lines."""
+    head = [start, "Host: localhost", "X-Forwarded-Proto: https", *lines, "", ""]
+    with socket.create_connection(("127.0.0.1", production.port), timeout=20) as connection:
+        connection.sendall("\r\n".join(head).encode())
+        return int(connection.recv(65536).split(b" ", 2)[1])
+
+
+HEADERS = ["GET /sign-in/ HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["GET /sign-in/ HTTP/1.1"], 200),
+        (["GET /sign-in/?q=" + "x" * 8100 + " HTTP/1.1"], 200),
+        (["GET /sign-in/?q=" + "x" * 8190 + " HTTP/1.1"], 414),
+        (["GET /" + "x" * 60_000 + " HTTP/1.1"], 414),
+        (["G" * 60_000 + " / HTTP/1.1"], 414),
+        ([*HEADERS, "X-Long: " + "x" * 8000], 200),
+        ([*HEADERS, "X-Long: " + "x" * 9000], 431),
+        ([*HEADERS, "x" * 9000 + ": x"], 431),
+        ([*HEADERS, *(f"X-{number}: x" for number in range(90))], 200),
+        ([*HEADERS, *(f"X-{number}: x" for number in range(101))], 431),
+    ],
+    ids=range(10),
+)
+def test_lines_and_their_number(production, lines, status):
+    assert status_of(production, *lines) == status
+
+
+def test_a_head_without_an_end(production):
+    """It is refused long before it fills the memory."""
+    connection = socket.create_connection(("127.0.0.1", production.port), timeout=20)
+    with connection, pytest.raises(ConnectionError):
+        connection.sendall(b"x" * 100 * 1024**2)
+
+
+@pytest.fixture
+def rosas(browser, rosa):
+    browser.sign_in()
+    return browser
+
+
+def send(browser, path, body, content_type="application/x-www-form-urlencoded"):
+    """Send the body with a good token: what is refused is refused for its size."""
+    headers = {"Content-Type": content_type, "Referer": f"https://localhost{path}"}
+    return browser.call(
+        "POST", path, body, **headers, **{"X-CSRFToken": browser.cookies["csrftoken"]}
+    ).status
+
+
+def test_a_form_of_too_many_bytes(rosas):
+    assert send(rosas, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES // 2)) == 200
+    assert send(rosas, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES + 1)) == 400
+
+
+def test_a_form_of_too_many_fields(rosas):
+    for count, status in ((900, 200), (1100, 400)):
+        form = urlencode([(f"field{number}", "x") for number in range(count)])
+        assert send(rosas, "/mailboxes/new/", form) == status
+
+
+def parts(*bodies):
+    """A form of so many files."""
+    lines = [
+        f'--b\r\nContent-Disposition: form-data; name="file{number}"; filename="f"\r\n\r\n{body}\r\n'
+        for number, body in enumerate(bodies)
+    ]
+    return "".join(lines) + "--b--\r\n"
+
+
+def test_too_many_files(rosas):
+    form = "multipart/form-data; boundary=b"
+    assert send(rosas, "/import/", parts(*["x"] * 90), form) == 200
+    assert send(rosas, "/import/", parts(*["x"] * 110), form) == 400
+    assert not Import.objects.exists()
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "10, 20", "+5", ""])
+def test_a_length_that_is_none(production, length):
+    lines = ["POST /voip/mailbox HTTP/1.1", f"Content-Length: {length}"]
+    assert status_of(production, *lines) == 400
+
+
+def test_two_minds_about_the_length(production):
+    """One server sees two requests where another sees one: neither is done."""
+    smuggled = "GET /accounts/ HTTP/1.1"
+    for lines in (
+        ["Content-Length: 5", "Transfer-Encoding: chunked", "", "0", "", smuggled],
+        ["Content-Length: 5", "Content-Length: 60", "", "12345" + smuggled],
+        ["Transfer-Encoding: chunked", "Transfer-Encoding: identity", "", "0", "", smuggled],
+        ["Transfer-Encoding: xchunked", "", "0", "", smuggled],
+        ["Transfer-Encoding : chunked", "", "0", "", smuggled],
+    ):
+        assert status_of(production, "POST /voip/mailbox HTTP/1.1", *lines) in (400, 501)
