@@ -9,10 +9,21 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mailboxes import csvfiles
-from mailboxes.models import ApiCredential, Batch, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
 from tests.conftest import database_url
 from tests.doors.browser import PASSWORD, Browser
 from tests.server import Server
+
+# Each would run if it were written into a page as it stands: in text, in an attribute, in
+# a script, in a template of ours, as an address.
+SCRIPTS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "' autofocus onfocus='alert(3)",
+    "</title></textarea></script><svg onload=alert(4)>",
+    "javascript:alert(5)//{{7*7}}{% now 'Y' %}",
+    "\\u003cscript\\u003ealert(6)\\u003c/script\\u003e",
+]
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +74,23 @@ def rows(account, rosa):
         "totpdevice": TOTPDevice.objects.create(user=hugo),
         "staticdevice": StaticDevice.objects.create(user=hugo),
     }
+
+
+@pytest.fixture
+def written(rows):
+    """The rows of each kind, with a script wherever somebody may write words."""
+    text = SCRIPTS[0]
+    Account.objects.update(contact_name=text)
+    Account.objects.create(name="customer", contact_name=text, reseller=rows["account"])
+    ApiCredential.objects.update(name=text, networks="192.0.2.0/24")
+    EmailRecipient.objects.update(email='"<script>alert(7)</script>"@acme.example')
+    User.objects.filter(username="hugo").update(first_name=text, last_name=text, email=text)
+    for number, script in enumerate(SCRIPTS):
+        mailbox = rows["mailbox"] if number == 0 else Mailbox(account=rows["account"])
+        mailbox.name = script
+        mailbox.save()
+    cells = ",".join('"{}"'.format(script.replace('"', '""')) for script in SCRIPTS[:3])
+    file = SimpleUploadedFile("x", f"account,name,password\n{cells}\n".encode())
+    source = csvfiles.stage(User.objects.get(username="rosa"), file, SCRIPTS[1])
+    csvfiles.check(source, seconds=60)
+    return rows | {"import": source}
