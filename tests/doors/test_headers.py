@@ -37,8 +37,14 @@ def test_every_address_for_a_stranger(browser, rows):
 
 
 def test_every_address_for_staff(browser, rows):
+    """And every cookie given on the way: sent by HTTPS alone, and shown to no script."""
     assert browser.sign_in().status == 302
     assert faults_of_all(browser, rows) == {}
+    given = [cookie for cookie in browser.given if cookie.value]  # without one it is taken away
+    assert {cookie.key for cookie in given} == {"sessionid", "csrftoken", "messages"}
+    for cookie in given:
+        assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
+        assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
 ERRORS = {
@@ -76,18 +82,6 @@ def test_a_crash(settings):
     settings.ROOT_URLCONF = "tests.console.test_error_pages"
     answer = Client(raise_request_exception=False).get("/crash/", secure=True)
     assert (answer.status_code, faults(answer)) == (500, {})
-
-
-def test_cookies(browser, rosa, rows):
-    """Of signing in, of a message, and of each page: sent by HTTPS alone, and shown to no script."""
-    browser.sign_in()
-    for address in addresses(rows):
-        browser.get(address)
-    given = [cookie for cookie in browser.given if cookie.value]  # without one it is taken away
-    assert {cookie.key for cookie in given} == {"sessionid", "csrftoken", "messages"}
-    for cookie in given:
-        assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
-        assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
 def test_a_file(browser):

@@ -6,8 +6,6 @@ import pytest
 
 from tests.doors.browser import HOST
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 WRONG = [
     "evil.example",
     "localhost.evil.example",

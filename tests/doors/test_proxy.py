@@ -51,9 +51,7 @@ def test_nobody_gets_more_tries_at_a_password(production, rosa):
         assert browser.sign_in(**through_proxy("", caller="192.0.2.8")).status == 302
 
 
-@pytest.mark.parametrize(
-    "address", ["2001:db8::7", "2001:0DB8:0:0:0:0:0:7", "nonsense", "192.0.2.7:4711", "[::1]"]
-)
+@pytest.mark.parametrize("address", ["2001:db8::7", "192.0.2.7:4711", "nonsense"])
 def test_whatever_the_proxy_says_of_a_caller_it_is_locked_out_alone(production, rosa, address):
     with Browser(production.port, address) as browser, Browser(production.port) as other:
         statuses = [browser.sign_in(password="wrong").status for _ in range(5)]

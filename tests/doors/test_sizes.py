@@ -11,8 +11,6 @@ import pytest
 from mailboxes.contract import MAX_BODY_BYTES
 from mailboxes.models import Import
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 
 def status_of(production, start, *lines) -> int:
     """The status of what is answered to a request with these lines."""
@@ -66,11 +64,13 @@ def send(browser, path, body, content_type="application/x-www-form-urlencoded"):
     ).status
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_form_of_too_many_bytes(rosas):
     assert send(rosas, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES // 2)) == 200
     assert send(rosas, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES + 1)) == 400
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_form_of_too_many_fields(rosas):
     for count, status in ((900, 200), (1100, 400)):
         form = urlencode([(f"field{number}", "x") for number in range(count)])
@@ -86,6 +86,7 @@ def parts(*bodies):
     return "".join(lines) + "--b--\r\n"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_too_many_files(rosas):
     form = "multipart/form-data; boundary=b"
     assert send(rosas, "/import/", parts(*["x"] * 90), form) == 200
