@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from mailboxes.models import Account, ApiCredential
 from tests import parts
+from tests.databases import PostgresDatabases, SQLiteDatabases
 from tests.postgres import PrivatePostgres
 from tests.server import Server
 from tests.service import InProcess, OverSocket
@@ -78,3 +79,20 @@ def postgres():
         parts.missing("postgres", "PostgreSQL's programs (initdb, pg_ctl) are not on this machine.")
     with PrivatePostgres(programs) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory):
+    return SQLiteDatabases(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres):
+    return PostgresDatabases(postgres)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def databases(request, django_db_blocker):
+    """Databases beside the suite's own, of either engine: the test runs twice."""
+    with django_db_blocker.unblock():
+        yield request.getfixturevalue(f"{request.param}_databases")

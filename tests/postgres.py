@@ -43,7 +43,7 @@ class PrivatePostgres:
 
     def __exit__(self, *error):
         with suppress(subprocess.CalledProcessError):  # it may have been killed
-            self.stop()
+            self.stop("immediate")  # nothing of it is wanted any more
         shutil.rmtree(self.folder)
 
     def make(self):
@@ -57,9 +57,10 @@ class PrivatePostgres:
     def url(self, database="postgres") -> str:
         return f"postgres://{USER}@127.0.0.1:{self.port}/{database}"
 
-    def create(self, database) -> str:
-        """A new, empty database's URL."""
-        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, database)
+    def create(self, database, template="template1") -> str:
+        """A new database's URL: an empty one, or a copy of the one that the template names."""
+        here = ["-h", "127.0.0.1", "-p", str(self.port), "-U", USER]
+        self.run("createdb", *here, "-T", template, database)
         return self.url(database)
 
     def start(self):
@@ -77,9 +78,9 @@ class PrivatePostgres:
         # Until somebody has buried it, it looks alive to the next that would start.
         lock.unlink()
 
-    def stop(self):
+    def stop(self, mode="fast"):
         """Stop at once, dropping whoever is connected."""
-        self.run("pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data)
+        self.run("pg_ctl", "stop", "-w", "-m", mode, "-D", self.data)
 
     def run(self, program, *arguments):
         as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]

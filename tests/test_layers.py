@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "apps": {"groups"},
     "filters": {"models"},
     "forms": {"contract", "validators", "models"},
+    "backups": {"backups"},
     "health": set(),
     "demo": {"contract", "validators", "models"},
     "middleware": {"contract", "second_factor", "api"},
@@ -40,7 +41,17 @@ MAY_IMPORT = {
         "console",
     },
     "reference": {"contract", "api", "reference"},
-    "management": {"contract", "keyring", "validators", "models", "forms", "demo", "management"},
+    "management": {
+        "contract",
+        "keyring",
+        "validators",
+        "models",
+        "forms",
+        "backups",
+        "health",
+        "demo",
+        "management",
+    },
 }
 SOURCES = [path for path in (ROOT / "mailboxes").rglob("*.py") if "migrations" not in path.parts]
 

@@ -1,0 +1,31 @@
+"""Backs the database up into a file."""
+
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from mailboxes.backups.archive import back_up
+from mailboxes.backups.figures import BackupError
+
+
+class Command(BaseCommand):
+    help = "Back the database up into a file, while the service goes on, and read it back."
+    requires_system_checks = []
+
+    def add_arguments(self, parser):
+        parser.add_argument("file", metavar="FILE", type=Path, help="the backup to write")
+        parser.add_argument("--force", action="store_true", help="write over a file that exists")
+
+    def handle(self, *args, file, force, **options) -> str:
+        try:
+            manifest = back_up(connection, file, force)
+        except BackupError as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
+        return (
+            f"Backed up to {file}, read back and compared: {manifest}.\n"
+            "Pass codes in it stay encrypted: keep PASS_CODE_KEYS elsewhere, "
+            "for without them nobody can read them again."
+        )

@@ -1,0 +1,99 @@
+"""Databases beside the suite's own, of either engine: empty, or filled as a service in use is."""
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connections
+from django.db.utils import ConnectionHandler
+
+from config.settings import database
+from mailboxes.models import Account, Mailbox
+
+PASS_CODE = "8305"
+
+on_sqlite = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("databases", ["postgres"], indirect=True)
+
+
+@contextmanager
+def default_database(url):
+    """Django's default database is, for a while, the one that the URL names."""
+    before = connections["default"]
+    settings = database(url)
+    if url.startswith("sqlite"):
+        settings["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL"}
+    connections["default"] = ConnectionHandler({"default": settings})["default"]
+    try:
+        yield connections["default"]
+    finally:
+        connections["default"].close()
+        connections["default"] = before
+
+
+def fill():
+    """Migrate the default database and put into it what a service in use has."""
+    call_command("migrate", verbosity=0)
+    User.objects.create_superuser("rosa", password="correct horse")
+    account = Account.objects.create(name="acme", contact_name="Tab\there, “quoted” \\N and\nlines")
+    for number in range(20):
+        mailbox = Mailbox(account=account, name=f"Box {number}")
+        mailbox.password = PASS_CODE
+        mailbox.save()
+        mailbox.add_recipient(f"pete{number}@acme.example")
+    mailbox.soft_delete()
+
+
+def rows():
+    """All that the default database holds, by model."""
+    return {
+        model.__name__: sorted(model._base_manager.values_list(), key=repr)
+        for model in apps.get_models()
+    }
+
+
+class SQLiteDatabases:
+    """In files of a folder."""
+
+    engine = "SQLite"
+
+    def __init__(self, folder):
+        self.folder, self.count = folder, 0
+        self.filled = self.empty()
+        with default_database(self.filled):
+            fill()
+
+    def empty(self) -> str:
+        """A new, empty database's URL."""
+        self.count += 1
+        return f"sqlite:///{self.folder}/{self.count}.sqlite3"
+
+    def copy(self) -> str:
+        """The URL of a new one that is filled."""
+        url = self.empty()
+        shutil.copy(self.filled.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+        return url
+
+
+class PostgresDatabases:
+    """On a private PostgreSQL."""
+
+    engine = "PostgreSQL"
+
+    def __init__(self, postgres):
+        self.postgres, self.count = postgres, 0
+        self.filled = self.empty()
+        with default_database(self.filled):
+            fill()
+
+    def empty(self, template="template1") -> str:
+        """A new, empty database's URL."""
+        self.count += 1
+        return self.postgres.create(f"backups_{self.count}", template)
+
+    def copy(self) -> str:
+        """The URL of a new one that is filled."""
+        return self.empty(template="backups_1")
