@@ -3,6 +3,11 @@ FROM python:3.11-slim
 WORKDIR /srv/mailboxes
 RUN useradd --system --home-dir /srv/mailboxes mailboxes
 
+# pg_dump and pg_restore, for backups: of PostgreSQL's version, or newer.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends postgresql-client \
+    && rm -rf /var/lib/apt/lists/*
+
 COPY requirements/run.txt requirements/
 RUN pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
 

@@ -140,6 +140,14 @@ def test_rows_that_are_missing_from_the_dump_are_noticed(databases, programs, tm
 
 
 @on_postgres
+def test_a_file_that_comes_meanwhile_is_left_alone(databases, programs, tmp_path):
+    backup = tmp_path / "mailboxes.backup"
+    instead(programs, "pg_dump", f'echo mine > "{backup}"; exec "$real" "$@"')
+    assert refusal(databases.filled, backup) == f"{backup} cannot be written: File exists."
+    assert backup.read_text() == "mine\n"
+
+
+@on_postgres
 def test_the_password_is_no_argument(databases, programs, tmp_path):
     """Everybody on the machine sees the arguments of a program that runs."""
     instead(programs, "pg_dump", f'echo "$@" > "{tmp_path}/arguments"; exec "$real" "$@"')

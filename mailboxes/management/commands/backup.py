@@ -11,7 +11,6 @@ from mailboxes.backups.figures import BackupError
 
 class Command(BaseCommand):
     help = "Back the database up into a file, while the service goes on, and read it back."
-    requires_system_checks = []
 
     def add_arguments(self, parser):
         parser.add_argument("file", metavar="FILE", type=Path, help="the backup to write")

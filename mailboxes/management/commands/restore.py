@@ -12,7 +12,6 @@ from mailboxes.health import what_is_missing
 
 class Command(BaseCommand):
     help = "Restore the database from a backup, all of it or nothing. Stop the service first."
-    requires_system_checks = []
 
     def add_arguments(self, parser):
         parser.add_argument("file", metavar="FILE", type=Path, help="what the command backup wrote")
