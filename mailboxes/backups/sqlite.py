@@ -50,7 +50,9 @@ class SQLite:
             database.execute("PRAGMA locking_mode=EXCLUSIVE")
             try:
                 database.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                    raise
                 raise BackupError(
                     "Another program has the database open: stop the service first."
                 ) from None

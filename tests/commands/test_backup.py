@@ -150,7 +150,11 @@ def test_a_file_that_comes_meanwhile_is_left_alone(databases, programs, tmp_path
 @on_postgres
 def test_the_password_is_no_argument(databases, programs, tmp_path):
     """Everybody on the machine sees the arguments of a program that runs."""
-    instead(programs, "pg_dump", f'echo "$@" > "{tmp_path}/arguments"; exec "$real" "$@"')
+    instead(
+        programs,
+        "pg_dump",
+        f'echo "$@" > "{tmp_path}/arguments"; test "$PGPASSWORD" = open-sesame && exec "$real" "$@"',
+    )
     url = databases.filled.replace("@", ":open-sesame@")
     with default_database(url):
         call_command("backup", str(tmp_path / "mailboxes.backup"))

@@ -1,6 +1,8 @@
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,7 +102,7 @@ def test_replace(databases, backup):
 
 def test_no_such_file(databases, tmp_path):
     assert refusal(databases.filled, tmp_path / "none") == (
-        f"{tmp_path}/none cannot be read: No such file or directory."
+        f"{tmp_path}/none cannot be restored: No such file or directory."
     )
 
 
@@ -194,16 +196,27 @@ def test_a_service_that_runs_is_not_written_over(databases, backup):
 
 
 @on_sqlite
+def test_a_database_with_pages_of_another_size(databases, backup):
+    url = databases.empty()
+    database = sqlite3.connect(url.removeprefix("sqlite:///"))
+    database.execute("PRAGMA page_size=1024")
+    database.execute("PRAGMA journal_mode=WAL")
+    database.close()
+    with default_database(url):
+        call_command("migrate", verbosity=0)
+    assert "attempt to write a readonly database" in refusal(url, backup, "--replace")
+
+
+@on_sqlite
 def test_what_was_written_last_is_replaced_too(databases, backup):
     """A service that was killed leaves its last writes in the -wal file beside the database."""
     url = databases.copy()
     file = url.removeprefix("sqlite:///")
-    killed = os.fork()
-    if not killed:
-        database = sqlite3.connect(file, isolation_level=None)
-        database.execute("DELETE FROM mailboxes_historicalmailbox")
-        os._exit(0)
-    os.waitpid(killed, 0)
+    killed = (
+        "import os, sqlite3, sys; database = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "database.execute('DELETE FROM mailboxes_historicalmailbox'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", killed, file], check=True)
     assert os.path.getsize(f"{file}-wal") > 0
     restore(url, backup, "--replace")
     assert held(url) == held(databases.filled)
@@ -226,6 +239,17 @@ def test_what_reads_back_differently_is_taken_back(databases, backup):
         "The tables read back differently from what was written, so nothing was changed "
         "(in mailboxes_emailrecipient)."
     )
+
+
+@on_postgres
+def test_a_database_with_a_time_zone_of_its_own(databases, backup):
+    url = databases.copy()
+    name = url.rpartition("/")[2]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'")
+    restore(url, backup, "--replace")
+    restore(url, back_up(url, backup), "--replace")
+    assert held(url) == held(databases.filled)
 
 
 @on_postgres

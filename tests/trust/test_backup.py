@@ -64,7 +64,7 @@ def wrong_in_restored(service, diaries, answered) -> list:
 
 
 def test_backups_beside_writers(databases, tmp_path, size, promise):
-    count = size(2, 100)
+    count = size(2, 50)
     backups, wrong = [], []
     url = databases.copy()
     headers = caller(url)

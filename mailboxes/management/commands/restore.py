@@ -27,7 +27,7 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from None
         except OSError as error:
-            raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
+            raise CommandError(f"{file} cannot be restored: {error.strerror}.") from None
         done = f"Restored {file}, of {manifest.made_at}, read back and compared: {manifest}."
         if what_is_missing():
             done += "\nIt is of an older version of this service: run manage.py migrate now."
