@@ -165,6 +165,16 @@ def test_the_password_is_no_argument(databases, programs, tmp_path):
 
 
 @on_postgres
+def test_of_several_hosts_the_one_in_use_is_backed_up(databases, tmp_path):
+    host = f"127.0.0.1:{databases.postgres.port}"
+    url = databases.filled.replace(host, f"127.0.0.1:1,{host}")
+    backup = tmp_path / "mailboxes.backup"
+    with default_database(f"{url}?target_session_attrs=read-write"):
+        call_command("backup", str(backup))
+    assert "pete7@acme.example" in contents(backup, tmp_path)
+
+
+@on_postgres
 def test_without_the_programs(databases, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgresql, "DEBIAN", tmp_path)
