@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from itertools import count
 
 from django.contrib import admin
-from django.contrib.contenttypes.models import ContentType
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mailboxes.console.filters import Selection
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Import, Mailbox
@@ -56,8 +57,12 @@ class Door:
     needs_active: bool = False  # a deleted mailbox is restored first
     quiet: bool = False  # what one may not do there is left undone, without a refusal
 
-    def __str__(self):
+    def __repr__(self):
         return " ".join(filter(None, [self.method, self.page, self.does]))
+
+    def _repr_pretty_(self, printer, cycle):
+        """What hypothesis prints; of a dataclass it would print every field."""
+        printer.text(repr(self))
 
     @property
     def is_admin(self) -> bool:
@@ -265,7 +270,8 @@ def fields(model, **typed):
 def action(name, model):
     return lambda visit: {
         "action": name,
-        "_selected_action": next(iter(row(model)(visit).values())),
+        "_selected_action": row(model)(visit)["object_id"],
+        "post": "yes",
     }
 
 
@@ -292,7 +298,7 @@ def doors_of(model, least):
     ]
 
 
-def acts(model, least, names):
+def acts(model, least, names, **more):
     page = f"admin:mailboxes_{model}_changelist"
     everything = "?state=all" if model == "mailbox" else ""
     return [
@@ -303,6 +309,7 @@ def acts(model, least, names):
             query=lambda visit: everything,
             does=name,
             quiet=True,
+            **more,
         )
         for name in names
     ]
@@ -310,27 +317,23 @@ def acts(model, least, names):
 
 def doors_of_others():
     """The pages of models that no group has anything to do with."""
-    return [
-        Door(method, f"admin:{of.app_label}_{of.model_name}_{page}", NOBODY, names=names)
-        for of in (model._meta for model in admin.site._registry)
-        if of.app_label != "mailboxes"
-        for page, names in (
-            ("changelist", lambda visit: {}),
-            ("add", lambda visit: {}),
-            ("change", lambda visit: {"object_id": "1"}),
-            ("delete", lambda visit: {"object_id": "1"}),
-            ("history", lambda visit: {"object_id": "1"}),
-        )
-        for method in (("GET",) if page in ("changelist", "history") else ("GET", "POST"))
-    ]
+    doors = []
+    for model in admin.site._registry:
+        page = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        if model._meta.app_label != "mailboxes":
+            for method in ("GET", "POST"):
+                doors.append(Door(method, f"{page}_changelist", NOBODY))
+                doors.append(Door(method, f"{page}_add", NOBODY))
+                doors += [
+                    Door(method, f"{page}_{what}", NOBODY, names=first(model, "object_id"))
+                    for what in ("change", "delete", "history")
+                ]
+    return doors
 
 
-def of_user(visit):
-    return {"id": "1"}
-
-
-def of_device(visit):
-    return {"pk": 1}
+def first(model, name):
+    """The address names some row of the model."""
+    return lambda visit: {name: model._default_manager.earliest("pk").pk}
 
 
 ADMIN = [
@@ -340,15 +343,15 @@ ADMIN = [
     *doors_of("apicredential", MANAGER),
     *acts("mailbox", SUPPORT, ["restore", "turn_transcription_on", "turn_transcription_off"]),
     *acts("mailbox", SUPPORT, ["delete_selected"]),
-    *acts("emailrecipient", SUPPORT, ["delete_selected"]),
+    *acts("emailrecipient", SUPPORT, ["delete_selected"], needs_active=True),
     *acts("account", MANAGER, ["suspend", "reactivate"]),
     *acts("account", NOBODY, ["delete_selected"]),
     *acts("apicredential", MANAGER, ["revoke"]),
     *acts("apicredential", NOBODY, ["delete_selected"]),
     post("admin:mailboxes_mailbox_pass_code", SUPPORT, names=of_mailbox, needs_active=True),
     *doors_of_others(),
-    get("admin:auth_user_password_change", NOBODY, of_user),
-    post("admin:auth_user_password_change", NOBODY, names=of_user),
-    get("admin:otp_totp_totpdevice_config", NOBODY, of_device),
-    get("admin:otp_totp_totpdevice_qrcode", NOBODY, of_device),
+    get("admin:auth_user_password_change", NOBODY, first(User, "id")),
+    post("admin:auth_user_password_change", NOBODY, names=first(User, "id")),
+    get("admin:otp_totp_totpdevice_config", NOBODY, first(TOTPDevice, "pk")),
+    get("admin:otp_totp_totpdevice_qrcode", NOBODY, first(TOTPDevice, "pk")),
 ]

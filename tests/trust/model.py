@@ -63,6 +63,10 @@ class Caller:
         """Without its headers: a failing test prints no secret."""
         return f"<{self.account}: {self.credential}>"
 
+    def _repr_pretty_(self, printer, cycle):
+        """What hypothesis prints; of a dataclass it would print every field."""
+        printer.text(repr(self))
+
 
 @dataclass(frozen=True)
 class Call:

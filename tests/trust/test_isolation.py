@@ -13,24 +13,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, rule
 
 from mailboxes.api.urls import urlpatterns
 from mailboxes.contract import status_message
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.service import InProcess
-from tests.trust.conftest import FULL
+from tests.trust.machines import CleanMachine, run
 from tests.trust.model import (
     ACCOUNTS,
     COMMANDS,
@@ -45,7 +37,6 @@ from tests.trust.model import (
     undated,
 )
 
-STEPS = 50
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 KEYS = st.sampled_from([None, None, "one", "two"])
 VERSIONS = st.sampled_from([None, None, None, 1, 2, 3])
@@ -113,7 +104,7 @@ PAGES = st.fixed_dictionaries(
 )
 
 
-class Callers(RuleBasedStateMachine):
+class Callers(CleanMachine):
     """Calls of every command by everybody, and accounts suspended and credentials revoked in between."""
 
     calls: Counter  # of the whole run, by status
@@ -124,13 +115,6 @@ class Callers(RuleBasedStateMachine):
         self.model = Model()
         self.cursors = []
         self.keyed = []
-        self.clean = transaction.atomic()
-        self.clean.__enter__()
-
-    def teardown(self):
-        """Each run begins with the same accounts, and no mailbox."""
-        transaction.set_rollback(True)
-        self.clean.__exit__(None, None, None)
 
     # --- What is drawn ----------------------------------------------------------------
 
@@ -422,21 +406,10 @@ def bearer(caller):
 
 
 def test_no_account_sees_or_changes_what_is_anothers(callers, size, promise):
-    """Each run of some 50 calls begins clean; a quick suite makes the same calls every time."""
     counted = Counter()
-    machine = type("Machine", (Callers,), {"callers": callers, "calls": counted})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=size(14, 140),
-            stateful_step_count=STEPS,
-            derandomize=not FULL,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run(Callers, size(9, 140), callers=callers, calls=counted)
     refused = sum(count for status, count in counted.items() if status >= 400)
-    assert counted.total() >= size(300, 5000)
+    assert counted.total() >= size(200, 5000)
     assert refused > counted.total() / 5
     assert counted[200] + counted[201] + counted[204] > counted.total() / 4
     promise(
