@@ -181,7 +181,7 @@ class People(CleanMachine):
 
 def test_no_group_does_more_than_it_may(world, size, promise):
     visited = Counter()
-    run(People, size(2, 60), visited=visited)
+    run(People, size(2, 45), visited=visited)
     assert visited.total() >= size(50, 2000)
     assert min(visited.values()) > visited.total() / 10
     promise(
