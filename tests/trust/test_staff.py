@@ -149,6 +149,17 @@ def test_whoever_may_does(world):
                 assert changed, f"{door}: {response.content.decode()}"
 
 
+def test_whoever_may_a_little_less_may_not(world):
+    """At each door, the person who may do the most of all who are refused there."""
+    for door in DOORS:
+        if door.least > ANYONE:
+            with undone():
+                person = [name for name, rank in PEOPLE.items() if rank < door.least][-1]
+                visit = prepared(door, person)
+                assert is_refused(door, person, visit)
+                visit_door(door, person, visit)
+
+
 def prepared(door, person):
     """A visit in which there is something to do."""
     prepare(door, person)
@@ -181,8 +192,8 @@ class People(CleanMachine):
 
 def test_no_group_does_more_than_it_may(world, size, promise):
     visited = Counter()
-    run(People, size(2, 45), visited=visited)
-    assert visited.total() >= size(50, 2000)
+    run(People, size(1, 45), visited=visited)
+    assert visited.total() >= size(20, 2000)
     assert min(visited.values()) > visited.total() / 10
     promise(
         "Staff do what their group may, and no more",
