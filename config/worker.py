@@ -97,3 +97,11 @@ class Worker(ThreadWorker):
             return super().handle(conn)
         finally:
             arriving.begin()
+
+    def handle_quit(self, sig, frame):
+        """Ctrl-C: answer what has begun, as at SIGTERM.
+
+        Gunicorn's own stops the threads from within the signal's handler, and waits for ever
+        where that came while a thread was being started.
+        """
+        self.handle_exit(sig, frame)
