@@ -21,11 +21,10 @@ def pytest_collection_modifyitems(config, items):
 
 def is_of_another(item) -> bool:
     """Whether the test brings a database of its own that is not of the suite's kind."""
-    chosen = getattr(item, "callspec", None)
-    kind = {"postgres" if "postgres" in item.fixturenames else connection.vendor}
-    if chosen and (named := chosen.params.get("databases") or chosen.params.get("database")):
-        kind = {named.lower()}
-    return not kind & {connection.vendor, connection.vendor.removesuffix("ql")}
+    own = "sqlite" if connection.vendor == "sqlite" else "postgres"
+    chosen = item.callspec.params.get("databases") if hasattr(item, "callspec") else None
+    brought = chosen or ("postgres" if "postgres" in item.fixturenames else own)
+    return brought != own
 
 
 @pytest.fixture

@@ -16,14 +16,6 @@ from tests.trust.ledger import LIST, Ledger, differences, writing
 WRITERS = 6
 
 
-@pytest.fixture(params=["SQLite", "PostgreSQL"])
-def database(request, tmp_path):
-    """A database of the test's own: its kind, and its URL."""
-    if request.param == "SQLite":
-        return request.param, f"sqlite:///{tmp_path}/mailboxes.sqlite3"
-    return request.param, request.getfixturevalue("postgres").create("killed")
-
-
 @pytest.fixture
 def own_postgres(postgres):
     """A PostgreSQL that may be killed: nobody else's."""
@@ -72,18 +64,17 @@ def told(ledgers, kills) -> str:
     return f"{kills} kills, {acknowledged:,} acknowledged writes, {repeated:,} of them repeated"
 
 
-def test_the_server_is_killed(database, size, promise):
-    kind, url = database
+def test_the_server_is_killed(databases, size, promise):
     kills = size(1, 50)
     wrong = []
-    with Server(url) as server, callers(server) as (service, ledgers):
+    with Server(databases.empty()) as server, callers(server) as (service, ledgers):
         for _ in range(kills):
             with writing(ledgers):
                 time.sleep(random.uniform(0.1, 1.5))
                 server.kill()
             server.start()
             wrong += settled(service, ledgers)
-    promise(f"The server is killed, {kind}", told(ledgers, kills), len(wrong))
+    promise(f"The server is killed, {databases.engine}", told(ledgers, kills), len(wrong))
 
 
 @pytest.mark.django_db(transaction=True)
