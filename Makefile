@@ -32,7 +32,7 @@ test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=p
 test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
 
-trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table (an hour or so)
+trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table
 	@TRUST=full $(VENV)/bin/pytest --quiet tests/trust $(ARGS)
 
 fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)

@@ -16,16 +16,17 @@ from tests.postgres import free_port
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def on_database(url, **more) -> dict:
+    """The environment of a process of the service's own, on the database that the URL names."""
+    return os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url, **more}
+
+
 class Server:
     """`with Server(database_url) as server:` the service, answering on `server.port`."""
 
     def __init__(self, database_url, **environment):
         self.port = free_port()
-        self.environment = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": database_url,
-            **environment,
-        }
+        self.environment = on_database(database_url, **environment)
 
     def __enter__(self):
         # A file: a pipe that nobody reads fills up, and the server waits.

@@ -1,6 +1,5 @@
 """Backups made while callers write hold one moment, whole; a restore that is killed changes all or nothing."""
 
-import os
 import random
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from mailboxes.history import changes
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
 from tests.databases import default_database, on_sqlite, rows
-from tests.server import ROOT, Server
+from tests.server import ROOT, Server, on_database
 from tests.service import InProcess
 from tests.trust.ledger import Ledger, differences, writing
 
@@ -119,10 +118,7 @@ def test_a_restore_is_killed(databases, tmp_path, size, promise):
     def restore(target, seconds=None):
         """Begin to restore over the target, and kill that after the seconds; what is there then."""
         command = [sys.executable, "manage.py", "restore", backup, "--replace"]
-        environment = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": target,
-        }
+        environment = on_database(target)
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=DEVNULL) as process:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(seconds)

@@ -1,7 +1,6 @@
 """A new key for pass codes, while everything runs: real processes, the suite's own database."""
 
 import base64
-import os
 import random
 import secrets
 import signal
@@ -19,7 +18,7 @@ from django.db import connection, transaction
 from mailboxes.keyring import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox
 from tests.conftest import database_url, headers_for
-from tests.server import ROOT, Server
+from tests.server import ROOT, Server, on_database
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,15 +49,10 @@ def any_code() -> str:
 
 def rotation() -> subprocess.Popen:
     """The command, begun."""
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": database_url(),
-        "PASS_CODE_KEYS": BOTH,
-    }
     return subprocess.Popen(
         [sys.executable, "manage.py", "rotate_pass_codes"],
         cwd=ROOT,
-        env=os.environ | environment,
+        env=on_database(database_url(), PASS_CODE_KEYS=BOTH),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -64,9 +64,11 @@ def test_another_takes_its_place_under_load(tmp_path, size, promise):
                 server.process.send_signal(signal.SIGTERM)
                 server.process.wait(timeout=60)
                 time.sleep(0.5)
-            with closing(OverSocket(headers, port=server.port)) as service:
-                wrong += differences(service, ledgers)
-            os.kill(second, signal.SIGTERM)
+            try:
+                with closing(OverSocket(headers, port=server.port)) as service:
+                    wrong += differences(service, ledgers)
+            finally:
+                os.kill(second, signal.SIGTERM)
             for ledger in ledgers:
                 ledger.service.close()
                 unanswered += ledger.unanswered
