@@ -1,7 +1,5 @@
 """Takes the README's pictures of the console, light and dark, with demo data: `make screenshots`."""
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -18,9 +16,9 @@ SCHEMES = ["light", "dark"]
 def main():
     with tempfile.TemporaryDirectory() as folder:
         server = Server(f"sqlite:///{folder}/demo.sqlite3", DJANGO_SUPERUSER_PASSWORD=PASSWORD)
-        manage(server, "migrate", "--verbosity", "0")
-        manage(server, "load_demo", "--accounts", "40", "--mailboxes", "2400")
-        manage(server, "createsuperuser", "--noinput", "--username=rosa", "--email=")
+        server.manage("migrate", "--verbosity", "0")
+        server.manage("load_demo", "--accounts", "40", "--mailboxes", "2400")
+        server.manage("createsuperuser", "--noinput", "--username=rosa", "--email=")
         with server, sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=parts.chromium(), args=["--no-sandbox"]
@@ -28,12 +26,6 @@ def main():
             for scheme in SCHEMES:
                 take(browser, f"http://127.0.0.1:{server.port}", scheme)
             browser.close()
-
-
-def manage(server, *command):
-    subprocess.run(
-        [sys.executable, "manage.py", *command], cwd=ROOT, env=server.environment, check=True
-    )
 
 
 def take(browser, address, scheme):
