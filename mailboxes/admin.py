@@ -162,17 +162,18 @@ class ApiCredentialAdmin(ServiceAdmin):
     list_display = [
         "name",
         "account",
+        "is_engine",
         "prefix",
         "networks",
         "expires_at",
         "last_used_at",
         "revoked_at",
     ]
-    list_filter = [IsRevoked]
+    list_filter = ["is_engine", IsRevoked]
     list_select_related = ["account"]
     search_fields = ["name", "account__name", "prefix"]
     autocomplete_fields = ["account"]
-    fields = ["account", "name", "networks", "expires_at"]
+    fields = ["account", "is_engine", "name", "networks", "expires_at"]
     record = ["prefix", "created_at", "last_used_at", "revoked_at"]
     actions = ["revoke"]
     formfield_overrides = {TextField: {"widget": AdminTextInputWidget}}
@@ -181,7 +182,7 @@ class ApiCredentialAdmin(ServiceAdmin):
         return self.fields + self.record if credential else self.fields
 
     def get_readonly_fields(self, request, credential=None):
-        return ["account", "name", *self.record] if credential else []
+        return ["account", "is_engine", "name", *self.record] if credential else []
 
     def has_delete_permission(self, request, credential=None):
         """Revoked, not deleted: history names the credential that made a change."""
@@ -194,7 +195,10 @@ class ApiCredentialAdmin(ServiceAdmin):
             credential.secret = credential.issue()
 
     def response_add(self, request, credential, post_url_continue=None):
-        return self.show_once(request, "secret", "Credential issued", credential=credential)
+        carried = credential.carried(credential.secret)
+        return self.show_once(
+            request, "secret", "Credential issued", credential=credential, carried=carried
+        )
 
     @admin.action(description="Revoke selected API credentials", permissions=["change"])
     def revoke(self, request, credentials):

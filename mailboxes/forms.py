@@ -75,14 +75,18 @@ class AccountForm(forms.ModelForm):
 
 
 class CredentialForm(forms.ModelForm):
-    """A credential of the account that its instance names. Its name is given once."""
+    """A credential of the account that its instance names. Its name, and who calls with it, are given once."""
 
     class Meta:
         model = ApiCredential
-        fields = ["name", "networks", "expires_at"]
-        labels = {"expires_at": _("Expires (UTC)")}
+        fields = ["name", "is_engine", "networks", "expires_at"]
+        labels = {"is_engine": _("For a telephone engine"), "expires_at": _("Expires (UTC)")}
         help_texts = {
             "name": _("What X-Auth-User carries, such as the name of the program that will call."),
+            "is_engine": _(
+                "Asterisk or FreeSWITCH looks up this account's mailboxes, and its customers', "
+                "with it. The API refuses it."
+            ),
             "networks": _(
                 "Where calls may come from, such as 192.0.2.0/24, 2001:db8::/32. Empty: anywhere."
             ),
@@ -102,6 +106,7 @@ class CredentialForm(forms.ModelForm):
                 self.fields["name"],
                 _("The program carries it in its calls, so it stays as it was given."),
             )
+            keep(self.fields["is_engine"], _("Issue another one for another use."))
 
 
 # An address may hold separators where it is quoted: "a;b"@example.com.

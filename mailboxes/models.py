@@ -3,8 +3,12 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from ipaddress import ip_address
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -141,7 +145,10 @@ class Account(models.Model):
     is_active = models.BooleanField(
         _("active"),
         default=True,
-        help_text=_("A suspended account's credentials are refused; its customers' still work."),
+        help_text=_(
+            "A suspended account's credentials are refused, and calls to its mailboxes turned away; "
+            "its customers' still work."
+        ),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -223,35 +230,39 @@ class ApiCredentialQuerySet(models.QuerySet):
 
     def usable(self):
         """Those in force, of accounts that are not suspended."""
-        return self.in_force().filter(account__is_active=True)
+        of_active = Q(account=None) | Q(account__is_active=True)
+        return self.in_force().filter(of_active)
 
-    def issue(self, account, name, networks="", expires_at=None):
+    def issue(self, account, name, networks="", expires_at=None, is_engine=False):
         """A new credential and its secret, which is told here and never again. Raises ValidationError."""
         credential = self.model(
-            account=account, name=name, networks=networks, expires_at=expires_at
+            account=account,
+            name=name,
+            networks=networks,
+            expires_at=expires_at,
+            is_engine=is_engine,
         )
         return credential, credential.issue()
 
-    def authenticate(self, secret, account_name=None, name=None):
+    def authenticate(self, secret, account_name=None, name=None, is_engine=False):
         """The usable credential with this secret and, where they are given, these names; or None.
 
-        Found by the secret's hash whatever its form, in one query whichever part is
-        wrong, and compared in constant time.
+        A program's, or an engine's: neither stands for the other. Found by the secret's hash
+        whatever its form, in one query whichever part is wrong, and compared in constant time.
         """
-        credential = (
-            self.select_related("account").filter(secret_sha256=ApiCredential.hash(secret)).first()
-        )
+        of_kind = self.select_related("account").filter(is_engine=is_engine)
+        credential = of_kind.filter(secret_sha256=ApiCredential.hash(secret)).first()
         known = credential or ApiCredential(account=Account())
         names_match = [
             secrets.compare_digest(given.encode(), held.encode())
-            for given, held in ((account_name, known.account.name), (name, known.name))
+            for given, held in ((account_name, str(known.account)), (name, known.name))
             if given is not None
         ]
         return credential if credential and all(names_match) and credential.is_usable else None
 
 
 class ApiCredential(models.Model):
-    """What a program shows to call the API for an account."""
+    """What a program shows to call the API for an account; or a telephone engine, to read mailboxes."""
 
     SECRET_PREFIX = "mbx_"  # noqa: S105  public: it tells a secret scanner whose it is
     SHOWN = len(SECRET_PREFIX) + 6
@@ -263,7 +274,22 @@ class ApiCredential(models.Model):
         EXPIRED = "expired", _("Expired")
         REVOKED = "revoked", _("Revoked")
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.CASCADE,
+        related_name="credentials",
+        null=True,
+        blank=True,
+        help_text=_("Whose mailboxes it is for. Empty, for an engine: every account's."),
+    )
+    is_engine = models.BooleanField(
+        _("for a telephone engine"),
+        default=False,
+        help_text=_(
+            "Asterisk or FreeSWITCH looks up the mailboxes of the account and its customers "
+            "with it; the API refuses it."
+        ),
+    )
     name = models.CharField(
         _("name"),
         max_length=64,
@@ -298,15 +324,36 @@ class ApiCredential(models.Model):
                     "This account has a credential of that name already "
                     "(a revoked one keeps its name): choose another."
                 ),
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(account=None),
+                name="credential_name_once_without_account",
+                violation_error_message=_(
+                    "There is a credential of that name for every account already "
+                    "(a revoked one keeps its name): choose another."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=Q(account__isnull=False) | Q(is_engine=True),
+                name="credential_without_account_is_engine",
+            ),
         ]
 
     def __str__(self):
-        return f"{self.account}: {self.name}"
+        return f"{self.account or gettext('all accounts')}: {self.name}"
 
     def clean(self):
-        """Refuse to issue what has expired already."""
+        """Refuse to issue what has expired already, and what calls the API for nobody."""
         super().clean()
+        if not self.account_id and not self.is_engine:
+            raise ValidationError(
+                {
+                    "account": ValidationError(
+                        _("Name an account: only an engine may do without."), code="no_account"
+                    )
+                }
+            )
         if self._state.adding and self.expires_at and self.expires_at <= timezone.now():
             raise ValidationError(
                 {
@@ -318,8 +365,11 @@ class ApiCredential(models.Model):
 
     def validate_constraints(self, exclude=None):
         """Refuse a name twice, at the name: a form that knows the account already would skip the constraint."""
+        exclude = set(exclude or ())
+        if self.account_id or self.is_engine:
+            exclude.discard("account")
         try:
-            super().validate_constraints(set(exclude or ()) - {"account"})
+            super().validate_constraints(exclude)
         except ValidationError as error:
             raise ValidationError({"name": error.error_dict[NON_FIELD_ERRORS]}) from None
 
@@ -346,6 +396,16 @@ class ApiCredential(models.Model):
         self.save()
         return secret
 
+    def carried(self, secret: str) -> dict[str, str]:
+        """How a caller shows it: the contract's headers, or an engine's user and password (RFC 7617)."""
+        if self.is_engine or self.account is None:
+            return {"User": self.name, "Password": secret}
+        return {
+            "X-Auth-Reseller": self.account.name,
+            "X-Auth-User": self.name,
+            "X-Auth-Password": secret,
+        }
+
     @property
     def state(self) -> State:
         """Whether a call with it is taken, and if not, why."""
@@ -353,7 +413,9 @@ class ApiCredential(models.Model):
             return self.State.REVOKED
         if self.expires_at is not None and self.expires_at <= timezone.now():
             return self.State.EXPIRED
-        return self.State.USABLE if self.account.is_active else self.State.SUSPENDED
+        if self.account is not None and not self.account.is_active:
+            return self.State.SUSPENDED
+        return self.State.USABLE
 
     @property
     def is_usable(self) -> bool:
@@ -376,6 +438,18 @@ class ApiCredential(models.Model):
         if self.revoked_at is None:
             self.revoked_at = timezone.now()
             self.save(update_fields=["revoked_at"])
+
+    def mailboxes(self, account_name):
+        """For an engine: the account's mailboxes that a call may reach; none of an account it may not read."""
+        if not re.match(validators.ACCOUNT_NAME, account_name):  # PostgreSQL takes no NUL
+            return Mailbox.objects.none()
+        mailboxes = Mailbox.objects.active().filter(
+            account__name=account_name, account__is_active=True
+        )
+        if self.account_id is None:
+            return mailboxes
+        readers = Account.objects.with_resellers(name=account_name)
+        return mailboxes.filter(Exists(readers.filter(pk=self.account_id)))
 
     def mark_used(self) -> None:
         """Write the time of use, at most once a minute."""
@@ -606,6 +680,16 @@ class MailboxQuerySet(models.QuerySet):
         """Those that are active, and those deleted within the retention time."""
         return self.exclude(deleted_at__lte=retained_since())
 
+    def with_addresses(self) -> Iterator["Mailbox"]:
+        """Each with its recipients' `addresses`, in order of creation; all of it in one query."""
+        rows: Any = self.annotate(address=F("email_recipients__email")).order_by(
+            "created_at", "uuid", "email_recipients__created_at", "email_recipients__uuid"
+        )
+        for _uuid, of_one in groupby(rows, attrgetter("pk")):
+            same = list(of_one)
+            same[0].addresses = [row.address for row in same if row.address]
+            yield same[0]
+
     def search(self, text, of_all=False):
         """Those with the text in their name, their account's, a recipient's address or their uuid.
 
@@ -704,6 +788,13 @@ class Mailbox(SealedPassCode, Timed):
         rejects = settings.PASS_CODE_POLICY == "reject"  # noqa: S105  the policy's name
         if rejects and code != self.value("password"):
             validators.refuse_weak_pass_code(code)
+
+    def set_pass_code(self, code: str) -> None:
+        """Take this pass code from now on. The same again changes nothing. Raises ValidationError."""
+        self.check_pass_code(code)
+        if code != self.value("password"):
+            self.password = code
+            self.save()
 
     def validate_constraints(self, exclude=None):
         """Nothing is left to ask the database: the fields' own rules say what its constraints say."""

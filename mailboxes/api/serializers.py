@@ -79,13 +79,13 @@ class RecipientSerializer(DatesSerializer):
 
 
 class AuthorSerializer(serializers.Serializer):
-    """Who made a change: an account's credential, one of our staff, or the service itself."""
+    """Who made a change: an account's credential, a telephone engine's, one of our staff, or the service itself."""
 
     account = serializers.CharField(
         source="credential.account.name",
         default=None,
         allow_null=True,
-        help_text="The account that called the API",
+        help_text="The account that called the API; none for an engine of every account",
     )
     credential = serializers.CharField(
         source="credential.name",
@@ -93,10 +93,12 @@ class AuthorSerializer(serializers.Serializer):
         allow_null=True,
         help_text="The name of its credential",
     )
-    kind = serializers.SerializerMethodField(help_text="credential, staff or service")
+    kind = serializers.SerializerMethodField(help_text="credential, engine, staff or service")
 
     def get_kind(self, change) -> str:
-        return "credential" if change.credential else "staff" if change.user else "service"
+        if change.credential:
+            return "engine" if change.credential.is_engine else "credential"
+        return "staff" if change.user else "service"
 
 
 class ChangeSerializer(serializers.Serializer):

@@ -42,6 +42,24 @@ def test_the_secret_is_never_shown_again(staff, account):
     assert not any(secret in message for message in log())
 
 
+def test_one_for_an_engine_is_shown_as_it_carries_it(staff, account):
+    page = issue(staff, account, is_engine="on")
+    assert f"User: pbx\nPassword: {secret_on(page)}" in page.text
+    assert "X-Auth" not in page.text
+    assert ApiCredential.objects.get().is_engine
+
+
+def test_an_engine_may_do_without_an_account(staff):
+    page = staff.save("apicredential_add", name="pbx", is_engine="on")
+    assert "the mailboxes of every account" in page.text
+    assert ApiCredential.objects.get().account is None
+
+
+def test_a_program_may_not(staff):
+    page = staff.save("apicredential_add", name="api")
+    assert errors(page)["account"] == ["Name an account: only an engine may do without."]
+
+
 def test_expiry(staff, account):
     issue(staff, account, expires_at_0="2997-01-31", expires_at_1="12:00")
     assert ApiCredential.objects.get().expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)

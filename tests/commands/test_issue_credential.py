@@ -143,3 +143,24 @@ def test_each_error_has_its_sentence(account):
 
 def test_no_account_is_made_for_a_refused_credential(db):
     assert refusal("acme", "a b", "--create-account").startswith("USER: ")
+
+
+def test_one_for_an_engine(account):
+    user, password = issue("acme", "pbx", "--engine").splitlines()
+    assert user == "User: pbx"
+    secret = password.removeprefix("Password: ")
+    credential = ApiCredential.objects.authenticate(secret, name="pbx", is_engine=True)
+    assert credential.account == account
+
+
+def test_one_for_an_engine_of_every_account(db):
+    shown = json.loads(issue("-", "pbx", "--engine", "--json"))
+    assert list(shown) == ["User", "Password"]
+    credential = ApiCredential.objects.authenticate(
+        shown["Password"], name=shown["User"], is_engine=True
+    )
+    assert credential.account is None
+
+
+def test_only_an_engine_is_for_every_account(db):
+    assert "ACCOUNT: Use 3 to 64 lower-case letters" in refusal("-", "api")

@@ -84,6 +84,13 @@ def test_a_manager_is(manager, account):
         assert verb in page
 
 
+def test_tells_an_engines_credential_from_a_programs(viewer, account):
+    ApiCredential.objects.issue(account, "api")
+    assert "telephone engine" not in read(viewer, "/accounts/acme/")
+    ApiCredential.objects.issue(account, "asterisk", is_engine=True)
+    assert "asterisk telephone engine" in words(viewer.get("/accounts/acme/"))
+
+
 def test_a_revoked_credential_is_not_changed_any_more(manager, account):
     credential, _ = ApiCredential.objects.issue(account, "api")
     credential.revoke()

@@ -29,7 +29,7 @@ def test_says_first_what_will_happen(manager, account, beta):
     assert "Its usable credential is refused at once: pbx" in page
     assert "old" not in page
     assert "The credentials of its customer still work." in page
-    assert "Its mailbox stays as it is." in page
+    assert "Its mailbox stays as it is, but calls to it are turned away." in page
     assert "X-Auth-For" not in page  # it has no reseller
     assert "X-Auth-For" in words(manager.get("/accounts/beta/suspend/"))
     assert is_active(account)

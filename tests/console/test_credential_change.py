@@ -47,6 +47,12 @@ def test_shows_what_stands(manager, credential, edit):
     assert log() == []
 
 
+def test_a_programs_becomes_no_engines(manager, credential, edit):
+    manager.post(edit, {"networks": "192.0.2.0/24", "is_engine": "on"})
+    credential.refresh_from_db()
+    assert not credential.is_engine
+
+
 def test_the_name_and_the_secret_stay(manager, credential, edit):
     assert "so it stays as it was given" in read(manager, edit)
     manager.post(edit, {"name": "other", "networks": "", "prefix": "x", "revoked_at": "2020-01-01"})

@@ -30,6 +30,16 @@ def test_the_call_to_copy_carries_the_readers_own_host(manager, account):
     ) in words(page)
 
 
+def test_issues_one_for_an_engine_and_shows_what_it_carries(manager, account):
+    page = manager.post(ISSUE, {"name": "pbx", "is_engine": "on"})
+    secret = page.context["secret"]
+    assert ApiCredential.objects.authenticate(secret, name="pbx", is_engine=True) is not None
+    assert f"User pbx Password {secret}" in words(page)
+    assert "Whoever has it can read the pass codes of this account and its customers" in words(page)
+    assert "X-Auth" not in words(page)
+    assert "curl" not in words(page)
+
+
 def test_the_page_with_the_secret_is_kept_nowhere(manager, account):
     page = manager.post(ISSUE, {"name": "pbx"})
     assert page.status_code == 200  # no redirect, so nothing travels to a next page

@@ -30,6 +30,14 @@ def test_says_first_what_will_stop_working(manager, account, credential, revoke)
     assert "It was never used." in page
 
 
+def test_says_what_an_engine_will_do(manager, account):
+    engine, _ = ApiCredential.objects.issue(account, "asterisk", is_engine=True)
+    page = words(manager.get(f"/accounts/acme/credentials/{engine.pk}/revoke/"))
+    assert "Every telephone engine that asks with asterisk" in page
+    assert "it turns away calls to the mailboxes of acme and its customers." in page
+    assert "program" not in page.partition("A revoked credential")[0]
+
+
 def test_names_the_customers_too(manager, account, revoke, pbx):
     Account.objects.create(name="beta", reseller=account)
     pbx.get("/authenticated")

@@ -30,6 +30,7 @@ def credential_issue(request, name):
                 "account": account,
                 "credential": credential,
                 "secret": secret,
+                "carried": credential.carried(secret),
                 "address": request.build_absolute_uri(reverse("authenticated")),
             },
         )

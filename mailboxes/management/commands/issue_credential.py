@@ -1,4 +1,4 @@
-"""Issues an API credential and tells its secret, once."""
+"""Issues a credential for the API, or for a telephone engine, and tells its secret, once."""
 
 import json
 from contextlib import contextmanager
@@ -10,17 +10,29 @@ from django.db import transaction
 
 from mailboxes.models import Account, ApiCredential
 
+EVERY_ACCOUNT = "-"  # too short for an account's name
+
 
 class Command(BaseCommand):
     help = (
-        "Issue an API credential. The headers printed hold its secret, which is never shown again."
+        "Issue a credential for the API, or for a telephone engine. "
+        "What is printed holds its secret, which is never shown again."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("account", metavar="ACCOUNT", help="the account's name")
+        parser.add_argument(
+            "account",
+            metavar="ACCOUNT",
+            help=f"the account's name; with --engine, {EVERY_ACCOUNT} is for every account",
+        )
         parser.add_argument("user", metavar="USER", help="a name for the credential")
         parser.add_argument(
             "--create-account", action="store_true", help="make the account if there is none"
+        )
+        parser.add_argument(
+            "--engine",
+            action="store_true",
+            help="for Asterisk or FreeSWITCH, to look up the mailboxes of the account and its customers",
         )
         parser.add_argument(
             "--networks",
@@ -40,21 +52,20 @@ class Command(BaseCommand):
     # Printed by BaseCommand once it is committed: no secret is shown that was not kept.
     @transaction.atomic
     def handle(
-        self, *args, account, user, create_account, networks, expires, as_json, **options
+        self, *args, account, user, create_account, engine, networks, expires, as_json, **options
     ) -> str:
-        account = find_account(account, create_account)
+        for_all = engine and account == EVERY_ACCOUNT
+        account = None if for_all else find_account(account, create_account)
         expires_at = read_expiry(expires) if expires is not None else None
         options = {"name": "USER", "networks": "--networks", "expires_at": "--expires"}
         with refusals_about(**options):
-            _, secret = ApiCredential.objects.issue(account, user, networks, expires_at)
-        headers = {
-            "X-Auth-Reseller": account.name,
-            "X-Auth-User": user,
-            "X-Auth-Password": secret,
-        }
+            credential, secret = ApiCredential.objects.issue(
+                account, user, networks, expires_at, is_engine=engine
+            )
+        shown = credential.carried(secret)
         if as_json:
-            return json.dumps(headers)
-        return "\n".join(f"{name}: {value}" for name, value in headers.items())
+            return json.dumps(shown)
+        return "\n".join(f"{name}: {value}" for name, value in shown.items())
 
 
 @contextmanager
