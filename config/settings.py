@@ -210,6 +210,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "mailboxes.middleware.ApiErrors",
+    "mailboxes.engines.refusals.Refusals",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -339,8 +340,8 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-# A redirect would lose a POST's body, so an API path is refused, not redirected.
-SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated)(/|$)"]
+# A redirect would lose a POST's body, so what programs call is refused, not redirected.
+SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated|asterisk|freeswitch)(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if TRUSTED_PROXIES:

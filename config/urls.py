@@ -13,6 +13,7 @@ def by_the_console(page):
 urlpatterns = [
     path("", include("mailboxes.api.urls")),
     path("", include("mailboxes.console.urls")),
+    path("", include("mailboxes.engines.urls")),
     path("", include("mailboxes.reference.urls")),
     path("admin/login/", by_the_console("sign-in")),
     path("admin/password_change/", by_the_console("password")),

@@ -1,8 +1,8 @@
-"""Request bodies of API calls, read whole before Django sees them. Plain WSGI; imports only the contract."""
+"""Request bodies of programs' calls, read whole before Django sees them. Plain WSGI; imports only the contract."""
 
 import io
 
-from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_api_path
+from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_program_path
 
 CHUNK_BYTES = 64 * 1024
 
@@ -29,7 +29,7 @@ class BufferedBodies:
         self.application = application
 
     def __call__(self, environ, start_response):
-        if is_api_path(environ.get("PATH_INFO", "")):
+        if is_program_path(environ.get("PATH_INFO", "")):
             try:
                 body = self.read(environ)
             except OSError:

@@ -39,11 +39,22 @@ RFC_9110_PHRASES = {
 }
 
 API_PATH = re.compile(r"/(voip|authenticated)(/|\Z)")
+ENGINE_PATH = re.compile(r"/(asterisk|freeswitch)(/|\Z)")
 
 
 def is_api_path(path: str) -> bool:
     """Whether an answer under this path wears the envelope."""
     return API_PATH.match(path) is not None
+
+
+def is_engine_path(path: str) -> bool:
+    """Whether a telephone engine calls there: what it is refused has no body that it could take for a mailbox."""
+    return ENGINE_PATH.match(path) is not None
+
+
+def is_program_path(path: str) -> bool:
+    """Whether programs call there, not browsers: nobody who signs in, or would follow a redirect."""
+    return is_api_path(path) or is_engine_path(path)
 
 
 def status_message(status: int) -> str:

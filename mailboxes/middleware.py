@@ -86,9 +86,11 @@ class RequestLog:
 
     @staticmethod
     def author(request) -> str:
-        """On API calls the credential's prefix and the account acted on; on pages the staff user's number."""
+        """On calls the credential's prefix, with the account acted on for the API; on pages the staff user's number."""
         if credential := getattr(request, "auth", None):
-            return f"{credential.prefix}@{request.user}"
+            return (
+                credential.prefix if credential.is_engine else f"{credential.prefix}@{request.user}"
+            )
         # Only where the page has looked it up: this line asks no database.
         user = getattr(request, "_cached_user", None)
         return f"staff-{user.pk}" if user and user.pk else "-"
@@ -139,7 +141,7 @@ class SecondFactor:
         self.get_response = get_response
 
     def __call__(self, request):
-        if contract.is_api_path(request.path_info) or not second_factor.is_owed(request.user):
+        if contract.is_program_path(request.path_info) or not second_factor.is_owed(request.user):
             return self.get_response(request)
         if request.path in map(reverse, self.doors):
             return self.get_response(request)

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "middleware": {"contract", "second_factor", "api"},
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {"contract", "validators", "models", "history", "api"},
+    "engines": {"contract", "keyring", "validators", "models", "engines"},
     "csvfiles": {"contract", "keyring", "validators", "models", "history", "batches", "forms"},
     "console": {
         "contract",

@@ -10,6 +10,7 @@ from tests.conftest import headers_for
 from tests.console.conftest import messages, staff, state, undo_address
 from tests.console.pages import words
 from tests.console.test_mailbox_change import save
+from tests.engines.engine import Asterisk, engine_headers
 from tests.service import InProcess, shows
 
 
@@ -39,6 +40,13 @@ def test_says_who_when_what_from_and_to(support, sales, account):
     assert row.history_date.isoformat() in response.content.decode()
     for code in ("1234", "7392"):
         assert not shows(page, code)
+
+
+def test_says_what_came_by_telephone(support, sales, account):
+    Asterisk(engine_headers(account, "pbx-1")).update(sales.pk, "acme", "7392")
+    page = words(history_of(support, sales))
+    assert "Somebody on the telephone, through pbx-1," in page
+    assert "Pass code •••• → ••••" in page
 
 
 def test_what_was_done_in_one_go_stands_together(support, sales):

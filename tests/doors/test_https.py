@@ -5,6 +5,7 @@ import pytest
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
 from tests.doors.browser import HOST, Browser
+from tests.engines.engine import engine_headers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,6 +28,17 @@ def test_a_call_is_refused(plain, account):
     answer = plain.call("POST", "/voip/mailbox", '{"name": "x"}', **headers_for(account))
     assert (answer.status, answer.json["status_message"]) == (403, "Forbidden")
     assert not Mailbox.objects.exists()
+
+
+def test_an_engine_is_refused_with_an_empty_body(plain, account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    form = {"Content-Type": "application/x-www-form-urlencoded", **engine_headers(account)}
+    box = f"mailbox={mailbox.pk}&context=acme"
+    answer = plain.call("POST", "/asterisk/voicemail/single", box, **form)
+    assert (answer.status, answer.body) == (403, b"")
+    update = plain.call("POST", f"/asterisk/voicemail/update?{box}", "password=2468", **form)
+    assert (update.status, update.body) == (200, b"0")
+    assert Mailbox.objects.get().password is None
 
 
 def test_no_page_leads_to_a_host_that_is_none_of_ours(plain):

@@ -1,0 +1,123 @@
+"""What Asterisk's res_config_curl asks for its voicemail family, answered in its format.
+
+A mailbox is called by its uuid, its context is the account's name. The format is a line a
+mailbox, `key=value&key=value` with both percent-encoded; there is no error in it but nothing.
+"""
+
+import logging
+from urllib.parse import parse_qsl, quote, urlencode
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpResponse
+
+from mailboxes import validators
+from mailboxes.engines.credentials import engine_lookup
+from mailboxes.keyring import UnknownKeyError
+from mailboxes.models import Mailbox
+
+log = logging.getLogger("mailboxes.engines")
+
+UPDATE_PATH = "/asterisk/voicemail/update"
+
+# A mailbox without a pass code opens to nobody from afar: an empty one would open it to anybody.
+UNDIALLABLE = "none"
+
+MAX_FULLNAME_BYTES = 79  # app_voicemail cuts a longer one, within a character if it comes so
+
+
+@engine_lookup
+def require(request, credential):
+    """Whether there are the columns that Asterisk will ask for: there are."""
+    return answer("0")
+
+
+@engine_lookup
+def single(request, credential):
+    """The mailbox that a call is for, or nothing."""
+    for mailbox in named(credential, request.POST).with_addresses():
+        return answer(line(mailbox, request.POST["context"], password=pass_code(mailbox)))
+    return answer("")
+
+
+@engine_lookup
+def multi(request, credential):
+    """The mailboxes of a context, for lists: without their pass codes, which no list needs."""
+    context = request.POST.get("context", "")
+    mailboxes = credential.mailboxes(context).with_addresses()
+    return answer("".join(line(mailbox, context) for mailbox in mailboxes))
+
+
+@engine_lookup
+@transaction.atomic
+def update(request, credential):
+    """A pass code changed by telephone: how many mailboxes have it now."""
+    try:
+        mailbox = named(credential, updated(request)).select_for_update(of=["self"]).get()
+        mailbox.set_pass_code(request.POST.get("password", ""))
+    except Mailbox.DoesNotExist:
+        return HttpResponse(status=404)
+    except ValidationError:
+        return HttpResponse(status=400)
+    return answer("1")
+
+
+def updated(request) -> dict:
+    """Which mailbox an update is about, from its query: `context=acme&mailbox=…`, or as Asterisk writes that.
+
+    It leaves out the `&` between the two, and puts one before them (res_config_curl.c, update2_curl).
+    """
+    query = request.META["QUERY_STRING"].replace("mailbox=", "&mailbox=")
+    return dict(parse_qsl(query))
+
+
+def named(credential, lookup):
+    """The mailbox that the lookup names, if the engine may read it."""
+    try:
+        uuid = validators.parse_uuid(lookup.get("mailbox", ""))
+    except ValidationError:
+        return Mailbox.objects.none()
+    return credential.mailboxes(lookup.get("context", "")).filter(pk=uuid)
+
+
+def line(mailbox, context, **more) -> str:
+    """The mailbox as a line of columns: those that app_voicemail knows, then what the dialplan asks for."""
+    columns = {
+        "mailbox": mailbox.pk,
+        "context": context,
+        "fullname": cut(mailbox.name),
+        "email": "|".join(address for address in mailbox.addresses if "|" not in address),
+        "attach": "yes",
+        "saycid": yes_or_no(mailbox.play_caller_id),
+        "envelope": yes_or_no(mailbox.play_timestamp),
+        "beep": yes_or_no(mailbox.beep),
+        "transcribe": yes_or_no(mailbox.transcribe),
+    }
+    return urlencode(columns | more, quote_via=quote, safe="") + "\n"
+
+
+def pass_code(mailbox) -> str:
+    """The mailbox's; one that no telephone can dial where there is none, or no key opens it."""
+    try:
+        return mailbox.password or UNDIALLABLE
+    except UnknownKeyError as error:
+        log.error("%s: %s", mailbox.pk, error)
+        return UNDIALLABLE
+
+
+def cut(name) -> str:
+    """As much of the name as app_voicemail takes, no character broken."""
+    return name.encode()[:MAX_FULLNAME_BYTES].decode(errors="ignore")
+
+
+def yes_or_no(value) -> str:
+    return "yes" if value else "no"
+
+
+def answer(text):
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+def nothing_changed():
+    """A refused update: never an empty body, past whose end Asterisk would read on for a number."""
+    return answer("0")

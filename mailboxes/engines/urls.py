@@ -1,0 +1,12 @@
+"""The engines' paths, exactly as they call them."""
+
+from django.urls import path
+
+from mailboxes.engines import asterisk
+
+urlpatterns = [
+    path("asterisk/voicemail/require", asterisk.require, name="asterisk-require"),
+    path("asterisk/voicemail/single", asterisk.single, name="asterisk-single"),
+    path("asterisk/voicemail/multi", asterisk.multi, name="asterisk-multi"),
+    path("asterisk/voicemail/update", asterisk.update, name="asterisk-update"),
+]

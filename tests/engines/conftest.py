@@ -1,0 +1,20 @@
+"""A telephone engine of one account, and a mailbox for it to look up."""
+
+import pytest
+
+from mailboxes.models import Mailbox
+from tests.engines.engine import Asterisk, engine_headers
+
+
+@pytest.fixture
+def mailbox(account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales", password="4829")
+    mailbox.add_recipient("ann@acme.example")
+    mailbox.add_recipient("bob@acme.example")
+    return mailbox
+
+
+@pytest.fixture
+def asterisk(account):
+    """With an engine credential of the account `acme`."""
+    return Asterisk(engine_headers(account))
