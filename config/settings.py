@@ -82,6 +82,21 @@ def cache(url):
     return env.cache_url_config(url)
 
 
+def folder(text):
+    """The folder of that path, or None. Raises ValueError if there is no such folder."""
+    if text and not Path(text).is_dir():
+        raise ValueError
+    return Path(text) if text else None
+
+
+def base_url(text):
+    """An address that names are put behind, with a slash at its end, or none. Raises ValueError."""
+    # Asterisk would play what stands before and after an ampersand as two files.
+    if text and (not text.startswith(("http://", "https://")) or set(text) & set("&?# ")):
+        raise ValueError
+    return text and text.removesuffix("/") + "/"
+
+
 def proxies(text):
     """The networks named. Raises ValueError where one is none, or is the whole world."""
     networks = [ip_network(word) for word in text.replace(",", " ").split()]
@@ -132,6 +147,14 @@ PASS_CODE_POLICY = read("PASS_CODE_POLICY", policy, "warn", "is neither warn nor
 RETENTION_DAYS = read(
     "RETENTION_DAYS", whole_number, "30", "is no whole number of days, 1 or more."
 )
+
+# Where greetings come from, by their uuid: a folder that this service serves, or another service.
+SOUNDS_DIR = read("SOUNDS_DIR", folder, "", "is no folder.")
+SOUNDS_URL = read(
+    "SOUNDS_URL", base_url, "", "is wrong: write it as https://sounds.example.com/files/."
+)
+if SOUNDS_DIR and SOUNDS_URL:
+    refusals.append("SOUNDS_DIR and SOUNDS_URL are both set: greetings come from one of them.")
 
 # Worker processes of the server; without CACHE_URL each enforces its share of the limit.
 WORKERS = read("WEB_CONCURRENCY", whole_number, "2", "is no whole number, 1 or more.")
@@ -341,7 +364,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 # A redirect would lose a POST's body, so what programs call is refused, not redirected.
-SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated|asterisk|freeswitch)(/|$)"]
+SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated|asterisk|freeswitch|sounds)(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if TRUSTED_PROXIES:

@@ -39,7 +39,8 @@ RFC_9110_PHRASES = {
 }
 
 API_PATH = re.compile(r"/(voip|authenticated)(/|\Z)")
-ENGINE_PATH = re.compile(r"/(asterisk|freeswitch)(/|\Z)")
+SIGNED_PATH = re.compile(r"\A(/sounds/)[^/]+")
+ENGINE_PATH = re.compile(r"/(asterisk|freeswitch|sounds)(/|\Z)")
 
 
 def is_api_path(path: str) -> bool:
@@ -55,6 +56,11 @@ def is_engine_path(path: str) -> bool:
 def is_program_path(path: str) -> bool:
     """Whether programs call there, not browsers: nobody who signs in, or would follow a redirect."""
     return is_api_path(path) or is_engine_path(path)
+
+
+def without_signature(path: str) -> str:
+    """The path, for logs: what signs a greeting's address opens it to whoever has it."""
+    return SIGNED_PATH.sub(r"\1-", path)
 
 
 def status_message(status: int) -> str:

@@ -75,7 +75,7 @@ class RequestLog:
         log.info(
             "%s %s %s %.1fms from=%s by=%s id=%s",
             escape_uri_path(request.method),
-            escape_uri_path(request.path),
+            escape_uri_path(contract.without_signature(request.path)),
             response.status_code,
             (time.perf_counter() - start) * 1000,
             request.META["REMOTE_ADDR"] or "-",

@@ -439,16 +439,22 @@ class ApiCredential(models.Model):
             self.revoked_at = timezone.now()
             self.save(update_fields=["revoked_at"])
 
-    def mailboxes(self, account_name):
-        """For an engine: the account's mailboxes that a call may reach; none of an account it may not read."""
-        if not re.match(validators.ACCOUNT_NAME, account_name):  # PostgreSQL takes no NUL
-            return Mailbox.objects.none()
-        mailboxes = Mailbox.objects.active().filter(
-            account__name=account_name, account__is_active=True
-        )
+    def mailboxes(self, account_name: str):
+        """For an engine: the account's mailboxes that a call may reach, if it may read them."""
+        account_name = account_name.replace("\x00", "")  # PostgreSQL knows no NUL
+        return self._readable(name=account_name).filter(account__name=account_name)
+
+    def mailbox(self, uuid: UUID):
+        """For an engine: the mailbox, if a call may reach it and the engine may read it; as a queryset."""
+        return self._readable(mailboxes=uuid).filter(pk=uuid)
+
+    def _readable(self, **account):
+        """The mailboxes that calls may reach; none where this is no credential of the account or one above it."""
+        mailboxes = Mailbox.objects.active().filter(account__is_active=True)
+        mailboxes = mailboxes.select_related("account")
         if self.account_id is None:
             return mailboxes
-        readers = Account.objects.with_resellers(name=account_name)
+        readers = Account.objects.with_resellers(**account)
         return mailboxes.filter(Exists(readers.filter(pk=self.account_id)))
 
     def mark_used(self) -> None:

@@ -75,7 +75,7 @@ class InProcess(Service):
         content_type = headers.pop("Content-Type", "")
         response = client.generic(method, path, body, content_type=content_type, headers=headers)
         found = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, found, response.content)
+        return Answer(response.status_code, found, response.getvalue())
 
 
 @dataclass

@@ -20,6 +20,8 @@ os.environ |= {
     "DEBUG": "off",
     "HTTPS": "off",
     "PASS_CODE_POLICY": "warn",
+    "SOUNDS_DIR": "",
+    "SOUNDS_URL": "",
     "RATE_LIMIT": "1000000/second",  # tests call faster than people's programs do
     "TRUSTED_PROXIES": "",
 }

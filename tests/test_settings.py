@@ -64,6 +64,9 @@ def test_good_settings_start():
         ({"CACHE_URL": "nonsense"}, "CACHE_URL is wrong: "),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY is no whole number"),
         ({"RETENTION_DAYS": "0"}, "RETENTION_DAYS is no whole number"),
+        ({"SOUNDS_DIR": "/nowhere"}, "SOUNDS_DIR is no folder."),
+        ({"SOUNDS_URL": "files.test"}, "SOUNDS_URL is wrong: "),
+        ({"SOUNDS_URL": "https://files.test/?a=b&c="}, "SOUNDS_URL is wrong: "),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is wrong: "),
     ],
 )

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.http import HttpResponse
 
 from mailboxes import validators
+from mailboxes.engines import sounds
 from mailboxes.engines.credentials import engine_lookup
 from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import Mailbox
@@ -36,16 +37,21 @@ def require(request, credential):
 def single(request, credential):
     """The mailbox that a call is for, or nothing."""
     for mailbox in named(credential, request.POST).with_addresses():
-        return answer(line(mailbox, request.POST["context"], password=pass_code(mailbox)))
+        return answer(
+            line(
+                mailbox,
+                password=pass_code(mailbox),
+                greeting_url=sounds.address(request, mailbox.greeting),
+            )
+        )
     return answer("")
 
 
 @engine_lookup
 def multi(request, credential):
     """The mailboxes of a context, for lists: without their pass codes, which no list needs."""
-    context = request.POST.get("context", "")
-    mailboxes = credential.mailboxes(context).with_addresses()
-    return answer("".join(line(mailbox, context) for mailbox in mailboxes))
+    mailboxes = credential.mailboxes(request.POST.get("context", ""))
+    return answer("".join(line(mailbox) for mailbox in mailboxes.with_addresses()))
 
 
 @engine_lookup
@@ -68,23 +74,25 @@ def updated(request) -> dict:
     It leaves out the `&` between the two, and puts one before them (res_config_curl.c, update2_curl).
     """
     query = request.META["QUERY_STRING"].replace("mailbox=", "&mailbox=")
-    return dict(parse_qsl(query))
+    return dict(parse_qsl(query, keep_blank_values=True))
 
 
 def named(credential, lookup):
-    """The mailbox that the lookup names, if the engine may read it."""
+    """The mailbox that the lookup names, if the engine may read it; the dialplan names no context."""
     try:
-        uuid = validators.parse_uuid(lookup.get("mailbox", ""))
+        mailbox = credential.mailbox(validators.parse_uuid(lookup.get("mailbox", "")))
     except ValidationError:
         return Mailbox.objects.none()
-    return credential.mailboxes(lookup.get("context", "")).filter(pk=uuid)
+    if "context" not in lookup:
+        return mailbox
+    return mailbox.filter(account__name=lookup["context"].replace("\x00", ""))
 
 
-def line(mailbox, context, **more) -> str:
+def line(mailbox, **more) -> str:
     """The mailbox as a line of columns: those that app_voicemail knows, then what the dialplan asks for."""
     columns = {
         "mailbox": mailbox.pk,
-        "context": context,
+        "context": mailbox.account.name,
         "fullname": cut(mailbox.name),
         "email": "|".join(address for address in mailbox.addresses if "|" not in address),
         "attach": "yes",

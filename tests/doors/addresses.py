@@ -5,8 +5,8 @@ from django.urls import URLResolver, get_resolver, reverse
 
 from mailboxes.models import Mailbox
 
-# Of the admin: what no row stands for.
-OTHERS = {"app_label": "mailboxes"}
+# What no row stands for: the admin's only app, a greeting's signature.
+OTHERS = {"app_label": "mailboxes", "signed": "signature"}
 
 
 def addresses(rows) -> list[str]:

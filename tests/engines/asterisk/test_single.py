@@ -30,7 +30,7 @@ def test_a_mailbox_is_one_line(asterisk, mailbox):
     assert answer.body.decode() == (
         f"mailbox={mailbox.pk}&context=acme&fullname=Sales"
         "&email=ann%40acme.example%7Cbob%40acme.example&attach=yes&saycid=no&envelope=no"
-        "&beep=yes&transcribe=no&password=4829\n"
+        "&beep=yes&transcribe=no&password=4829&greeting_url=\n"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_hostile_name_stays_in_its_column(asterisk, mailbox, name):
     found = columns(answer.body)
     assert found["fullname"] == name
     assert found["password"] == "4829"
-    assert len(found) == 10
+    assert len(found) == 11
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,12 @@ def test_so_is_that_of_a_suspended_account(mailbox, account):
     assert asterisk.single(mailbox.pk, "acme").body == b""
     account.reactivate()
     assert asterisk.single(mailbox.pk, "acme").body != b""
+
+
+def test_the_dialplan_names_no_context(asterisk, mailbox):
+    """REALTIME_HASH(voicemail,mailbox,BOX) asks so, and is told the context for VoiceMail()."""
+    found = columns(asterisk.ask("single", f"mailbox={mailbox.pk}").body)
+    assert (found["mailbox"], found["context"]) == (str(mailbox.pk), "acme")
 
 
 @pytest.fixture

@@ -1,0 +1,54 @@
+"""Greetings, by their uuid: where an engine gets them, and those of a folder served to it.
+
+An engine plays an address without showing a credential, so ours carry a signature.
+"""
+
+import wave
+
+from django.conf import settings
+from django.core.signing import Signer
+from django.http import Http404
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.http import require_safe
+from django.views.static import serve
+
+signer = Signer(salt="mailboxes.engines.sounds")
+
+# What every engine plays as it is.
+TELEPHONE_QUALITY = {"getframerate": 8000, "getnchannels": 1, "getsampwidth": 2}
+
+
+def address(request, sound) -> str:
+    """Where to get the sound of this uuid, or nothing where there is none, or none that can be played."""
+    if sound is None:
+        return ""
+    if settings.SOUNDS_URL:
+        return f"{settings.SOUNDS_URL}{sound}.wav"
+    if not can_be_played(sound):
+        return ""
+    return request.build_absolute_uri(reverse("sound", args=[signature(sound), sound]))
+
+
+def can_be_played(sound) -> bool:
+    """Whether the folder has it, as WAV of 8 kHz, mono, 16 bit."""
+    if settings.SOUNDS_DIR is None:
+        return False
+    try:
+        with wave.open(str(settings.SOUNDS_DIR / f"{sound}.wav")) as file:
+            return all(getattr(file, get)() == value for get, value in TELEPHONE_QUALITY.items())
+    except (OSError, EOFError, wave.Error):
+        return False
+
+
+def signature(sound) -> str:
+    """What only this service can put before the sound's name."""
+    return signer.signature(str(sound))
+
+
+@require_safe
+def sound(request, signed, uuid):
+    """A greeting of the folder, for whoever was given its address."""
+    if not constant_time_compare(signed, signature(uuid)) or not can_be_played(uuid):
+        raise Http404
+    return serve(request, f"{uuid}.wav", document_root=settings.SOUNDS_DIR)
