@@ -35,15 +35,16 @@ def require(request, credential):
 
 @engine_lookup
 def single(request, credential):
-    """The mailbox that a call is for, or nothing."""
+    """The mailbox that a call is for, or nothing.
+
+    Its pass code only for app_voicemail, which names a context: the dialplan, which names
+    none, has no use for it and writes what it reads into Asterisk's log.
+    """
     for mailbox in named(credential, request.POST).with_addresses():
-        return answer(
-            line(
-                mailbox,
-                password=pass_code(mailbox),
-                greeting_url=sounds.address(request, mailbox.greeting),
-            )
-        )
+        more = {"greeting_url": sounds.address(request, mailbox.greeting)}
+        if "context" in request.POST:
+            more["password"] = pass_code(mailbox)
+        return answer(line(mailbox, **more))
     return answer("")
 
 
@@ -93,6 +94,7 @@ def line(mailbox, **more) -> str:
     columns = {
         "mailbox": mailbox.pk,
         "context": mailbox.account.name,
+        "password": UNDIALLABLE,
         "fullname": cut(mailbox.name),
         "email": "|".join(address for address in mailbox.addresses if "|" not in address),
         "attach": "yes",

@@ -85,10 +85,10 @@ def test_a_list_looks_for_no_file(folder, asterisk, greeted):
     assert b"greeting_url" not in asterisk.multi("acme").body
 
 
-@pytest.mark.parametrize("signed", ["", "x", "é", sounds.signature(UUID(int=0))])
-def test_who_was_not_given_the_address_is_not_served(folder, signed):
-    answer = InProcess().get(f"/sounds/{signed}/{GREETING}.wav")
-    assert (answer.status, answer.body) == (404, b"")
+def test_who_was_not_given_the_address_is_not_served(folder):
+    for signed in ("", "x", "é", sounds.signature(UUID(int=0))):
+        answer = InProcess().get(f"/sounds/{signed}/{GREETING}.wav")
+        assert (answer.status, answer.body) == (404, b"")
 
 
 @pytest.mark.parametrize("name", ["../secret", "..%2Fsecret", "%00", "x"])

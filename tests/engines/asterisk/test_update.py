@@ -1,6 +1,6 @@
 """A pass code changed by telephone: `POST …/update?&context=CONTEXTmailbox=BOX`, body `&password=2468`."""
 
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -94,7 +94,7 @@ def test_nothing_changes_in_another_context(asterisk, mailbox, stranger, context
 
 
 @pytest.mark.parametrize(
-    "box", [uuid4(), "2001", "", "a=b&c", "]]>", "%", "\n", "\"'", "\U0001f4de"]
+    "box", [UUID(int=1), "2001", "", "a=b&c", "]]>", "%", "\n", "\"'", "\U0001f4de"]
 )
 def test_nor_in_a_mailbox_that_is_none(asterisk, mailbox, box):
     assert refused(asterisk.update(box, "acme", "2468"))
