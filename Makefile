@@ -14,7 +14,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres trust fuzz import-50000 screenshots check audit lock
+.PHONY: help run dev test test-postgres trust call fuzz import-50000 screenshots check audit lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -26,7 +26,7 @@ dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for whoever changes the c
 	@$(manage) migrate --verbosity 0
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
-test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=postgres,browser,redis,node,php: none of these may be skipped)
+test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=postgres,browser,redis,node,php,asterisk: none of these may be skipped)
 	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(ARGS)
 
 test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
@@ -34,6 +34,9 @@ test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
 
 trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table
 	@TRUST=full $(VENV)/bin/pytest --quiet tests/trust $(ARGS)
+
+call: $(VENV)/dev.stamp ## call mailboxes by telephone: a real Asterisk, and what was heard (ASTERISK_KIT=…)
+	@$(VENV)/bin/python -m tests.engines.live_call
 
 fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)
 	@FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(EXAMPLES) $(VENV)/bin/pytest --quiet -p no:logging tests/api/test_fuzz.py

@@ -1,4 +1,4 @@
-"""Parts of the machine that some tests need: PostgreSQL's programs, a browser, another Python.
+"""Parts of the machine that some tests need: PostgreSQL's programs, a browser, a real Asterisk.
 
 A test whose part is missing is skipped with a reason in words; REQUIRE=postgres,browser
 turns such a skip into a failure.
@@ -27,6 +27,12 @@ def postgres_programs() -> Path | None:
             return folder
     found = shutil.which("initdb")
     return Path(found).resolve().parent if found else None
+
+
+def asterisk_kit() -> Path | None:
+    """The folder that ASTERISK_KIT names: get.sh fetches a real Asterisk, start.sh runs it, call.py is a phone."""
+    kit = os.environ.get("ASTERISK_KIT")
+    return Path(kit).resolve() if kit else None
 
 
 def chromium() -> str | None:

@@ -1,0 +1,253 @@
+"""A mailbox made by the API answers real calls: a real Asterisk, real SIP and audio, in one run.
+
+python -m tests.engines.live_call    plays the scenes below and tells what happened (ASTERISK_KIT, see tests/parts.py)
+
+All of it runs in a network namespace of its own, where there is nothing but the loopback. Each
+scene has a mailbox of its own, so they are played at the same time.
+"""
+
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import tests.settings  # noqa: F401  keys of the moment, for the service
+from tests import parts
+from tests.engines.exchange import LEAVE, LISTEN, NO_KIT, Call, Exchange, fetch
+from tests.engines.sound import seconds_of_tone, write_tone
+from tests.server import ROOT
+
+CALLERS, GREETINGS, BEEPS = 440, 660, 700  # Hz: the phone's tone, our greeting, Asterisk's beep
+GREETING = uuid4()
+
+# Sentences that Asterisk says.
+INTRO, INCORRECT, YOU_HAVE = "vm-intro", "vm-incorrect", "vm-youhave"
+RECEIVED, FROM, CHANGED = "vm-received", "vm-from-phonenumber", "vm-passchanged"
+TRY_LATER = "please-try-call-later"
+
+
+class Scene:
+    """One mailbox, and what is done with it by the API and by telephone."""
+
+    def __init__(self, exchange):
+        self.exchange, self.told = exchange, []
+
+    def play(self) -> list[str]:
+        """What happened, a line each."""
+        with closing(self.exchange.api()) as self.api:
+            self.act()
+        return [self.__doc__, *self.told]
+
+    def tell(self, line):
+        self.told.append(f"    {line}")
+
+    def create(self, **settings):
+        answer = self.api.post("/voip/mailbox", {"name": "Sales", **settings})
+        self.uuid = answer.result["uuid"]
+        self.path = f"/voip/mailbox/{self.uuid}"
+        self.tell(f"POST /voip/mailbox {shown(settings)}: {answer.status}")
+
+    def change(self, **settings):
+        answer = self.api.patch(self.path, settings)
+        assert answer.status == 200
+        self.tell(f"PATCH {shown(settings)}: {answer.status}")
+
+    def leave(self, seconds) -> Call:
+        """Call it, and send a tone until hanging up."""
+        call = self.exchange.call(LEAVE, self.uuid, seconds)
+        if call.status != 200:
+            self.tell(f"a call to it: {call.status}")
+        else:
+            tones = {"the greeting": GREETINGS, "a beep": BEEPS}
+            seconds = {tone: call.seconds_of(hertz) for tone, hertz in tones.items()}
+            heard = [f"{seconds[tone]:.1f} s of {tone}" for tone in tones if seconds[tone]]
+            self.tell(f"a call to it: heard {' and '.join(heard) or 'no tone'}; {played(call)}")
+        return call
+
+    def left(self) -> float:
+        """Seconds of the caller's tone in the last message."""
+        seconds = seconds_of_tone(self.exchange.messages(self.uuid)[-1], CALLERS)
+        self.tell(f"the message holds {seconds:.1f} s of the caller's tone")
+        return seconds
+
+    def listen(self, seconds, *digits) -> Call:
+        """Call from afar and type digits, each `second:digits`."""
+        call = self.exchange.call(LISTEN, self.uuid, seconds, *digits)
+        typed = " ".join(word.partition(":")[2] for word in digits)
+        self.tell(f"a call from afar, typing {typed}: {played(call)}")
+        return call
+
+
+def played(call) -> str:
+    return f"Asterisk played {' '.join(call.prompts)}"
+
+
+def shown(settings):
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+class Message(Scene):
+    """A caller leaves a message; those whom it is for are mailed it, and hear it from afar"""
+
+    def act(self):
+        self.create(password="4829")
+        for address in ("ann@acme.example", "bob@acme.example"):
+            self.api.post(f"{self.path}/email-recipient", {"email": address})
+        call = self.leave(seconds=12)
+        assert call.prompts == [INTRO, "beep"]
+        assert call.seconds_of(BEEPS) > 0.2
+        assert self.left() >= 4
+        self.look_at_mails(self.exchange.messages(self.uuid)[-1].read_bytes())
+        call = self.listen(13, "1.5:4829#", "4.5:1")
+        assert call.seconds_of(CALLERS) >= 4
+        self.tell(f"{call.seconds_of(CALLERS):.1f} s of the caller's tone were heard")
+
+    def look_at_mails(self, recording):
+        mails = self.exchange.mails(2)
+        assert set(mails) == {"ann@acme.example", "bob@acme.example"}
+        for address, mail in sorted(mails.items()):
+            (attachment,) = mail.iter_attachments()
+            assert attachment.get_content() == recording
+            self.tell(f"a mail to {address}: “{mail['Subject']}”, with {attachment.get_filename()}")
+
+
+class Greeting(Scene):
+    """A greeting is played in place of Asterisk's own, and no beep where that is off"""
+
+    def act(self):
+        self.create(greeting=str(GREETING), beep=False)
+        call = self.leave(seconds=6)
+        assert call.prompts == [str(GREETING)]
+        assert call.seconds_of(GREETINGS) > 0.8
+        assert call.seconds_of(BEEPS) == 0
+        assert self.left() >= 3
+        self.change(beep=True, greeting=str(uuid4()))
+        call = self.leave(seconds=8)
+        assert call.prompts == [INTRO, "beep"]
+        assert call.seconds_of(BEEPS) > 0.2
+
+
+class Announcements(Scene):
+    """Before a message, when it came and who called are said, or not"""
+
+    def act(self):
+        on = {"play_caller_id": True, "play_timestamp": True}
+        self.create(password="4829", greeting=str(GREETING), **on)
+        self.leave(seconds=5)
+        call = self.listen(16, "1.5:4829#", "4.5:1")
+        assert in_order(call.prompts, RECEIVED, FROM)
+        self.change(play_caller_id=False, play_timestamp=False)
+        call = self.listen(9, "1.5:4829#", "4.5:1")
+        assert not {RECEIVED, FROM} & set(call.prompts)
+
+
+class PassCode(Scene):
+    """A pass code changed through the API is the one that the next call wants"""
+
+    def act(self):
+        self.create(password="4829")
+        call = self.listen(10, "1.5:9999#", "6:4829#")
+        assert in_order(call.prompts, INCORRECT, YOU_HAVE)
+        self.change(password="7392")
+        call = self.listen(10, "1.5:4829#", "6:7392#")
+        assert in_order(call.prompts, INCORRECT, YOU_HAVE)
+
+
+class PassCodeByTelephone(Scene):
+    """A pass code changed by telephone is the one that the API shows; history says who changed it"""
+
+    def act(self):
+        self.create(password="4829")
+        call = self.listen(16, "1.5:4829#", "4.5:0", "5.5:5", "7.5:5938#", "11:5938#")
+        assert CHANGED in call.prompts
+        assert self.api.get(self.path).result["password"] == "5938"
+        self.tell("GET: password 5938")
+        change = self.api.get(f"{self.path}/history").result[0]
+        assert change["by"] == {"account": "acme", "credential": "asterisk", "kind": "engine"}
+        self.tell(f"GET history: {change['action']} by {shown(change['by'])}")
+        call = self.listen(10, "1.5:4829#", "6:5938#")
+        assert in_order(call.prompts, INCORRECT, YOU_HAVE)
+
+
+class NoPassCode(Scene):
+    """Without a pass code, nobody opens it from afar"""
+
+    def act(self):
+        self.create(password=None)
+        call = self.listen(12, "1.5:#", "5:0000#")
+        assert in_order(call.prompts, INCORRECT, INCORRECT)
+
+
+class Deletion(Scene):
+    """A deleted mailbox takes no calls, and a restored one does"""
+
+    def act(self):
+        self.create(greeting=str(GREETING))
+        assert self.api.delete(self.path).status == 204
+        self.tell("DELETE: 204")
+        assert self.leave(seconds=2).status == 404
+        assert self.api.post(f"{self.path}/restore").status == 200
+        self.tell("POST restore: 200")
+        assert self.leave(seconds=5).seconds_of(BEEPS) > 0.2
+        assert self.left() >= 2
+
+
+class DatabaseAway(Scene):
+    """While the database is away, callers are asked to try later"""
+
+    def act(self):
+        self.create(password="4829")
+        self.exchange.take_database_away()
+        self.tell("the database is taken away")
+        assert self.leave(seconds=5).prompts == [TRY_LATER]
+        assert self.listen(5, "1:#").prompts == [TRY_LATER]
+
+
+TOGETHER = [
+    Message,
+    Greeting,
+    Announcements,
+    PassCode,
+    PassCodeByTelephone,
+    NoPassCode,
+    Deletion,
+]
+SCENES = [*TOGETHER, DatabaseAway]  # which needs the service for itself
+
+
+def in_order(prompts, *wanted) -> bool:
+    found = [prompt for prompt in prompts if prompt in wanted]
+    return found == list(wanted)
+
+
+def play(exchange):
+    with ThreadPoolExecutor(len(TOGETHER)) as stage:
+        yield from stage.map(lambda scene: scene(exchange).play(), TOGETHER)
+    yield DatabaseAway(exchange).play()
+
+
+def inside(kit, programs):
+    """What runs in the network namespace."""
+    with tempfile.TemporaryDirectory(prefix="call-") as folder:
+        sounds = Path(folder) / "sounds"
+        sounds.mkdir()
+        write_tone(sounds / f"{GREETING}.wav", GREETINGS, seconds=1)
+        with Exchange(kit, programs, sounds, Path(folder)) as exchange:
+            for lines in play(exchange):
+                sys.stdout.write("\n".join([*lines, "", ""]))
+
+
+def main():
+    kit = parts.asterisk_kit()
+    if kit is None:
+        sys.exit(NO_KIT)
+    again = [sys.executable, "-m", "tests.engines.live_call", kit, fetch(kit)]
+    namespace = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    sys.exit(subprocess.run([*namespace, *again], cwd=ROOT).returncode)
+
+
+if __name__ == "__main__":
+    inside(*map(Path, sys.argv[1:])) if sys.argv[1:] else main()

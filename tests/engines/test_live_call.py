@@ -1,0 +1,31 @@
+"""Real calls to a real Asterisk: what is tried stands in tests/engines/live_call.py."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests import parts
+from tests.engines.exchange import NO_KIT, fetch
+from tests.engines.live_call import SCENES
+from tests.server import ROOT
+
+
+@pytest.fixture
+def kit():
+    kit = parts.asterisk_kit()
+    if kit is None:
+        parts.missing("asterisk", NO_KIT)
+    try:
+        fetch(kit)
+    except subprocess.CalledProcessError:
+        parts.missing("asterisk", "Asterisk's programs cannot be fetched.")
+    if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0:
+        parts.missing("asterisk", "This machine gives no network namespace to play calls in.")
+
+
+def test_a_mailbox_made_by_the_api_answers_real_calls(kit):
+    command = [sys.executable, "-m", "tests.engines.live_call"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [scene.__doc__ for scene in SCENES if scene.__doc__ not in done.stdout] == []
