@@ -90,20 +90,24 @@ def named(credential, lookup):
 
 
 def line(mailbox, **more) -> str:
-    """The mailbox as a line of columns: those that app_voicemail knows, then what the dialplan asks for."""
+    """The mailbox as a line of columns, some for app_voicemail, some for the dialplan.
+
+    What somebody may have written freely comes last: REALTIME_HASH separates columns by commas.
+    """
     columns = {
         "mailbox": mailbox.pk,
         "context": mailbox.account.name,
         "password": UNDIALLABLE,
-        "fullname": cut(mailbox.name),
-        "email": "|".join(address for address in mailbox.addresses if "|" not in address),
         "attach": "yes",
         "saycid": yes_or_no(mailbox.play_caller_id),
         "envelope": yes_or_no(mailbox.play_timestamp),
         "beep": yes_or_no(mailbox.beep),
         "transcribe": yes_or_no(mailbox.transcribe),
+        **more,
+        "email": "|".join(address for address in mailbox.addresses if "|" not in address),
+        "fullname": cut(mailbox.name),
     }
-    return urlencode(columns | more, quote_via=quote, safe="") + "\n"
+    return urlencode(columns, quote_via=quote, safe="") + "\n"
 
 
 def pass_code(mailbox) -> str:

@@ -12,6 +12,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from textwrap import TextWrapper
 from uuid import uuid4
 
 import tests.settings  # noqa: F401  keys of the moment, for the service
@@ -29,8 +30,15 @@ RECEIVED, FROM, CHANGED = "vm-received", "vm-from-phonenumber", "vm-passchanged"
 TRY_LATER = "please-try-call-later"
 
 
+wrapped = TextWrapper(
+    width=96, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False
+)
+
+
 class Scene:
     """One mailbox, and what is done with it by the API and by telephone."""
+
+    name = "Sales"
 
     def __init__(self, exchange):
         self.exchange, self.told = exchange, []
@@ -42,10 +50,10 @@ class Scene:
         return [self.__doc__, *self.told]
 
     def tell(self, line):
-        self.told.append(f"    {line}")
+        self.told.append(wrapped.fill(line))
 
     def create(self, **settings):
-        answer = self.api.post("/voip/mailbox", {"name": "Sales", **settings})
+        answer = self.api.post("/voip/mailbox", {"name": self.name, **settings})
         self.uuid = answer.result["uuid"]
         self.path = f"/voip/mailbox/{self.uuid}"
         self.tell(f"POST /voip/mailbox {shown(settings)}: {answer.status}")
@@ -117,6 +125,8 @@ class Message(Scene):
 class Greeting(Scene):
     """A greeting is played in place of Asterisk's own, and no beep where that is off"""
 
+    name = "x\\,beep=yes&greeting_url=/etc/passwd,${SHELL(id)}%0A\"']]>"
+
     def act(self):
         self.create(greeting=str(GREETING), beep=False)
         call = self.leave(seconds=6)
@@ -137,7 +147,7 @@ class Announcements(Scene):
         on = {"play_caller_id": True, "play_timestamp": True}
         self.create(password="4829", greeting=str(GREETING), **on)
         self.leave(seconds=5)
-        call = self.listen(16, "1.5:4829#", "4.5:1")
+        call = self.listen(18, "1.5:4829#", "4.5:1")
         assert in_order(call.prompts, RECEIVED, FROM)
         self.change(play_caller_id=False, play_timestamp=False)
         call = self.listen(9, "1.5:4829#", "4.5:1")
