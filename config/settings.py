@@ -232,7 +232,7 @@ MIDDLEWARE = [
     "mailboxes.middleware.ContentSecurityPolicy",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "mailboxes.middleware.ApiErrors",
+    "mailboxes.middleware.ApiCalls",
     "mailboxes.engines.refusals.Refusals",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
