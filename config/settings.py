@@ -177,6 +177,9 @@ DATABASES = {
     )
 }
 
+# Whether PostgreSQL keeps queries prepared: not where PgBouncer hands each transaction another connection.
+DATABASE_PREPARED = read("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
+
 if refusals:
     raise ImproperlyConfigured("\n".join(refusals))
 
@@ -198,6 +201,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    DATABASES["default"]["OPTIONS"] |= {
+        # Values travel beside the query, not in it: that is what can be prepared.
+        "server_side_binding": True,
+        "prepare_threshold": 2 if DATABASE_PREPARED else None,  # when it is asked the third time
+    }
 DATABASES["default"]["CONN_MAX_AGE"] = 300
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -28,6 +28,7 @@ from simple_history.signals import pre_create_historical_record
 
 from mailboxes import contract, validators
 from mailboxes.keyring import UnknownKeyError
+from mailboxes.statements import Given, Statement
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -250,8 +251,7 @@ class ApiCredentialQuerySet(models.QuerySet):
         A program's, or an engine's: neither stands for the other. Found by the secret's hash
         whatever its form, in one query whichever part is wrong, and compared in constant time.
         """
-        of_kind = self.select_related("account").filter(is_engine=is_engine)
-        credential = of_kind.filter(secret_sha256=ApiCredential.hash(secret)).first()
+        credential = self._with_secret(secret, is_engine)
         known = credential or ApiCredential(account=Account())
         names_match = [
             secrets.compare_digest(given.encode(), held.encode())
@@ -259,6 +259,16 @@ class ApiCredentialQuerySet(models.QuerySet):
             if given is not None
         ]
         return credential if credential and all(names_match) and credential.is_usable else None
+
+    def _with_secret(self, secret, is_engine):
+        """The credential with this secret and its account, if it has one; or None."""
+        found = BY_SECRET.rows(secret_sha256=ApiCredential.hash(secret), is_engine=is_engine)
+        for row in found:
+            own, account = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
+            credential = ApiCredential.from_db(self.db, CREDENTIAL, own)
+            credential.account = Account.from_db(self.db, ACCOUNT, account) if account[0] else None
+            return credential
+        return None
 
 
 class ApiCredential(models.Model):
@@ -465,6 +475,21 @@ class ApiCredential(models.Model):
             ApiCredential.objects.filter(
                 Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=self.pk
             ).update(last_used_at=now)
+
+
+# Every call of a program begins with this.
+ACCOUNT = [field.attname for field in Account._meta.concrete_fields]
+CREDENTIAL = [field.attname for field in ApiCredential._meta.concrete_fields]
+BY_SECRET = Statement(
+    lambda: (
+        ApiCredential.objects.order_by()
+        .filter(
+            secret_sha256=Given("secret_sha256", models.CharField()),
+            is_engine=Given("is_engine", models.BooleanField()),
+        )
+        .values_list(*CREDENTIAL, *(f"account__{name}" for name in ACCOUNT))
+    )
+)
 
 
 class Sealed:

@@ -12,7 +12,8 @@ MAY_IMPORT = {
     "keyring": set(),
     "bodies": {"contract"},
     "validators": {"contract"},
-    "models": {"contract", "keyring", "validators"},
+    "statements": set(),
+    "models": {"contract", "keyring", "statements", "validators"},
     "history": {"contract", "models"},
     "batches": {"contract", "history", "models"},
     "groups": set(),
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "demo": {"contract", "validators", "models"},
     "middleware": {"contract", "second_factor", "api"},
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
-    "api": {"contract", "validators", "models", "history", "api"},
+    "api": {"contract", "validators", "statements", "models", "history", "api"},
     "engines": {"contract", "keyring", "validators", "models", "engines"},
     "csvfiles": {"contract", "keyring", "validators", "models", "history", "batches", "forms"},
     "console": {

@@ -28,3 +28,10 @@ def test_503_while_it_is_down_and_service_once_it_is_back(service, postgres):
     postgres.start()
     assert [service.get("/voip/mailbox").status for _ in range(8)] == [200] * 8
     assert service.get("/readyz").status == 200
+
+
+def test_a_restart_between_calls_is_not_noticed(service, postgres):
+    assert [service.get("/voip/mailbox").status for _ in range(8)] == [200] * 8
+    postgres.stop()
+    postgres.start()
+    assert [service.get("/voip/mailbox").status for _ in range(8)] == [200] * 8
