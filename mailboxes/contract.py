@@ -24,6 +24,8 @@ MAILBOX_KEYS = (
     "uuid",
 )
 
+RECIPIENT_KEYS = ("created_on", "updated_on", "uuid")  # of a recipient inside its mailbox
+
 READ_ONLY_KEYS = {"created_on", "email_recipients", "updated_on", "uuid"}
 
 # What a caller did wrong and can mend is explained under `errors`; these

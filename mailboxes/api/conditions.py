@@ -12,7 +12,12 @@ from mailboxes.models import EmailRecipient, Mailbox
 def entity_tag(row: Mailbox | EmailRecipient) -> str:
     """The mailbox's version: a change of a recipient is a change of its mailbox."""
     mailbox = row if isinstance(row, Mailbox) else row.mailbox
-    return quote_etag(str(mailbox.version))
+    return tag_of(mailbox.version)
+
+
+def tag_of(version: int) -> str:
+    """The entity tag of a mailbox at this version."""
+    return f'"{version}"'
 
 
 def refuse_if_changed(request, row) -> None:

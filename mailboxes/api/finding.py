@@ -12,6 +12,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import replace_query_param
 
+from mailboxes.api.reading import rows
+
 MAX_LIMIT = 1000
 ORDERS = {"created": "created_at", "name": "name", "updated": "updated_at"}
 
@@ -147,21 +149,24 @@ def find(mailboxes, parameters):
 
 
 class Page:
-    """One page of what was found, and the headers that say so."""
+    """One page of an account's mailboxes that the parameters ask for, and the headers that say so."""
 
-    def __init__(self, found, parameters):
+    def __init__(self, mailboxes, parameters):
+        self.mailboxes = mailboxes
         self.order = parameters.get("order", "created")
-        self.total = found.count() if {"limit", "cursor"} & parameters.keys() else None
         self.limit = parameters.get("limit")
         self.field = ORDERS[self.order.removeprefix("-")]
         sign = "-" if self.order.startswith("-") else ""
-        rows = found.order_by(f"{sign}{self.field}", f"{sign}uuid")
+        self.fields = (f"{sign}{self.field}", f"{sign}uuid")
+        found = find(mailboxes, parameters)
+        self.total = found.count() if {"limit", "cursor"} & parameters.keys() else None
         if "cursor" in parameters:
-            rows = rows.filter(self.after(*parameters["cursor"]))
+            found = found.filter(self.after(*parameters["cursor"]))
+        places = found.order_by(*self.fields).values_list(self.field, "uuid")
         # One row more than asked for tells whether there is a next page.
-        rows = list(rows[: self.limit + 1] if self.limit else rows)
-        self.rows = rows[: self.limit]
-        self.has_next = len(rows) > len(self.rows)
+        places = list(places[: self.limit + 1] if self.limit else places)
+        self.places = places[: self.limit]
+        self.has_next = len(places) > len(self.places)
 
     def after(self, order, value, uuid) -> Q:
         """Past that place: by the row's own values, so that rows that come and go move nothing."""
@@ -170,17 +175,19 @@ class Page:
             **{self.field: value, f"uuid__{past}": uuid}
         )
 
+    def rows(self):
+        """The page's mailboxes, for `reading.shown`."""
+        uuids = [uuid for _value, uuid in self.places]
+        return rows(self.mailboxes.filter(uuid__in=uuids), *self.fields)
+
     def headers(self, address) -> dict:
-        """How many there are on all pages, and where the next one is."""
-        headers = {"X-Total-Count": str(len(self.rows) if self.total is None else self.total)}
+        """Where the next page is and, where there are pages, how many mailboxes there are on all."""
+        headers = {}
+        if self.total is not None:
+            headers["X-Total-Count"] = str(self.total)
         if self.has_next:
-            last = self.rows[-1]
-            value = getattr(last, self.field)
-            place = [
-                self.order,
-                value if isinstance(value, str) else value.isoformat(),
-                last.pk.hex,
-            ]
+            value, uuid = self.places[-1]
+            place = [self.order, value if isinstance(value, str) else value.isoformat(), uuid.hex]
             cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
             headers["Link"] = f'<{replace_query_param(address, "cursor", cursor)}>; rel="next"'
         return headers

@@ -56,7 +56,7 @@ class RecipientOfMailboxSerializer(DatesSerializer):
 
     class Meta:
         model = EmailRecipient
-        fields = ["created_on", "updated_on", "uuid"]
+        fields = contract.RECIPIENT_KEYS
 
 
 class RecipientSerializer(DatesSerializer):

@@ -11,15 +11,16 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
-from mailboxes.api.finding import ListParameters, Page, find
+from mailboxes.api import reading
+from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed, tag_of
+from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.history import changes
@@ -144,11 +145,19 @@ class MailboxViewSet(AccountViewSet):
 
     @extend_schema(parameters=[ListParameters])
     def list(self, request, *args, **kwargs):
-        parameters = ListParameters.read(request.query_params)
-        found = find(request.user.mailboxes, parameters).prefetch_related("email_recipients")
-        page = Page(found, parameters)
-        mailboxes = self.get_serializer(page.rows, many=True).data
-        return Response(mailboxes, headers=page.headers(request.build_absolute_uri()))
+        if parameters := ListParameters.read(request.query_params):
+            page = Page(request.user.mailboxes, parameters)
+            rows, headers = page.rows(), page.headers(request.build_absolute_uri())
+        else:
+            rows, headers = reading.ALL.rows(account=request.user.pk), {}
+        mailboxes = [mailbox for mailbox, _version in reading.shown(rows)]
+        return Response(mailboxes, headers={"X-Total-Count": str(len(mailboxes))} | headers)
+
+    def retrieve(self, request, *args, **kwargs):
+        rows = reading.ONE.rows(account=request.user.pk, uuid=self.kwargs["uuid"])
+        for mailbox, version in reading.shown(rows):
+            return Response(mailbox, headers={"ETag": tag_of(version)})
+        raise NotFound
 
     @extend_schema(responses=ChangeSerializer(many=True))
     def history(self, request, *args, **kwargs):

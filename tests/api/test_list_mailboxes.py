@@ -91,5 +91,5 @@ def test_queries_do_not_depend_on_the_length(service, account, django_assert_num
             for box in boxes
             for number in range(3)
         )
-        with django_assert_num_queries(3):  # the credential, the mailboxes, their recipients
+        with django_assert_num_queries(2):  # the credential, the mailboxes with their recipients
             service.get("/voip/mailbox")

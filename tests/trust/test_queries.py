@@ -77,7 +77,7 @@ def asked(service, method, path, body=None, headers=None):
 
 
 def names_account(statement, account) -> bool:
-    return re.search(rf"\baccount_id = {account.pk}\b", statement) is not None
+    return re.search(rf"\baccount_id = \(?{account.pk}\b", statement) is not None
 
 
 def names_row(statement, account) -> bool:

@@ -1,0 +1,70 @@
+"""Mailboxes on their way to a caller: from the database's rows to the contract's shape, no models between.
+
+A model of each row, and a serializer's field for each of its values, take ten times as long as
+the database does. The keys are the contract's; `serializers` says what each means.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+
+from django.conf import settings
+from django.db.models import BigIntegerField, DateField, F, UUIDField
+from django.db.models.functions import Cast
+
+from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
+from mailboxes.models import Mailbox
+from mailboxes.statements import Given, Statement
+
+
+def day(moment) -> Cast:
+    """The day of a moment in the connection's time zone, which is UTC."""
+    return Cast(moment, DateField())
+
+
+# What stands in the database for each key. In the place of the recipients, a mailbox's version.
+MAILBOX = {key: F(key) for key in MAILBOX_KEYS} | {
+    "created_on": day("created_at"),
+    "email_recipients": F("version"),
+    "password": F("password_sealed"),
+    "updated_on": day("updated_at"),
+}
+RECIPIENT = {
+    "created_on": day("email_recipients__created_at"),
+    "updated_on": day("email_recipients__updated_at"),
+    "uuid": F("email_recipients__uuid"),
+}
+OWN = len(MAILBOX)
+UUID = MAILBOX_KEYS.index("uuid")
+
+
+def rows(mailboxes, *order: str):
+    """The mailboxes in this order as rows: one for each recipient, and one where there is none."""
+    recipients = ("email_recipients__created_at", "email_recipients__uuid")
+    return mailboxes.order_by(*order, *recipients).values_list(
+        *(MAILBOX[key] for key in MAILBOX_KEYS), *(RECIPIENT[key] for key in RECIPIENT_KEYS)
+    )
+
+
+def of_account():
+    mailboxes = Mailbox.objects.active().filter(account=Given("account", BigIntegerField()))
+    return mailboxes.order_by("created_at", "uuid")
+
+
+ALL = Statement(lambda: rows(of_account(), "created_at", "uuid"))
+ONE = Statement(lambda: rows(of_account().filter(uuid=Given("uuid", UUIDField()))))
+
+
+def shown(rows: Iterable) -> Iterator[tuple[dict, int]]:
+    """Each mailbox of the rows as the contract has it, and its version. Raises UnknownKeyError."""
+    keys = settings.PASS_CODE_KEYS
+    for uuid, of_one in groupby(rows, itemgetter(UUID)):
+        first, *more = of_one
+        mailbox = dict(zip(MAILBOX_KEYS, first, strict=False))
+        version = mailbox["email_recipients"]
+        mailbox["email_recipients"] = [
+            dict(zip(RECIPIENT_KEYS, row[OWN:], strict=True)) for row in (first, *more) if row[-1]
+        ]
+        if mailbox["password"] is not None:
+            mailbox["password"] = keys.open(mailbox["password"], uuid.bytes)
+        yield mailbox, version

@@ -1,0 +1,100 @@
+"""What callers read, straight from rows, is what plain Django REST Framework makes of models."""
+
+from datetime import UTC, datetime
+
+import orjson
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+from rest_framework import serializers
+
+from mailboxes import contract
+from mailboxes.models import Account, EmailRecipient, Mailbox
+from tests.conftest import headers_for
+from tests.service import InProcess
+
+MOMENTS = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC))
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=100
+).filter(str.strip)
+RECIPIENTS = st.lists(
+    st.fixed_dictionaries({"created_at": MOMENTS, "updated_at": MOMENTS}), max_size=4
+)
+MAILBOXES = st.lists(
+    st.tuples(
+        st.fixed_dictionaries(
+            {
+                "name": NAMES,
+                "password": st.none() | st.from_regex(r"[0-9]{4}", fullmatch=True),
+                "greeting": st.none() | st.uuids(),
+                "beep": st.booleans(),
+                "play_caller_id": st.booleans(),
+                "play_timestamp": st.booleans(),
+                "transcribe": st.booleans(),
+                "created_at": MOMENTS,
+                "updated_at": MOMENTS,
+                "version": st.integers(1, 2**31 - 1),
+            }
+        ),
+        RECIPIENTS,
+    ),
+    max_size=5,
+)
+
+
+class PlainRecipient(serializers.ModelSerializer):
+    class Meta:
+        model = EmailRecipient
+        fields = contract.RECIPIENT_KEYS
+
+    created_on = serializers.DateField()
+    updated_on = serializers.DateField()
+
+
+class PlainMailbox(serializers.ModelSerializer):
+    class Meta:
+        model = Mailbox
+        fields = contract.MAILBOX_KEYS
+
+    created_on = serializers.DateField()
+    updated_on = serializers.DateField()
+    email_recipients = PlainRecipient(many=True)
+    password = serializers.CharField()
+
+
+def plain(mailboxes):
+    """As bytes: the order of the keys is the contract's too."""
+    return orjson.dumps(PlainMailbox(mailboxes, many=True).data)
+
+
+def bytes_of(answer):
+    assert answer.status == 200
+    return orjson.dumps(answer.result)
+
+
+class TestReading(TestCase):
+    def setUp(self):
+        self.account = Account.objects.create(name="acme")
+        self.service = InProcess(headers_for(self.account))
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(MAILBOXES)
+    def test_as_the_plain_serializer(self, drawn):
+        for own, recipients in drawn:
+            mailbox = Mailbox(account=self.account, **own)
+            Mailbox.objects.bulk_create([mailbox])
+            EmailRecipient.objects.bulk_create(
+                EmailRecipient(mailbox=mailbox, email=f"{number}@acme.example", **times)
+                for number, times in enumerate(recipients)
+            )
+        mailboxes = Mailbox.objects.prefetch_related("email_recipients")
+        self.compare(mailboxes.order_by("created_at", "uuid"), "")
+        self.compare(mailboxes.order_by("-updated_at", "-uuid"), "?order=-updated")
+        self.compare(mailboxes.order_by("name", "uuid")[:2], "?order=name&limit=2")
+        for mailbox in mailboxes:
+            answer = self.service.get(f"/voip/mailbox/{mailbox.uuid}")
+            assert b"[" + bytes_of(answer) + b"]" == plain([mailbox])
+            assert answer.headers["etag"] == f'"{mailbox.version}"'
+
+    def compare(self, mailboxes, query):
+        assert bytes_of(self.service.get(f"/voip/mailbox{query}")) == plain(mailboxes)
