@@ -39,8 +39,11 @@ class CredentialThrottle(BaseThrottle):
 def count(key, seconds) -> int:
     """Count one more call. A cache that is away counts nothing: callers are served."""
     try:
-        cache.add(key, 0, timeout=2 * seconds)
-        return cache.incr(key)
+        try:
+            return cache.incr(key)
+        except ValueError:  # the window's first call
+            cache.add(key, 0, timeout=2 * seconds)
+            return cache.incr(key)
     except (RedisError, ValueError):
         log.warning("The cache does not answer: calls are not counted.")
         return 0
