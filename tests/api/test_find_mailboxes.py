@@ -188,6 +188,13 @@ def test_a_cursor_made_by_hand_breaks_nothing(service, place):
     assert (answer.status, list(answer.errors)) == (400, ["cursor"])
 
 
+@pytest.mark.parametrize("bracket", ["[", '{"a":'])
+def test_a_cursor_nested_without_end_breaks_nothing(service, bracket):
+    cursor = base64.urlsafe_b64encode(bracket.encode() * 1100).decode()
+    answer = service.get(f"{LIST}?cursor={cursor}")
+    assert (answer.status, list(answer.errors)) == (400, ["cursor"])
+
+
 def test_a_cursor_belongs_to_its_order(service, mailboxes):
     link = service.get(f"{LIST}?limit=1").headers["link"]
     query = urlsplit(link[1:].partition(">")[0]).query
