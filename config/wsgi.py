@@ -13,6 +13,6 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(str(error))
 
-from mailboxes.bodies import BufferedBodies
+from mailboxes.bodies import AlwaysUTF8, BufferedBodies
 
-application = BufferedBodies(django_application)
+application = AlwaysUTF8(BufferedBodies(django_application))

@@ -1,10 +1,14 @@
-"""Request bodies of programs' calls, read whole before Django sees them. Plain WSGI; imports only the contract."""
+"""Request bodies, made such that Django can take them. Plain WSGI; imports only the contract."""
 
 import io
+import re
 
 from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_program_path
 
 CHUNK_BYTES = 64 * 1024
+
+# Of a Content-Type: all of its parameters but the one that parts of a form are told by.
+NEEDLESS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
 
 
 class BrokenOff(io.RawIOBase):
@@ -14,6 +18,23 @@ class BrokenOff(io.RawIOBase):
         raise OSError("The body broke off.")
 
     readline = read
+
+
+class AlwaysUTF8:
+    """WSGI middleware: addresses and bodies are UTF-8, whatever encoding the caller names.
+
+    Python has encodings that raise or give no text. Where one is named, be it of the body or of a
+    word in the header itself (RFC 8187), Django fails while it makes the request, or while it
+    shows the page that refuses the form: the call is in no log, and its answer lacks every header.
+    """
+
+    def __init__(self, application):
+        self.application = application
+
+    def __call__(self, environ, start_response):
+        if "CONTENT_TYPE" in environ:
+            environ["CONTENT_TYPE"] = NEEDLESS.sub("", environ["CONTENT_TYPE"])
+        return self.application(environ, start_response)
 
 
 class BufferedBodies:
