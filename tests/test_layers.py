@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "history": {"contract", "models"},
     "batches": {"contract", "history", "models"},
     "groups": set(),
+    "sessions": set(),
     "second_factor": set(),
     "apps": {"groups"},
     "filters": {"models"},

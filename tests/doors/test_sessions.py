@@ -34,6 +34,16 @@ def test_a_key_planted_before_signing_in_opens_nothing(browser, production, rosa
         assert not opens(production, planted)
 
 
+@pytest.mark.parametrize(
+    "key", ['"\\000aaaaaaa"', '"\\303\\050aaaaaaa"', "%00aaaaaaa", "é" * 8, "'" * 8]
+)
+def test_a_key_that_can_be_none_opens_nothing(production, key):
+    """And breaks nothing: PostgreSQL would not look for some of them."""
+    with Browser(production.port) as browser:
+        browser.cookies["sessionid"] = key
+        assert browser.get("/me/").status == 302
+
+
 def test_the_key_from_before_the_code_opens_nothing(browser, production, rosa):
     app = AuthenticatorApp(second_factor.key_of(second_factor.begin(rosa)))
     second_factor.confirm(rosa, app.code())
