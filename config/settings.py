@@ -237,6 +237,7 @@ MIDDLEWARE = [
     "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
     "mailboxes.middleware.RequestLog",
     # Their headers stand on every answer, so they come before whoever may make one.
+    "mailboxes.middleware.AnswerHeaders",
     "mailboxes.middleware.ContentSecurityPolicy",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -388,6 +389,14 @@ SECURE_CSP = {
     "form-action": ["'self'"],
     "frame-ancestors": ["'none'"],
 }
+# On every answer that does not say otherwise; static files say how long they are kept.
+ANSWER_HEADERS = {
+    "Cache-Control": "no-store",  # what customers have is in them, pass codes too
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Logs: standard output, one line a request ------------------------------------
 

@@ -132,6 +132,22 @@ def answer(request):
     return response.render() if hasattr(response, "render") else response
 
 
+class AnswerHeaders:
+    """Sends the headers of the ANSWER_HEADERS setting, for which Django has none of its own.
+
+    A cache on the way knows no X-Auth-Password, and may keep what says nothing of caching.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        for name, value in settings.ANSWER_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
 class ContentSecurityPolicy:
     """Sends the policy of the SECURE_CSP setting, as Django 6 does by itself."""
 

@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from tests.conftest import headers_for
 from tests.doors.addresses import addresses
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -11,17 +12,25 @@ EXPECTED = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "strict-transport-security": "max-age=31536000; includeSubDomains; preload",
+    "access-control-allow-origin": None,
+    "cross-origin-embedder-policy": "require-corp",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
 
 
-def faults(answer) -> dict:
-    """The headers that are not as expected."""
+def faults(answer, is_kept=False) -> dict:
+    """The headers that are not as expected. Only files are kept by caches."""
     found = {name: answer.headers.get(name) for name in EXPECTED}
-    return {name: value for name, value in found.items() if value != EXPECTED[name]}
+    wrong = {name: value for name, value in found.items() if value != EXPECTED[name]}
+    caching = answer.headers.get("cache-control", "")
+    if is_kept == ("no-store" in caching):
+        wrong["cache-control"] = caching
+    return wrong
 
 
 def faults_of_all(browser, rows) -> dict:
@@ -45,6 +54,15 @@ def test_every_address_for_staff(browser, rows):
     for cookie in given:
         assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
         assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+def test_a_call_that_is_answered(browser, rows):
+    """No cache keeps pass codes, and none tells callers apart: they show no cookie and no Authorization."""
+    credential = headers_for(rows["account"])
+    answer = browser.get("/voip/mailbox", **credential)
+    assert (answer.status, faults(answer)) == (200, {})
+    answer = browser.get("/voip/mailbox", **credential, **{"If-None-Match": answer.headers["etag"]})
+    assert (answer.status, faults(answer)) == (304, {})
 
 
 ERRORS = {
@@ -86,4 +104,5 @@ def test_a_crash(settings):
 
 def test_a_file(browser):
     answer = browser.get("/static/img/logo.svg")
-    assert (answer.status, faults(answer)) == (200, {})
+    assert (answer.status, faults(answer, is_kept=True)) == (200, {})
+    assert "public" in answer.headers["cache-control"]
