@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -58,8 +58,14 @@ class TrustedProxies:
 
 
 def caller(request) -> str | None:
-    """The caller's address as TrustedProxies made it; None where nobody knows who calls."""
-    return request.META.get("REMOTE_ADDR") or None
+    """The address that wrong passwords are counted for; None where nobody knows who calls.
+
+    By IPv6 it is the network of 64 bits: whoever has one address there has all of them.
+    """
+    address = TrustedProxies.address(request.META.get("REMOTE_ADDR", ""))
+    if address and address.version == 6:
+        address = ip_network((int(address), 64), strict=False).network_address
+    return str(address) if address else None
 
 
 class RequestLog:

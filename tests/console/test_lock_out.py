@@ -108,6 +108,14 @@ def test_a_forged_address_dodges_nothing(rosa):
     assert give("wrong", **{"X-Forwarded-For": "192.0.2.99"}).status_code == 429
 
 
+def test_another_address_of_ones_own_ipv6_network_dodges_nothing(rosa):
+    for number in range(4):
+        give("wrong", address=f"2001:db8::{number}")
+    assert give("wrong", address="2001:db8::ffff:0:0:1").status_code == 429
+    assert give(PASSWORD, address="2001:db8::ff").status_code == 429
+    assert is_in(give(PASSWORD, address="2001:db8:0:1::1"))
+
+
 def test_behind_a_trusted_proxy_callers_are_told_apart(rosa, settings):
     settings.TRUSTED_PROXIES = [ip_network(HERE)]
     for _ in range(4):
