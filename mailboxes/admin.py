@@ -28,6 +28,8 @@ admin.site.index_title = "Administration"
 admin.site.enable_nav_sidebar = False  # the list of mailboxes needs the width
 admin.site.unregister([AccessFailureLog, AccessLog])  # nothing is written there
 
+MOST_SEARCHED = 254  # characters, as many as an address may have
+
 
 class ServiceAdmin(admin.ModelAdmin):
     """What is written is first held against other writers; an action is done to all its rows or to none."""
@@ -45,7 +47,14 @@ class ServiceAdmin(admin.ModelAdmin):
         return {}
 
     def get_search_results(self, request, rows, search_term):
-        return super().get_search_results(request, rows, search_term.replace("\0", ""))
+        """None for more text than any row has: each of thousands of words would be looked for."""
+        if len(search_term) > MOST_SEARCHED:
+            return rows.none(), False
+        return self.search(request, rows, search_term.replace("\0", ""))
+
+    def search(self, request, rows, text):
+        """The rows found by the text, and whether some may be among them twice."""
+        return super().get_search_results(request, rows, text)
 
     def hold(self, rows):
         """The rows, locked until the transaction ends."""
@@ -297,9 +306,9 @@ class MailboxAdmin(ServiceAdmin):
         mailboxes = super().get_queryset(request)
         return mailboxes.annotate(recipient_count=Coalesce(Subquery(counted), 0))
 
-    def get_search_results(self, request, mailboxes, search_term):
+    def search(self, request, mailboxes, text):
         """Each word as the model searches: Django's own search would miss parts of a uuid."""
-        for word in search_term.split():
+        for word in text.split():
             mailboxes = mailboxes.search(word, of_all=True)
         return mailboxes, False  # none of them twice
 
