@@ -21,6 +21,15 @@ def on_database(url, **more) -> dict:
     return os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url, **more}
 
 
+def until(true):
+    """Wait for it. Raises AssertionError after a minute."""
+    deadline = time.monotonic() + 60
+    while not (found := true()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
 class Server:
     """`with Server(database_url) as server:` the service, answering on `server.port`."""
 

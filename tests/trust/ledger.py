@@ -50,13 +50,15 @@ class Ledger:
         self.chance = random.Random(name)
         self.boxes = []
         self.open = None
-        self.acknowledged = self.repeated = self.unanswered = 0
+        self.acknowledged = self.repeated = self.refused = self.unanswered = 0
+        self.longest = 0.0  # seconds until an answer came
 
     def write(self) -> bool:
         """Make the call that stands open, or a new one. False if it was not answered, or by 503."""
         self.open = call = self.open or self.next_call()
         call.tries += 1
         headers = {"Idempotency-Key": call.key} if call.method == "POST" else {}
+        start = time.monotonic()
         try:
             answer = self.service.call(call.method, call.path, call.body, headers)
         except TimeoutError:
@@ -65,7 +67,9 @@ class Ledger:
             self.service.close()
             self.unanswered += 1
             return False
+        self.longest = max(self.longest, time.monotonic() - start)
         if answer.status == 503:
+            self.refused += 1
             assert answer.headers["retry-after"]
             assert answer.json["result"] == {}
             return False

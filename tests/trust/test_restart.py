@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.server import Server
+from tests.server import Server, until
 from tests.service import OverSocket
 from tests.trust.ledger import Ledger, differences, writing
 
@@ -16,15 +16,6 @@ CALLERS = 6
 
 def children(pid) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def until(true):
-    """Wait for it. Raises AssertionError after a minute."""
-    deadline = time.monotonic() + 60
-    while not (found := true()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def successor(server) -> int:
