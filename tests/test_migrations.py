@@ -1,0 +1,135 @@
+"""Each migration can be applied to a live PostgreSQL, beside code of the version before: squawk reads its SQL."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.contrib.postgres.operations import AddConstraintNotValid
+from django.db import migrations, models
+from django.db.migrations.loader import MigrationLoader
+from django.db.models import F, Q
+from django.test import override_settings
+
+from tests.databases import default_database
+from tests.trust.upgrade.settings import MIGRATION_MODULES
+
+SQUAWK = Path(sys.executable).with_name("squawk")
+SET_ASIDE = [
+    "prefer-bigint-over-int",  # of taste
+    "prefer-bigint-over-smallint",
+    "prefer-identity",
+    "prefer-text-field",
+    "prefer-robust-stmts",  # `migrate` knows what was applied
+    "require-lock-timeout",  # `migrate` sets it
+    "require-statement-timeout",
+    "transaction-nesting",  # Django's own BEGIN
+]
+# What only code can do keeps its locks until the transaction ends: such a migration is not atomic.
+IN_A_TRANSACTION = "python-in-a-transaction"
+
+# Rules that a migration may break, and why.
+EXCEPTIONS = {
+    # No version before them was in use.
+    "0002_staff": {"adding-foreign-key-constraint", "require-concurrent-index-creation"},
+    "0004_engine_credentials": {
+        "ban-drop-default",
+        "ban-drop-not-null",
+        "constraint-missing-not-valid",
+        "require-concurrent-index-creation",
+    },
+}
+
+
+@pytest.fixture
+def connection(postgres, django_db_blocker):
+    with django_db_blocker.unblock(), default_database(postgres.url()) as connection:
+        yield connection
+
+
+def broken_rules(connection, migration, state) -> set:
+    """The rules that the migration, applied to this state, would break."""
+    with connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
+        migration.apply(state, editor, collect_sql=True)
+    options = ["--pg-version=15", "--reporter=json", f"--exclude={','.join(SET_ASIDE)}"]
+    options += ["--assume-in-transaction"] * migration.atomic
+    done = subprocess.run(
+        [SQUAWK, *options], input="\n".join(editor.collected_sql), capture_output=True, text=True
+    )
+    rules = {finding["rule_name"] for finding in json.loads(done.stdout)}
+    if migration.atomic and not all(operation.reduces_to_sql for operation in migration.operations):
+        rules.add(IN_A_TRANSACTION)
+    return rules
+
+
+def broken_by_all(connection) -> dict:
+    """By name: the rules that our migrations break."""
+    loader = MigrationLoader(connection)
+    found = {
+        name: broken_rules(connection, migration, loader.project_state((app, name), at_end=False))
+        for (app, name), migration in loader.disk_migrations.items()
+        if app == "mailboxes"
+    }
+    return {name: rules for name, rules in found.items() if rules}
+
+
+def test_every_migration(connection):
+    assert broken_by_all(connection) == EXCEPTIONS
+
+
+def test_the_example_of_a_next_version(connection):
+    """What is tried on a live service in tests/trust is what is asked for here."""
+    with override_settings(MIGRATION_MODULES=MIGRATION_MODULES):
+        assert broken_by_all(connection) == EXCEPTIONS
+
+
+account = models.ForeignKey("mailboxes.Account", models.SET_NULL, null=True, related_name="+")
+is_named = models.CheckConstraint(condition=~Q(name=""), name="is_named")
+UNSAFE = {
+    "a column that old code does not fill": (
+        migrations.AddField("mailbox", "label", models.CharField(default="", max_length=9)),
+        {"ban-drop-default"},
+    ),
+    "a column that old code reads": (
+        migrations.RemoveField("mailbox", "name"),
+        {"ban-drop-column"},
+    ),
+    "another name": (
+        migrations.RenameField("mailbox", "name", "label"),
+        {"renaming-column"},
+    ),
+    "another type": (
+        migrations.AlterField("mailbox", "name", models.TextField()),
+        {"changing-column-type"},
+    ),
+    "a table that old code reads": (
+        migrations.DeleteModel("EmailRecipient"),
+        {"ban-drop-table"},
+    ),
+    "an index built at once": (
+        migrations.AddIndex("mailbox", models.Index(F("name"), name="by_name")),
+        {"require-concurrent-index-creation"},
+    ),
+    "a rule checked at once": (
+        migrations.AddConstraint("mailbox", is_named),
+        {"constraint-missing-not-valid"},
+    ),
+    "a reference checked at once": (
+        migrations.AddField("mailbox", "owner", account),
+        {"adding-foreign-key-constraint", "require-concurrent-index-creation"},
+    ),
+    "code in one transaction": (
+        migrations.RunPython(migrations.RunPython.noop),
+        {IN_A_TRANSACTION},
+    ),
+    "nothing": (AddConstraintNotValid("mailbox", is_named), set()),
+}
+
+
+@pytest.mark.parametrize(("operation", "rules"), UNSAFE.values(), ids=UNSAFE)
+def test_what_is_refused(connection, operation, rules):
+    migration = migrations.Migration("unsafe", "mailboxes")
+    migration.operations = [operation]
+    state = MigrationLoader(connection).project_state()
+    assert broken_rules(connection, migration, state) == rules
