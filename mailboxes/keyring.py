@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import os
+from collections.abc import Iterable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.utils.translation import gettext
 
+ID_LENGTH = 8  # characters
 NONCE_BYTES = 12  # NIST SP 800-38D, 5.2.1.1
 KEY_BYTES = 32
 
@@ -34,7 +36,11 @@ class KeyRing:
     @staticmethod
     def identify(key: bytes) -> str:
         """A name for the key that does not give it away, so that nobody has to number keys."""
-        return hashlib.sha256(key).hexdigest()[:8]
+        return hashlib.sha256(key).hexdigest()[:ID_LENGTH]
+
+    def lacks(self, identities: Iterable[str]) -> list[str]:
+        """Which of the keys of these names are not on the ring."""
+        return sorted(set(identities) - self._ciphers.keys())
 
     def seal(self, text: str, owner: bytes) -> str:
         """Encrypt the text for its owner: it opens beside no other."""

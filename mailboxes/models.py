@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -510,6 +511,12 @@ class Sealed:
     def seal(self, text: str) -> None:
         """Hold this text, sealed with the first key."""
         setattr(self, self.SEALED_IN, settings.PASS_CODE_KEYS.seal(text, self.owner))
+
+    @staticmethod
+    def kinds() -> list:
+        """The models that hold a sealed text; the rows of history are among them."""
+        models = apps.get_app_config("mailboxes").get_models()
+        return [model for model in models if issubclass(model, Sealed)]
 
     @classmethod
     def under_older_keys(cls):

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "apps": {"groups"},
     "filters": {"models"},
     "forms": {"contract", "validators", "models"},
-    "backups": {"backups"},
+    "backups": {"keyring", "models", "backups"},
     "health": set(),
     "demo": {"contract", "validators", "models"},
     "middleware": {"contract", "second_factor", "api"},

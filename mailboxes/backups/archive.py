@@ -7,12 +7,13 @@ pg_restore. The ZIP's comment, its last bytes, is the SHA-256 of all that stands
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 from zipfile import ZipFile
 
+from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
@@ -28,12 +29,13 @@ ENGINES: dict[str, type[SQLite] | type[PostgreSQL]] = {"SQLite": SQLite, "Postgr
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in a backup: of each table the number of rows and a checksum over them."""
+    """What is in a backup: of each table the number of rows and a checksum over them; which keys sealed its pass codes."""
 
     engine: str
     made_at: str
     migrations: list[str]
     tables: dict[str, dict]
+    keys: list[str] = field(default_factory=list)  # the first backups did not tell
 
     def __str__(self):
         rows = sum(table["rows"] for table in self.tables.values())
@@ -59,7 +61,7 @@ def back_up(connection, path: Path, force: bool = False) -> Manifest:
     return manifest
 
 
-def restore(connection, path: Path, replace: bool = False) -> Manifest:
+def restore(connection, path: Path, replace: bool = False, without_keys: bool = False) -> Manifest:
     """Put what is in the backup in the place of all that the database holds. Raises BackupError, OSError.
 
     Nothing is changed before the backup has been read and found whole; then all of it, or nothing.
@@ -72,6 +74,12 @@ def restore(connection, path: Path, replace: bool = False) -> Manifest:
                 f"{path} is of a newer version of this service, with {unknown[0]}: "
                 "restore it with that version."
             )
+        lacking = settings.PASS_CODE_KEYS.lacks(manifest.keys)
+        if lacking and not without_keys:
+            raise BackupError(
+                f"{path} has pass codes under keys that PASS_CODE_KEYS lacks ({', '.join(lacking)}): "
+                "list those keys too, or add --without-keys to restore it without these pass codes."
+            )
         ENGINES[connection.display_name](connection).restore(dump, manifest.tables, replace)
     return manifest
 
@@ -81,8 +89,8 @@ def write(connection, folder: Path) -> Path:
     engine = ENGINES[connection.display_name](connection)
     archive, dump = folder / "backup", folder / engine.dump_name
     made_at = timezone.now().isoformat(timespec="seconds")
-    migrations, tables = engine.dump(dump)
-    manifest = Manifest(connection.display_name, made_at, migrations, tables)
+    migrations, keys, tables = engine.dump(dump)
+    manifest = Manifest(connection.display_name, made_at, migrations, tables, keys)
     with ZipFile(archive, "x", engine.compression) as file:
         file.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))
         file.write(dump, engine.dump_name)

@@ -3,6 +3,11 @@
 import hashlib
 from collections.abc import Iterable
 
+from django.core.management.base import CommandError
+
+from mailboxes.keyring import ID_LENGTH
+from mailboxes.models import Sealed
+
 # What `migrate` fills by itself: rows in these alone are no data.
 FILLED_BY_MIGRATE = {
     "auth_group",
@@ -13,7 +18,7 @@ FILLED_BY_MIGRATE = {
 }
 
 
-class BackupError(Exception):
+class BackupError(CommandError):
     """Why a backup could not be made or restored, in a sentence."""
 
 
@@ -24,6 +29,19 @@ def figure(rows: Iterable[bytes]) -> dict:
         count += 1
         total += int.from_bytes(hashlib.sha256(row).digest())
     return {"rows": count, "checksum": f"{total % 2**256:064x}"}
+
+
+def key_query(tables: Iterable[str]) -> str:
+    """SQL that lists the names of the keys that sealed what is in these tables."""
+    columns = {
+        model._meta.db_table: model._meta.get_field(model.SEALED_IN).column
+        for model in Sealed.kinds()
+    }
+    return " UNION ".join(
+        f'SELECT substr("{columns[table]}", 1, {ID_LENGTH}) FROM "{table}"'  # noqa: S608  our own
+        f' WHERE "{columns[table]}" IS NOT NULL'
+        for table in columns.keys() & tables
+    )
 
 
 def refuse_difference(found: dict, expected: dict, sentence: str) -> None:

@@ -16,7 +16,13 @@ from django.db import Error, transaction
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
-from mailboxes.backups.figures import BackupError, figure, refuse_data, refuse_difference
+from mailboxes.backups.figures import (
+    BackupError,
+    figure,
+    key_query,
+    refuse_data,
+    refuse_difference,
+)
 
 DEBIAN = Path("/usr/lib/postgresql")  # each version has its own folder there, off the PATH
 COPIED_TABLE = re.compile(r'^COPY \S+\."?(\w+)"? \(')
@@ -31,8 +37,8 @@ class PostgreSQL:
     def __init__(self, connection):
         self.connection = connection
 
-    def dump(self, path: Path) -> tuple[list[str], dict]:
-        """Write the database to the path; its migrations and figures, of the same moment."""
+    def dump(self, path: Path) -> tuple[list[str], list[str], dict]:
+        """Write the database to the path; its migrations, keys and figures, of the same moment."""
         with self.transaction() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SELECT pg_export_snapshot()")
@@ -40,6 +46,8 @@ class PostgreSQL:
             cursor.execute("SELECT app || '.' || name FROM django_migrations ORDER BY 1")
             applied = [name for (name,) in cursor.fetchall()]
             tables = self.figures(cursor)
+            cursor.execute(key_query(tables))
+            keys = [name for (name,) in cursor.fetchall()]
             options = [
                 "--format=custom",
                 "--no-owner",
@@ -55,7 +63,7 @@ class PostgreSQL:
             password = self.connection.connection.info.password
             with run("pg_dump", *options, PGPASSWORD=password, PGTZ="UTC") as output:
                 output.read()
-        return applied, tables
+        return applied, keys, tables
 
     def read(self, path: Path) -> dict:
         """The figures of what `dump` wrote. Raises BackupError where the file is not sound."""

@@ -6,7 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZIP_DEFLATED
 
-from mailboxes.backups.figures import BackupError, figure, refuse_data, refuse_difference
+from mailboxes.backups.figures import (
+    BackupError,
+    figure,
+    key_query,
+    refuse_data,
+    refuse_difference,
+)
 
 
 class SQLite:
@@ -19,8 +25,8 @@ class SQLite:
         connection.close()
         self.path = Path(connection.settings_dict["NAME"])
 
-    def dump(self, path: Path) -> tuple[list[str], dict]:
-        """Write the database to the path; its migrations and figures, of the same moment."""
+    def dump(self, path: Path) -> tuple[list[str], list[str], dict]:
+        """Write the database to the path; its migrations, keys and figures, of the same moment."""
         with opened(self.path, "rw") as source, opened(path, "rwc") as copy:
             source.execute("BEGIN")  # and from the first reading on, nobody's writes are seen
             migrations = source.execute(
@@ -28,9 +34,10 @@ class SQLite:
             )
             applied = [name.decode() for (name,) in migrations]
             tables = figures(source)
+            keys = [name.decode() for (name,) in source.execute(key_query(tables))]
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # a single file, with no -wal beside it
-        return applied, tables
+        return applied, keys, tables
 
     def read(self, path: Path) -> dict:
         """The figures of what `dump` wrote. Raises BackupError where the file is not sound."""

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from mailboxes.backups import archive
 from mailboxes.health import what_is_missing
+from mailboxes.keyring import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox
 from tests.databases import PASS_CODE, default_database, on_postgres, on_sqlite, rows
 
@@ -132,21 +133,75 @@ def test_another_file(databases, tmp_path):
     )
 
 
-def test_a_dump_that_is_not_what_the_manifest_says(databases, backup, tmp_path):
-    """As if somebody had put two backups together, with a seal that fits."""
+def alter_manifest(backup, alter):
+    """Write the backup anew with another manifest, and a seal that fits."""
     with ZipFile(backup) as file:
         manifest = json.loads(file.read(archive.MANIFEST))
         (dump,) = set(file.namelist()) - {archive.MANIFEST}
         kept = file.read(dump)
-    manifest["tables"]["mailboxes_mailbox"]["rows"] += 1
+    alter(manifest)
     with ZipFile(backup, "w", ZIP_STORED) as file:
         file.writestr(archive.MANIFEST, json.dumps(manifest))
         file.writestr(dump, kept)
         file.comment = bytes(archive.SEAL_BYTES)
     archive.seal(backup)
+
+
+def test_a_dump_that_is_not_what_the_manifest_says(databases, backup):
+    """As if somebody had put two backups together."""
+
+    def count_one_more(manifest):
+        manifest["tables"]["mailboxes_mailbox"]["rows"] += 1
+
+    alter_manifest(backup, count_one_more)
     assert refusal(databases.filled, backup, "--replace") == (
         f"{backup} does not hold what its manifest says (in mailboxes_mailbox)."
     )
+
+
+@pytest.fixture
+def other_keys(settings):
+    """PASS_CODE_KEYS names another key than when the backups were made; the name of the old one."""
+    before = settings.PASS_CODE_KEYS
+    settings.PASS_CODE_KEYS = KeyRing([os.urandom(KEY_BYTES)])
+    return before.current
+
+
+def test_pass_codes_under_a_key_that_is_not_at_hand(databases, backup, other_keys):
+    assert refusal(databases.filled, backup, "--replace") == (
+        f"{backup} has pass codes under keys that PASS_CODE_KEYS lacks ({other_keys}): list those "
+        "keys too, or add --without-keys to restore it without these pass codes."
+    )
+
+
+def test_a_key_that_is_lost(databases, backup, other_keys):
+    elsewhere = databases.empty()
+    restore(elsewhere, backup, "--without-keys")
+    assert held(elsewhere) == held(databases.filled)
+
+
+def test_a_new_key_beside_the_old_one(databases, backup, settings):
+    """Some are sealed with the one, some with the other: the backup needs both."""
+    url = databases.copy()
+    old = settings.PASS_CODE_KEYS
+    new = KeyRing([os.urandom(KEY_BYTES)])
+    settings.PASS_CODE_KEYS = new
+    with default_database(url):
+        mailbox = Mailbox.objects.first()
+        mailbox.password = PASS_CODE
+        mailbox.save()
+    back_up(url, backup)
+    assert f"({old.current})" in refusal(databases.filled, backup, "--replace")
+    settings.PASS_CODE_KEYS = old
+    assert f"({new.current})" in refusal(databases.filled, backup, "--replace")
+
+
+def test_a_backup_that_does_not_tell_its_keys(databases, backup, other_keys):
+    """The first ones did not."""
+    alter_manifest(backup, lambda manifest: manifest.pop("keys"))
+    elsewhere = databases.empty()
+    restore(elsewhere, backup)
+    assert held(elsewhere) == held(databases.filled)
 
 
 def test_a_backup_of_the_other_engine(databases, backup, sqlite_databases, postgres_databases):

@@ -6,7 +6,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from mailboxes.backups.archive import back_up
-from mailboxes.backups.figures import BackupError
 
 
 class Command(BaseCommand):
@@ -19,8 +18,6 @@ class Command(BaseCommand):
     def handle(self, *args, file, force, **options) -> str:
         try:
             manifest = back_up(connection, file, force)
-        except BackupError as error:
-            raise CommandError(str(error)) from None
         except OSError as error:
             raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
         return (

@@ -6,7 +6,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from mailboxes.backups.archive import restore
-from mailboxes.backups.figures import BackupError
 from mailboxes.health import what_is_missing
 
 
@@ -20,12 +19,15 @@ class Command(BaseCommand):
             action="store_true",
             help="lose all that the database holds now (otherwise it must be empty)",
         )
+        parser.add_argument(
+            "--without-keys",
+            action="store_true",
+            help="restore pass codes too that no key in PASS_CODE_KEYS opens",
+        )
 
-    def handle(self, *args, file, replace, **options) -> str:
+    def handle(self, *args, file, replace, without_keys, **options) -> str:
         try:
-            manifest = restore(connection, file, replace)
-        except BackupError as error:
-            raise CommandError(str(error)) from None
+            manifest = restore(connection, file, replace, without_keys)
         except OSError as error:
             raise CommandError(f"{file} cannot be restored: {error.strerror}.") from None
         done = f"Restored {file}, of {manifest.made_at}, read back and compared: {manifest}."

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from time import monotonic, sleep
 
-from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
@@ -41,20 +40,14 @@ class Command(BaseCommand):
         return "Nothing is sealed with an older key: it may be removed from PASS_CODE_KEYS."
 
 
-def sealed_models() -> list:
-    """Those that hold a sealed text; the rows of history are among them."""
-    models = apps.get_app_config("mailboxes").get_models()
-    return [model for model in models if issubclass(model, Sealed)]
-
-
 def remaining() -> int:
     """How many texts are sealed with another key than the first."""
-    return sum(model.under_older_keys().count() for model in sealed_models())
+    return sum(model.under_older_keys().count() for model in Sealed.kinds())
 
 
 def reseal_all(progress) -> None:
     """Go through all rows once, some at a time."""
-    for model in sealed_models():
+    for model in Sealed.kinds():
         rows = model.under_older_keys().order_by("pk")
         some = list(rows.values_list("pk", flat=True)[:BATCH])
         while some:
@@ -80,7 +73,7 @@ def was_resealed(row: Sealed) -> bool:
 
 def unopened() -> Iterator[str]:
     """What to call each row whose text no key opens: nothing of the text itself."""
-    for model in sealed_models():
+    for model in Sealed.kinds():
         for row in model.under_older_keys().iterator():
             try:
                 row.open()
