@@ -233,7 +233,6 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "mailboxes.health.HealthChecks",
     "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
     "mailboxes.middleware.RequestLog",
     # Their headers stand on every answer, so they come before whoever may make one.
@@ -241,6 +240,7 @@ MIDDLEWARE = [
     "mailboxes.middleware.ContentSecurityPolicy",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "mailboxes.health.HealthChecks",  # before whoever asks by what host
     "mailboxes.middleware.ApiCalls",
     "mailboxes.engines.refusals.Refusals",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -373,8 +373,12 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-# A redirect would lose a POST's body, so what programs call is refused, not redirected.
-SECURE_REDIRECT_EXEMPT = [r"^(voip|authenticated|asterisk|freeswitch|sounds)(/|$)"]
+# A redirect would lose a POST's body, so what programs call is refused, not redirected. Who
+# probes for health comes without HTTPS.
+SECURE_REDIRECT_EXEMPT = [
+    r"^(voip|authenticated|asterisk|freeswitch|sounds)(/|$)",
+    r"^(healthz|readyz)$",
+]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if TRUSTED_PROXIES:

@@ -4,9 +4,11 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse
 
+PATHS = ("/healthz", "/readyz")
+
 
 class HealthChecks:
-    """Answers /healthz and /readyz before all else: who probes may name the machine by any host, and is not logged."""
+    """Answers /healthz and /readyz: who probes may name the machine by any host, and is not logged."""
 
     def __init__(self, get_response):
         self.get_response = get_response

@@ -14,7 +14,7 @@ from django.urls import resolve, reverse
 from django.utils.encoding import escape_uri_path
 from simple_history.middleware import HistoryRequestMiddleware
 
-from mailboxes import contract, second_factor
+from mailboxes import contract, health, second_factor
 from mailboxes.api.renderers import EnvelopeRenderer, error_response
 
 log = logging.getLogger("mailboxes.request")
@@ -69,7 +69,7 @@ def caller(request) -> str | None:
 
 
 class RequestLog:
-    """One line a request, without query, headers or body: pass codes and secrets travel there."""
+    """One line a request but those for health, without query, headers or body: pass codes and secrets travel there."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -80,6 +80,8 @@ class RequestLog:
         request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
+        if request.path_info in health.PATHS:
+            return response
         log.info(
             "%s %s %s %.1fms from=%s by=%s id=%s",
             escape_uri_path(request.method),

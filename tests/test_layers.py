@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "backups": {"keyring", "models", "backups"},
     "health": set(),
     "demo": {"contract", "validators", "models"},
-    "middleware": {"contract", "second_factor", "api"},
+    "middleware": {"contract", "health", "second_factor", "api"},
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {"contract", "validators", "statements", "models", "history", "api"},
     "engines": {"contract", "keyring", "validators", "models", "engines"},

@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from mailboxes import health
 from tests.conftest import headers_for
 from tests.doors.addresses import addresses
 
@@ -79,6 +80,12 @@ ERRORS = {
 def test_refusals(browser, status, path, headers):
     answer = browser.get(path, **headers)
     assert (answer.status, faults(answer)) == (status, {})
+
+
+@pytest.mark.parametrize("path", health.PATHS)
+def test_health(browser, path):
+    answer = browser.get(path, Host="192.0.2.1")
+    assert (answer.status, faults(answer)) == (200, {})
 
 
 def test_a_form_without_its_token(browser):
