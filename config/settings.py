@@ -179,6 +179,10 @@ DATABASES = {
 
 # Whether PostgreSQL keeps queries prepared: not where PgBouncer hands each transaction another connection.
 DATABASE_PREPARED = read("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
+# How many seconds a call waits for an answer of PostgreSQL. With SQLite, writers queue a minute.
+DATABASE_TIMEOUT = read(
+    "DATABASE_TIMEOUT", whole_number, "30", "is no whole number of seconds, 1 or more."
+)
 
 if refusals:
     raise ImproperlyConfigured("\n".join(refusals))
@@ -200,12 +204,19 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-    DATABASES["default"]["OPTIONS"] |= {
+    # A host that has lost its power or its network says nothing at all, and a caller must not
+    # wait for it as long as TCP does, a quarter of an hour. DATABASE_URL may say otherwise.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 3,  # seconds, of each host
+        "tcp_user_timeout": 5000,  # milliseconds until what was sent must have arrived
+        # While an answer is waited for: asked after 5 s whether the host is there, and each second.
+        "keepalives_idle": 5,
+        "keepalives_interval": 1,
+        "keepalives_count": 5,
         # Values travel beside the query, not in it: that is what can be prepared.
         "server_side_binding": True,
         "prepare_threshold": 2 if DATABASE_PREPARED else None,  # when it is asked the third time
-    }
+    } | DATABASES["default"].get("OPTIONS", {})
 DATABASES["default"]["CONN_MAX_AGE"] = 300
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -13,6 +13,11 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(str(error))
 
+from django.db.backends.signals import connection_created
+
+from config.database import bound
 from mailboxes.bodies import AlwaysUTF8, BufferedBodies
+
+connection_created.connect(bound)
 
 application = AlwaysUTF8(BufferedBodies(django_application))

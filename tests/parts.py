@@ -35,6 +35,11 @@ def asterisk_kit() -> Path | None:
     return Path(kit).resolve() if kit else None
 
 
+def can_have_hosts() -> bool:
+    """Whether a test may make a host that only the network knows: who is root, with Linux's tools, may."""
+    return os.geteuid() == 0 and all(map(shutil.which, ["ip", "nsenter"]))
+
+
 def chromium() -> str | None:
     """The browser's program; without its window's parts, where Debian has it so, it takes a third less."""
     names = ["chromium-headless-shell", "chromium", "chromium-browser"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 import psycopg
@@ -28,6 +29,9 @@ def free_port() -> int:
 
 class PrivatePostgres:
     """`with PrivatePostgres(programs) as postgres:` a running server; `url(name)` names a database of it."""
+
+    host = "127.0.0.1"
+    inside: tuple = ()  # what a program of it is started by
 
     def __init__(self, programs: Path):
         self.programs = programs
@@ -55,28 +59,42 @@ class PrivatePostgres:
         return self.folder / "data"
 
     def url(self, database="postgres") -> str:
-        return f"postgres://{USER}@127.0.0.1:{self.port}/{database}"
+        return f"postgres://{USER}@{self.host}:{self.port}/{database}"
 
     def create(self, database, template="template1") -> str:
         """A new database's URL: an empty one, or a copy of the one that the template names."""
-        here = ["-h", "127.0.0.1", "-p", str(self.port), "-U", USER]
+        here = ["-h", self.host, "-p", str(self.port), "-U", USER]
         self.run("createdb", *here, "-T", template, database)
         return self.url(database)
 
     def start(self):
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k ''"
+        options = f"-p {self.port} -c listen_addresses={self.host} -k ''"
         self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options)
 
     def kill(self):
         """End it as a power cut does: no process of it has a last word."""
-        lock = self.data / "postmaster.pid"
-        postmaster = lock.read_text().split()[0]
-        backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        for process in [postmaster, *backends]:
-            with suppress(ProcessLookupError):
-                os.kill(int(process), signal.SIGKILL)
+        self.send(signal.SIGKILL)
         # Until somebody has buried it, it looks alive to the next that would start.
-        lock.unlink()
+        (self.data / "postmaster.pid").unlink()
+
+    def processes(self) -> list[int]:
+        """The first process of it, and those that it has started."""
+        postmaster = (self.data / "postmaster.pid").read_text().split()[0]
+        backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        return [int(process) for process in (postmaster, *backends)]
+
+    def stand_still(self):
+        """Stop its clock, as when its disk hangs: the host's kernel still takes what is sent to it."""
+        self.send(signal.SIGSTOP)
+
+    def go_on(self):
+        self.send(signal.SIGCONT)
+
+    def send(self, number):
+        """Send it to every process of it."""
+        for process in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def stop(self, mode="fast"):
         """Stop at once, dropping whoever is connected."""
@@ -84,8 +102,54 @@ class PrivatePostgres:
 
     def run(self, program, *arguments):
         as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        command = [*(as_nobody if os.geteuid() == 0 else []), self.programs / program, *arguments]
+        user = as_nobody if os.geteuid() == 0 else []
+        command = [*self.inside, *user, self.programs / program, *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+class DistantPostgres(PrivatePostgres):
+    """On a host of its own, as far as the network can tell, which may vanish without a word. Needs root."""
+
+    def __init__(self, programs: Path):
+        super().__init__(programs)
+        self.name = f"mailboxes{os.getpid()}"
+        # One of the networks of four that are kept for trials: RFC 2544, appendix C.2.2.
+        network = ip_address("198.18.0.0") + 4 * (os.getpid() % 2**15)
+        self.here, self.host = f"{network + 1}", f"{network + 2}"
+        self.inside = ("nsenter", f"--net=/run/netns/{self.name}")
+
+    def __enter__(self):
+        self.ip("netns", "add", self.name)
+        self.ip("link", "add", self.name, "type", "veth", "peer", "eth0", "netns", self.name)
+        self.ip("address", "add", f"{self.here}/30", "dev", self.name)
+        self.ip("link", "set", self.name, "up")
+        self.ip_there("address", "add", f"{self.host}/30", "dev", "eth0")
+        self.ip_there("link", "set", "eth0", "up")
+        self.ip_there("link", "set", "lo", "up")
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        self.ip("netns", "delete", self.name)
+
+    def make(self):
+        super().make()
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
+
+    def vanish(self):
+        """Nothing that is sent to it is answered any more, be it by a refusal."""
+        self.ip_there("route", "add", "blackhole", self.here)
+
+    def come_back(self):
+        self.ip_there("route", "delete", "blackhole", self.here)
+
+    @staticmethod
+    def ip(*arguments):
+        subprocess.run(["ip", *arguments], check=True)
+
+    def ip_there(self, *arguments):
+        self.ip("-netns", self.name, *arguments)
 
 
 class Standby(PrivatePostgres):

@@ -68,6 +68,7 @@ def test_good_settings_start():
         ({"SOUNDS_URL": "files.test"}, "SOUNDS_URL is wrong: "),
         ({"SOUNDS_URL": "https://files.test/?a=b&c="}, "SOUNDS_URL is wrong: "),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is wrong: "),
+        ({"DATABASE_TIMEOUT": "0"}, "DATABASE_TIMEOUT is no whole number"),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_sentence(change, sentence):

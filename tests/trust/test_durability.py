@@ -1,4 +1,4 @@
-"""Processes are killed while callers write: what was answered by 2xx is there, whole, and with its history."""
+"""Processes are killed, or fall silent, while callers write: what was answered by 2xx is there, whole, and with its history."""
 
 import random
 import time
@@ -7,9 +7,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
+from tests import parts
 from tests.conftest import headers_for
-from tests.postgres import USER, PrivatePostgres, Standby
-from tests.server import Server
+from tests.postgres import USER, DistantPostgres, PrivatePostgres, Standby
+from tests.server import Server, until
 from tests.service import OverSocket
 from tests.trust.ledger import LIST, Ledger, differences, writing
 
@@ -20,6 +21,17 @@ WRITERS = 6
 def own_postgres(postgres):
     """A PostgreSQL that may be killed: nobody else's."""
     with PrivatePostgres(postgres.programs) as running:
+        yield running
+
+
+@pytest.fixture
+def distant_postgres(postgres):
+    """A PostgreSQL whose host may vanish."""
+    if not parts.can_have_hosts():
+        parts.missing(
+            "network", "A host of its own can be made by root alone, with ip and nsenter."
+        )
+    with DistantPostgres(postgres.programs) as running:
         yield running
 
 
@@ -58,10 +70,10 @@ def seconds_until_served(service, patience=10) -> float:
     return time.monotonic() - start
 
 
-def told(ledgers, kills) -> str:
+def told(ledgers, times, what="kills") -> str:
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
     repeated = sum(ledger.repeated for ledger in ledgers)
-    return f"{kills} kills, {acknowledged:,} acknowledged writes, {repeated:,} of them repeated"
+    return f"{times} {what}, {acknowledged:,} acknowledged writes, {repeated:,} of them repeated"
 
 
 def test_the_server_is_killed(databases, size, promise):
@@ -137,3 +149,48 @@ def test_the_primary_is_killed_and_the_standby_promoted(postgres, size, promise)
             written += ledgers
     back = f"{told(written, rounds)}; back {max(waits):.1f} s after the promotion"
     promise("The primary is killed, its standby promoted", back, len(wrong))
+
+
+def silences(server, fall_silent, speak, times):
+    """The database falls silent under writers, so often: the ledgers, and what is wrong in the end.
+
+    Whoever were not answered within 20 s would raise TimeoutError.
+    """
+    wrong = []
+    with callers(server) as (service, ledgers):
+        for _ in range(times):
+            refused = [ledger.refused for ledger in ledgers]
+            with writing(ledgers):
+                time.sleep(random.uniform(0.1, 1.5))
+                fall_silent()
+                until(
+                    lambda before=refused: all(
+                        ledger.refused > count
+                        for ledger, count in zip(ledgers, before, strict=True)
+                    )
+                )
+                answer = service.get(LIST)
+                assert answer.status == 503
+                assert answer.headers["retry-after"]
+                health = [service.get(path).status for path in ("/healthz", "/readyz")]
+                assert health == [200, 503]
+                speak()
+            wrong += settled(service, ledgers)
+    longest = max(ledger.longest for ledger in ledgers)
+    tried = f"{told(ledgers, times, 'silences')}; 503 after {longest:.1f} s at most"
+    return tried, len(wrong)
+
+
+def test_the_host_of_the_database_vanishes(distant_postgres, size, promise):
+    """No packet comes from it, not even one that refuses: as after a power cut."""
+    with Server(distant_postgres.url()) as server:
+        vanish, come_back = distant_postgres.vanish, distant_postgres.come_back
+        tried, lost = silences(server, vanish, come_back, size(1, 10))
+    promise("The host of PostgreSQL vanishes", tried, lost)
+
+
+def test_the_database_stands_still(own_postgres, size, promise):
+    """Its host takes what is sent, but nothing comes of it: as when a disk hangs."""
+    with Server(own_postgres.url(), DATABASE_TIMEOUT="3") as server:
+        tried, lost = silences(server, own_postgres.stand_still, own_postgres.go_on, size(1, 10))
+    promise("PostgreSQL stands still", tried, lost)
