@@ -73,6 +73,9 @@ class Ledger:
             assert answer.headers["retry-after"]
             assert answer.json["result"] == {}
             return False
+        # The database has not done yet with the first try, whose answer was lost.
+        if call.method == "POST" and call.tries > 1 and answer.status == 409:
+            return False
         # What was deleted by the first try, whose answer was lost, is not there for the second.
         gone = call.method == "DELETE" and call.tries > 1 and answer.status == 404
         assert answer.status in (200, 201, 204) or gone, answer
@@ -180,6 +183,14 @@ def writing(ledgers):
             stop.set()
         for one in running:
             one.result()
+
+
+def risen(ledgers, count, by=1) -> Callable[[], bool]:
+    """Tells whether this count of each ledger has risen so much since this was called."""
+    goals = [getattr(ledger, count) + by for ledger in ledgers]
+    return lambda: all(
+        getattr(ledger, count) >= goal for ledger, goal in zip(ledgers, goals, strict=True)
+    )
 
 
 def differences(service, ledgers) -> list:

@@ -12,7 +12,7 @@ from tests.conftest import headers_for
 from tests.postgres import USER, DistantPostgres, PrivatePostgres, Standby
 from tests.server import Server, until
 from tests.service import OverSocket
-from tests.trust.ledger import LIST, Ledger, differences, writing
+from tests.trust.ledger import LIST, Ledger, differences, risen, writing
 
 WRITERS = 6
 
@@ -159,22 +159,18 @@ def silences(server, fall_silent, speak, times):
     wrong = []
     with callers(server) as (service, ledgers):
         for _ in range(times):
-            refused = [ledger.refused for ledger in ledgers]
             with writing(ledgers):
-                time.sleep(random.uniform(0.1, 1.5))
+                until(risen(ledgers, "acknowledged", by=10))  # each on a connection that is open
                 fall_silent()
-                until(
-                    lambda before=refused: all(
-                        ledger.refused > count
-                        for ledger, count in zip(ledgers, before, strict=True)
-                    )
-                )
-                answer = service.get(LIST)
-                assert answer.status == 503
-                assert answer.headers["retry-after"]
-                health = [service.get(path).status for path in ("/healthz", "/readyz")]
-                assert health == [200, 503]
-                speak()
+                try:
+                    until(risen(ledgers, "refused"))
+                    answer = service.get(LIST)
+                    assert answer.status == 503
+                    assert answer.headers["retry-after"]
+                    health = [service.get(path).status for path in ("/healthz", "/readyz")]
+                    assert health == [200, 503]
+                finally:
+                    speak()
             wrong += settled(service, ledgers)
     longest = max(ledger.longest for ledger in ledgers)
     tried = f"{told(ledgers, times, 'silences')}; 503 after {longest:.1f} s at most"

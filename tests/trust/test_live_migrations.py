@@ -15,7 +15,7 @@ from tests.conftest import headers_for
 from tests.databases import default_database, on_postgres
 from tests.server import ROOT, Server, on_database, until
 from tests.service import OverSocket
-from tests.trust.ledger import Ledger, differences, writing
+from tests.trust.ledger import Ledger, differences, risen, writing
 
 CALLERS = 6
 LOCK_TIMEOUT = 0.5  # seconds
@@ -70,14 +70,6 @@ def ask(url, question):
         return connection.execute(question).fetchone()[0]
 
 
-def written_since(ledgers):
-    """Whether each ledger has had a write answered since this was called."""
-    before = [ledger.acknowledged for ledger in ledgers]
-    return lambda: all(
-        ledger.acknowledged > count for ledger, count in zip(ledgers, before, strict=True)
-    )
-
-
 WAITS_FOR_THE_READER = f"""
     SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%'
     AND wait_event = 'virtualxid' AND now() - query_start > interval '{LOCK_TIMEOUT * 2} seconds'
@@ -111,14 +103,14 @@ def test_large_tables_are_migrated_while_callers_call(databases, size, promise):
             read_on(reader)
             with Migrate(url, "mailboxes", "9002") as migrate:
                 until(lambda: migrate.gave_way() > 1)
-                until(written_since(ledgers))
+                until(risen(ledgers, "acknowledged"))
                 reader.rollback()
                 assert migrate.end() == 0, migrate.output()
                 gave_way = migrate.gave_way()
             read_on(reader)
             with Migrate(url) as migrate:
                 until(lambda: ask(url, WAITS_FOR_THE_READER))
-                until(written_since(ledgers))
+                until(risen(ledgers, "acknowledged"))
                 reader.rollback()
                 assert migrate.end() == 0, migrate.output()
         with closing(OverSocket(headers, port=server.port)) as service:
