@@ -53,11 +53,9 @@ def database(url):
     return settings
 
 
-def policy(text):
-    """The policy of that name. Raises ValueError if there is none."""
-    if text not in {"warn", "reject"}:
-        raise ValueError
-    return text
+def one_of(*words):
+    """A parser that takes these words alone. It raises ValueError."""
+    return lambda text: words[words.index(text)]
 
 
 def whole_number(text):
@@ -141,7 +139,9 @@ TRUSTED_PROXIES = read(
 )
 
 # What comes of a new pass code that is easy to guess: it is taken with a warning, or refused.
-PASS_CODE_POLICY = read("PASS_CODE_POLICY", policy, "warn", "is neither warn nor reject.")
+PASS_CODE_POLICY = read(
+    "PASS_CODE_POLICY", one_of("warn", "reject"), "warn", "is neither warn nor reject."
+)
 
 # How long a deleted mailbox can be restored, in days.
 RETENTION_DAYS = read(
@@ -167,6 +167,9 @@ CACHES = {
 RATE_LIMIT = read(
     "RATE_LIMIT", rate, "6000/minute", "is wrong: write it as 6000/minute (or second, or hour)."
 )
+
+# How the lines of the log are written.
+LOG_FORMAT = read("LOG_FORMAT", one_of("text", "json"), "text", "is neither text nor json.")
 
 DATABASES = {
     "default": read(
@@ -270,7 +273,6 @@ if django.VERSION >= (6, 0):
     MIDDLEWARE[MIDDLEWARE.index("mailboxes.middleware.ContentSecurityPolicy")] = (
         "django.middleware.csp.ContentSecurityPolicyMiddleware"
     )
-
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 
@@ -419,30 +421,39 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "format": "{asctime} {levelname} {name} {message}",
+        "text": {
+            "()": "mailboxes.logs.TextLines",
+            "format": "{asctime} {levelname} {name} {message} id={request_id}",
             "datefmt": "%Y-%m-%dT%H:%M:%S%z",
             "style": "{",
+        },
+        "json": {"()": "mailboxes.logs.JSONLines"},
+    },
+    "filters": {
+        "crashes": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.exc_info,
         }
     },
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",
             "stream": "ext://sys.stdout",
-            "formatter": "line",
+            "formatter": LOG_FORMAT,
         }
     },
     "root": {"handlers": ["stdout"], "level": "INFO"},
     "loggers": {
         # Django's handlers would mail the administrators and repeat each line.
         "django": {"handlers": [], "propagate": True},
-        # A refused request has its line in RequestLog already; a crash brings its stack.
-        "django.request": {"level": "ERROR"},
+        # A refused request has its line in RequestLog already; a crash brings its stack, once.
+        "django.request": {"level": "ERROR", "filters": ["crashes"]},
         "django.security": {"level": "CRITICAL"},
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         "axes": {"level": "WARNING"},
-        "gunicorn.http.wsgi": {
-            "level": "ERROR"
-        },  # it would say of each HEAD that it drops the body
+        # The server's own words, which are few, in the same form as all others.
+        "gunicorn.error": {"handlers": [], "level": "ERROR", "propagate": True},
+        # It would say of each HEAD that it drops the body.
+        "gunicorn.http.wsgi": {"level": "ERROR"},
     },
 }

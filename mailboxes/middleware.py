@@ -14,11 +14,12 @@ from django.urls import resolve, reverse
 from django.utils.encoding import escape_uri_path
 from simple_history.middleware import HistoryRequestMiddleware
 
-from mailboxes import contract, health, second_factor
+from mailboxes import contract, health, logs, second_factor
 from mailboxes.api.renderers import EnvelopeRenderer, error_response
 
 log = logging.getLogger("mailboxes.request")
 
+LINE = "%(method)s %(path)s %(status)s %(milliseconds).1fms from=%(from)s by=%(by)s"
 REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -78,21 +79,24 @@ class RequestLog:
         start = time.perf_counter()
         given = request.headers.get("X-Request-ID", "")
         request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
+        token = logs.request_id.set(request_id)
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
-        if request.path_info in health.PATHS:
-            return response
-        log.info(
-            "%s %s %s %.1fms from=%s by=%s id=%s",
-            escape_uri_path(request.method),
-            escape_uri_path(contract.without_signature(request.path)),
-            response.status_code,
-            (time.perf_counter() - start) * 1000,
-            request.META["REMOTE_ADDR"] or "-",
-            self.author(request),
-            request_id,
-        )
+        if request.path_info not in health.PATHS:
+            log.info(LINE, self.told(request, response, time.perf_counter() - start))
+        logs.request_id.reset(token)
         return response
+
+    def told(self, request, response, seconds) -> dict:
+        """What LINE is made of. With LOG_FORMAT=json each has its own place in the line as well."""
+        return {
+            "method": escape_uri_path(request.method),
+            "path": escape_uri_path(contract.without_signature(request.path)),
+            "status": response.status_code,
+            "milliseconds": round(seconds * 1000, 1),
+            "from": caller(request) or "-",
+            "by": self.author(request),
+        }
 
     @staticmethod
     def author(request) -> str:

@@ -81,8 +81,9 @@ class Server:
 
     def output(self) -> str:
         """All that it has printed so far."""
-        self.log.seek(0)
-        return self.log.read()
+        log = self.log.fileno()
+        # At its own place in the file: where the server writes on is not moved.
+        return os.pread(log, os.fstat(log).st_size, 0).decode()
 
     def wait_until_up(self, seconds=20):
         deadline = time.monotonic() + seconds
@@ -95,3 +96,17 @@ class Server:
         self.process.kill()
         self.process.wait()
         raise RuntimeError(f"The server did not come up:\n{self.output()}")
+
+
+def children(pid) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def successor(server) -> int:
+    """A second server on the same port, ready: the number of its first process."""
+    first = server.process.pid
+    workers = set(children(first))
+    os.kill(first, signal.SIGUSR2)
+    (second,) = until(lambda: set(children(first)) - workers)
+    until(lambda: len(children(second)) == len(workers))
+    return second

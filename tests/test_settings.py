@@ -17,17 +17,17 @@ GOOD = {
 }
 
 
-def start(**changes):
-    """What `manage.py check` says, as (exit status, lines)."""
+def run(*arguments, **changes):
+    """A Python process with these settings, when it has ended."""
     values = {name: value for name, value in (GOOD | changes).items() if value is not None}
     environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull} | values
-    done = subprocess.run(
-        [sys.executable, "manage.py", "check"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def start(**changes):
+    """What `manage.py check` says, as (exit status, lines)."""
+    done = run("manage.py", "check", **changes)
     return done.returncode, done.stderr.splitlines()
 
 
@@ -58,6 +58,7 @@ def test_good_settings_start():
         ({"HTTPS": "perhaps"}, "HTTPS is neither on nor off."),
         ({"DEBUG": "perhaps"}, "DEBUG is neither on nor off."),
         ({"PASS_CODE_POLICY": "perhaps"}, "PASS_CODE_POLICY is neither warn nor reject."),
+        ({"LOG_FORMAT": "perhaps"}, "LOG_FORMAT is neither text nor json."),
         ({"RATE_LIMIT": "many/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "-5/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "100/year"}, "RATE_LIMIT is wrong: "),
@@ -94,19 +95,13 @@ def test_every_setting_is_documented():
 
 
 def test_check_deploy_has_no_warning():
-    environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **GOOD}
-    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
 
 
 def limit_with(**changes):
     """RATE_LIMIT as a process with these settings has it."""
-    environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **GOOD, **changes}
-    show = "from config import settings; print(*settings.RATE_LIMIT)"
-    done = subprocess.run(
-        [sys.executable, "-c", show], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    done = run("-c", "from config import settings; print(*settings.RATE_LIMIT)", **changes)
     return done.stdout.strip()
 
 

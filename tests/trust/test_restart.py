@@ -5,27 +5,12 @@ import signal
 import socket
 import time
 from contextlib import closing
-from pathlib import Path
 
-from tests.server import Server, until
+from tests.server import Server, successor
 from tests.service import OverSocket
 from tests.trust.ledger import Ledger, differences, writing
 
 CALLERS = 6
-
-
-def children(pid) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def successor(server) -> int:
-    """A second server on the same port, ready: the number of its first process."""
-    first = server.process.pid
-    workers = set(children(first))
-    os.kill(first, signal.SIGUSR2)
-    (second,) = until(lambda: set(children(first)) - workers)
-    until(lambda: len(children(second)) == len(workers))
-    return second
 
 
 def test_a_call_on_its_way_is_answered_before_the_server_goes(tmp_path):

@@ -1,0 +1,40 @@
+"""How a line of the log is written: as text or as JSON, always one line, with the id of its request."""
+
+import json
+import logging
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from textwrap import indent
+
+# The id of the request that is being answered, as its answer's X-Request-ID has it.
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+
+class TextLines(logging.Formatter):
+    """Text in which nothing that a caller sent begins a line: not in a message, not in a stack's."""
+
+    def formatMessage(self, record):  # noqa: N802  logging's own name
+        record.request_id = request_id.get()
+        return "\\n".join(super().formatMessage(record).splitlines())
+
+    def formatException(self, ei):  # noqa: N802
+        return indent("\n".join(super().formatException(ei).splitlines()), "  ")
+
+
+class JSONLines(logging.Formatter):
+    """One JSON object a line. What a message was given by name has its own place in it too."""
+
+    def format(self, record):
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+        }
+        if isinstance(record.args, Mapping):
+            line |= record.args
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)

@@ -1,0 +1,130 @@
+"""What the real server prints, as text and as JSON: one line a request, with the id that the caller got."""
+
+import json
+import logging
+import os
+import re
+import signal
+from contextlib import closing
+from datetime import datetime, timedelta
+from logging.config import DictConfigurator
+
+import pytest
+from django.conf import settings
+
+from mailboxes.models import Mailbox
+from tests.conftest import database_url, headers_for
+from tests.server import Server, children, until
+from tests.service import OverSocket, shows
+
+CODE = "4829"
+FORGED = "2026-01-01T00:00:00+0000 INFO mailboxes.request forged"
+TEXT = re.compile(
+    r"(?P<time>\S+) (?P<level>[A-Z]+) (?P<logger>\S+) (?P<message>.*) id=(?P<request_id>\S+)"
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module", params=["text", "json"])
+def server(request, django_db_setup):
+    """The real server, which cannot seal a pass code, and says so in two lines."""
+    fault = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": f"out of order\n{FORGED}"}
+    with Server(database_url(), LOG_FORMAT=request.param, **fault) as running:
+        yield running
+
+
+@pytest.fixture
+def service(server, account):
+    with closing(OverSocket(headers_for(account), port=server.port)) as service:
+        yield service
+
+
+def lines(server) -> list[dict]:
+    """All lines that it has printed, whatever their form. Raises where one has no form."""
+    printed = server.output().splitlines()
+    if server.environment["LOG_FORMAT"] == "json":
+        return [json.loads(line) for line in printed]
+    return [TEXT.fullmatch(line).groupdict() for line in printed if not line.startswith("  ")]
+
+
+def of(answer, server) -> list[dict]:
+    """The lines with the id of this answer's request."""
+    return [line for line in lines(server) if line["request_id"] == answer.headers["x-request-id"]]
+
+
+def test_each_request_has_one_line_with_the_id_of_its_answer(service, server):
+    before = len(lines(server))
+    paths = ["/voip/mailbox", "/nowhere", "/sign-in/", "/static/css/base.css", "/admin/"]
+    answers = [service.get(path) for path in paths]
+    assert [len(of(answer, server)) for answer in answers] == [1] * len(answers)
+    assert len(lines(server)) == before + len(answers)
+
+
+def test_a_line_has_time_level_logger_and_what_was_asked_and_answered(service, server):
+    answer = service.get("/voip/mailbox?limit=1", headers={"X-Request-ID": "my-own-id.1"})
+    (line,) = of(answer, server)
+    assert line["request_id"] == "my-own-id.1"
+    assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
+    assert (line["level"], line["logger"]) == ("INFO", "mailboxes.request")
+    by = f"{service.headers['X-Auth-Password'][:10]}@acme"
+    assert re.fullmatch(rf"GET /voip/mailbox 200 \d+\.\dms from=127.0.0.1 by={by}", line["message"])
+
+
+def test_in_json_each_part_of_it_has_a_place_of_its_own(service, server):
+    (line,) = of(service.get("/voip/mailbox?limit=1"), server)
+    if server.environment["LOG_FORMAT"] == "text":
+        return
+    assert line.pop("milliseconds") > 0
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/voip/mailbox", 200)
+    assert line["from"] == "127.0.0.1"
+    assert line["by"].endswith("@acme")
+
+
+def test_a_crash_has_its_stack_under_the_same_id(service, server):
+    answer = service.post("/voip/mailbox", {"name": "Sales", "password": CODE})
+    assert answer.status == 500
+    levels = [line["level"] for line in of(answer, server)]
+    assert levels == ["ERROR", "INFO"]
+    assert "RuntimeError: out of order" in server.output()
+
+
+def test_nothing_that_a_caller_sends_begins_a_line(service, server):
+    """Not in a path, a header or an error's own words; `lines` takes each line apart."""
+    before = len(lines(server))
+    service.get(f"/voip/x%0A{FORGED.replace(' ', '%20')}%E2%80%A8{FORGED.replace(' ', '%20')}")
+    service.get("/voip/mailbox", headers={"X-Request-ID": f"x\u0085{FORGED}"})
+    service.get("/voip/mailbox", headers={"X-Forwarded-For": FORGED, "X-Auth-For": FORGED})
+    service.post("/voip/mailbox", {"name": "Sales", "password": CODE})  # the fault says FORGED
+    assert len(lines(server)) == before + 5  # that one has its stack besides
+    assert not any(line.startswith(FORGED) for line in server.output().splitlines())
+
+
+@pytest.mark.parametrize("form", settings.LOGGING["formatters"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x1c", "\x85", "\u2028"])
+def test_a_message_is_one_line_whatever_ends_lines_in_it(form, end):
+    formatter = DictConfigurator(settings.LOGGING).configure_formatter(
+        settings.LOGGING["formatters"][form].copy()
+    )
+    record = logging.LogRecord("axes", logging.WARNING, "", 0, "%s", (f"x{end}{FORGED}",), None)
+    assert len(formatter.format(record).splitlines()) == 1
+
+
+def test_what_the_server_says_of_itself_has_the_same_form(server):
+    os.kill(children(server.process.pid)[0], signal.SIGKILL)
+    until(lambda: "SIGKILL" in server.output())
+    assert "ERROR" in {line["level"] for line in lines(server) if "SIGKILL" in line["message"]}
+
+
+def test_neither_pass_codes_nor_secrets_are_printed(service, server, account):
+    Mailbox.objects.create(account=account, name="Sales", password=CODE)
+    secret = service.headers["X-Auth-Password"]
+    assert service.get("/voip/mailbox").result[0]["password"] == CODE
+    assert service.post("/voip/mailbox", {"name": "Sales", "password": CODE}).status == 500
+    assert service.post("/voip/mailbox", f'{{"password": "{CODE}", "name"').status == 400
+    assert service.get(f"/voip/mailbox?password={CODE}&secret={secret}").status == 200
+    bearer = dict.fromkeys(service.headers) | {"Authorization": f"Bearer {secret}x"}
+    assert service.get("/authenticated", headers=bearer).status == 401
+    assert service.get("/sign-in/", headers={"Cookie": f"sessionid={secret}"}).status == 200
+    assert not shows(server.output(), CODE)
+    assert secret not in server.output()
