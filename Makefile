@@ -62,9 +62,10 @@ audit: $(VENV)/dev.stamp ## look for dependencies with known holes, unsafe code,
 lock: ## write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "uv is needed to lock: pip install uv"; exit 1; }
 	@$(call compile,run,django<6,3.11,)
-	@$(call compile,dev,django<6,3.11,--extra dev --constraint requirements/run.txt)
-	@$(call compile,django6,django>=6,3.12,--extra dev)
+	@$(call compile,dev,django<6,3.11,$(extras) --constraint requirements/run.txt)
+	@$(call compile,django6,django>=6,3.12,$(extras))
 
+extras = --extra dev --extra metrics --extra sentry
 compile = echo '$(2)' | uv pip compile --quiet pyproject.toml - $(4) --python-version $(3) --universal --upgrade \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	--output-file requirements/$(1).txt

@@ -7,6 +7,7 @@ environment (or a `.env` file), is read once, here, and is documented in
 
 import os
 from datetime import timedelta
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -24,6 +25,7 @@ environ.Env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
+NO_NETWORK = "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1."
 SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
 refusals = []
@@ -95,12 +97,12 @@ def base_url(text):
     return text and text.removesuffix("/") + "/"
 
 
-def proxies(text):
+def networks(text):
     """The networks named. Raises ValueError where one is none, or is the whole world."""
-    networks = [ip_network(word) for word in text.replace(",", " ").split()]
-    if any(network.prefixlen == 0 for network in networks):
+    named = [ip_network(word) for word in text.replace(",", " ").split()]
+    if any(network.prefixlen == 0 for network in named):
         raise ValueError
-    return networks
+    return named
 
 
 # --- What a deployment decides ------------------------------------------------
@@ -131,12 +133,7 @@ if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
 
 # The proxies whose word about the caller is taken (X-Forwarded-For and
 # X-Forwarded-Proto). From anyone else those headers are thrown away.
-TRUSTED_PROXIES = read(
-    "TRUSTED_PROXIES",
-    proxies,
-    "",
-    "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1.",
-)
+TRUSTED_PROXIES = read("TRUSTED_PROXIES", networks, "", NO_NETWORK)
 
 # What comes of a new pass code that is easy to guess: it is taken with a warning, or refused.
 PASS_CODE_POLICY = read(
@@ -171,6 +168,9 @@ RATE_LIMIT = read(
 # How the lines of the log are written.
 LOG_FORMAT = read("LOG_FORMAT", one_of("text", "json"), "text", "is neither text nor json.")
 
+# From where /metrics may be read; from nowhere, and nothing is counted.
+METRICS_NETWORKS = read("METRICS_NETWORKS", networks, "", NO_NETWORK)
+
 DATABASES = {
     "default": read(
         "DATABASE_URL",
@@ -182,10 +182,17 @@ DATABASES = {
 
 # Whether PostgreSQL keeps queries prepared: not where PgBouncer hands each transaction another connection.
 DATABASE_PREPARED = read("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
+
 # How many seconds a call waits for an answer of PostgreSQL. With SQLite, writers queue a minute.
 DATABASE_TIMEOUT = read(
     "DATABASE_TIMEOUT", whole_number, "30", "is no whole number of seconds, 1 or more."
 )
+
+for name, value, module, package in (
+    ("METRICS_NETWORKS", METRICS_NETWORKS, "prometheus_client", "prometheus-client"),
+):
+    if value and find_spec(module) is None:
+        refusals.append(f"{name} needs a package that is not installed: pip install {package}.")
 
 if refusals:
     raise ImproperlyConfigured("\n".join(refusals))
@@ -273,6 +280,12 @@ if django.VERSION >= (6, 0):
     MIDDLEWARE[MIDDLEWARE.index("mailboxes.middleware.ContentSecurityPolicy")] = (
         "django.middleware.csp.ContentSecurityPolicyMiddleware"
     )
+if METRICS_NETWORKS:
+    # Behind TrustedProxies, which says who calls; before all that may answer.
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("mailboxes.middleware.RequestLog"), "mailboxes.metrics.Metrics"
+    )
+
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "health": set(),
     "demo": {"contract", "validators", "models"},
     "middleware": {"contract", "health", "logs", "second_factor", "api"},
+    "metrics": {"middleware"},
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {"contract", "validators", "statements", "models", "history", "api"},
     "engines": {"contract", "keyring", "validators", "models", "engines"},

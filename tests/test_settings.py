@@ -59,6 +59,7 @@ def test_good_settings_start():
         ({"DEBUG": "perhaps"}, "DEBUG is neither on nor off."),
         ({"PASS_CODE_POLICY": "perhaps"}, "PASS_CODE_POLICY is neither warn nor reject."),
         ({"LOG_FORMAT": "perhaps"}, "LOG_FORMAT is neither text nor json."),
+        ({"METRICS_NETWORKS": "0.0.0.0/0"}, "METRICS_NETWORKS has an entry that is no network"),
         ({"RATE_LIMIT": "many/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "-5/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "100/year"}, "RATE_LIMIT is wrong: "),
@@ -80,6 +81,20 @@ def test_a_wrong_setting_is_refused_in_one_sentence(change, sentence):
     assert all(
         value is None or len(value) < 6 or value not in lines[0] for value in change.values()
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "package"),
+    [
+        ("METRICS_NETWORKS", "10.0.0.0/8", "prometheus-client"),
+    ],
+)
+def test_a_setting_names_the_package_that_it_needs_and_has_not(name, value, package):
+    as_if_missing = f"import sys; sys.modules['{package.replace('-', '_')}'] = None"
+    done = run("-c", f"{as_if_missing}; from config import settings", **{name: value})
+    said = done.stderr.splitlines()[-1].partition(": ")[2]
+    assert said == f"{name} needs a package that is not installed: pip install {package}."
+    assert run("-c", f"{as_if_missing}; from config import settings").returncode == 0
 
 
 def test_all_that_is_wrong_is_told_at_once():

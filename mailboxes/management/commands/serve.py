@@ -22,6 +22,8 @@ class Command(BaseCommand):
         refuse_unusable(host, port)
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("Style sheets are not in place: run manage.py collectstatic first.")
+        if settings.METRICS_NETWORKS:
+            make_room_for_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
         gunicorn = Path(sys.executable).parent / "gunicorn"
         os.execv(  # noqa: S606  our own server's program, no shell wanted
             gunicorn,
@@ -34,6 +36,14 @@ def port_number(text) -> int:
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
     raise ArgumentTypeError(f"{text} is no port: choose one from 1 to 65535.")
+
+
+def make_room_for_metrics(folder):
+    """Let the worker processes count in one folder, empty at first: this one, or PROMETHEUS_MULTIPROC_DIR."""
+    folder = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(folder)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for counted_before in folder.glob("*.db"):
+        counted_before.unlink()
 
 
 def refuse_unusable(host, port):
