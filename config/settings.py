@@ -10,6 +10,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import django
 import environ
@@ -105,6 +106,15 @@ def networks(text):
     return named
 
 
+def dsn(text):
+    """The address of a project at Sentry, or none. Raises ValueError if it is no such address."""
+    parts = urlsplit(text)
+    is_one = parts.scheme in {"http", "https"} and parts.username and parts.path.strip("/")
+    if text and not is_one:
+        raise ValueError
+    return text
+
+
 # --- What a deployment decides ------------------------------------------------
 
 DEBUG = read("DEBUG", switch, "off", "is neither on nor off.")
@@ -171,6 +181,11 @@ LOG_FORMAT = read("LOG_FORMAT", one_of("text", "json"), "text", "is neither text
 # From where /metrics may be read; from nowhere, and nothing is counted.
 METRICS_NETWORKS = read("METRICS_NETWORKS", networks, "", NO_NETWORK)
 
+# Where errors are reported to; nowhere by default.
+SENTRY_DSN = read(
+    "SENTRY_DSN", dsn, "", "is wrong: write it as https://key@host/project, as Sentry shows it."
+)
+
 DATABASES = {
     "default": read(
         "DATABASE_URL",
@@ -190,6 +205,7 @@ DATABASE_TIMEOUT = read(
 
 for name, value, module, package in (
     ("METRICS_NETWORKS", METRICS_NETWORKS, "prometheus_client", "prometheus-client"),
+    ("SENTRY_DSN", SENTRY_DSN, "sentry_sdk", "sentry-sdk"),
 ):
     if value and find_spec(module) is None:
         refusals.append(f"{name} needs a package that is not installed: pip install {package}.")
@@ -430,7 +446,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Logs: standard output, one line a request ------------------------------------
 
-LOGGING = {
+LOGGING: dict = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
@@ -470,3 +486,10 @@ LOGGING = {
         "gunicorn.http.wsgi": {"level": "ERROR"},
     },
 }
+if SENTRY_DSN:
+    LOGGING["handlers"]["sentry"] = {
+        "()": "mailboxes.error_reports.handler",
+        "dsn": SENTRY_DSN,
+        "level": "ERROR",
+    }
+    LOGGING["root"]["handlers"].append("sentry")

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "demo": {"contract", "validators", "models"},
     "middleware": {"contract", "health", "logs", "second_factor", "api"},
     "metrics": {"middleware"},
+    "error_reports": {"logs"},
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {"contract", "validators", "statements", "models", "history", "api"},
     "engines": {"contract", "keyring", "validators", "models", "engines"},

@@ -60,6 +60,8 @@ def test_good_settings_start():
         ({"PASS_CODE_POLICY": "perhaps"}, "PASS_CODE_POLICY is neither warn nor reject."),
         ({"LOG_FORMAT": "perhaps"}, "LOG_FORMAT is neither text nor json."),
         ({"METRICS_NETWORKS": "0.0.0.0/0"}, "METRICS_NETWORKS has an entry that is no network"),
+        ({"SENTRY_DSN": "https://sentry.example/1"}, "SENTRY_DSN is wrong: "),
+        ({"SENTRY_DSN": "https://key@sentry.example"}, "SENTRY_DSN is wrong: "),
         ({"RATE_LIMIT": "many/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "-5/minute"}, "RATE_LIMIT is wrong: "),
         ({"RATE_LIMIT": "100/year"}, "RATE_LIMIT is wrong: "),
@@ -87,6 +89,7 @@ def test_a_wrong_setting_is_refused_in_one_sentence(change, sentence):
     ("name", "value", "package"),
     [
         ("METRICS_NETWORKS", "10.0.0.0/8", "prometheus-client"),
+        ("SENTRY_DSN", "https://key@sentry.example/1", "sentry-sdk"),
     ],
 )
 def test_a_setting_names_the_package_that_it_needs_and_has_not(name, value, package):
