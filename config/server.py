@@ -5,6 +5,7 @@ makes a header it cannot decode an empty one, or cuts a folded one, turns a wron
 into none, and the command would act on another account.
 """
 
+import gc
 import socket
 import struct
 
@@ -40,7 +41,11 @@ SILENCE_SECONDS = 10
 
 
 def when_ready(server):
-    """Let go of a caller who falls silent within a body that a thread reads."""
+    """Let go of a caller who falls silent within a body that a thread reads.
+
+    What is loaded stays: workers share its memory and need not look through it for garbage.
+    """
+    gc.freeze()
     timeout = struct.pack("ll", SILENCE_SECONDS, 0)
     for listener in server.LISTENERS:  # accepted connections inherit it
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)

@@ -15,6 +15,7 @@ except ImproperlyConfigured as error:
 
 from django.db.backends.signals import connection_created
 
+import config.urls  # noqa: F401  every view, once for all workers rather than at a first call
 from config.database import bound
 from mailboxes.bodies import AlwaysUTF8, BufferedBodies
 
