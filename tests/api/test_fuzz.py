@@ -15,13 +15,17 @@ from django.core.cache import cache
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, transaction
 from schemathesis.core.parameters import ParameterLocation
-from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    ignored_auth,
+    negative_data_rejection,
+    positive_data_acceptance,
+)
 
 from config.wsgi import application
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 CONFIG = schemathesis.Config(seed=SEED)
@@ -119,6 +123,11 @@ def unfit_checks(case) -> list:
     return unfit
 
 
+def spared_checks(number) -> list:
+    """What is tried with every eighth call only: it makes two more of each, without a credential."""
+    return [ignored_auth] if number % 8 else []
+
+
 @schema.parametrize()
 @SETTINGS
 @pytest.mark.django_db
@@ -129,7 +138,8 @@ def test_answers_are_as_documented(case, headers, mailboxes, answers):
         point_at(mailboxes[number % len(mailboxes)], case)
     cache.clear()  # no limit holds it up
     with transaction.atomic():
-        answer = case.call_and_validate(headers=headers, excluded_checks=unfit_checks(case))
+        excluded = unfit_checks(case) + spared_checks(number)
+        answer = case.call_and_validate(headers=headers, excluded_checks=excluded)
         transaction.set_rollback(True)
     answers[answer.status_code] += 1
     calls[case.operation.label, answer.status_code] += 1
