@@ -4,11 +4,14 @@ from contextlib import closing
 
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 from hypothesis import settings
 
-from mailboxes.models import Account, ApiCredential
+from mailboxes.models import Account
+from tests import databases as beside
 from tests import parts
-from tests.databases import PostgresDatabases, SQLiteDatabases
+from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for
+from tests.emptying import Emptying
 from tests.postgres import PrivatePostgres
 from tests.server import Server
 from tests.service import InProcess, OverSocket
@@ -17,10 +20,18 @@ settings.register_profile("unhurried", deadline=None)  # a busy machine is no fa
 settings.load_profile("unhurried")
 
 
-def headers_for(account, name="api", **fields):
-    """The three headers of a new credential of the account."""
-    _, secret = ApiCredential.objects.issue(account, name, **fields)
-    return {"X-Auth-Reseller": account.name, "X-Auth-User": name, "X-Auth-Password": secret}
+@pytest.fixture(scope="session", autouse=True)
+def _beside(django_db_blocker):
+    """Databases beside the suite's own are open to every test: that one alone is guarded."""
+    beside.unblock = django_db_blocker.unblock
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The suite's own database, and how it is emptied after a test that commits."""
+    with django_db_blocker.unblock():
+        emptying = Emptying()
+    TransactionTestCase._fixture_teardown = lambda test_case: emptying()
 
 
 @pytest.fixture
@@ -92,7 +103,6 @@ def postgres_databases(postgres):
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def databases(request, django_db_blocker):
+def databases(request):
     """Databases beside the suite's own, of either engine: the test runs twice."""
-    with django_db_blocker.unblock():
-        yield request.getfixturevalue(f"{request.param}_databases")
+    return request.getfixturevalue(f"{request.param}_databases")

@@ -1,7 +1,7 @@
 """Databases beside the suite's own, of either engine: empty, or filled as a service in use is."""
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from django.apps import apps
@@ -11,12 +11,14 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 
 from config.settings import database
-from mailboxes.models import Account, Mailbox
+from mailboxes.models import Account, ApiCredential, Mailbox
 
 PASS_CODE = "8305"
 
 on_sqlite = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("databases", ["postgres"], indirect=True)
+
+unblock = nullcontext  # lets a test at a database; pytest-django's own, while there are tests
 
 
 @contextmanager
@@ -28,10 +30,24 @@ def default_database(url):
         settings["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL"}
     connections["default"] = ConnectionHandler({"default": settings})["default"]
     try:
-        yield connections["default"]
+        with unblock():
+            yield connections["default"]
     finally:
         connections["default"].close()
         connections["default"] = before
+
+
+def headers_for(account, name="api", **fields):
+    """The three headers of a new credential of the account."""
+    _, secret = ApiCredential.objects.issue(account, name, **fields)
+    return {"X-Auth-Reseller": account.name, "X-Auth-User": name, "X-Auth-Password": secret}
+
+
+def prepare(url) -> dict:
+    """Make the tables of an empty database, and an account with a credential: its three headers."""
+    with default_database(url):
+        call_command("migrate", verbosity=0)
+        return headers_for(Account.objects.create(name="acme"))
 
 
 def fill():

@@ -32,6 +32,7 @@ class PrivatePostgres:
 
     host = "127.0.0.1"
     inside: tuple = ()  # what a program of it is started by
+    fsync = "off"  # nothing of it need outlive the machine
 
     def __init__(self, programs: Path):
         self.programs = programs
@@ -68,7 +69,8 @@ class PrivatePostgres:
         return self.url(database)
 
     def start(self):
-        options = f"-p {self.port} -c listen_addresses={self.host} -k ''"
+        listens = f"-p {self.port} -c listen_addresses={self.host} -k ''"
+        options = f"{listens} -c fsync={self.fsync}"
         self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options)
 
     def kill(self):
@@ -107,7 +109,13 @@ class PrivatePostgres:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 
-class DistantPostgres(PrivatePostgres):
+class DurablePostgres(PrivatePostgres):
+    """One that may be killed: it writes as in production."""
+
+    fsync = "on"
+
+
+class DistantPostgres(DurablePostgres):
     """On a host of its own, as far as the network can tell, which may vanish without a word. Needs root."""
 
     def __init__(self, programs: Path):
@@ -152,7 +160,7 @@ class DistantPostgres(PrivatePostgres):
         self.ip("-netns", self.name, *arguments)
 
 
-class Standby(PrivatePostgres):
+class Standby(DurablePostgres):
     """A copy of another that follows it, each commit there waiting for it, until it is promoted."""
 
     def __init__(self, primary: PrivatePostgres):

@@ -9,7 +9,7 @@ import pytest
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests import parts
 from tests.conftest import headers_for
-from tests.postgres import USER, DistantPostgres, PrivatePostgres, Standby
+from tests.postgres import USER, DistantPostgres, DurablePostgres, Standby
 from tests.server import Server, until
 from tests.service import OverSocket
 from tests.trust.ledger import LIST, Ledger, differences, risen, writing
@@ -20,7 +20,7 @@ WRITERS = 6
 @pytest.fixture
 def own_postgres(postgres):
     """A PostgreSQL that may be killed: nobody else's."""
-    with PrivatePostgres(postgres.programs) as running:
+    with DurablePostgres(postgres.programs) as running:
         yield running
 
 
@@ -130,7 +130,7 @@ def test_the_primary_is_killed_and_the_standby_promoted(postgres, size, promise)
     wrong, waits, written = [], [], []
     for _ in range(rounds):
         with (
-            PrivatePostgres(postgres.programs) as primary,
+            DurablePostgres(postgres.programs) as primary,
             Standby(primary) as standby,
             Server(either(primary, standby)) as server,
             callers(server) as (service, ledgers),
