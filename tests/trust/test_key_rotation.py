@@ -33,7 +33,7 @@ def codes(settings, size):
     """The pass codes of many mailboxes, each with a row of history; all sealed with the old key."""
     settings.PASS_CODE_KEYS = KeyRing.parse(OLD)
     account = Account.objects.create(name="acme")
-    made = [Mailbox(account=account, name=f"Desk {n}") for n in range(size(400, 50_000))]
+    made = [Mailbox(account=account, name=f"Desk {n}") for n in range(size(2_000, 50_000))]
     for mailbox in made:
         mailbox.password = any_code()
     Mailbox.objects.bulk_create(made)
