@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from mailboxes import health
 from mailboxes.middleware import caller
 
 PATH = "/metrics"
@@ -45,7 +46,7 @@ SIGN_INS_REFUSED = Counter(
 
 
 class Metrics:
-    """Counts each request, and answers /metrics to callers from METRICS_NETWORKS; to others it is a page that is not there."""
+    """Counts each request but the probes', and answers /metrics to callers from METRICS_NETWORKS; to others it is a page that is not there."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -53,6 +54,8 @@ class Metrics:
     def __call__(self, request):
         if request.path_info == PATH and may_read(caller(request)):
             return HttpResponse(generate_latest(everywhere()), content_type=CONTENT_TYPE_LATEST)
+        if request.path_info in health.PATHS:
+            return self.get_response(request)
         start = time.perf_counter()
         response = self.get_response(request)
         match = request.resolver_match

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "health": set(),
     "demo": {"contract", "validators", "models"},
     "middleware": {"contract", "health", "logs", "second_factor", "api"},
-    "metrics": {"middleware"},
+    "metrics": {"health", "middleware"},
     "error_reports": {"logs"},
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {"contract", "validators", "statements", "models", "history", "api"},
