@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 2  # WEB_CONCURRENCY, where nothing else is said
 
 
 def on_database(url, **more) -> dict:
@@ -104,8 +105,9 @@ def children(pid) -> list[int]:
 def successor(server) -> int:
     """A second server on the same port, ready: the number of its first process."""
     first = server.process.pid
+    until(lambda: len(children(first)) == WORKERS)
     workers = set(children(first))
     os.kill(first, signal.SIGUSR2)
     (second,) = until(lambda: set(children(first)) - workers)
-    until(lambda: len(children(second)) == len(workers))
+    until(lambda: len(children(second)) == WORKERS)
     return second
