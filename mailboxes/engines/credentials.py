@@ -10,6 +10,8 @@ from django.views.decorators.http import require_POST
 
 from mailboxes.models import ApiCredential
 
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="mailboxes"'}
+
 
 def engine_lookup(view):
     """A view that an engine posts to; it is given the engine's credential.
@@ -24,7 +26,7 @@ def engine_lookup(view):
         try:
             credential = shown_credential(request)
             if credential is None:
-                return HttpResponse(status=401, headers={"WWW-Authenticate": "Basic"})
+                return HttpResponse(status=401, headers=CHALLENGE)
             if not credential.allows(request.META["REMOTE_ADDR"]):
                 return HttpResponse(status=403)
             credential.mark_used()

@@ -133,6 +133,9 @@ class Exchange:
         self.server.environment["DATABASE_URL"] = f"sqlite:///{self.folder}"
         self.server.start()
 
+    def take_service_away(self):
+        self.server.kill()
+
 
 def until(is_so, seconds=30):
     """Wait until it is so. Raises TimeoutError."""

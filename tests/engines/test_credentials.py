@@ -43,7 +43,10 @@ def test_it_is_taken(asterisk, mailbox):
     ],
 )
 def test_whatever_is_wrong_is_401_with_an_empty_body(mailbox, header):
-    assert statuses(Asterisk({"Authorization": header}), mailbox) == [401, 401, 401]
+    stranger = Asterisk({"Authorization": header})
+    assert statuses(stranger, mailbox) == [401, 401, 401]
+    challenge = stranger.single(mailbox.pk, "acme").headers["www-authenticate"]
+    assert challenge == 'Basic realm="mailboxes"'
 
 
 def test_the_user_is_its_name(account, mailbox):
