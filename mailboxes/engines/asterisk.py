@@ -4,25 +4,18 @@ A mailbox is called by its uuid, its context is the account's name. The format i
 mailbox, `key=value&key=value` with both percent-encoded; there is no error in it but nothing.
 """
 
-import logging
 from urllib.parse import parse_qsl, quote, urlencode
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpResponse
 
-from mailboxes import validators
 from mailboxes.engines import sounds
 from mailboxes.engines.credentials import engine_lookup
-from mailboxes.keyring import UnknownKeyError
+from mailboxes.engines.lookups import UNDIALLABLE, mailbox_called, pass_code
 from mailboxes.models import Mailbox
 
-log = logging.getLogger("mailboxes.engines")
-
 UPDATE_PATH = "/asterisk/voicemail/update"
-
-# A mailbox without a pass code opens to nobody from afar: an empty one would open it to anybody.
-UNDIALLABLE = "none"
 
 MAX_FULLNAME_BYTES = 79  # app_voicemail cuts a longer one, within a character if it comes so
 
@@ -80,13 +73,7 @@ def updated(request) -> dict:
 
 def named(credential, lookup):
     """The mailbox that the lookup names, if the engine may read it; the dialplan names no context."""
-    try:
-        mailbox = credential.mailbox(validators.parse_uuid(lookup.get("mailbox", "")))
-    except ValidationError:
-        return Mailbox.objects.none()
-    if "context" not in lookup:
-        return mailbox
-    return mailbox.filter(account__name=lookup["context"].replace("\x00", ""))
+    return mailbox_called(credential, lookup.get("mailbox", ""), lookup.get("context"))
 
 
 def line(mailbox, **more) -> str:
@@ -108,15 +95,6 @@ def line(mailbox, **more) -> str:
         "fullname": cut(mailbox.name),
     }
     return urlencode(columns, quote_via=quote, safe="") + "\n"
-
-
-def pass_code(mailbox) -> str:
-    """The mailbox's; one that no telephone can dial where there is none, or no key opens it."""
-    try:
-        return mailbox.password or UNDIALLABLE
-    except UnknownKeyError as error:
-        log.error("%s: %s", mailbox.pk, error)
-        return UNDIALLABLE
 
 
 def cut(name) -> str:

@@ -30,6 +30,13 @@ def address(request, sound) -> str:
     return request.build_absolute_uri(reverse("sound", args=[signature(sound), sound]))
 
 
+def path(sound) -> str:
+    """Where the folder has it, for an engine that shares the folder; nothing where it has none that can be played."""
+    if sound is None or not can_be_played(sound):
+        return ""
+    return str(settings.SOUNDS_DIR.resolve() / f"{sound}.wav")
+
+
 def can_be_played(sound) -> bool:
     """Whether the folder has it, as WAV of 8 kHz, mono, 16 bit."""
     if settings.SOUNDS_DIR is None:

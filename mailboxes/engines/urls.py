@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from mailboxes.engines import asterisk, sounds
+from mailboxes.engines import asterisk, freeswitch, sounds
 
 urlpatterns = [
     path("asterisk/voicemail/require", asterisk.require, name="asterisk-require"),
     path("asterisk/voicemail/single", asterisk.single, name="asterisk-single"),
     path("asterisk/voicemail/multi", asterisk.multi, name="asterisk-multi"),
     path("asterisk/voicemail/update", asterisk.update, name="asterisk-update"),
+    path("freeswitch/directory", freeswitch.directory, name="freeswitch-directory"),
     path("sounds/<str:signed>/<uuid:uuid>.wav", sounds.sound, name="sound"),
 ]

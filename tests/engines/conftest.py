@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Mailbox
-from tests.engines.engine import Asterisk, engine_headers
+from tests.engines.engine import Asterisk, FreeSWITCH, engine_headers
 
 
 @pytest.fixture
@@ -18,3 +18,9 @@ def mailbox(account):
 def asterisk(account):
     """With an engine credential of the account `acme`."""
     return Asterisk(engine_headers(account))
+
+
+@pytest.fixture
+def freeswitch(account):
+    """With an engine credential of the account `acme`."""
+    return FreeSWITCH(engine_headers(account))

@@ -1,7 +1,9 @@
 """A telephone engine, as it calls the service: forms by POST, a credential by Basic authentication."""
 
 from base64 import b64encode
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
+from xml.etree import ElementTree
 
 from mailboxes.models import ApiCredential
 from tests.service import Answer, InProcess
@@ -41,6 +43,56 @@ class Asterisk(InProcess):
     def mailbox(self, mailbox) -> dict:
         """The columns of a mailbox that is looked up, decoded."""
         return columns(self.single(mailbox.pk, mailbox.account.name).body)
+
+
+@dataclass
+class User:
+    """The mailbox as FreeSWITCH reads it from a document: a user of a domain."""
+
+    domain: str
+    id: str
+    params: dict
+    variables: dict
+
+
+class FreeSWITCH(InProcess):
+    """Asks as mod_xml_curl does: the forms are those that the kit has captured."""
+
+    def ask(self, body, **headers) -> Answer:
+        agent = {"User-Agent": "freeswitch-xml/1.0"}
+        return self.call("POST", "/freeswitch/directory", body, headers=FORM | agent | headers)
+
+    def look_up(self, user, domain, action="voicemail-lookup", key="id", **more) -> Answer:
+        fields = {
+            "hostname": "vm",
+            "section": "directory",
+            "tag_name": "domain",
+            "key_name": "name",
+            "key_value": domain,
+            "action": action,
+            "key": key,
+            "user": user,
+            "domain": domain,
+            "ip": "127.0.0.1",
+        }
+        return self.ask(encoded(**fields | more))
+
+    def user(self, mailbox, **asked) -> User:
+        """The mailbox that is looked up."""
+        return user(self.look_up(mailbox.pk, mailbox.account.name, **asked))
+
+
+def user(answer) -> User:
+    """The one user of a document. Raises ValueError where there is another number of them."""
+    assert answer.status == 200
+    document = ElementTree.fromstring(answer.body)
+    (domain,) = document.findall("./section[@name='directory']/domain")
+    (found,) = domain.findall("./groups/group/users/user")
+    values = {
+        kind: {one.get("name"): one.get("value") for one in found.findall(f"./{kind}s/{kind}")}
+        for kind in ("param", "variable")
+    }
+    return User(domain.get("name"), found.get("id"), values["param"], values["variable"])
 
 
 def encoded(**fields) -> str:

@@ -5,15 +5,21 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.models import Mailbox
-from tests.engines.engine import Asterisk, encoded, engine_headers
+from tests.engines.engine import Asterisk, FreeSWITCH, engine_headers
+
+LOOKUPS = {
+    "single": lambda headers, mailbox: Asterisk(headers).single(mailbox.pk, "acme"),
+    "multi": lambda headers, mailbox: Asterisk(headers).multi("acme"),
+    "directory": lambda headers, mailbox: FreeSWITCH(headers).look_up(mailbox.pk, "acme"),
+}
 
 
-def plan(asterisk, command, **body) -> str:
+def plan(ask, *asked) -> str:
     """How the database goes about what the lookup asks it, the credential apart."""
-    asterisk.ask(command, encoded(**body))  # the first use of a minute is written down
-    with CaptureQueriesContext(connection) as asked:
-        asterisk.ask(command, encoded(**body))
-    _credential, lookup = asked
+    ask(*asked)  # the first use of a minute is written down
+    with CaptureQueriesContext(connection) as queries:
+        ask(*asked)
+    _credential, lookup = queries
     explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":  # a table of two rows is read whole for good reason
@@ -27,11 +33,10 @@ def reads_whole_table(plan) -> bool:
 
 
 @pytest.mark.parametrize("of_account", [True, False])
-@pytest.mark.parametrize("command", ["single", "multi"])
-def test_no_table_is_read_whole(account, mailbox, command, of_account):
-    asterisk = Asterisk(engine_headers(account if of_account else None))
-    box = {"mailbox": mailbox.pk} if command == "single" else {}
-    found = plan(asterisk, command, **box, context="acme")
+@pytest.mark.parametrize("lookup", LOOKUPS)
+def test_no_table_is_read_whole(account, mailbox, lookup, of_account):
+    headers = engine_headers(account if of_account else None)
+    found = plan(LOOKUPS[lookup], headers, mailbox)
     assert not reads_whole_table(found), found
 
 

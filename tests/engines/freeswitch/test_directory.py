@@ -1,0 +1,245 @@
+"""The lookups of mod_xml_curl: `POST /freeswitch/directory`, `action=…&key=…&user=BOX&domain=DOMAIN`."""
+
+from uuid import UUID
+
+import pytest
+
+from mailboxes.models import Account, EmailRecipient, Mailbox
+from tests.engines.engine import FreeSWITCH, engine_headers, user
+
+IN_AN_ADDRESS = ["&vm-password=0000", "a=b", "100%", "%26vm-password%3D0000"]
+NOT_IN_AN_ADDRESS = [
+    "x\ny",
+    "x\r\ny",
+    "\"quotes' and `ticks`",
+    "]]>",
+    '"/><param name="vm-password" value="0000"/>',
+    "<!--#include ../vars.xml-->",
+    "<?xml?>",
+    "&#0;&xxe;",
+    "\N{TELEPHONE RECEIVER} \U0001f4de Ünï",
+    "$${default_password}${SHELL(id)}",
+    "\x00",
+    "\x0b\x1b\x7f\ufffe",
+]
+HOSTILE = IN_AN_ADDRESS + NOT_IN_AN_ADDRESS
+NOT_FOUND = (
+    b'<document type="freeswitch/xml"><section name="result"><result status="not found" />'
+    b"</section></document>"
+)
+
+
+def is_not_found(answer):
+    return (answer.status, answer.body) == (200, NOT_FOUND)
+
+
+def test_a_mailbox_is_a_user(freeswitch, mailbox):
+    """In the form that FreeSWITCH has been given, on one line without a declaration."""
+    answer = freeswitch.look_up(mailbox.pk, "acme")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+    password = user(answer).params["password"]
+    assert answer.body.decode() == (
+        '<document type="freeswitch/xml"><section name="directory"><domain name="acme"><groups>'
+        f'<group name="default"><users><user id="{mailbox.pk}"><params>'
+        f'<param name="password" value="{password}" />'
+        '<param name="vm-mailto" value="ann@acme.example,bob@acme.example" />'
+        '<param name="vm-email-all-messages" value="true" />'
+        '<param name="vm-attach-file" value="true" />'
+        '<param name="vm-keep-local-after-email" value="true" />'
+        '<param name="vm-password" value="4829" />'
+        "</params><variables>"
+        f'<variable name="mailbox_uuid" value="{mailbox.pk}" />'
+        '<variable name="mailbox_account" value="acme" />'
+        '<variable name="mailbox_beep" value="true" />'
+        '<variable name="mailbox_play_timestamp" value="false" />'
+        '<variable name="mailbox_transcribe" value="false" />'
+        '<variable name="vm_announce_cid" value="false" />'
+        "</variables></user></users></group></groups></domain></section></document>"
+    )
+
+
+@pytest.mark.parametrize("key", ["id", "number-alias"])
+@pytest.mark.parametrize("action", ["voicemail-lookup", "message-count"])
+def test_it_is_found_by_either_key_for_either_action(freeswitch, mailbox, action, key):
+    found = freeswitch.user(mailbox, action=action, key=key)
+    assert (found.domain, found.id) == ("acme", str(mailbox.pk))
+
+
+def test_the_dialplan_names_no_action(freeswitch, mailbox):
+    """`set_user` asks so, to make the settings variables of the call."""
+    body = f"section=directory&key=id&user={mailbox.pk}&domain=acme"
+    found = user(freeswitch.ask(body))
+    assert found.variables["mailbox_uuid"] == str(mailbox.pk)
+    assert "vm-password" not in found.params
+
+
+@pytest.mark.parametrize("action", ["message-count", "sip_auth", "user_call", "", "VOICEMAIL"])
+def test_the_pass_code_is_only_for_who_lets_somebody_in(freeswitch, mailbox, action):
+    assert "vm-password" not in freeswitch.user(mailbox, action=action).params
+
+
+def test_no_telephone_registers_as_a_mailbox(freeswitch, mailbox):
+    """FreeSWITCH lets a user without a password in by any: this one's is another at each lookup."""
+    passwords = {freeswitch.user(mailbox, action="sip_auth").params["password"] for _ in range(3)}
+    assert len(passwords) == 3
+    assert min(map(len, passwords)) >= 43
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable"),
+    [
+        ("beep", "mailbox_beep"),
+        ("play_timestamp", "mailbox_play_timestamp"),
+        ("transcribe", "mailbox_transcribe"),
+        ("play_caller_id", "vm_announce_cid"),
+    ],
+)
+@pytest.mark.parametrize(("value", "word"), [(True, "true"), (False, "false")])
+def test_each_switch_is_a_variable(freeswitch, mailbox, setting, variable, value, word):
+    setattr(mailbox, setting, value)
+    mailbox.save()
+    assert freeswitch.user(mailbox).variables[variable] == word
+
+
+def test_without_a_pass_code_there_is_none_to_dial(freeswitch, mailbox):
+    """An empty one, or `user-choose`, FreeSWITCH would take for no need of one."""
+    mailbox.password = None
+    mailbox.save()
+    assert freeswitch.user(mailbox).params["vm-password"] == "none"
+
+
+def test_a_pass_code_that_no_key_opens_is_as_none(freeswitch, mailbox, caplog):
+    Mailbox.objects.update(password_sealed="0badf00d:AAAA")
+    assert freeswitch.user(mailbox).params["vm-password"] == "none"
+    assert f"{mailbox.pk}: A pass code cannot be opened" in caplog.text
+
+
+def test_without_recipients_nobody_is_mailed(freeswitch, mailbox):
+    mailbox.email_recipients.all().delete()
+    found = freeswitch.user(mailbox).params
+    assert (found["vm-mailto"], found["vm-email-all-messages"]) == ("", "false")
+
+
+@pytest.mark.parametrize("text", ["o'brien&co", "a`b`{c}|d", *IN_AN_ADDRESS])
+def test_an_unusual_address_is_mailed_too(freeswitch, mailbox, text):
+    address = f"{text}@acme.example"
+    mailbox.add_recipient(address)
+    mailto = freeswitch.user(mailbox).params["vm-mailto"]
+    assert mailto == f"ann@acme.example,bob@acme.example,{address}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        '"a,mallory@evil.example,b"@acme.example',
+        "-X/var/www/x.php@evil.example",
+        "$${default_password}@evil.example",
+        "X-pre-Process@evil.example",
+        '"a b"@acme.example',
+        *(f"{text}@evil.example" for text in NOT_IN_AN_ADDRESS),
+    ],
+)
+def test_an_address_that_freeswitch_would_read_otherwise_is_left_out(freeswitch, mailbox, address):
+    """Whoever wrote it: not all of these get past the rules for addresses."""
+    EmailRecipient.objects.filter(email="bob@acme.example").update(email=without_nul(address))
+    answer = freeswitch.look_up(mailbox.pk, "acme")
+    found = user(answer).params
+    assert found["vm-mailto"] == "ann@acme.example"
+    assert found["vm-password"] == "4829"
+    assert answer.body.count(b"\n") == 0
+
+
+def without_nul(text):
+    """As PostgreSQL can hold it."""
+    return text.replace("\x00", "\x01")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_does_not_come_into_it(freeswitch, mailbox, name):
+    before = freeswitch.user(mailbox)
+    Mailbox.objects.update(name=without_nul(name))
+    found = freeswitch.user(mailbox)
+    del before.params["password"], found.params["password"]
+    assert found == before
+
+
+@pytest.mark.parametrize("domain", ["stranger", "Acme", "192.0.2.1", "", "acme'--", *HOSTILE])
+def test_in_another_domain_there_is_no_mailbox(freeswitch, mailbox, stranger, domain):
+    assert is_not_found(freeswitch.look_up(mailbox.pk, domain))
+
+
+@pytest.mark.parametrize("box", [UUID(int=1), "1000", "", "{0}", "%s", *HOSTILE])
+@pytest.mark.parametrize("key", ["id", "number-alias"])
+def test_an_unknown_mailbox_is_not_found(freeswitch, mailbox, box, key):
+    assert is_not_found(freeswitch.look_up(box, "acme", key=key))
+
+
+@pytest.mark.parametrize("field", ["section", "key", "action", "hostname", "tag_name", "ip"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_else_is_asked_the_answer_is_a_document(freeswitch, mailbox, field, text):
+    answer = freeswitch.look_up(mailbox.pk, "acme", **{field: text})
+    if field in ("section", "key"):
+        assert is_not_found(answer)
+    else:
+        assert user(answer).id == str(mailbox.pk)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "section=directory",
+        "section=directory&tag_name=domain&key_name=name&key_value=acme&purpose=network-list",
+        "section=dialplan&tag_name=&key_name=&key_value=&Caller-Destination-Number=2001",
+        "section=configuration&tag_name=configuration&key_name=name&key_value=voicemail.conf",
+        "section=directory&key=id&user=%ed%a0%80&domain=acme",
+        "%ff%fe=%00",
+        "=&=",
+    ],
+)
+def test_what_asks_for_no_mailbox_is_not_found(freeswitch, mailbox, body):
+    assert is_not_found(freeswitch.ask(body))
+
+
+def test_a_mailbox_without_its_domain_is_not_found(freeswitch, mailbox):
+    assert is_not_found(freeswitch.ask(f"section=directory&key=id&user={mailbox.pk}"))
+
+
+def test_a_deleted_mailbox_is_not_found_until_it_is_restored(freeswitch, mailbox):
+    mailbox.soft_delete()
+    assert is_not_found(freeswitch.look_up(mailbox.pk, "acme"))
+    mailbox.restore()
+    assert freeswitch.user(mailbox).id == str(mailbox.pk)
+
+
+def test_nor_is_that_of_a_suspended_account(mailbox, account):
+    freeswitch = FreeSWITCH(engine_headers())
+    account.suspend()
+    assert is_not_found(freeswitch.look_up(mailbox.pk, "acme"))
+    account.reactivate()
+    assert freeswitch.user(mailbox).id == str(mailbox.pk)
+
+
+def test_it_reads_the_mailboxes_of_customers_and_of_nobody_else(account, mailbox, stranger):
+    customer = Account.objects.create(name="customer", reseller=account)
+    theirs = Mailbox.objects.create(account=customer, name="Theirs")
+    assert FreeSWITCH(engine_headers(account)).user(theirs).domain == "customer"
+    for other in (customer, stranger):
+        freeswitch = FreeSWITCH(engine_headers(other))
+        assert is_not_found(freeswitch.look_up(mailbox.pk, "acme"))
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic cGJ4OngK"}])
+def test_without_a_credential_there_is_no_document_and_no_200(mailbox, headers):
+    answer = FreeSWITCH(headers).look_up(mailbox.pk, "acme")
+    assert (answer.status, answer.body) == (401, b"")
+
+
+@pytest.mark.parametrize("of_account", [True, False])
+def test_a_lookup_costs_one_query_besides_the_credentials(
+    account, mailbox, django_assert_num_queries, of_account
+):
+    freeswitch = FreeSWITCH(engine_headers(account if of_account else None))
+    freeswitch.user(mailbox)  # the first use of a minute is written down
+    with django_assert_num_queries(2):
+        freeswitch.user(mailbox)
