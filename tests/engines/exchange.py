@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from tests.engines.mail import MailServer
 from tests.engines.sound import seconds_of_tone
-from tests.server import ROOT, Server
+from tests.server import ROOT, Server, until
 from tests.service import OverSocket
 
 SAMPLE = ROOT / "docs/asterisk"
@@ -135,12 +134,3 @@ class Exchange:
 
     def take_service_away(self):
         self.server.kill()
-
-
-def until(is_so, seconds=30):
-    """Wait until it is so. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.05)

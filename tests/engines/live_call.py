@@ -6,6 +6,7 @@ All of it runs in a network namespace of its own, where there is nothing but the
 scene has a mailbox of its own, so they are played at the same time.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from pathlib import Path
 from textwrap import TextWrapper
 from uuid import uuid4
 
-import tests.settings  # noqa: F401  keys of the moment, for the service
+import django
+
 from tests import parts
 from tests.engines.exchange import LEAVE, LISTEN, NO_KIT, Call, Exchange, fetch
 from tests.engines.sound import seconds_of_tone, write_tone
@@ -255,6 +257,7 @@ def play(exchange):
 
 def inside(kit, programs):
     """What runs in the network namespace."""
+    django.setup()
     with tempfile.TemporaryDirectory(prefix="call-") as folder:
         sounds = Path(folder) / "sounds"
         sounds.mkdir()
@@ -270,7 +273,8 @@ def main():
         sys.exit(NO_KIT)
     again = [sys.executable, "-m", "tests.engines.live_call", kit, fetch(kit)]
     namespace = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-    sys.exit(subprocess.run([*namespace, *again], cwd=ROOT).returncode)
+    settings = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
+    sys.exit(subprocess.run([*namespace, *again], cwd=ROOT, env=settings).returncode)
 
 
 if __name__ == "__main__":
