@@ -4,13 +4,14 @@ An engine plays an address without showing a credential, so ours carry a signatu
 """
 
 import wave
+from pathlib import Path
 
 from django.conf import settings
 from django.core.signing import Signer
 from django.http import Http404
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import condition, require_safe
 from django.views.static import serve
 
 signer = Signer(salt="mailboxes.engines.sounds")
@@ -34,7 +35,7 @@ def path(sound) -> str:
     """Where the folder has it, for an engine that shares the folder; nothing where it has none that can be played."""
     if sound is None or not can_be_played(sound):
         return ""
-    return str(settings.SOUNDS_DIR.resolve() / f"{sound}.wav")
+    return str(recording(sound).resolve())
 
 
 def can_be_played(sound) -> bool:
@@ -42,10 +43,14 @@ def can_be_played(sound) -> bool:
     if settings.SOUNDS_DIR is None:
         return False
     try:
-        with wave.open(str(settings.SOUNDS_DIR / f"{sound}.wav")) as file:
+        with wave.open(str(recording(sound))) as file:
             return all(getattr(file, get)() == value for get, value in TELEPHONE_QUALITY.items())
     except (OSError, EOFError, wave.Error):
         return False
+
+
+def recording(sound) -> Path:
+    return settings.SOUNDS_DIR / f"{sound}.wav"
 
 
 def signature(sound) -> str:
@@ -58,4 +63,15 @@ def sound(request, signed, uuid):
     """A greeting of the folder, for whoever was given its address."""
     if not constant_time_compare(signed, signature(uuid)) or not can_be_played(uuid):
         raise Http404
-    return serve(request, f"{uuid}.wav", document_root=settings.SOUNDS_DIR)
+    return served(request, uuid)
+
+
+def version(request, uuid) -> str:
+    """Tells one recording from the next: an engine asks again at every call, and keeps what is the same."""
+    file = recording(uuid).stat()
+    return f'"{file.st_mtime_ns:x}-{file.st_size:x}"'
+
+
+@condition(etag_func=version)
+def served(request, uuid):
+    return serve(request, recording(uuid).name, document_root=settings.SOUNDS_DIR)
