@@ -16,6 +16,7 @@ COPY config config
 COPY mailboxes mailboxes
 COPY templates templates
 COPY static static
+COPY docs docs
 
 # Settings are refused where keys are missing; these serve only to collect the files, and are not kept.
 RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" \

@@ -82,7 +82,10 @@ class CredentialForm(forms.ModelForm):
         fields = ["name", "is_engine", "networks", "expires_at"]
         labels = {"is_engine": _("For a telephone engine"), "expires_at": _("Expires (UTC)")}
         help_texts = {
-            "name": _("What X-Auth-User carries, such as the name of the program that will call."),
+            "name": _(
+                "What X-Auth-User carries, or an engine as its user: "
+                "such as the name of the program that will call."
+            ),
             "is_engine": _(
                 "Asterisk or FreeSWITCH looks up this account's mailboxes, and its customers', "
                 "with it. The API refuses it."

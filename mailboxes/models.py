@@ -21,7 +21,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, gettext_noop, ngettext
 from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
 from simple_history.models import HistoricalRecords
@@ -410,7 +410,7 @@ class ApiCredential(models.Model):
     def carried(self, secret: str) -> dict[str, str]:
         """How a caller shows it: the contract's headers, or an engine's user and password (RFC 7617)."""
         if self.is_engine or self.account is None:
-            return {"User": self.name, "Password": secret}
+            return {gettext_noop("User"): self.name, gettext_noop("Password"): secret}
         return {
             "X-Auth-Reseller": self.account.name,
             "X-Auth-User": self.name,

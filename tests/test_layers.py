@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "history": {"contract", "models"},
     "batches": {"contract", "history", "models"},
     "groups": set(),
+    "sample_configuration": set(),
     "sessions": set(),
     "second_factor": set(),
     "apps": {"groups"},
@@ -34,6 +35,7 @@ MAY_IMPORT = {
     "engines": {"contract", "keyring", "validators", "models", "engines"},
     "csvfiles": {"contract", "keyring", "validators", "models", "history", "batches", "forms"},
     "console": {
+        "sample_configuration",
         "contract",
         "keyring",
         "validators",
@@ -46,7 +48,7 @@ MAY_IMPORT = {
         "csvfiles",
         "console",
     },
-    "reference": {"contract", "api", "reference"},
+    "reference": {"contract", "sample_configuration", "api", "reference"},
     "management": {
         "contract",
         "keyring",

@@ -11,6 +11,7 @@ app_name = "reference"
 
 urlpatterns = [
     path("docs/", views.reference, name="reference"),
+    path("docs/connect/", views.connect, name="connect"),
     path(
         "docs/try/",
         require_safe(

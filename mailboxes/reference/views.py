@@ -1,4 +1,4 @@
-"""The API reference: the OpenAPI document as a page to read."""
+"""The API reference: the OpenAPI document as a page to read; and how to connect a telephone engine."""
 
 import json
 from functools import cache
@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-from mailboxes import contract
+from mailboxes import contract, sample_configuration
 
 # Within a group: what reads, then what makes, changes and deletes, as on the hosted API's page.
 METHODS = ["get", "post", "put", "patch", "delete"]
@@ -47,6 +47,14 @@ def reference(request):
         "host": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "reference/reference.html", context)
+
+
+@require_safe
+def connect(request):
+    """How a telephone engine is connected, with the sample configuration for the reader's own host."""
+    host = request.build_absolute_uri("/").rstrip("/")
+    engines = sample_configuration.filled_in(host)
+    return render(request, "reference/connect.html", {"engines": engines})
 
 
 @cache

@@ -1,4 +1,4 @@
-// The console's comforts: keys, times in the reader's zone, copying. Every page is whole without them.
+// The console's comforts: keys, times in the reader's zone. Every page is whole without them.
 
 // --- Times: the server writes UTC; shown is the reader's own zone, the exact time on hover.
 
@@ -13,23 +13,6 @@ function localise(root) {
     time.textContent = shown[time.dataset.show ?? "time"].format(moment);
   }
 }
-
-// --- Copying: browsers let pages write to the clipboard over HTTPS and on the machine itself only.
-
-function offerCopies(root) {
-  if (!navigator.clipboard) return;
-  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
-}
-
-document.addEventListener("click", async ({ target }) => {
-  const button = target.closest("[data-copy]");
-  if (!button) return;
-  const source = document.getElementById(button.dataset.copy);
-  await navigator.clipboard.writeText(source.value ?? source.textContent);
-  const label = button.textContent;
-  button.textContent = button.dataset.done;
-  setTimeout(() => (button.textContent = label), 2000);
-});
 
 // --- A session that has ended: sign in, and come back to this page rather than to a part of it.
 
@@ -143,7 +126,6 @@ function lead(root) {
 function dress(root) {
   localise(root);
   lead(root);
-  offerCopies(root);
   const table = root.closest?.("#table") ?? root.querySelector("#table");
   if (table) count(table);
 }

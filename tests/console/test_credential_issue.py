@@ -37,7 +37,35 @@ def test_issues_one_for_an_engine_and_shows_what_it_carries(manager, account):
     assert f"User pbx Password {secret}" in words(page)
     assert "Whoever has it can read the pass codes of this account and its customers" in words(page)
     assert "X-Auth" not in words(page)
-    assert "curl" not in words(page)
+    assert "curl -sS" not in words(page)
+
+
+def test_shows_an_engines_configuration_filled_in(manager, account):
+    page = manager.post(ISSUE, {"name": "pbx-1", "is_engine": "on"}, SERVER_NAME="localhost")
+    secret = page.context["secret"]
+    shown = words(page)
+    assert f"userpwd=pbx-1:{secret}" in shown
+    assert f'<param name="gateway-credentials" value="pbx-1:{secret}"/>' in shown
+    assert "voicemail => curl,http://localhost/asterisk/voicemail" in shown
+    assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@acme" in shown
+    assert "mbx_SECRET" not in shown
+
+
+def test_a_programs_credential_comes_without_it(manager, account):
+    assert "userpwd" not in words(manager.post(ISSUE, {"name": "api"}))
+
+
+def test_the_way_to_connect_an_engine_asks_for_an_engines_credential(manager, account):
+    assert f"{ISSUE}?engine" in manager.get("/accounts/acme/").content.decode()
+    page = manager.get(f"{ISSUE}?engine")
+    assert page.context["form"]["is_engine"].value() is True
+    assert "A telephone engine looks up the mailboxes of acme with it" in words(page)
+    assert not ApiCredential.objects.exists()
+
+
+def test_but_what_is_typed_decides(manager, account):
+    manager.post(f"{ISSUE}?engine", {"name": "api"})
+    assert not account.credentials.get().is_engine
 
 
 def test_the_page_with_the_secret_is_kept_nowhere(manager, account):

@@ -188,6 +188,7 @@ LOOKED_AT = {
         "/accounts/{below}/suspend/",
         "/accounts/{suspended}/reactivate/",
         "/accounts/{account}/credentials/new/",
+        "/accounts/{account}/credentials/new/?engine",
         "/accounts/{suspended}/credentials/new/",
         "/accounts/{account}/credentials/{credential}/edit/",
         "/accounts/{account}/credentials/{credential}/revoke/",
@@ -251,6 +252,7 @@ FORMS = {
         ("/accounts/{account}/suspend/", {}),
         ("/accounts/{suspended}/reactivate/", {}),
         ("/accounts/{account}/credentials/new/", {"name": "306"}),
+        ("/accounts/{account}/credentials/new/", {"name": "307", "is_engine": "on"}),
         ("/accounts/{account}/credentials/new/", {"name": "302", "expires_at": "2001-01-01T00:00"}),
         (
             "/accounts/{account}/credentials/new/",

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from mailboxes import sample_configuration
 from mailboxes.console.access import say_done, staff_with
 from mailboxes.console.writing import atomic_post, held, log_change, log_saved
 from mailboxes.forms import CredentialForm
@@ -18,7 +19,8 @@ from mailboxes.models import Account, ApiCredential
 def credential_issue(request, name):
     """A new credential. Its secret is shown in the answer itself: nothing carries it to a next page."""
     account = get_object_or_404(held(request, Account.objects.all()), name=name)
-    form = CredentialForm(request.POST or None, instance=ApiCredential(account=account))
+    blank = ApiCredential(account=account, is_engine="engine" in request.GET)
+    form = CredentialForm(request.POST or None, instance=blank)
     if form.is_valid():
         credential = form.save(commit=False)
         secret = credential.issue()
@@ -32,6 +34,9 @@ def credential_issue(request, name):
                 "secret": secret,
                 "carried": credential.carried(secret),
                 "address": request.build_absolute_uri(reverse("authenticated")),
+                "engines": sample_configuration.filled_in(
+                    request.build_absolute_uri("/").rstrip("/"), credential, secret
+                ),
             },
         )
     return render(request, "console/credential_issue.html", {"account": account, "form": form})
