@@ -25,11 +25,10 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
 from simple_history.models import HistoricalRecords
-from simple_history.signals import pre_create_historical_record
 
 from mailboxes import contract, validators
 from mailboxes.keyring import UnknownKeyError
-from mailboxes.statements import Given, Statement
+from mailboxes.statements import Given, Insert, Statement
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -650,30 +649,37 @@ class Author(models.Model):
         abstract = True
 
 
-def staff_author(instance, request=None, **kwargs):
-    """The person who signed in, if it was one: on API calls `request.user` is an account."""
-    user = getattr(request, "user", None)
-    return user if isinstance(user, get_user_model()) else None
+class Records(HistoricalRecords):
+    """simple-history's rows beside each change, written by a statement that is compiled once."""
 
+    def create_history_model(self, model, inherited):
+        made = super().create_history_model(model, inherited)
+        self.insert = Insert(made)
+        return made
 
-def note_credential(sender, history_instance, **kwargs):
-    """Write the credential of the API call, if there is one, beside the change it made."""
-    request = getattr(HistoricalRecords.context, "request", None)
-    credential = getattr(request, "auth", None)
-    if isinstance(credential, ApiCredential):
-        history_instance.history_credential = credential
-
-
-pre_create_historical_record.connect(note_credential)
+    def create_historical_record(self, instance, history_type, using=None):
+        """Write the state that the row is in now, and whose change it was: a person's, or a program's."""
+        request = getattr(self.context, "request", None)
+        author, credential = getattr(request, "user", None), getattr(request, "auth", None)
+        model = self.insert.model
+        self.insert.run(
+            model(
+                history_date=timezone.now(),
+                history_type=history_type,
+                # On API calls `request.user` is an account.
+                history_user=author if isinstance(author, get_user_model()) else None,
+                history_credential=credential if isinstance(credential, ApiCredential) else None,
+                **{
+                    field.attname: getattr(instance, field.attname)
+                    for field in model.tracked_fields
+                },
+            )
+        )
 
 
 def history(*bases):
     """A table of every state a row was in, with its author."""
-    return HistoricalRecords(
-        bases=[Author, *bases],
-        get_user=staff_author,
-        history_id_field=models.BigAutoField(primary_key=True),
-    )
+    return Records(bases=[Author, *bases], history_id_field=models.BigAutoField(primary_key=True))
 
 
 class Timed(models.Model):

@@ -8,6 +8,7 @@ sends the values and reads the rows.
 from collections.abc import Callable, Iterable
 
 from django.db import InterfaceError, OperationalError, connections, models
+from django.utils.functional import cached_property
 
 
 class Given(models.Expression):
@@ -69,3 +70,33 @@ class Statement:
         sql, slots = compiler.as_sql()
         columns = [expression for expression, _sql, _alias in compiler.select]
         return sql, slots, compiler.get_converters(columns), compiler
+
+
+class Insert:
+    """Writes rows of a model, one at a time, by a statement that is written down once.
+
+    All of a row's columns are given but its key, which the database makes; it is not read back.
+    """
+
+    def __init__(self, model: type[models.Model]):
+        self.model = model
+
+    def run(self, row: models.Model, using: str = "default") -> None:
+        """Write the row. Raises django.db.Error, as saving it does."""
+        connection = connections[using]
+        values = [
+            field.get_db_prep_save(getattr(row, field.attname), connection) for field in self.fields
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, values)
+
+    @cached_property
+    def fields(self) -> list[models.Field]:
+        """Known when all models are: `model` may be new."""
+        return [field for field in self.model._meta.concrete_fields if not field.primary_key]
+
+    @cached_property
+    def sql(self) -> str:
+        columns = ", ".join(f'"{field.column}"' for field in self.fields)
+        places = ", ".join(["%s"] * len(self.fields))
+        return f'INSERT INTO "{self.model._meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608  names of our own
