@@ -35,13 +35,15 @@ class UUIDTextField(serializers.UUIDField):
         return validators.parse_uuid(data if isinstance(data, str) else "")
 
 
-class DatesSerializer(serializers.ModelSerializer):
-    """What every row shows of its times: dates, UTC."""
+CREATED_ON = "The day it was created, in UTC"
+UPDATED_ON = "The day it was last updated, in UTC"
 
-    created_on = serializers.DateField(read_only=True, help_text="The day it was created, in UTC")
-    updated_on = serializers.DateField(
-        read_only=True, help_text="The day it was last updated, in UTC"
-    )
+
+class DatesSerializer(serializers.ModelSerializer):
+    """What a recipient shows of its times: dates, UTC."""
+
+    created_on = serializers.DateField(read_only=True, help_text=CREATED_ON)
+    updated_on = serializers.DateField(read_only=True, help_text=UPDATED_ON)
 
     def to_representation(self, instance):
         """A 201 answer has no `updated_on`: what was created has never been updated."""
@@ -114,11 +116,21 @@ class ChangeSerializer(serializers.Serializer):
     by = AuthorSerializer(source="*", help_text="Who")
 
 
-class MailboxSerializer(DatesSerializer):
-    """A mailbox. A field left out of a whole object goes back to its default."""
+class MailboxSerializer(serializers.Serializer):
+    """A mailbox. A field left out of a whole object goes back to its default.
 
+    No ModelSerializer: that works the fields out anew for each call.
+    """
+
+    beep = TrueOrFalseField(
+        default=True, help_text="Should the system play the 'beep' sound after the greeting"
+    )
+    created_on = serializers.DateField(read_only=True, help_text=CREATED_ON)
     email_recipients = RecipientOfMailboxSerializer(
         many=True, read_only=True, help_text="Who gets its messages by email"
+    )
+    greeting = UUIDTextField(
+        allow_null=True, default=None, help_text="The UUID of the Sound used as a greeting"
     )
     name = TextField(
         max_length=contract.MAX_NAME_LENGTH,
@@ -130,12 +142,6 @@ class MailboxSerializer(DatesSerializer):
         default=None,
         trim_whitespace=False,
         help_text="The 4 digit pass code required to access this mailbox",
-    )
-    greeting = UUIDTextField(
-        allow_null=True, default=None, help_text="The UUID of the Sound used as a greeting"
-    )
-    beep = TrueOrFalseField(
-        default=True, help_text="Should the system play the 'beep' sound after the greeting"
     )
     play_caller_id = TrueOrFalseField(
         default=False,
@@ -149,12 +155,33 @@ class MailboxSerializer(DatesSerializer):
         default=False,
         help_text="When set to true, incoming messages will be transcribed by the system",
     )
+    updated_on = serializers.DateField(read_only=True, help_text=UPDATED_ON)
+    uuid = serializers.UUIDField(read_only=True)
 
-    class Meta:
-        model = Mailbox
-        fields = contract.MAILBOX_KEYS
+    def to_representation(self, mailbox):
+        """What `reading.shown` makes of rows. What was created has neither recipients nor been updated."""
+        shown = {key: getattr(mailbox, key) for key in contract.MAILBOX_KEYS}
+        if self.context["view"].action == "create":
+            del shown["updated_on"]
+            return shown | {"email_recipients": []}
+        recipients = mailbox.email_recipients.all()
+        return shown | {
+            "email_recipients": [
+                {key: getattr(recipient, key) for key in contract.RECIPIENT_KEYS}
+                for recipient in recipients
+            ]
+        }
 
     def validate_password(self, code):
         if code is not None:
             (self.instance or Mailbox()).check_pass_code(code)
         return code
+
+    def create(self, validated_data):
+        return Mailbox.objects.create(**validated_data)
+
+    def update(self, mailbox, validated_data):
+        for field, value in validated_data.items():
+            setattr(mailbox, field, value)
+        mailbox.save()
+        return mailbox
