@@ -37,7 +37,10 @@ def directory(request, credential):
             if asked.get("action") == "voicemail-lookup":
                 more["vm-password"] = pass_code(found)
             variables = settings(found) | greeting(request, found)
-            return answer(user(found, params(found) | more, variables))
+            section = user(found, params(found) | more, variables)
+            if asked.get("VM-Action") == "change-password":
+                refuse(section)
+            return answer(section)
     return answer(not_found())
 
 
@@ -94,6 +97,11 @@ def user(mailbox, params, variables) -> Element:
         for name, value in values.items():
             SubElement(listed, kind, name=name, value=value)
     return section
+
+
+def refuse(section):
+    """Say no to a pass code changed by telephone: FreeSWITCH would keep it and open the mailbox by it ever after."""
+    SubElement(next(section.iter("user")), "result", success="false")
 
 
 def not_found() -> Element:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from mailboxes.models import Account, Mailbox
-from tests.engines.engine import Asterisk, columns, engine_headers
+from tests.engines.engine import Asterisk, FreeSWITCH, columns, engine_headers
 
 ACCOUNTS = 7
 numbers = count()
@@ -48,13 +48,15 @@ class Forest:
 
 def wrong(forest, reader):
     """For each mailbox and each way to ask for it, whether the engine was told other than it should be."""
-    asterisk = Asterisk(engine_headers(reader, name=f"pbx-{next(numbers)}"))
+    headers = engine_headers(reader, name=f"pbx-{next(numbers)}")
+    asterisk, freeswitch = Asterisk(headers), FreeSWITCH(headers)
     for mailbox in forest.mailboxes:
         context, may = mailbox.account.name, forest.may_read(reader, mailbox)
         listed = [columns(line)["mailbox"] for line in asterisk.multi(context).body.splitlines()]
         yield (str(mailbox.pk) in listed) != may
         yield bool(asterisk.single(mailbox.pk, context).body) != may
         yield bool(asterisk.ask("single", f"mailbox={mailbox.pk}").body) != may
+        yield (b"<user " in freeswitch.look_up(mailbox.pk, context).body) != may
         code = f"{forest.random.randrange(10_000):04}"
         before = Mailbox.objects.get(pk=mailbox.pk).password
         told = asterisk.update(mailbox.pk, context, code).body

@@ -1,11 +1,13 @@
 """The lookups of mod_xml_curl: `POST /freeswitch/directory`, `action=…&key=…&user=BOX&domain=DOMAIN`."""
 
 from uuid import UUID
+from xml.etree import ElementTree
 
 import pytest
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.engines.engine import FreeSWITCH, engine_headers, user
+from tests.service import shows
 
 IN_AN_ADDRESS = ["&vm-password=0000", "a=b", "100%", "%26vm-password%3D0000"]
 NOT_IN_AN_ADDRESS = [
@@ -83,6 +85,22 @@ def test_no_telephone_registers_as_a_mailbox(freeswitch, mailbox):
     passwords = {freeswitch.user(mailbox, action="sip_auth").params["password"] for _ in range(3)}
     assert len(passwords) == 3
     assert min(map(len, passwords)) >= 43
+
+
+def test_a_pass_code_changed_by_telephone_is_refused(freeswitch, mailbox, caplog):
+    """FreeSWITCH asks before it keeps one, which would open the mailbox beside the service's."""
+    caplog.set_level("DEBUG")
+    change = {"VM-Action": "change-password", "VM-User-Password": "2468", "VM-Domain": "acme"}
+    answer = freeswitch.look_up(mailbox.pk, "acme", action="", **change)
+    (result,) = ElementTree.fromstring(answer.body).findall(".//user/result")
+    assert result.get("success") == "false"
+    assert Mailbox.objects.get().password == "4829"
+    assert not shows(caplog.text, "2468")
+
+
+def test_any_other_lookup_has_no_result(freeswitch, mailbox):
+    answer = freeswitch.look_up(mailbox.pk, "acme", **{"VM-Action": "authentication"})
+    assert b"result" not in answer.body
 
 
 @pytest.mark.parametrize(
