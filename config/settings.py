@@ -278,8 +278,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "mailboxes.health.HealthChecks",  # before whoever asks by what host
-    "mailboxes.middleware.ApiCalls",
-    "mailboxes.engines.refusals.Refusals",
+    "mailboxes.api.calls.ApiCalls",
+    "mailboxes.engines.calls.EngineCalls",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,4 +1,4 @@
-"""What stands between the server and the views: who calls, one log line, errors before a view, page policy, second factor."""
+"""What stands between the server and the views: who calls, one log line, page policy, second factor."""
 
 import logging
 import re
@@ -8,14 +8,11 @@ from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.core.handlers.exception import convert_exception_to_response
 from django.shortcuts import resolve_url
-from django.urls import resolve, reverse
+from django.urls import reverse
 from django.utils.encoding import escape_uri_path
-from simple_history.middleware import HistoryRequestMiddleware
 
 from mailboxes import contract, health, logs, second_factor
-from mailboxes.api.renderers import EnvelopeRenderer, error_response
 
 log = logging.getLogger("mailboxes.request")
 
@@ -110,40 +107,6 @@ class RequestLog:
         return f"staff-{user.pk}" if user and user.pk else "-"
 
 
-class ApiCalls:
-    """Answers API paths, past the middleware that only pages need; in the envelope, whatever comes of it.
-
-    An unknown path, a bad host, a crash: errors that no API view made are put into it here.
-    """
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-        # Outermost, an exception becomes a response, as between any two middlewares of Django's.
-        self.answer = convert_exception_to_response(HistoryRequestMiddleware(answer))
-
-    def __call__(self, request):
-        if not contract.is_api_path(request.path_info):
-            return self.get_response(request)
-        if settings.HTTPS and not request.is_secure():
-            return error_response(403)
-        response = self.answer(request)
-        made_by_view = isinstance(getattr(response, "accepted_renderer", None), EnvelopeRenderer)
-        if response.status_code >= 400 and not made_by_view:
-            kept = {name: response[name] for name in ("Allow", "Retry-After") if name in response}
-            return error_response(response.status_code, kept)
-        if response.status_code != 204:  # RFC 9110, 8.6
-            response["Content-Length"] = str(len(response.content))
-        return response
-
-
-def answer(request):
-    """What the view at that path answers. Raises Http404, DisallowedHost, or what the view did not expect."""
-    request.get_host()
-    match = request.resolver_match = resolve(request.path_info)
-    response = match.func(request, *match.args, **match.kwargs)
-    return response.render() if hasattr(response, "render") else response
-
-
 class AnswerHeaders:
     """Sends the headers of the ANSWER_HEADERS setting, for which Django has none of its own.
 
@@ -184,7 +147,7 @@ class SecondFactor:
         self.get_response = get_response
 
     def __call__(self, request):
-        if contract.is_program_path(request.path_info) or not second_factor.is_owed(request.user):
+        if not second_factor.is_owed(request.user):
             return self.get_response(request)
         if request.path in map(reverse, self.doors):
             return self.get_response(request)

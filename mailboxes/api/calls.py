@@ -1,0 +1,21 @@
+"""Calls of the API: in the envelope, whatever comes of them."""
+
+from mailboxes import contract
+from mailboxes.api.renderers import EnvelopeRenderer, error_response
+from mailboxes.programs import ProgramCalls
+
+
+class ApiCalls(ProgramCalls):
+    """Puts the envelope round errors of API paths that no API view made: unknown path, bad host, a crash."""
+
+    KEPT = ("Allow", "Retry-After")
+
+    def is_ours(self, path):
+        return contract.is_api_path(path)
+
+    def finish(self, request, response):
+        made_by_view = isinstance(getattr(response, "accepted_renderer", None), EnvelopeRenderer)
+        if response.status_code >= 400 and not made_by_view:
+            kept = {name: response[name] for name in self.KEPT if name in response}
+            return error_response(response.status_code, kept)
+        return response

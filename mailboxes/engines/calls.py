@@ -1,0 +1,32 @@
+"""Calls of telephone engines: where one gets nothing, no body that it could take for a mailbox."""
+
+import logging
+
+from django.http import HttpResponse
+
+from mailboxes import contract
+from mailboxes.engines import asterisk
+from mailboxes.programs import ProgramCalls
+
+log = logging.getLogger("mailboxes.engines")
+
+KEPT = ("Allow", "WWW-Authenticate")
+
+
+class EngineCalls(ProgramCalls):
+    """Empties every error under an engine's path, whoever made it.
+
+    Asterisk takes any body with an equals sign for a mailbox, an error's too.
+    """
+
+    def is_ours(self, path):
+        return contract.is_engine_path(path)
+
+    def finish(self, request, response):
+        if response.status_code < 400:
+            return response
+        if request.path_info == asterisk.UPDATE_PATH:
+            log.warning("A pass code was not changed by telephone: %s.", response.status_code)
+            return asterisk.nothing_changed()
+        kept = {name: response[name] for name in KEPT if name in response}
+        return HttpResponse(status=response.status_code, headers=kept)
