@@ -1,4 +1,4 @@
-// The reference page's comforts: the filter, one language for all samples, and copying. The page is whole without them.
+// The reference page's comforts: the filter, and one language for all samples. The page is whole without them.
 
 const form = document.querySelector(".filter");
 const box = form.querySelector("input");
@@ -53,16 +53,3 @@ document.addEventListener("change", ({ target }) => {
   }
   scrollBy(0, target.getBoundingClientRect().top - before); // what is above has another height now
 });
-
-// Browsers let pages write to the clipboard over HTTPS and on the machine itself only.
-if (navigator.clipboard) {
-  for (const button of document.querySelectorAll(".sample button")) {
-    const label = button.textContent;
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-      button.textContent = button.dataset.done;
-      setTimeout(() => (button.textContent = label), 2000);
-    });
-  }
-}
