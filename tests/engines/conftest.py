@@ -4,6 +4,7 @@ import pytest
 
 from mailboxes.models import Mailbox
 from tests.engines.engine import Asterisk, FreeSWITCH, engine_headers
+from tests.engines.sound import GREETING, write_tone
 
 
 @pytest.fixture
@@ -24,3 +25,19 @@ def asterisk(account):
 def freeswitch(account):
     """With an engine credential of the account `acme`."""
     return FreeSWITCH(engine_headers(account))
+
+
+@pytest.fixture
+def folder(settings, tmp_path):
+    """Of recordings, with one in it."""
+    settings.SOUNDS_DIR = tmp_path
+    write_tone(tmp_path / f"{GREETING}.wav", 660, seconds=1)
+    return tmp_path
+
+
+@pytest.fixture
+def greeted(mailbox):
+    """The mailbox, with that recording as its greeting."""
+    mailbox.greeting = GREETING
+    mailbox.save()
+    return mailbox

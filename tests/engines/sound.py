@@ -3,7 +3,9 @@
 import math
 import struct
 import wave
+from uuid import UUID
 
+GREETING = UUID("63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
 RATE = 8000  # samples a second, of every telephone here
 WINDOW = RATE // 20  # 50 ms: short enough for a beep, long enough to tell 440 Hz from 1000
 

@@ -9,24 +9,8 @@ import pytest
 
 from mailboxes.engines import sounds
 from mailboxes.models import Mailbox
-from tests.engines.sound import write_tone
+from tests.engines.sound import GREETING, write_tone
 from tests.service import InProcess
-
-GREETING = UUID("63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
-
-
-@pytest.fixture
-def folder(settings, tmp_path):
-    settings.SOUNDS_DIR = tmp_path
-    write_tone(tmp_path / f"{GREETING}.wav", 660, seconds=1)
-    return tmp_path
-
-
-@pytest.fixture
-def greeted(mailbox):
-    mailbox.greeting = GREETING
-    mailbox.save()
-    return mailbox
 
 
 def greeting_url(asterisk, mailbox):

@@ -1,29 +1,11 @@
 """Where FreeSWITCH finds a greeting: the folder's file, or the signed address of it."""
 
 from urllib.parse import urlsplit
-from uuid import UUID
 
-import pytest
-
-from tests.engines.sound import write_tone
+from tests.engines.sound import GREETING
 from tests.service import InProcess
 
-GREETING = UUID("63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
 PLACES = ("voicemail_greeting_path", "mailbox_greeting_url")
-
-
-@pytest.fixture
-def folder(settings, tmp_path):
-    settings.SOUNDS_DIR = tmp_path
-    write_tone(tmp_path / f"{GREETING}.wav", 660, seconds=1)
-    return tmp_path
-
-
-@pytest.fixture
-def greeted(mailbox):
-    mailbox.greeting = GREETING
-    mailbox.save()
-    return mailbox
 
 
 def places(freeswitch, mailbox):
