@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from mailboxes import contract, validators
+from mailboxes.api import reading
 from mailboxes.models import EmailRecipient, Mailbox
 
 
@@ -159,18 +160,12 @@ class MailboxSerializer(serializers.Serializer):
     uuid = serializers.UUIDField(read_only=True)
 
     def to_representation(self, mailbox):
-        """What `reading.shown` makes of rows. What was created has neither recipients nor been updated."""
-        shown = {key: getattr(mailbox, key) for key in contract.MAILBOX_KEYS}
+        """As it is read. What was created has never been updated: a 201 answer has no `updated_on`."""
+        rows = reading.ONE.rows(account=mailbox.account_id, uuid=mailbox.pk)
+        ((shown, _version),) = reading.shown(rows)
         if self.context["view"].action == "create":
             del shown["updated_on"]
-            return shown | {"email_recipients": []}
-        recipients = mailbox.email_recipients.all()
-        return shown | {
-            "email_recipients": [
-                {key: getattr(recipient, key) for key in contract.RECIPIENT_KEYS}
-                for recipient in recipients
-            ]
-        }
+        return shown
 
     def validate_password(self, code):
         if code is not None:

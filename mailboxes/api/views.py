@@ -141,7 +141,7 @@ class MailboxViewSet(AccountViewSet):
         return response
 
     def get_queryset(self):
-        return self.get_mailboxes().prefetch_related("email_recipients")
+        return self.get_mailboxes()
 
     @extend_schema(parameters=[ListParameters])
     def list(self, request, *args, **kwargs):

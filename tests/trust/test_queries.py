@@ -85,7 +85,7 @@ def names_row(statement, account) -> bool:
     mailboxes = set(Mailbox.history.filter(account=account).values_list("uuid", flat=True))
     recipients = EmailRecipient.history.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
     any_of = "|".join(uuid.hex for uuid in mailboxes | set(recipients))
-    return re.search(rf"\b(uuid|mailbox_id) (= |IN \()'?({any_of})\b", statement) is not None
+    return re.search(rf"\b(uuid|mailbox_id) (= \(?|IN \()'?({any_of})\b", statement) is not None
 
 
 def starts_from(account, statements) -> bool:
