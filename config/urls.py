@@ -10,6 +10,8 @@ def by_the_console(page):
     return RedirectView.as_view(pattern_name=f"console:{page}", query_string=True)
 
 
+handler500 = "mailboxes.console.views.errors.server_error"
+
 urlpatterns = [
     path("", include("mailboxes.api.urls")),
     path("", include("mailboxes.console.urls")),

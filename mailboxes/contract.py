@@ -8,6 +8,8 @@ MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 MAX_NAME_LENGTH = 100
 MAX_RECIPIENTS = 50
 
+RETRY_SECONDS = 5  # until a caller should try again while the database does not answer
+
 MASK = "••••"  # stands for a pass code that is set, where the code itself is not shown
 
 MAILBOX_KEYS = (

@@ -9,11 +9,10 @@ from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
-from mailboxes.contract import MAX_BODY_BYTES, UNEXPLAINED
+from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, UNEXPLAINED
 
 # Codes of a model's ValidationError that are no fault of the value: it clashes with what is there.
 CONFLICTS = {"unique", "limit"}
-RETRY_SECONDS = 5
 
 
 class Conflict(exceptions.APIException):

@@ -1,10 +1,12 @@
 import pytest
 from django.core.exceptions import BadRequest
+from django.db import OperationalError
 from django.test import Client
 from django.urls import path
-from django.views.defaults import server_error
 
+from config.urls import handler500  # noqa: F401  it is read off this module
 from config.urls import urlpatterns as ours
+from mailboxes.console.views.errors import server_error
 
 
 def refuse(request):
@@ -15,7 +17,16 @@ def crash(request):
     raise RuntimeError("the secret of the stack")
 
 
-urlpatterns = [*ours, path("refuse/", refuse), path("crash/", crash)]
+def wait_in_vain(request):
+    raise OperationalError("the secret of the database")
+
+
+urlpatterns = [
+    *ours,
+    path("refuse/", refuse),
+    path("crash/", crash),
+    path("wait/", wait_in_vain),
+]
 
 
 @pytest.fixture
@@ -40,6 +51,14 @@ def test_crash_says_nothing_of_itself(browser):
     response = browser.get("/crash/")
     assert response.status_code == 500
     assert "Something broke on our side" in response.content.decode()
+    assert "secret" not in response.content.decode()
+
+
+def test_a_database_that_does_not_answer_is_no_crash(browser, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        response = browser.get("/wait/")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "does not answer" in response.content.decode()
     assert "secret" not in response.content.decode()
 
 
