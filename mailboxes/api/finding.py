@@ -162,11 +162,15 @@ class Page:
         self.total = found.count() if {"limit", "cursor"} & parameters.keys() else None
         if "cursor" in parameters:
             found = found.filter(self.after(*parameters["cursor"]))
-        places = found.order_by(*self.fields).values_list(self.field, "uuid")
-        # One row more than asked for tells whether there is a next page.
-        places = list(places[: self.limit + 1] if self.limit else places)
-        self.places = places[: self.limit]
-        self.has_next = len(places) > len(self.places)
+        self.found, self.last = found, None
+        if self.limit:
+            places = found.order_by(*self.fields).values_list(self.field, "uuid")
+            # One row more than asked for tells whether there is a next page.
+            places = list(places[: self.limit + 1])
+            if len(places) > self.limit:
+                places.pop()
+                self.last = places[-1]
+            self.found = found.filter(uuid__in=[uuid for _value, uuid in places])
 
     def after(self, order, value, uuid) -> Q:
         """Past that place: by the row's own values, so that rows that come and go move nothing."""
@@ -177,16 +181,16 @@ class Page:
 
     def rows(self):
         """The page's mailboxes, for `reading.shown`."""
-        uuids = [uuid for _value, uuid in self.places]
-        return rows(self.mailboxes.filter(uuid__in=uuids), *self.fields)
+        found = self.found.order_by().values("uuid")
+        return rows(self.mailboxes.filter(uuid__in=found), *self.fields)
 
     def headers(self, address) -> dict:
         """Where the next page is and, where there are pages, how many mailboxes there are on all."""
         headers = {}
         if self.total is not None:
             headers["X-Total-Count"] = str(self.total)
-        if self.has_next:
-            value, uuid = self.places[-1]
+        if self.last:
+            value, uuid = self.last
             place = [self.order, value if isinstance(value, str) else value.isoformat(), uuid.hex]
             cursor = base64.urlsafe_b64encode(orjson.dumps(place)).decode()
             headers["Link"] = f'<{replace_query_param(address, "cursor", cursor)}>; rel="next"'
