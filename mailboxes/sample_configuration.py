@@ -26,5 +26,6 @@ def fill(text, engine, host, credential, secret) -> str:
     text = text.replace(HOST, host)
     if credential is None:
         return text
-    text = text.replace(f"{engine.lower()}:mbx_SECRET", f"{credential.name}:{secret}")
-    return text.replace("@acme", f"@{credential.account.name}")
+    # The name comes last: it may hold what stands for the account.
+    text = text.replace("@acme", f"@{credential.account.name}")
+    return text.replace(f"{engine.lower()}:mbx_SECRET", f"{credential.name}:{secret}")

@@ -40,12 +40,12 @@ def path(sound) -> str:
 
 def can_be_played(sound) -> bool:
     """Whether the folder has it, as WAV of 8 kHz, mono, 16 bit."""
-    if settings.SOUNDS_DIR is None:
+    if settings.SOUNDS_DIR is None or not recording(sound).is_file():
         return False
     try:
         with wave.open(str(recording(sound))) as file:
             return all(getattr(file, get)() == value for get, value in TELEPHONE_QUALITY.items())
-    except (OSError, EOFError, wave.Error):
+    except (OSError, EOFError, RuntimeError, wave.Error):  # the third, for a chunk cut short
         return False
 
 

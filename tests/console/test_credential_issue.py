@@ -51,6 +51,16 @@ def test_shows_an_engines_configuration_filled_in(manager, account):
     assert "mbx_SECRET" not in shown
 
 
+def test_the_name_is_filled_in_as_it_is(manager, account):
+    account.name = "zeta"
+    account.save()
+    page = manager.post(
+        "/accounts/zeta/credentials/new/", {"name": "pbx@acme.example", "is_engine": "on"}
+    )
+    assert f"userpwd=pbx@acme.example:{page.context['secret']}" in words(page)
+    assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@zeta" in words(page)
+
+
 def test_a_programs_credential_comes_without_it(manager, account):
     assert "userpwd" not in words(manager.post(ISSUE, {"name": "api"}))
 

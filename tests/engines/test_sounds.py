@@ -1,6 +1,7 @@
 """Greetings: their addresses in a lookup, and those of the folder served to whoever was given theirs."""
 
 import io
+import os
 import wave
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -42,9 +43,19 @@ def test_nor_of_one_that_is_missing(folder, asterisk, greeted):
     assert greeting_url(asterisk, greeted) == ""
 
 
-@pytest.mark.parametrize("body", [b"", b"RIFF", b"RIFF\x00\x00\x00\x00WAVE", b"<html>"])
+CUT_SHORT = b"RIFF\x24\x00\x00\x00WAVELIST\xc8\x00\x00\x00" + b"x" * 10
+
+
+@pytest.mark.parametrize("body", [b"", b"RIFF", b"RIFF\x00\x00\x00\x00WAVE", b"<html>", CUT_SHORT])
 def test_nor_of_what_is_no_wav(folder, asterisk, greeted, body):
     (folder / f"{GREETING}.wav").write_bytes(body)
+    assert greeting_url(asterisk, greeted) == ""
+
+
+def test_nor_of_what_is_no_file(folder, asterisk, greeted):
+    """A lookup that opened a pipe would wait for somebody to write into it."""
+    (folder / f"{GREETING}.wav").unlink()
+    os.mkfifo(folder / f"{GREETING}.wav")
     assert greeting_url(asterisk, greeted) == ""
 
 
