@@ -418,8 +418,8 @@ SECURE_SSL_REDIRECT = HTTPS
 # A redirect would lose a POST's body, so what programs call is refused, not redirected. Who
 # probes for health comes without HTTPS.
 SECURE_REDIRECT_EXEMPT = [
-    r"^(voip|authenticated|asterisk|freeswitch|sounds)(/|$)",
-    r"^(healthz|readyz)$",
+    rf"^({contract.API}|{contract.ENGINES})(/|$)",
+    rf"^({contract.HEALTH})$",
 ]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS

@@ -42,9 +42,13 @@ RFC_9110_PHRASES = {
     422: "Unprocessable Content",
 }
 
-API_PATH = re.compile(r"/(voip|authenticated)(/|\Z)")
+# What a path begins with, by who calls there.
+API, ENGINES, HEALTH = "voip|authenticated", "asterisk|freeswitch|sounds", "healthz|readyz"
+
+API_PATH = re.compile(rf"/({API})(/|\Z)")
 SIGNED_PATH = re.compile(r"\A(/sounds/)[^/]+")
-ENGINE_PATH = re.compile(r"/(asterisk|freeswitch|sounds)(/|\Z)")
+ENGINE_PATH = re.compile(rf"/({ENGINES})(/|\Z)")
+HEALTH_PATH = re.compile(rf"/({HEALTH})\Z")
 
 
 def is_api_path(path: str) -> bool:
@@ -55,6 +59,11 @@ def is_api_path(path: str) -> bool:
 def is_engine_path(path: str) -> bool:
     """Whether a telephone engine calls there: what it is refused has no body that it could take for a mailbox."""
     return ENGINE_PATH.match(path) is not None
+
+
+def is_health_path(path: str) -> bool:
+    """Whether somebody there asks how the service is: neither logged nor counted."""
+    return HEALTH_PATH.match(path) is not None
 
 
 def is_program_path(path: str) -> bool:

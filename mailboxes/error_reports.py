@@ -37,9 +37,8 @@ def bare(event, hint):
     if "exception" in event:
         report["exception"] = {"values": [where(error) for error in event["exception"]["values"]]}
     else:
-        report["logentry"] = {
-            "message": event["logentry"]["message"]
-        }  # before its values are put in
+        # Before its values are put in.
+        report["logentry"] = {"message": event["logentry"]["message"]}
     return report
 
 

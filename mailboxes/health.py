@@ -4,8 +4,6 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse
 
-PATHS = ("/healthz", "/readyz")
-
 
 class HealthChecks:
     """Answers /healthz and /readyz: who probes may name the machine by any host, and is not logged."""

@@ -12,7 +12,7 @@ from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.encoding import escape_uri_path
 
-from mailboxes import contract, health, logs, second_factor
+from mailboxes import contract, logs, second_factor
 
 log = logging.getLogger("mailboxes.request")
 
@@ -79,7 +79,7 @@ class RequestLog:
         token = logs.request_id.set(request_id)
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
-        if request.path_info not in health.PATHS:
+        if not contract.is_health_path(request.path_info):
             log.info(LINE, self.told(request, response, time.perf_counter() - start))
         logs.request_id.reset(token)
         return response
@@ -91,7 +91,7 @@ class RequestLog:
             "path": escape_uri_path(contract.without_signature(request.path)),
             "status": response.status_code,
             "milliseconds": round(seconds * 1000, 1),
-            "from": caller(request) or "-",
+            "from": request.META["REMOTE_ADDR"] or "-",
             "by": self.author(request),
         }
 

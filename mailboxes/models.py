@@ -682,6 +682,11 @@ def history(*bases):
     return Records(bases=[Author, *bases], history_id_field=models.BigAutoField(primary_key=True))
 
 
+# Of creation: an account's mailboxes, and a mailbox's recipients.
+IN_ORDER = ["created_at", "uuid"]
+RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in IN_ORDER]
+
+
 class Timed(models.Model):
     """A row that shows the days, in UTC, on which it was made and last changed, and stands in order of creation."""
 
@@ -690,7 +695,7 @@ class Timed(models.Model):
 
     class Meta:
         abstract = True
-        ordering = ["created_at", "uuid"]
+        ordering = IN_ORDER
 
     def save(self, **kwargs):
         """Save; what has never been updated was last changed when it was made."""
@@ -726,9 +731,8 @@ class MailboxQuerySet(models.QuerySet):
 
     def with_addresses(self) -> Iterator["Mailbox"]:
         """Each with its recipients' `addresses`, in order of creation; all of it in one query."""
-        rows: Any = self.annotate(address=F("email_recipients__email")).order_by(
-            "created_at", "uuid", "email_recipients__created_at", "email_recipients__uuid"
-        )
+        rows: Any = self.annotate(address=F("email_recipients__email"))
+        rows = rows.order_by(*IN_ORDER, *RECIPIENTS_IN_ORDER)
         for _uuid, of_one in groupby(rows, attrgetter("pk")):
             same = list(of_one)
             same[0].addresses = [row.address for row in same if row.address]

@@ -13,6 +13,8 @@ class ProgramCalls:
     What comes without HTTPS is refused, never redirected: a redirect would lose a POST's body.
     """
 
+    KEPT: tuple[str, ...]  # headers of an answer that stay when `finish` makes another of it
+
     def __init__(self, get_response):
         self.get_response = get_response
         # An exception becomes a response, as between any two middlewares of Django's.
@@ -35,6 +37,10 @@ class ProgramCalls:
     def finish(self, request, response):
         """The answer as its caller understands it, whoever made it."""
         raise NotImplementedError
+
+    def kept(self, response) -> dict[str, str]:
+        """Those of the answer's headers that stay."""
+        return {name: response[name] for name in self.KEPT if name in response}
 
 
 def answer(request):

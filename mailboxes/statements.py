@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from django.db import InterfaceError, OperationalError, connections, models
 from django.utils.functional import cached_property
 
+AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
+
 
 class Given(models.Expression):
     """In a query, a value of this kind of field that each run gives."""
@@ -42,7 +44,7 @@ class Statement:
         connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
         try:
             return self.run(connection, given)
-        except (OperationalError, InterfaceError):
+        except AWAY:
             if connection.in_atomic_block or connection.is_usable():
                 raise
             connection.close()

@@ -28,7 +28,7 @@ def a_server():
         database_url(),
         HTTPS="on",
         TRUSTED_PROXIES="127.0.0.1",
-        METRICS_NETWORKS="10.0.0.0/8",
+        METRICS_NETWORKS="10.0.0.0/8, 2001:db8::9",
         RATE_LIMIT="80/hour",
         WEB_CONCURRENCY="2",
     ) as running:
@@ -79,6 +79,12 @@ def test_only_the_networks_named_may_read_it(measured):
     for address in ("192.0.2.7", "10.0.0.9, 192.0.2.7", "10.0.0.9, nonsense", "127.0.0.1"):
         assert answer(measured, **https, **{"X-Forwarded-For": address}).status == 404
     assert answer(measured, **https).status == 404
+
+
+def test_an_address_of_ipv6_is_a_network_of_one(measured):
+    https = {"Host": "localhost", "X-Forwarded-Proto": "https"}
+    for address, status in (("2001:db8::9", 200), ("2001:db8::8", 404)):
+        assert answer(measured, **https, **{"X-Forwarded-For": address}).status == status
 
 
 def test_without_the_setting_there_is_no_such_page(server):

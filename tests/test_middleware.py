@@ -2,7 +2,7 @@ import logging
 
 import pytest
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from mailboxes.middleware import TrustedProxies
 from mailboxes.models import Mailbox
@@ -75,6 +75,12 @@ def test_one_line_a_request_with_no_secret_in_it(account, caplog):
     assert f"by={headers['X-Auth-Password'][:10]}@acme" in lines[0]
     assert not shows(caplog.text, "4829")
     assert headers["X-Auth-Password"] not in caplog.text
+
+
+def test_the_line_tells_the_whole_address(db, caplog):
+    """Of IPv6 too, of which wrong passwords are counted by the network."""
+    Client(REMOTE_ADDR="2001:db8::9").get("/sign-in/")
+    assert "from=2001:db8::9 " in caplog.text
 
 
 def test_a_path_cannot_forge_a_line(service, caplog):

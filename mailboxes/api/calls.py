@@ -16,6 +16,5 @@ class ApiCalls(ProgramCalls):
     def finish(self, request, response):
         made_by_view = isinstance(getattr(response, "accepted_renderer", None), EnvelopeRenderer)
         if response.status_code >= 400 and not made_by_view:
-            kept = {name: response[name] for name in self.KEPT if name in response}
-            return error_response(response.status_code, kept)
+            return error_response(response.status_code, self.kept(response))
         return response

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError
 from django.http import UnreadablePostError
 from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
 from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, UNEXPLAINED
+from mailboxes.statements import AWAY
 
 # Codes of a model's ValidationError that are no fault of the value: it clashes with what is there.
 CONFLICTS = {"unique", "limit"}
@@ -52,7 +53,7 @@ def exception_handler(exc, context):
         case IntegrityError():
             # A writer elsewhere was quicker than our check; the database kept its rule.
             exc = Conflict()
-        case OperationalError() | InterfaceError():
+        case _ if isinstance(exc, AWAY):
             exc = ServiceUnavailable()
     response = rest_exception_handler(exc, context)
     if response is not None:

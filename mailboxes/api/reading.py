@@ -13,7 +13,7 @@ from django.db.models import BigIntegerField, DateField, F, UUIDField
 from django.db.models.functions import Cast
 
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
-from mailboxes.models import Mailbox
+from mailboxes.models import IN_ORDER, RECIPIENTS_IN_ORDER, Mailbox
 from mailboxes.statements import Given, Statement
 
 
@@ -40,18 +40,16 @@ UUID = MAILBOX_KEYS.index("uuid")
 
 def rows(mailboxes, *order: str):
     """The mailboxes in this order as rows: one for each recipient, and one where there is none."""
-    recipients = ("email_recipients__created_at", "email_recipients__uuid")
-    return mailboxes.order_by(*order, *recipients).values_list(
+    return mailboxes.order_by(*order, *RECIPIENTS_IN_ORDER).values_list(
         *(MAILBOX[key] for key in MAILBOX_KEYS), *(RECIPIENT[key] for key in RECIPIENT_KEYS)
     )
 
 
 def of_account():
-    mailboxes = Mailbox.objects.active().filter(account=Given("account", BigIntegerField()))
-    return mailboxes.order_by("created_at", "uuid")
+    return Mailbox.objects.active().filter(account=Given("account", BigIntegerField()))
 
 
-ALL = Statement(lambda: rows(of_account(), "created_at", "uuid"))
+ALL = Statement(lambda: rows(of_account(), *IN_ORDER))
 ONE = Statement(lambda: rows(of_account().filter(uuid=Given("uuid", UUIDField()))))
 
 

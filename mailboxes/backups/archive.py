@@ -78,7 +78,7 @@ def restore(connection, path: Path, replace: bool = False, without_keys: bool = 
         if lacking and not without_keys:
             raise BackupError(
                 f"{path} has pass codes under keys that PASS_CODE_KEYS lacks ({', '.join(lacking)}): "
-                "list those keys too, or add --without-keys to restore it without these pass codes."
+                "list those keys too, or add --without-keys to restore these as well, though nothing opens them."
             )
         ENGINES[connection.display_name](connection).restore(dump, manifest.tables, replace)
     return manifest

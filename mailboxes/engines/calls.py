@@ -10,14 +10,14 @@ from mailboxes.programs import ProgramCalls
 
 log = logging.getLogger("mailboxes.engines")
 
-KEPT = ("Allow", "WWW-Authenticate")
-
 
 class EngineCalls(ProgramCalls):
     """Empties every error under an engine's path, whoever made it.
 
     Asterisk takes any body with an equals sign for a mailbox, an error's too.
     """
+
+    KEPT = ("Allow", "WWW-Authenticate")
 
     def is_ours(self, path):
         return contract.is_engine_path(path)
@@ -28,5 +28,4 @@ class EngineCalls(ProgramCalls):
         if request.path_info == asterisk.UPDATE_PATH:
             log.warning("A pass code was not changed by telephone: %s.", response.status_code)
             return asterisk.nothing_changed()
-        kept = {name: response[name] for name in KEPT if name in response}
-        return HttpResponse(status=response.status_code, headers=kept)
+        return HttpResponse(status=response.status_code, headers=self.kept(response))

@@ -3,12 +3,12 @@
 import base64
 from functools import wraps
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from mailboxes.models import ApiCredential
+from mailboxes.statements import AWAY
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="mailboxes"'}
 
@@ -32,7 +32,7 @@ def engine_lookup(view):
             credential.mark_used()
             request.auth = credential  # history and the log name it
             return view(request, credential)
-        except (OperationalError, InterfaceError):
+        except AWAY:
             return HttpResponse(status=503)
 
     return guarded

@@ -170,7 +170,7 @@ def other_keys(settings):
 def test_pass_codes_under_a_key_that_is_not_at_hand(databases, backup, other_keys):
     assert refusal(databases.filled, backup, "--replace") == (
         f"{backup} has pass codes under keys that PASS_CODE_KEYS lacks ({other_keys}): list those "
-        "keys too, or add --without-keys to restore it without these pass codes."
+        "keys too, or add --without-keys to restore these as well, though nothing opens them."
     )
 
 

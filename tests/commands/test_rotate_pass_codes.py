@@ -12,7 +12,7 @@ from mailboxes.keyring import KEY_BYTES, KeyRing
 from mailboxes.models import IdempotentAnswer, ImportRow, Mailbox
 
 OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
-DONE = "Nothing is sealed with an older key: it may be removed from PASS_CODE_KEYS."
+DONE = "All is sealed with the first of PASS_CODE_KEYS: those listed behind it may be removed."
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from mailboxes import health
+from mailboxes import contract
 from tests.conftest import headers_for
 from tests.doors.addresses import addresses
 
@@ -82,7 +82,7 @@ def test_refusals(browser, status, path, headers):
     assert (answer.status, faults(answer)) == (status, {})
 
 
-@pytest.mark.parametrize("path", health.PATHS)
+@pytest.mark.parametrize("path", [f"/{name}" for name in contract.HEALTH.split("|")])
 def test_health(browser, path):
     answer = browser.get(path, Host="192.0.2.1")
     assert (answer.status, faults(answer)) == (200, {})

@@ -2,11 +2,11 @@
 
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.shortcuts import render
 from django.views import defaults
 
 from mailboxes.contract import RETRY_SECONDS
+from mailboxes.statements import AWAY
 
 
 def server_error(request):
@@ -15,7 +15,7 @@ def server_error(request):
     Django calls it while it handles the exception. Both pages are made without the request:
     looking up who is signed in would ask the database.
     """
-    if not isinstance(sys.exception(), OperationalError | InterfaceError):
+    if not isinstance(sys.exception(), AWAY):
         return defaults.server_error(request)
     page = render(None, "503.html", status=503)
     page["Retry-After"] = RETRY_SECONDS

@@ -37,7 +37,9 @@ class Command(BaseCommand):
             self.stderr.write(f"No key in PASS_CODE_KEYS opens {name}.")
         if left := remaining():
             raise CommandError(f"Still sealed with an older key: {left}.")
-        return "Nothing is sealed with an older key: it may be removed from PASS_CODE_KEYS."
+        return (
+            "All is sealed with the first of PASS_CODE_KEYS: those listed behind it may be removed."
+        )
 
 
 def remaining() -> int:
