@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mailboxes import contract
 from mailboxes.history import FIELDS
-from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.models import WITHIN_MAILBOX, Batch, EmailRecipient, Mailbox
 
 # What a row of a mailbox's history keeps of its state.
 STATE = (*FIELDS, "deleted_at")
@@ -210,6 +210,7 @@ def missing(mailbox, rows, removed) -> list[EmailRecipient]:
             uuid=uuid4() if row.uuid in taken else row.uuid,
             mailbox=mailbox,
             email=row.email,
+            position=row.position,
             created_at=row.created_at,
         )
         for row in wanted[: contract.MAX_RECIPIENTS - len(staying)]
@@ -230,7 +231,7 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
         EmailRecipient.history.filter(mailbox_id=mailbox.pk, history_date__lte=moment)
         .latest_of_each()
         .exclude(history_type="-")
-        .order_by("created_at", "uuid")
+        .order_by(*WITHIN_MAILBOX)
     )
     addresses = {row.email.lower() for row in rows}
     removed = [

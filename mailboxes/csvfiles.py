@@ -27,7 +27,7 @@ from mailboxes.contract import MASK
 from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
 from mailboxes.history import EXPORTED
 from mailboxes.keyring import UnknownKeyError
-from mailboxes.models import Account, Batch, EmailRecipient, Import, ImportRow, Mailbox
+from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
 
 COLUMNS = ("uuid", "state", "account", "name", "password", "greeting", *SWITCHES, "recipients")
 # Of the mailbox itself: a file finds a mailbox by them and cannot change them.
@@ -427,10 +427,7 @@ def write_some(batch, rows) -> None:
             wanted = AddressesField.split(cells["recipients"])
             present = [recipient.email for recipient in recipients]
             removed += [recipient for recipient in recipients if recipient.email not in wanted]
-            added += [
-                EmailRecipient(mailbox=mailbox, email=address)
-                for address in lacking(present, wanted)
-            ]
+            added += mailbox.recipients_to_add(lacking(present, wanted))
     batches.write(batch, created=created, changed=changed, added=added, removed=removed)
 
 

@@ -130,13 +130,15 @@ class Demo:
         """Up to three, added minute by minute; each is a change of the mailbox."""
         number = self.random.choices(range(4), (15, 45, 25, 15))[0]
         own = slugify(mailbox.name.partition(",")[0]).replace("-", ".")
-        for local_part in [own, *self.random.sample(SHARED_ADDRESSES, 2)][:number]:
+        local_parts = [own, *self.random.sample(SHARED_ADDRESSES, 2)][:number]
+        for position, local_part in enumerate(local_parts, 1):
             mailbox.version += 1
             mailbox.updated_at += timedelta(minutes=1)
             yield EmailRecipient(
                 uuid=self.uuid(),
                 mailbox=mailbox,
                 email=f"{local_part}@{mailbox.account.name}.example",
+                position=position,
                 created_at=mailbox.updated_at,
                 updated_at=mailbox.updated_at,
             )

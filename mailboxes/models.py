@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from ipaddress import ip_address
 from itertools import groupby
@@ -684,7 +684,8 @@ def history(*bases):
 
 # Of creation: an account's mailboxes, and a mailbox's recipients.
 IN_ORDER = ["created_at", "uuid"]
-RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in IN_ORDER]
+WITHIN_MAILBOX = ["position", *IN_ORDER]
+RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in WITHIN_MAILBOX]
 
 
 class Timed(models.Model):
@@ -877,6 +878,18 @@ class Mailbox(SealedPassCode, Timed):
             version=F("version") + 1, updated_at=self.updated_at
         )
 
+    def next_position(self) -> int:
+        """The place behind all its recipients. Callers hold the row locked, unless it is new."""
+        present = [] if self._state.adding else self.email_recipients.all()
+        return 1 + max((recipient.position for recipient in present), default=0)
+
+    def recipients_to_add(self, addresses: Iterable[str]) -> list["EmailRecipient"]:
+        """Recipients of these addresses, in this order behind those there are; nothing is saved."""
+        return [
+            EmailRecipient(mailbox=self, email=address, position=position)
+            for position, address in enumerate(addresses, self.next_position())
+        ]
+
     def add_recipient(self, email: str):
         """Send messages to this address too. Raises ValidationError, code `unique` or `limit` on a conflict."""
         recipient = EmailRecipient(mailbox=self, email=email)
@@ -891,10 +904,13 @@ class EmailRecipient(Timed):
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="email_recipients")
     email = models.EmailField(validators=[validators.validate_ascii])
+    # The days do not tell the order: clocks of several machines differ.
+    position = models.IntegerField(default=0, db_default=0, editable=False)
 
     history = history()
 
     class Meta(Timed.Meta):
+        ordering = WITHIN_MAILBOX
         constraints = [
             models.UniqueConstraint(
                 "mailbox",
@@ -910,8 +926,10 @@ class EmailRecipient(Timed):
 
     @transaction.atomic
     def save(self, **kwargs):
-        """Save; the mailbox has changed too."""
+        """Save; the mailbox has changed too. A new one stands behind those there are."""
         self.mailbox.touch()
+        if self._state.adding:
+            self.position = self.mailbox.next_position()
         super().save(**kwargs)
 
     @transaction.atomic

@@ -206,6 +206,18 @@ def test_put_back_gives_the_state_of_that_moment(sales, rosa):
     assert state(sales)["deleted_at"] is not None
 
 
+def test_what_is_put_back_stands_where_it_stood(sales, rosa):
+    for name in ("bob", "cleo"):
+        sales.add_recipient(f"{name}@acme.example")
+    moment = timezone.now()
+    sales.email_recipients.exclude(email__startswith="cleo").first().delete()
+    sales.add_recipient("dan@acme.example")
+    batch = batches.put_back(sales, moment, rosa)
+    assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("ann", "bob", "cleo")]
+    batches.undo(batch, rosa)
+    assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
+
+
 def test_put_back_before_it_was_made_is_refused(sales, rosa):
     with pytest.raises(Mailbox.history.model.DoesNotExist):
         batches.put_back(sales, sales.created_at.replace(year=2000), rosa)

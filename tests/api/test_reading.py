@@ -18,7 +18,10 @@ NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=100
 ).filter(str.strip)
 RECIPIENTS = st.lists(
-    st.fixed_dictionaries({"created_at": MOMENTS, "updated_at": MOMENTS}), max_size=4
+    st.fixed_dictionaries(
+        {"created_at": MOMENTS, "updated_at": MOMENTS, "position": st.integers(0, 3)}
+    ),
+    max_size=4,
 )
 MAILBOXES = st.lists(
     st.tuples(
@@ -84,8 +87,8 @@ class TestReading(TestCase):
             mailbox = Mailbox(account=self.account, **own)
             Mailbox.objects.bulk_create([mailbox])
             EmailRecipient.objects.bulk_create(
-                EmailRecipient(mailbox=mailbox, email=f"{number}@acme.example", **times)
-                for number, times in enumerate(recipients)
+                EmailRecipient(mailbox=mailbox, email=f"{number}@acme.example", **fields)
+                for number, fields in enumerate(recipients)
             )
         mailboxes = Mailbox.objects.prefetch_related("email_recipients")
         self.compare(mailboxes.order_by("created_at", "uuid"), "")

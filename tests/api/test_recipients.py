@@ -29,6 +29,16 @@ def test_list_stands_in_order_of_creation(service, path):
     assert list(listed[0]) == ["created_on", "email", "updated_on", "uuid"]
 
 
+def test_order_of_creation_holds_where_a_clock_was_fast(service, path, mailbox):
+    service.post(path, {"email": "z@acme.example"})
+    EmailRecipient.objects.update(created_at="2099-01-01T00:00Z")
+    service.post(path, {"email": "a@acme.example"})
+    listed = [row["uuid"] for row in service.get(path).result]
+    assert listed == [str(row.uuid) for row in mailbox.email_recipients.order_by("-email")]
+    within = service.get(f"/voip/mailbox/{mailbox.uuid}").result["email_recipients"]
+    assert [row["uuid"] for row in within] == listed
+
+
 def test_get(service, path):
     created = service.post(path, {"email": "pete@acme.example"}).result
     shown = service.get(f"{path}/{created['uuid'].upper()}/")

@@ -73,8 +73,7 @@ def create(request, form):
     """Make the mailbox of the form, with its recipients."""
     mailbox, addresses = form.instance, form.cleaned_data["recipients"]
     batch = Batch.objects.create(user=request.user, action=Batch.Action.CREATED)
-    added = [EmailRecipient(mailbox=mailbox, email=address) for address in addresses]
-    batches.write(batch, created=[mailbox], added=added)
+    batches.write(batch, created=[mailbox], added=mailbox.recipients_to_add(addresses))
     say_done(request, batch.in_words(), batch)
     return redirect("console:mailbox", mailbox.pk)
 
