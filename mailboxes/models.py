@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from ipaddress import ip_address
 from itertools import groupby
@@ -16,7 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import models, transaction
+from django.db import OperationalError, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
@@ -28,6 +29,7 @@ from simple_history.models import HistoricalRecords
 
 from mailboxes import contract, validators
 from mailboxes.keyring import UnknownKeyError
+from mailboxes.locks import without_waiting
 from mailboxes.statements import Given, Insert, Statement
 
 # Sorts before every character of an account's name, so that a reseller's
@@ -468,13 +470,14 @@ class ApiCredential(models.Model):
         return mailboxes.filter(Exists(readers.filter(pk=self.account_id)))
 
     def mark_used(self) -> None:
-        """Write the time of use, at most once a minute."""
+        """Write the time of use, at most once a minute. No call waits for it: the next one may write it as well."""
         now = timezone.now()
         stale = now - self.LAST_USED_RESOLUTION
         if self.last_used_at is None or self.last_used_at <= stale:
-            ApiCredential.objects.filter(
-                Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=self.pk
-            ).update(last_used_at=now)
+            with suppress(OperationalError), without_waiting():
+                ApiCredential.objects.filter(
+                    Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=self.pk
+                ).update(last_used_at=now)
 
 
 # Every call of a program begins with this.
