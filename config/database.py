@@ -1,8 +1,9 @@
-"""What the server asks of each connection to PostgreSQL, so that no caller waits for ever."""
+"""What the server asks of each connection to PostgreSQL: no caller waits for ever, and none meets a table of before."""
 
 from functools import partial
 
 from django.conf import settings
+from django.db import NotSupportedError, OperationalError
 
 # The other way round than in the settings: PostgreSQL asks after us, and a transaction that our
 # host left behind when it lost its power keeps rows locked for seconds, not for two hours.
@@ -22,3 +23,32 @@ def bound(sender, connection, **kwargs):
         psycopg.wait = partial(psycopg.wait, timeout=settings.DATABASE_TIMEOUT)
         with connection.cursor() as cursor:
             cursor.execute(KEEPALIVES)
+
+
+def keep_up(sender, connection, **kwargs):
+    """Let no query fail because a table has changed since it was prepared."""
+    if connection.vendor == "postgresql" and prepared_anew not in connection.execute_wrappers:
+        connection.execute_wrappers.append(prepared_anew)
+
+
+def prepared_anew(execute, sql, params, many, context):
+    """Run a query again if the types of its columns are others than when it was prepared.
+
+    PostgreSQL refuses it for good, on each connection that has prepared it. Within a transaction
+    nothing more can be run: that raises an OperationalError, for the caller to try again.
+    """
+    try:
+        return execute(sql, params, many, context)
+    except NotSupportedError as error:
+        if not is_prepared_for_another(error.__cause__):
+            raise
+        connection = context["connection"]
+        if connection.in_atomic_block:  # rolled back, psycopg forgets what it has prepared
+            raise OperationalError("A table has changed.") from error
+        connection.connection.execute("DEALLOCATE ALL")
+        return execute(sql, params, many, context)
+
+
+def is_prepared_for_another(error) -> bool:
+    """Whether it says "cached plan must not change result type", in whatever language (plancache.c)."""
+    return error.diag.source_function == "RevalidateCachedQuery"
