@@ -43,11 +43,13 @@ RFC_9110_PHRASES = {
 }
 
 # What a path begins with, by who calls there.
-API, ENGINES, HEALTH = "voip|authenticated", "asterisk|freeswitch|sounds", "healthz|readyz"
+API, HEALTH = "voip|authenticated", "healthz|readyz"
+ENGINES = (
+    "(?i:asterisk|freeswitch|sounds)"  # an engine may have been told to call there in its own way
+)
 
 API_PATH = re.compile(rf"/({API})(/|\Z)")
-SIGNED_PATH = re.compile(r"\A(/sounds/)[^/]+")
-ENGINE_PATH = re.compile(rf"/({ENGINES})(/|\Z)")
+ENGINE_PATH = re.compile(rf"/+{ENGINES}(/|\Z)")
 HEALTH_PATH = re.compile(rf"/({HEALTH})\Z")
 
 
@@ -69,11 +71,6 @@ def is_health_path(path: str) -> bool:
 def is_program_path(path: str) -> bool:
     """Whether programs call there, not browsers: nobody who signs in, or would follow a redirect."""
     return is_api_path(path) or is_engine_path(path)
-
-
-def without_signature(path: str) -> str:
-    """The path, for logs: what signs a greeting's address opens it to whoever has it."""
-    return SIGNED_PATH.sub(r"\1-", path)
 
 
 def status_message(status: int) -> str:

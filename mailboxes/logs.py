@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -10,9 +11,19 @@ from textwrap import indent
 # The id of the request that is being answered, as its answer's X-Request-ID has it.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
+SIGNED = re.compile(r"(/sounds/+)[\w%-]+", re.ASCII | re.IGNORECASE)
+
+
+def without_signatures(line: str) -> str:
+    """The line without what signs a greeting's address: it opens the greeting to whoever has it."""
+    return SIGNED.sub(r"\1-", line)
+
 
 class TextLines(logging.Formatter):
     """Text in which nothing that a caller sent begins a line: not in a message, not in a stack's."""
+
+    def format(self, record):
+        return without_signatures(super().format(record))
 
     def formatMessage(self, record):  # noqa: N802  logging's own name
         record.request_id = request_id.get()
@@ -37,4 +48,4 @@ class JSONLines(logging.Formatter):
             line |= record.args
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return without_signatures(json.dumps(line, default=str))

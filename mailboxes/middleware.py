@@ -88,7 +88,7 @@ class RequestLog:
         """What LINE is made of. With LOG_FORMAT=json each has its own place in the line as well."""
         return {
             "method": escape_uri_path(request.method),
-            "path": escape_uri_path(contract.without_signature(request.path)),
+            "path": escape_uri_path(request.path),
             "status": response.status_code,
             "milliseconds": round(seconds * 1000, 1),
             "from": request.META["REMOTE_ADDR"] or "-",

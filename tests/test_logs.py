@@ -12,8 +12,10 @@ from logging.config import DictConfigurator
 import pytest
 from django.conf import settings
 
+from mailboxes.engines import sounds
 from mailboxes.models import Mailbox
 from tests.conftest import database_url, headers_for
+from tests.engines.sound import GREETING
 from tests.server import Server, children, until
 from tests.service import OverSocket, shows
 
@@ -38,6 +40,12 @@ def server(request, django_db_setup):
 def service(server, account):
     with closing(OverSocket(headers_for(account), port=server.port)) as service:
         yield service
+
+
+def formatter(form) -> logging.Formatter:
+    """The one that the settings name for this form."""
+    named = settings.LOGGING["formatters"][form]
+    return DictConfigurator(settings.LOGGING).configure_formatter(named.copy())
 
 
 def lines(server) -> list[dict]:
@@ -103,11 +111,28 @@ def test_nothing_that_a_caller_sends_begins_a_line(service, server):
 @pytest.mark.parametrize("form", settings.LOGGING["formatters"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x1c", "\x85", "\u2028"])
 def test_a_message_is_one_line_whatever_ends_lines_in_it(form, end):
-    formatter = DictConfigurator(settings.LOGGING).configure_formatter(
-        settings.LOGGING["formatters"][form].copy()
-    )
     record = logging.LogRecord("axes", logging.WARNING, "", 0, "%s", (f"x{end}{FORGED}",), None)
-    assert len(formatter.format(record).splitlines()) == 1
+    assert len(formatter(form).format(record).splitlines()) == 1
+
+
+@pytest.mark.parametrize("path", ["/sounds", "//sounds", "/Sounds", "/sounds/", "/x/sounds"])
+def test_no_line_opens_a_greeting(service, server, path):
+    signature = sounds.signature(GREETING)
+    (line,) = of(service.get(f"{path}/{signature}/{GREETING}.wav"), server)
+    assert f"GET {path}/-/{GREETING}.wav 404" in line["message"]
+    assert signature not in server.output()
+
+
+@pytest.mark.parametrize("form", settings.LOGGING["formatters"])
+def test_nor_does_one_about_a_crash(form):
+    address = f"/sounds/{sounds.signature(GREETING)}/{GREETING}.wav"
+    crash = (RuntimeError, RuntimeError(f"out of order: {address}"), None)
+    record = logging.LogRecord(
+        "django.request", logging.ERROR, "", 0, "Internal Server Error: %s", (address,), crash
+    )
+    line = formatter(form).format(record)
+    assert line.count(f"/sounds/-/{GREETING}.wav") == 2
+    assert sounds.signature(GREETING) not in line
 
 
 def test_what_the_server_says_of_itself_has_the_same_form(server):

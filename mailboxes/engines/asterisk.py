@@ -15,7 +15,7 @@ from mailboxes.engines.credentials import engine_lookup
 from mailboxes.engines.lookups import UNDIALLABLE, mailbox_called, pass_code
 from mailboxes.models import Mailbox
 
-UPDATE_PATH = "/asterisk/voicemail/update"
+UPDATE = "/update"  # what Asterisk puts behind the address that it was told to call
 
 MAX_FULLNAME_BYTES = 79  # app_voicemail cuts a longer one, within a character if it comes so
 

@@ -25,7 +25,7 @@ class EngineCalls(ProgramCalls):
     def finish(self, request, response):
         if response.status_code < 400:
             return response
-        if request.path_info == asterisk.UPDATE_PATH:
+        if request.path_info.endswith(asterisk.UPDATE):
             log.warning("A pass code was not changed by telephone: %s.", response.status_code)
             return asterisk.nothing_changed()
         return HttpResponse(status=response.status_code, headers=self.kept(response))

@@ -41,6 +41,12 @@ def test_an_engine_is_refused_with_an_empty_body(plain, account):
     assert Mailbox.objects.get().password is None
 
 
+@pytest.mark.parametrize("path", ["//asterisk/voicemail/single", "/FreeSWITCH/directory"])
+def test_wherever_an_engine_calls_it_is_led_nowhere(plain, path):
+    answer = plain.call("POST", path, "mailbox=x")
+    assert (answer.status, answer.body) == (403, b"")
+
+
 def test_no_page_leads_to_a_host_that_is_none_of_ours(plain):
     answer = plain.get("/sign-in/", Host="evil.example")
     assert (answer.status, answer.headers.get("location")) == (400, None)

@@ -1,5 +1,6 @@
 """An engine credential reads mailboxes for calls, and does nothing else; nothing else reads them."""
 
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 from mailboxes.models import ApiCredential
 from tests.conftest import headers_for
 from tests.engines.engine import Asterisk, basic, engine_headers
-from tests.service import InProcess
+from tests.service import InProcess, OverSocket
 
 COMMANDS = ["require", "single", "multi"]
 
@@ -116,6 +117,13 @@ def test_any_other_method_is_405_with_an_empty_body(asterisk, mailbox, method):
     assert (answer.status, answer.body, answer.headers["allow"]) == (405, b"", "POST")
 
 
+@pytest.fixture
+def over_socket(server):
+    """The real server, which takes a path as it comes."""
+    with closing(OverSocket(port=server.port)) as service:
+        yield service
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -123,12 +131,23 @@ def test_any_other_method_is_405_with_an_empty_body(asterisk, mailbox, method):
         "/asterisk/",
         "/asterisk/voicemail/single/",
         "/asterisk/voicemail/store",
+        "/asterisk/voicemail//single",
+        "//asterisk/voicemail/single",
+        "/Asterisk/voicemail/single",
         "/freeswitch/x",
+        "//FreeSWITCH/directory",
+        "/SOUNDS/x",
     ],
 )
-def test_an_unknown_path_is_404_with_an_empty_body(asterisk, path):
-    answer = asterisk.post(path, "a=b")
+def test_an_unknown_path_is_404_with_an_empty_body(over_socket, path):
+    answer = over_socket.post(path, "a=b")
     assert (answer.status, answer.body) == (404, b"")
+
+
+@pytest.mark.parametrize("folder", ["//asterisk/voicemail", "/asterisk/voicemail/", "/Asterisk"])
+def test_there_no_pass_code_is_changed_either(over_socket, folder):
+    answer = over_socket.post(f"{folder}/update", "password=2468")
+    assert (answer.status, answer.body) == (200, b"0")
 
 
 def test_one_without_an_account_is_an_engines(db):

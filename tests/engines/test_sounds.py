@@ -101,14 +101,6 @@ def test_asking_again_costs_nothing_where_it_is_the_same(folder):
     assert InProcess().get(path, headers=had).status == 200
 
 
-def test_no_log_opens_a_greeting(folder, caplog):
-    caplog.set_level("INFO")
-    signature = sounds.signature(GREETING)
-    InProcess().get(f"/sounds/{signature}/{GREETING}.wav")
-    assert f"GET /sounds/-/{GREETING}.wav 200" in caplog.text
-    assert signature not in caplog.text
-
-
 def test_a_greeting_costs_no_query(db, folder, django_assert_num_queries):
     with django_assert_num_queries(0):
         InProcess().get(f"/sounds/{sounds.signature(GREETING)}/{GREETING}.wav")
