@@ -122,6 +122,8 @@ class Message(Scene):
     def look_at_mails(self, recording):
         mails = self.exchange.mails(2)
         assert set(mails) == {"ann@acme.example", "bob@acme.example"}
+        heads = [str(mail.items()) for mail in mails.values()]
+        assert not any(address in head for address in mails for head in heads)
         for address, mail in sorted(mails.items()):
             (attachment,) = mail.iter_attachments()
             assert attachment.get_content() == recording

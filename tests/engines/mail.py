@@ -63,8 +63,10 @@ class MailServer(socketserver.ThreadingTCPServer):
 
 
 def send(message, port):
-    """To whomever its header names."""
-    to = [address for _name, address in getaddresses(message.get_all("To", []))]
+    """To whomever its headers name, who are not told of those that only Bcc names."""
+    named = [line for name in ("To", "Cc", "Bcc") for line in message.get_all(name, [])]
+    to = [address for _name, address in getaddresses(named) if address]
+    del message["Bcc"]
     with smtplib.SMTP("127.0.0.1", port) as server:
         server.sendmail("voicemail@example.com", to, message.as_bytes())
 

@@ -50,6 +50,14 @@ def test_every_profile_has_the_same_messages_and_opens_by_the_services_pass_code
         assert params["change-pass-key"] == "0"
 
 
+def test_no_recipient_is_told_of_the_others():
+    mails = [email.find("headers").text for email in parsed("voicemail.conf.xml").iter("email")]
+    assert len(mails) == 2
+    for headers in mails:
+        named = [line for line in headers.splitlines() if "${voicemail_email}" in line]
+        assert named == ["Bcc: ${voicemail_email}"]
+
+
 def test_there_is_a_profile_for_each_choice():
     assert profiles()["beep-true"]["tone-spec"] != profiles()["beep-false"]["tone-spec"]
     assert profiles()["time-true"]["play-date-announcement"] == "first"
