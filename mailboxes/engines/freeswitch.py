@@ -17,10 +17,9 @@ from mailboxes.engines.lookups import mailbox_called, pass_code
 
 KEYS = ("id", "number-alias")  # the second after the first has found nothing
 
-# FreeSWITCH parts addresses at commas, and hands them to sendmail's command line, where one that
-# begins with a hyphen is an option; a quoted one may hold anything. Lines with the second are dropped.
-PLAIN_ADDRESS = re.compile(r"[\w!#%&'*+/=?^`{|}~.][\w!#%&'*+/=?^`{|}~.-]*@[\w.:\[\]-]+", re.ASCII)
-DROPPED = "x-pre-process"
+# Of letters and digits, and what means nothing to a shell. The first may not be a hyphen.
+PLAIN_ADDRESS = re.compile(r"[\w.+%=][\w.+%=-]*@[\w.-]+", re.ASCII)
+DROPPED = "x-pre-process"  # with the line that it stands in
 
 
 @engine_lookup
@@ -78,7 +77,12 @@ def greeting(request, mailbox) -> dict[str, str]:
 
 
 def is_plain(address) -> bool:
-    """Whether FreeSWITCH reads it as it is."""
+    """Whether FreeSWITCH mails it as it is, and does nothing else for it.
+
+    It parts addresses at commas, and pastes them into a shell's command line behind sendmail's
+    options (switch_utils.c, switch_simple_email), in quotes only where it is new enough. An
+    address may hold nearly all that a shell acts on, and whoever has a credential may choose one.
+    """
     return PLAIN_ADDRESS.fullmatch(address) is not None and DROPPED not in address.lower()
 
 

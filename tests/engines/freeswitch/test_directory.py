@@ -1,5 +1,7 @@
 """The lookups of mod_xml_curl: `POST /freeswitch/directory`, `action=…&key=…&user=BOX&domain=DOMAIN`."""
 
+import string
+import subprocess
 from uuid import UUID
 from xml.etree import ElementTree
 
@@ -9,8 +11,24 @@ from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.engines.engine import FreeSWITCH, engine_headers, user
 from tests.service import shows
 
-IN_AN_ADDRESS = ["&vm-password=0000", "a=b", "100%", "%26vm-password%3D0000"]
+IN_AN_ADDRESS = ["a=b", "100%", "%26vm-password%3D0000", "ann+sales", "o-brien.co_1"]
 NOT_IN_AN_ADDRESS = [
+    "&vm-password=0000",
+    "x`id`",
+    "x|id",
+    "x;id",
+    "x&id",
+    "x$(id)",
+    "x>y",
+    "x<y",
+    "x\\",
+    "o'brien",
+    "#x",
+    "~root",
+    "{x,y}",
+    "x*",
+    "x?",
+    "!x",
     "x\ny",
     "x\r\ny",
     "\"quotes' and `ticks`",
@@ -138,7 +156,7 @@ def test_without_recipients_nobody_is_mailed(freeswitch, mailbox):
     assert (found["vm-mailto"], found["vm-email-all-messages"]) == ("", "false")
 
 
-@pytest.mark.parametrize("text", ["o'brien&co", "a`b`{c}|d", *IN_AN_ADDRESS])
+@pytest.mark.parametrize("text", IN_AN_ADDRESS)
 def test_an_unusual_address_is_mailed_too(freeswitch, mailbox, text):
     address = f"{text}@acme.example"
     mailbox.add_recipient(address)
@@ -153,6 +171,9 @@ def test_an_unusual_address_is_mailed_too(freeswitch, mailbox, text):
         "-X/var/www/x.php@evil.example",
         "$${default_password}@evil.example",
         "X-pre-Process@evil.example",
+        "x@[192.0.2.1]",
+        "x@evil.example;id",
+        "x@evil.example\n",
         '"a b"@acme.example',
         *(f"{text}@evil.example" for text in NOT_IN_AN_ADDRESS),
     ],
@@ -165,6 +186,16 @@ def test_an_address_that_freeswitch_would_read_otherwise_is_left_out(freeswitch,
     assert found["vm-mailto"] == "ann@acme.example"
     assert found["vm-password"] == "4829"
     assert answer.body.count(b"\n") == 0
+
+
+def test_a_shell_takes_every_address_for_itself(freeswitch, mailbox):
+    bob = EmailRecipient.objects.filter(pk=mailbox.email_recipients.latest("created_at").pk)
+    for character in [*string.printable, "\x01", "\x7f", "é", "\u2028"]:
+        for address in (f"{character}b@acme.example", f"a{character}b@acme.example"):
+            bob.update(email=address)
+            mailto = freeswitch.user(mailbox).params["vm-mailto"]
+            told = subprocess.run(f"printf '<%s>' {mailto}", shell=True, capture_output=True)
+            assert told.stdout.decode() == f"<{mailto}>"
 
 
 def without_nul(text):
