@@ -453,8 +453,7 @@ class ApiCredential(models.Model):
 
     def mailboxes(self, account_name: str):
         """For an engine: the account's mailboxes that a call may reach, if it may read them."""
-        account_name = account_name.replace("\x00", "")  # PostgreSQL knows no NUL
-        return self._readable(name=account_name).filter(account__name=account_name)
+        return self._readable(name=account_name).of_account_called(account_name)
 
     def mailbox(self, uuid: UUID):
         """For an engine: the mailbox, if a call may reach it and the engine may read it; as a queryset."""
@@ -724,6 +723,12 @@ class MailboxQuerySet(models.QuerySet):
     def active(self):
         """Those that are not deleted."""
         return self.filter(deleted_at=None)
+
+    def of_account_called(self, name):
+        """Those of the account that has this name, if there is one."""
+        if "\x00" in name:  # PostgreSQL knows no NUL
+            return self.none()
+        return self.filter(account__name=name)
 
     def past_retention(self):
         """Those deleted so long ago that they cannot be restored any more."""

@@ -3,6 +3,7 @@
 import base64
 from functools import wraps
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -16,7 +17,8 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="mailboxes"'}
 def engine_lookup(view):
     """A view that an engine posts to; it is given the engine's credential.
 
-    401 without a good one, 403 from outside its networks, 503 while the database is away.
+    401 without a good one, 403 from outside its networks, 413 where it posts too much, 503 while
+    the database is away.
     """
 
     @csrf_exempt
@@ -32,6 +34,8 @@ def engine_lookup(view):
             credential.mark_used()
             request.auth = credential  # history and the log name it
             return view(request, credential)
+        except RequestDataTooBig:
+            return HttpResponse(status=413)
         except AWAY:
             return HttpResponse(status=503)
 

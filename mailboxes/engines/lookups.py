@@ -22,7 +22,7 @@ def mailbox_called(credential, uuid: str, account: str | None = None):
         return Mailbox.objects.none()
     if account is None:
         return mailbox
-    return mailbox.filter(account__name=account.replace("\x00", ""))  # PostgreSQL knows no NUL
+    return mailbox.of_account_called(account)
 
 
 def pass_code(mailbox) -> str:

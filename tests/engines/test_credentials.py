@@ -8,9 +8,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from mailboxes.contract import MAX_BODY_BYTES
 from mailboxes.models import ApiCredential
 from tests.conftest import headers_for
-from tests.engines.engine import Asterisk, basic, engine_headers
+from tests.engines.engine import FORM, Asterisk, basic, engine_headers
 from tests.service import InProcess, OverSocket
 
 COMMANDS = ["require", "single", "multi"]
@@ -148,6 +149,24 @@ def test_an_unknown_path_is_404_with_an_empty_body(over_socket, path):
 def test_there_no_pass_code_is_changed_either(over_socket, folder):
     answer = over_socket.post(f"{folder}/update", "password=2468")
     assert (answer.status, answer.body) == (200, b"0")
+
+
+def test_a_body_that_is_too_large_is_413(asterisk, mailbox):
+    """Beside a lookup that is in order: what is read of it is not acted on."""
+    body = f"mailbox={mailbox.pk}&context=acme&password=2468&x={'x' * MAX_BODY_BYTES}"
+    for path in (
+        "/asterisk/voicemail/single",
+        "/asterisk/voicemail/multi",
+        "/freeswitch/directory",
+    ):
+        answer = asterisk.post(path, body, headers=FORM)
+        assert (answer.status, answer.body) == (413, b"")
+    answer = asterisk.post(
+        f"/asterisk/voicemail/update?mailbox={mailbox.pk}&context=acme", body, headers=FORM
+    )
+    assert (answer.status, answer.body) == (200, b"0")
+    mailbox.refresh_from_db()
+    assert mailbox.password == "4829"
 
 
 def test_one_without_an_account_is_an_engines(db):

@@ -26,7 +26,9 @@ def test_neither_deleted_ones_nor_anothers(asterisk, mailbox, stranger):
         assert (answer.status, answer.body) == (200, b"")
 
 
-@pytest.mark.parametrize("body", ["", "context%20LIKE=%25", "context=", "mailbox=x"])
+@pytest.mark.parametrize(
+    "body", ["", "context%20LIKE=%25", "context=", "context=%00", "context=ac%00me", "mailbox=x"]
+)
 def test_what_names_no_context_lists_nothing(asterisk, mailbox, body):
     answer = asterisk.ask("multi", body)
     assert (answer.status, answer.body) == (200, b"")

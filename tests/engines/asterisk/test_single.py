@@ -105,7 +105,8 @@ def test_a_long_name_is_cut_between_characters(asterisk, mailbox):
 
 
 @pytest.mark.parametrize(
-    "context", ["stranger", "Acme", "default", "", "\x00", "acme'--", *HOSTILE]
+    "context",
+    ["stranger", "Acme", "default", "", "\x00", "ac\x00me", "acme\x00", "acme'--", *HOSTILE],
 )
 def test_in_another_context_there_is_no_mailbox(asterisk, mailbox, stranger, context):
     answer = asterisk.single(mailbox.pk, context)
@@ -123,6 +124,12 @@ def test_an_unknown_mailbox_is_an_empty_answer(asterisk, mailbox, box):
 )
 def test_what_asks_for_nothing_gets_nothing(asterisk, mailbox, body):
     answer = asterisk.ask("single", body)
+    assert (answer.status, answer.body) == (200, b"")
+
+
+@pytest.mark.parametrize("box", ["\x00{}", "{}\x00", "{}\x00x", " {}", "{}\n"])
+def test_nor_does_more_than_its_name_find_it(asterisk, mailbox, box):
+    answer = asterisk.single(box.format(mailbox.pk), "acme")
     assert (answer.status, answer.body) == (200, b"")
 
 

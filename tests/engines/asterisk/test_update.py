@@ -86,7 +86,7 @@ def test_and_taken_where_it_warns(asterisk, mailbox):
 
 
 @pytest.mark.parametrize(
-    "context", ["stranger", "", "acme ", "a=b&c", "]]>", "%", "\n", "\U0001f4de"]
+    "context", ["stranger", "", "acme ", "ac\x00me", "a=b&c", "]]>", "%", "\n", "\U0001f4de"]
 )
 def test_nothing_changes_in_another_context(asterisk, mailbox, stranger, context):
     assert refused(asterisk.update(mailbox.pk, context, "2468"))
