@@ -30,7 +30,7 @@ def test_a_manager_connects_an_engine(page):
     Account.objects.create(name="acme")
     page.goto("/accounts/acme/")
     assert_good(page)
-    page.get_by_role("link", name="Connect a telephone engine").click()
+    page.get_by_role("link", name="Connect your PBX").click()
     expect(page.get_by_label("For a telephone engine")).to_be_checked()
     assert_good(page)
     page.get_by_label("Name").fill("pbx-1")

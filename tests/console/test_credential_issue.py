@@ -35,7 +35,10 @@ def test_issues_one_for_an_engine_and_shows_what_it_carries(manager, account):
     secret = page.context["secret"]
     assert ApiCredential.objects.authenticate(secret, name="pbx", is_engine=True) is not None
     assert f"User pbx Password {secret}" in words(page)
-    assert "Whoever has it can read the pass codes of this account and its customers" in words(page)
+    assert (
+        "Whoever has it can read and change the pass codes of this account and its customers"
+        in words(page)
+    )
     assert "X-Auth" not in words(page)
     assert "curl -sS" not in words(page)
 

@@ -13,8 +13,10 @@ from django.test import Client
 
 from mailboxes.api.schema import COMMANDS, EXAMPLES
 from mailboxes.models import Account, Mailbox
+from mailboxes.validators import is_weak_pass_code
 from tests import parts
 from tests.conftest import headers_for
+from tests.server import ROOT
 
 PROGRAMS = {
     "curl": ["bash"],
@@ -24,6 +26,13 @@ PROGRAMS = {
 }
 TITLES = {"javascript": "Node.js", "php": "PHP"}
 SAMPLE = re.compile(r'<code data-language="(\w+)">(.*?)</code>', re.DOTALL)
+
+TELL_PASS_CODE = """
+import django
+django.setup()
+from mailboxes.api.schema import EXAMPLES
+print(EXAMPLES["password"], end="")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,20 @@ def environment(transactional_db):
 def test_every_command_has_a_sample_in_every_language(samples):
     commands = {command.operation_id for command in COMMANDS.values()}
     assert set(samples) == {(command, language) for command in commands for language in PROGRAMS}
+
+
+@pytest.mark.parametrize(("policy", "refused"), [("warn", True), ("reject", False)])
+def test_their_pass_code_is_taken_where_weak_ones_are_not(policy, refused):
+    """The page's own is weak."""
+    told = subprocess.run(
+        [sys.executable, "-c", TELL_PASS_CODE],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "PASS_CODE_POLICY": policy},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert is_weak_pass_code(told.stdout) is refused
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
