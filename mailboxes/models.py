@@ -236,6 +236,10 @@ class ApiCredentialQuerySet(models.QuerySet):
         of_active = Q(account=None) | Q(account__is_active=True)
         return self.in_force().filter(of_active)
 
+    def by_state(self):
+        """A list of them, those that are usable first."""
+        return sorted(self, key=lambda credential: self.model.State.values.index(credential.state))
+
     def issue(self, account, name, networks="", expires_at=None, is_engine=False):
         """A new credential and its secret, which is told here and never again. Raises ValidationError."""
         credential = self.model(

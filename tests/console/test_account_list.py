@@ -111,7 +111,7 @@ def test_a_page_that_is_not_there_is_the_nearest(viewer, account, page):
     ("address", "number"),
     [
         # Session, user, two kinds of permissions, second factor; count, rows.
-        ("/accounts/", 7),
+        ("/accounts/", 8),  # and engines of every account
         ("/accounts/?q=a&state=active&page=100", 7),
         ("/accounts/top/customers/", 9),  # and the account, and its resellers
     ],
@@ -124,6 +124,31 @@ def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries, ad
         )
         with django_assert_num_queries(number):
             viewer.get(address)
+
+
+ENGINES = "Telephone engines of every account"
+
+
+def test_shows_engines_that_read_every_account(manager, account):
+    credential, secret = ApiCredential.objects.issue(None, "pbx", is_engine=True)
+    ApiCredential.objects.issue(account, "api")
+    page = words(manager.get("/accounts/"))
+    assert f"{ENGINES} Each reads the mailboxes of all accounts." in page
+    assert f"pbx telephone engine {credential.prefix}…" in page
+    assert "api" not in page.partition(ENGINES)[2].partition("pbx")[2].split()
+    assert secret not in page
+
+
+def test_they_are_of_no_one_account(manager, account):
+    Account.objects.create(name="beta", reseller=account)
+    ApiCredential.objects.issue(None, "pbx", is_engine=True)
+    for address in ("/accounts/acme/customers/", "/accounts/?q=acme", "/accounts/acme/"):
+        assert ENGINES not in words(manager.get(address))
+
+
+def test_nor_shown_to_whoever_may_see_no_credential(account):
+    ApiCredential.objects.issue(None, "pbx", is_engine=True)
+    assert ENGINES not in words(staff("view_account").get("/accounts/"))
 
 
 def test_leads_to_the_account_and_to_its_mailboxes(viewer, account):

@@ -43,7 +43,11 @@ def account_list(request, name=None):
     for account in page:
         account.above = account.lineage.rpartition(LINEAGE_SEPARATOR)[0]
         account.indent = range(min(account.depth - len(chain), DEEPEST_INDENT))
-    context = {"page": page, "chain": chain, "text": text, "state": state}
+    engines = []
+    is_whole = page.number == 1 and not (name or text or state)
+    if is_whole and request.user.has_perm("mailboxes.view_apicredential"):
+        engines = ApiCredential.objects.filter(account=None).by_state()
+    context = {"page": page, "chain": chain, "text": text, "state": state, "engines": engines}
     return render(request, "console/account_list.html", context)
 
 
@@ -79,10 +83,7 @@ def account(request, name):
             "latest": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
                 :MAILBOXES_SHOWN
             ],
-            "credentials": sorted(
-                account.credentials.all(),
-                key=lambda credential: ApiCredential.State.values.index(credential.state),
-            ),
+            "credentials": account.credentials.all().by_state(),
         },
     )
 
