@@ -7,6 +7,7 @@ PORT ?= 8000
 SEED ?= 1
 EXAMPLES ?= 1500
 ROWS ?= 50000
+MAILBOXES ?= 100000
 
 manage = $(VENV)/bin/python manage.py
 install = $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement
@@ -14,7 +15,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres trust call fuzz import-50000 screenshots check audit lock
+.PHONY: help run dev test test-postgres trust call fuzz import-50000 lookups-100000 screenshots check audit lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -43,6 +44,9 @@ fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others
 
 import-50000: $(VENV)/dev.stamp ## import CSV files of 50,000 rows and print the seconds (ROWS=… for others)
 	@IMPORT_ROWS=$(ROWS) $(VENV)/bin/pytest --quiet tests/console/test_import_speed.py
+
+lookups-100000: $(VENV)/dev.stamp ## time engines' lookups among 100,000 mailboxes (MAILBOXES=… for others)
+	@MAILBOXES=$(MAILBOXES) $(VENV)/bin/python -m tests.engines.lookup_speed
 
 screenshots: $(VENV)/dev.stamp var/static/staticfiles.json ## take the README's pictures of the console anew
 	@$(VENV)/bin/python -m tests.screenshots

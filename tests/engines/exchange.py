@@ -6,8 +6,10 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from threading import Thread
 
 from tests.engines.mail import MailServer
 from tests.engines.sound import seconds_of_tone
@@ -43,6 +45,25 @@ class Call:
 
     def seconds_of(self, hertz) -> float:
         return seconds_of_tone(self.recording, hertz)
+
+
+class BadGateway(BaseHTTPRequestHandler):
+    """A proxy's answer for a service that is away, with a page that reads like a mailbox without a pass code."""
+
+    PAGE = b"mailbox=x&context=acme&password="
+
+    def do_GET(self):
+        self.send_response(502)
+        self.send_header("Content-Length", str(len(self.PAGE)))
+        self.end_headers()
+        self.wfile.write(self.PAGE)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *args):
+        """Nobody asks."""
 
 
 class Exchange:
@@ -148,3 +169,11 @@ class Exchange:
 
     def take_service_away(self):
         self.server.kill()
+
+    @contextmanager
+    def proxy_error(self):
+        """Where the service was, there is a proxy that does not reach it."""
+        with ThreadingHTTPServer(("127.0.0.1", self.server.port), BadGateway) as proxy:
+            Thread(target=proxy.serve_forever, daemon=True).start()
+            yield
+            proxy.shutdown()

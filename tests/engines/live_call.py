@@ -231,6 +231,11 @@ class Away(Scene):
         self.exchange.take_service_away()
         self.tell("the service is taken away")
         assert self.leave(seconds=2).prompts == [TRY_LATER]
+        with self.exchange.proxy_error():
+            self.tell("a proxy says so, with a page that reads like a mailbox")
+            assert self.leave(seconds=2).prompts == [TRY_LATER]
+            assert self.listen(6, "1.5:#").prompts == [TRY_LATER]
+        assert "returned response code (502)" in self.exchange.log.read_text(errors="replace")
 
 
 TOGETHER = [

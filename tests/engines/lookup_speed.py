@@ -1,0 +1,82 @@
+"""How long the service works on an engine's lookup among many mailboxes, on either database.
+
+python -m tests.engines.lookup_speed    prints median and least, in ms, as its own log tells them (MAILBOXES=… of them)
+"""
+
+import json
+import os
+import random
+import sys
+import tempfile
+from contextlib import closing, nullcontext
+from pathlib import Path
+from statistics import median
+
+import django
+
+from tests import parts
+from tests.postgres import PrivatePostgres
+from tests.server import Server
+from tests.service import OverSocket
+
+LOOKUPS = 500  # of each kind
+
+
+def spent(server, path) -> list[float]:
+    """Milliseconds of each call of that path, but for the first ones, by which the server warms up."""
+    lines = [json.loads(line) for line in server.output().splitlines()]
+    return [line["milliseconds"] for line in lines if line.get("path") == path][LOOKUPS // 10 :]
+
+
+def call(server, account, mailboxes):
+    """Look mailboxes up by both engines, with an engine's credential of the account; `-` is every account's."""
+    from tests.engines.engine import FORM, basic, encoded
+
+    shown = json.loads(server.manage("issue_credential", account, "pbx", "--engine", "--json"))
+    headers = basic(shown["User"], shown["Password"]) | FORM
+    with closing(OverSocket(headers, port=server.port)) as engine:
+        for uuid, name in mailboxes:
+            answer = engine.post("/asterisk/voicemail/single", encoded(mailbox=uuid, context=name))
+            assert b"password=" in answer.body
+            asked = {"section": "directory", "action": "voicemail-lookup", "key": "id"}
+            answer = engine.post("/freeswitch/directory", encoded(**asked, user=uuid, domain=name))
+            assert b"vm-password" in answer.body
+
+
+def measure(url, count):
+    """Fill the database that the URL names, and tell how long lookups take in it."""
+    from mailboxes.models import Mailbox
+    from tests.databases import default_database
+
+    with Server(url, LOG_FORMAT="json") as server:
+        server.manage("migrate", "--verbosity", "0")
+        server.manage("load_demo", "--accounts", "1000", "--mailboxes", str(count))
+        with default_database(url):
+            active = Mailbox.objects.active().filter(account__is_active=True)
+            readable = list(active.values_list("uuid", "account__name"))
+        of_one = [found for found in readable if found[1] == readable[0][1]]
+        for account, found in ((readable[0][1], of_one), ("-", readable)):
+            call(server, account, random.Random(1).choices(found, k=LOOKUPS))
+        for path in ("/asterisk/voicemail/single", "/freeswitch/directory"):
+            times = spent(server, path)
+            yield f"{path}: median {median(times):.1f} ms, least {min(times):.1f} ms"
+
+
+def main():
+    count = int(os.environ.get("MAILBOXES", "100000"))
+    programs = parts.postgres_programs()
+    postgres = PrivatePostgres(programs) if programs else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, postgres:
+        urls = {"SQLite": f"sqlite:///{Path(folder)}/mailboxes.sqlite3"}
+        if programs:
+            urls["PostgreSQL"] = postgres.create("lookups")
+        for engine, url in urls.items():
+            for line in measure(url, count):
+                sys.stdout.write(f"{engine}, {count:,} mailboxes, {line}\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    main()
