@@ -23,9 +23,10 @@ LOOKUPS = 500  # of each kind
 
 
 def spent(server, path) -> list[float]:
-    """Milliseconds of each call of that path, but for the first ones, by which the server warms up."""
+    """Milliseconds of the last calls of that path, but for the first of them, by which the server warms up."""
     lines = [json.loads(line) for line in server.output().splitlines()]
-    return [line["milliseconds"] for line in lines if line.get("path") == path][LOOKUPS // 10 :]
+    times = [line["milliseconds"] for line in lines if line.get("path") == path][-LOOKUPS:]
+    return times[LOOKUPS // 10 :]
 
 
 def call(server, account, mailboxes):
@@ -57,9 +58,11 @@ def measure(url, count):
         of_one = [found for found in readable if found[1] == readable[0][1]]
         for account, found in ((readable[0][1], of_one), ("-", readable)):
             call(server, account, random.Random(1).choices(found, k=LOOKUPS))
-        for path in ("/asterisk/voicemail/single", "/freeswitch/directory"):
-            times = spent(server, path)
-            yield f"{path}: median {median(times):.1f} ms, least {min(times):.1f} ms"
+            of = "every account" if account == "-" else "one account"
+            for path in ("/asterisk/voicemail/single", "/freeswitch/directory"):
+                times = spent(server, path)
+                told = f"median {median(times):.1f} ms, least {min(times):.1f} ms"
+                yield f"an engine of {of}, {path}: {told}"
 
 
 def main():
