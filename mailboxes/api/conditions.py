@@ -29,9 +29,8 @@ def refuse_if_changed(request, row) -> None:
         raise PreconditionFailed
 
 
-def answer_if_changed(response):
+def answer_if_changed(request, response):
     """A rendered answer to GET, or 304 to a caller who has it already. What has no tag yet gets its content's."""
-    request = response.renderer_context["request"]
     if not response.has_header("ETag"):
         response["ETag"] = quote_etag(sha256(response.content).hexdigest()[:32])
     answer = get_conditional_response(request, response["ETag"], response=response)

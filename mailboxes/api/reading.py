@@ -11,7 +11,9 @@ from operator import itemgetter
 from django.conf import settings
 from django.db.models import BigIntegerField, DateField, F, UUIDField
 from django.db.models.functions import Cast
+from rest_framework.exceptions import NotFound
 
+from mailboxes.api.conditions import tag_of
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
 from mailboxes.models import IN_ORDER, RECIPIENTS_IN_ORDER, Mailbox
 from mailboxes.statements import Given, Statement
@@ -51,6 +53,24 @@ def of_account():
 
 ALL = Statement(lambda: rows(of_account(), *IN_ORDER))
 ONE = Statement(lambda: rows(of_account().filter(uuid=Given("uuid", UUIDField()))))
+
+
+def all_of(account: int) -> tuple[list, dict]:
+    """The account's mailboxes, and what the answer's headers say of them."""
+    return listed(ALL.rows(account=account))
+
+
+def listed(rows: Iterable) -> tuple[list, dict]:
+    """The mailboxes of these rows, and what the answer's headers say of them."""
+    mailboxes = [mailbox for mailbox, _version in shown(rows)]
+    return mailboxes, {"X-Total-Count": str(len(mailboxes))}
+
+
+def one_of(account: int, uuid) -> tuple[dict, dict]:
+    """The account's mailbox, and what the answer's headers say of it. Raises NotFound."""
+    for mailbox, version in shown(ONE.rows(account=account, uuid=uuid)):
+        return mailbox, {"ETag": tag_of(version)}
+    raise NotFound
 
 
 def shown(rows: Iterable) -> Iterator[tuple[dict, int]]:

@@ -11,7 +11,7 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
-from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api import reading
-from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed, tag_of
+from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
 from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
@@ -40,6 +40,8 @@ class Command(APIView):
         """Refuse a wrong method whoever asks, then strangers, then a body that is no JSON object."""
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
+        if refusal := getattr(request, "refusal", None):
+            raise refusal  # read directly, and refused
         super().initial(request, *args, **kwargs)
         if self.takes_body and request.method in METHODS_WITH_BODY:
             if not request.body:
@@ -102,7 +104,7 @@ class AccountViewSet(Command, ModelViewSet):
             if row := getattr(self, "row", None):
                 response["ETag"] = entity_tag(row)
             if request.method in SAFE_METHODS:
-                response.add_post_render_callback(answer_if_changed)
+                response.add_post_render_callback(partial(answer_if_changed, request))
         return response
 
     def get_mailboxes(self):
@@ -148,16 +150,14 @@ class MailboxViewSet(AccountViewSet):
         if parameters := ListParameters.read(request.query_params):
             page = Page(request.user.mailboxes, parameters)
             rows, headers = page.rows(), page.headers(request.build_absolute_uri())
-        else:
-            rows, headers = reading.ALL.rows(account=request.user.pk), {}
-        mailboxes = [mailbox for mailbox, _version in reading.shown(rows)]
-        return Response(mailboxes, headers={"X-Total-Count": str(len(mailboxes))} | headers)
+            mailboxes, counted = reading.listed(rows)
+            return Response(mailboxes, headers=counted | headers)
+        mailboxes, headers = reading.all_of(request.user.pk)
+        return Response(mailboxes, headers=headers)
 
     def retrieve(self, request, *args, **kwargs):
-        rows = reading.ONE.rows(account=request.user.pk, uuid=self.kwargs["uuid"])
-        for mailbox, version in reading.shown(rows):
-            return Response(mailbox, headers={"ETag": tag_of(version)})
-        raise NotFound
+        mailbox, headers = reading.one_of(request.user.pk, self.kwargs["uuid"])
+        return Response(mailbox, headers=headers)
 
     @extend_schema(responses=ChangeSerializer(many=True))
     def history(self, request, *args, **kwargs):

@@ -1,0 +1,115 @@
+"""What is read past the view is what the view would have said: with a stray parameter, it does say it."""
+
+from uuid import UUID
+
+import pytest
+from django.db import OperationalError
+
+from mailboxes.api import direct
+from mailboxes.models import Mailbox
+
+PETES = UUID("5f9b7c1e-2e0f-4c57-8d2a-0c1f4b6a9d3e")
+BY_ITSELF = {
+    "x-request-id",
+    "ratelimit",
+    "allow",
+}  # Allow is the view's; the first two tell calls apart
+
+
+@pytest.fixture
+def paths(account):
+    mailbox = Mailbox.objects.create(uuid=PETES, account=account, name="Pete", password="4711")
+    mailbox.add_recipient("pete@acme.example")
+    return ["/voip/mailbox", f"/voip/mailbox/{PETES}", f"/voip/mailbox/{str(PETES).upper()}/"]
+
+
+@pytest.fixture
+def read_directly(monkeypatch):
+    """The statuses of what was read past the view."""
+    seen = []
+    result = direct.result
+
+    def watched(*args):
+        answer = result(*args)
+        seen.append(answer.status_code)
+        return answer
+
+    monkeypatch.setattr(direct, "result", watched)
+    return seen
+
+
+def both(service, path, **kwargs):
+    """The same call, read directly and by the view, without what tells any two calls apart."""
+    for each in (path, f"{path}?stray=1"):
+        answer = service.get(each, **kwargs)
+        headers = {name: text for name, text in answer.headers.items() if name not in BY_ITSELF}
+        yield answer.status, answer.body, headers
+
+
+def test_as_the_view_says_it(service, paths, read_directly):
+    for path in paths:
+        by_itself, by_the_view = both(service, path)
+        assert by_itself == by_the_view
+    assert read_directly == [200] * len(paths)
+
+
+@pytest.mark.parametrize(
+    "accept", ["", "*/*", "application/json, text/plain, */*", "text/html,*/*;q=0.8"]
+)
+def test_whoever_takes_json(service, paths, read_directly, accept):
+    assert service.get(paths[0], headers={"Accept": accept}).status == 200
+    assert read_directly == [200]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/jsonp", "nonsense"])
+def test_whoever_takes_none_is_the_views_business(service, paths, read_directly, accept):
+    by_itself, by_the_view = both(service, paths[0], headers={"Accept": accept})
+    assert by_itself == by_the_view
+    assert read_directly == []
+
+
+def test_not_changed_since(service, paths, read_directly):
+    tag = service.get(paths[1]).headers["etag"]
+    by_itself, by_the_view = both(service, paths[1], headers={"If-None-Match": tag})
+    assert by_itself == by_the_view
+    assert read_directly == [200, 304]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"X-Auth-Password": "wrong"}, 401),
+        ({"X-Auth-Password": None}, 401),
+        ({"X-Auth-For": "stranger"}, 403),
+    ],
+)
+def test_refusals(service, paths, headers, status):
+    for path in paths:
+        by_itself, by_the_view = both(service, path, headers=headers)
+        assert by_itself == by_the_view
+        assert by_itself[0] == status
+
+
+def test_no_such_mailbox(service, paths):
+    by_itself, by_the_view = both(service, f"/voip/mailbox/{UUID(int=1)}")
+    assert by_itself == by_the_view
+    assert by_itself[0] == 404
+
+
+def test_database_away(service, paths, monkeypatch):
+    def away(*args, **kwargs):
+        raise OperationalError
+
+    monkeypatch.setattr("mailboxes.statements.Statement.rows", away)
+    by_itself, by_the_view = both(service, paths[1])
+    assert by_itself == by_the_view
+    assert by_itself[0] == 503
+
+
+def test_a_call_is_counted_once(service, paths, settings):
+    settings.RATE_LIMIT = (3, 60)
+    for path, left in ((paths[0], 2), ("/voip/mailbox/" + str(UUID(int=1)), 1), (paths[1], 0)):
+        assert f"r={left};" in service.get(path).headers["ratelimit"]
+    refused = service.get(paths[1])
+    assert (refused.status, refused.headers["ratelimit"].split(";")[1]) == (429, "r=0")
+    assert 0 < int(refused.headers["retry-after"]) <= 60
