@@ -5,6 +5,10 @@ from functools import partial
 from django.conf import settings
 from django.db import NotSupportedError, OperationalError
 
+from mailboxes.replica import REPLICA
+
+REPLICA_TIMEOUT = 2  # seconds: the primary can be asked instead
+
 # The other way round than in the settings: PostgreSQL asks after us, and a transaction that our
 # host left behind when it lost its power keeps rows locked for seconds, not for two hours.
 KEEPALIVES = (
@@ -20,7 +24,8 @@ def bound(sender, connection, **kwargs):
     """
     if connection.vendor == "postgresql":
         psycopg = connection.connection
-        psycopg.wait = partial(psycopg.wait, timeout=settings.DATABASE_TIMEOUT)
+        timeout = REPLICA_TIMEOUT if connection.alias == REPLICA else settings.DATABASE_TIMEOUT
+        psycopg.wait = partial(psycopg.wait, timeout=timeout)
         with connection.cursor() as cursor:
             cursor.execute(KEEPALIVES)
 

@@ -26,6 +26,7 @@ environ.Env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
+NO_DATABASE = "is wrong: write it as postgres://user:password@host:5432/name."
 NO_NETWORK = "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1."
 SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
@@ -54,6 +55,13 @@ def database(url):
     if not settings["NAME"]:
         raise ValueError
     return settings
+
+
+def postgresql(url):
+    """Django's settings of the PostgreSQL that the URL names. Raises ValueError."""
+    if url.startswith("sqlite"):
+        raise ValueError
+    return database(url)
 
 
 def one_of(*words):
@@ -191,9 +199,22 @@ DATABASES = {
         "DATABASE_URL",
         database,
         f"sqlite:///{BASE_DIR / 'var' / 'mailboxes.sqlite3'}",
-        "is wrong: write it as postgres://user:password@host:5432/name.",
+        NO_DATABASE,
     )
 }
+
+
+# A streaming replica that reads may go to (mailboxes.replica); none by default.
+if env.str("DATABASE_REPLICA_URL", ""):
+    DATABASES["replica"] = read(
+        "DATABASE_REPLICA_URL",
+        postgresql,
+        "",
+        NO_DATABASE,
+    )
+    if DATABASES["replica"] and env.str("DATABASE_URL", "sqlite").startswith("sqlite"):
+        refusals.append("DATABASE_REPLICA_URL is set, but DATABASE_URL names no PostgreSQL.")
+    DATABASE_ROUTERS = ["mailboxes.replica.Router"]
 
 # Whether PostgreSQL keeps queries prepared: not where PgBouncer hands each transaction another connection.
 DATABASE_PREPARED = read("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
@@ -228,11 +249,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # FULL: what has been answered with 2xx is on disk.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
+    DATABASES["default"]["CONN_MAX_AGE"] = 300
 else:
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # A host that has lost its power or its network says nothing at all, and a caller must not
     # wait for it as long as TCP does, a quarter of an hour. DATABASE_URL may say otherwise.
-    DATABASES["default"]["OPTIONS"] = {
+    options = {
         "connect_timeout": 3,  # seconds, of each host
         "tcp_user_timeout": 5000,  # milliseconds until what was sent must have arrived
         # While an answer is waited for: asked after 5 s whether the host is there, and each second.
@@ -242,8 +263,11 @@ else:
         # Values travel beside the query, not in it: that is what can be prepared.
         "server_side_binding": True,
         "prepare_threshold": 2 if DATABASE_PREPARED else None,  # when it is asked the third time
-    } | DATABASES["default"].get("OPTIONS", {})
-DATABASES["default"]["CONN_MAX_AGE"] = 300
+    }
+    for each in DATABASES.values():
+        each["OPTIONS"] = options | each.get("OPTIONS", {})
+        each["CONN_HEALTH_CHECKS"] = True
+        each["CONN_MAX_AGE"] = 300
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

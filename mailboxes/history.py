@@ -61,9 +61,11 @@ class Change:
 def changes(mailbox: Mailbox) -> list[Change]:
     """All that happened to the mailbox and its recipients, the newest first; in two queries."""
     authors = ("history_credential__account", "history_user")
-    own = mailbox.history.select_related(*authors).order_by("history_id")
+    database = mailbox._state.db  # where it was read
+    own = mailbox.history.using(database).select_related(*authors).order_by("history_id")
     recipients = (
-        EmailRecipient.history.filter(mailbox_id=mailbox.pk)
+        EmailRecipient.history.using(database)
+        .filter(mailbox_id=mailbox.pk)
         .select_related(*authors)
         .order_by("uuid", "history_id")
     )

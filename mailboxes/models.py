@@ -30,6 +30,7 @@ from simple_history.models import HistoricalRecords
 from mailboxes import contract, validators
 from mailboxes.keyring import UnknownKeyError
 from mailboxes.locks import without_waiting
+from mailboxes.replica import LogEnd
 from mailboxes.statements import Given, Insert, Statement
 
 # Sorts before every character of an account's name, so that a reseller's
@@ -270,8 +271,10 @@ class ApiCredentialQuerySet(models.QuerySet):
         """The credential with this secret and its account, if it has one; or None."""
         found = BY_SECRET.rows(secret_sha256=ApiCredential.hash(secret), is_engine=is_engine)
         for row in found:
+            *row, log_end = row
             own, account = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
             credential = ApiCredential.from_db(self.db, CREDENTIAL, own)
+            credential.log_end = log_end
             credential.account = Account.from_db(self.db, ACCOUNT, account) if account[0] else None
             return credential
         return None
@@ -326,6 +329,8 @@ class ApiCredential(models.Model):
     )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    log_end: str | None = None  # of the primary, when a call's credential was read there
 
     objects = ApiCredentialQuerySet.as_manager()
 
@@ -493,7 +498,7 @@ BY_SECRET = Statement(
             secret_sha256=Given("secret_sha256", models.CharField()),
             is_engine=Given("is_engine", models.BooleanField()),
         )
-        .values_list(*CREDENTIAL, *(f"account__{name}" for name in ACCOUNT))
+        .values_list(*CREDENTIAL, *(f"account__{name}" for name in ACCOUNT), LogEnd())
     )
 )
 

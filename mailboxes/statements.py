@@ -13,6 +13,22 @@ from django.utils.functional import cached_property
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
 
 
+def on_living(connection, read: Callable):
+    """What `read` returns. Raises django.db.Error.
+
+    A connection that has died since its last call is replaced: this is read again on a new one,
+    so nobody has to ask beforehand whether it still lives.
+    """
+    connection.health_check_done = True
+    try:
+        return read()
+    except AWAY:
+        if connection.in_atomic_block or connection.is_usable():
+            raise
+        connection.close()
+        return read()
+
+
 class Given(models.Expression):
     """In a query, a value of this kind of field that each run gives."""
 
@@ -35,20 +51,9 @@ class Statement:
         self.written: dict[str, tuple] = {}  # by the kind of database
 
     def rows(self, using: str = "default", **given) -> Iterable:
-        """The rows for these values. Raises django.db.Error, as any query does.
-
-        A connection that has died since its last call is replaced: this is read again on a new
-        one, so nobody has to ask beforehand whether it still lives.
-        """
+        """The rows for these values. Raises django.db.Error, as any query does."""
         connection = connections[using]
-        connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
-        try:
-            return self.run(connection, given)
-        except AWAY:
-            if connection.in_atomic_block or connection.is_usable():
-                raise
-            connection.close()
-            return self.run(connection, given)
+        return on_living(connection, lambda: self.run(connection, given))
 
     def run(self, connection, given):
         written = self.written.get(connection.vendor)

@@ -163,6 +163,8 @@ class DistantPostgres(DurablePostgres):
 class Standby(DurablePostgres):
     """A copy of another that follows it, each commit there waiting for it, until it is promoted."""
 
+    awaited = "*"  # by commits of the primary
+
     def __init__(self, primary: PrivatePostgres):
         super().__init__(primary.programs)
         self.primary = primary
@@ -170,7 +172,7 @@ class Standby(DurablePostgres):
     def __enter__(self):
         super().__enter__()
         with psycopg.connect(self.primary.url(), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{self.awaited}'")
             connection.execute("SELECT pg_reload_conf()")
         return self
 

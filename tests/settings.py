@@ -17,6 +17,7 @@ os.environ |= {
     "SECRET_KEY": secrets.token_urlsafe(50),
     "PASS_CODE_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
     "ALLOWED_HOSTS": "localhost,127.0.0.1",
+    "DATABASE_REPLICA_URL": "",
     "DEBUG": "off",
     "HTTPS": "off",
     "PASS_CODE_POLICY": "warn",

@@ -72,6 +72,12 @@ def test_good_settings_start():
         ({"SOUNDS_URL": "files.test"}, "SOUNDS_URL is wrong: "),
         ({"SOUNDS_URL": "https://files.test/?a=b&c="}, "SOUNDS_URL is wrong: "),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is wrong: "),
+        ({"DATABASE_REPLICA_URL": "nonsense"}, "DATABASE_REPLICA_URL is wrong: "),
+        ({"DATABASE_REPLICA_URL": "sqlite://:memory:"}, "DATABASE_REPLICA_URL is wrong: "),
+        (
+            {"DATABASE_REPLICA_URL": "postgres://two:5432/name"},
+            "DATABASE_REPLICA_URL is set, but DATABASE_URL names no PostgreSQL.",
+        ),
         ({"DATABASE_TIMEOUT": "0"}, "DATABASE_TIMEOUT is no whole number"),
     ],
 )

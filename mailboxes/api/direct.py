@@ -11,6 +11,7 @@ import orjson
 from django.http import HttpResponse
 from rest_framework.exceptions import APIException, Throttled
 
+from mailboxes import replica
 from mailboxes.api.authentication import CredentialAuthentication
 from mailboxes.api.conditions import answer_if_changed
 from mailboxes.api.renderers import MEDIA_TYPE
@@ -24,7 +25,8 @@ ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 def directly(read: Callable, view):
     """The view, asked only for what `read` is not: for other methods, with a query, in another form, and to refuse.
 
-    `read` takes the account's key and what the path names, and returns the result and its headers.
+    `read` takes where to read, the account's key and what the path names, and returns the result
+    and its headers.
     """
 
     @wraps(view)
@@ -61,6 +63,8 @@ def result(request, read, named):
     throttle = CredentialThrottle()
     if not throttle.allow_request(request, view=None):
         raise Throttled(throttle.wait())
-    found, headers = read(request.user.pk, **named)
+    found, headers = replica.read(
+        request.auth.log_end, lambda using: read(using, request.user.pk, **named)
+    )
     body = orjson.dumps(envelope(200, found))
     return answer_if_changed(request, HttpResponse(body, MEDIA_TYPE, headers=headers))

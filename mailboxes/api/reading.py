@@ -55,9 +55,9 @@ ALL = Statement(lambda: rows(of_account(), *IN_ORDER))
 ONE = Statement(lambda: rows(of_account().filter(uuid=Given("uuid", UUIDField()))))
 
 
-def all_of(account: int) -> tuple[list, dict]:
+def all_of(using: str, account: int) -> tuple[list, dict]:
     """The account's mailboxes, and what the answer's headers say of them."""
-    return listed(ALL.rows(account=account))
+    return listed(ALL.rows(using, account=account))
 
 
 def listed(rows: Iterable) -> tuple[list, dict]:
@@ -66,9 +66,9 @@ def listed(rows: Iterable) -> tuple[list, dict]:
     return mailboxes, {"X-Total-Count": str(len(mailboxes))}
 
 
-def one_of(account: int, uuid) -> tuple[dict, dict]:
+def one_of(using: str, account: int, uuid) -> tuple[dict, dict]:
     """The account's mailbox, and what the answer's headers say of it. Raises NotFound."""
-    for mailbox, version in shown(ONE.rows(account=account, uuid=uuid)):
+    for mailbox, version in shown(ONE.rows(using, account=account, uuid=uuid)):
         return mailbox, {"ETag": tag_of(version)}
     raise NotFound
 

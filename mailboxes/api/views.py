@@ -24,6 +24,7 @@ from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.history import changes
+from mailboxes.replica import PRIMARY, from_replica
 from mailboxes.validators import weakness
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
@@ -89,6 +90,7 @@ class AccountViewSet(Command, ModelViewSet):
 
     lookup_field = "uuid"
     with_deleted = False
+    using = PRIMARY
 
     def get_object(self):
         """The row that the command is about. It is not written if the caller's idea of it is out of date."""
@@ -109,7 +111,7 @@ class AccountViewSet(Command, ModelViewSet):
 
     def get_mailboxes(self):
         """The account's mailboxes. A command that writes holds those it reads, so that writers queue."""
-        mailboxes = self.request.user.mailboxes
+        mailboxes = self.request.user.mailboxes.using(self.using)
         mailboxes = mailboxes.restorable() if self.with_deleted else mailboxes.active()
         return mailboxes if self.request.method in SAFE_METHODS else mailboxes.select_for_update()
 
@@ -146,20 +148,23 @@ class MailboxViewSet(AccountViewSet):
         return self.get_mailboxes()
 
     @extend_schema(parameters=[ListParameters])
+    @from_replica
     def list(self, request, *args, **kwargs):
         if parameters := ListParameters.read(request.query_params):
-            page = Page(request.user.mailboxes, parameters)
+            page = Page(request.user.mailboxes.using(self.using), parameters)
             rows, headers = page.rows(), page.headers(request.build_absolute_uri())
             mailboxes, counted = reading.listed(rows)
             return Response(mailboxes, headers=counted | headers)
-        mailboxes, headers = reading.all_of(request.user.pk)
+        mailboxes, headers = reading.all_of(self.using, request.user.pk)
         return Response(mailboxes, headers=headers)
 
+    @from_replica
     def retrieve(self, request, *args, **kwargs):
-        mailbox, headers = reading.one_of(request.user.pk, self.kwargs["uuid"])
+        mailbox, headers = reading.one_of(self.using, request.user.pk, self.kwargs["uuid"])
         return Response(mailbox, headers=headers)
 
     @extend_schema(responses=ChangeSerializer(many=True))
+    @from_replica
     def history(self, request, *args, **kwargs):
         return Response(ChangeSerializer(changes(self.get_object()), many=True).data)
 
