@@ -216,7 +216,8 @@ if env.str("DATABASE_REPLICA_URL", ""):
         refusals.append("DATABASE_REPLICA_URL is set, but DATABASE_URL names no PostgreSQL.")
     DATABASE_ROUTERS = ["mailboxes.replica.Router"]
 
-# Whether PostgreSQL keeps queries prepared: not where PgBouncer hands each transaction another connection.
+# Whether PostgreSQL keeps queries prepared, and cursors open: not where PgBouncer hands each
+# transaction another connection.
 DATABASE_PREPARED = read("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
 
 # How many seconds a call waits for an answer of PostgreSQL. With SQLite, writers queue a minute.
@@ -268,6 +269,8 @@ else:
         each["OPTIONS"] = options | each.get("OPTIONS", {})
         each["CONN_HEALTH_CHECKS"] = True
         each["CONN_MAX_AGE"] = 300
+        # A cursor stays with its connection too, from one slice of a long export to the next.
+        each["DISABLE_SERVER_SIDE_CURSORS"] = not DATABASE_PREPARED
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -27,6 +27,12 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def as_nobody() -> list[str]:
+    """What starts a program that refuses to run as root, where one is root."""
+    setpriv = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    return setpriv if os.geteuid() == 0 else []
+
+
 class PrivatePostgres:
     """`with PrivatePostgres(programs) as postgres:` a running server; `url(name)` names a database of it."""
 
@@ -103,9 +109,7 @@ class PrivatePostgres:
         self.run("pg_ctl", "stop", "-w", "-m", mode, "-D", self.data)
 
     def run(self, program, *arguments):
-        as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        user = as_nobody if os.geteuid() == 0 else []
-        command = [*self.inside, *user, self.programs / program, *arguments]
+        command = [*self.inside, *as_nobody(), self.programs / program, *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 from axes.models import AccessAttempt
-from django.contrib.auth.hashers import ScryptPasswordHasher
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django_otp.plugins.otp_static.models import StaticDevice
@@ -11,7 +10,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from mailboxes import csvfiles
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
 from tests.conftest import database_url
-from tests.doors.browser import PASSWORD, Browser
+from tests.doors.browser import Browser, superuser
 from tests.server import Server
 
 # Each would run if it were written into a page as it stands: in text, in an attribute, in
@@ -41,15 +40,7 @@ def browser(production):
 
 @pytest.fixture
 def rosa(db):
-    """Staff with every right, whose password the real server knows: tests keep theirs another way.
-
-    Of the ways it knows, the one by which a wrong password takes no third of a second.
-    """
-    user = User.objects.create_superuser("rosa")
-    hasher = ScryptPasswordHasher()
-    user.password = hasher.encode(PASSWORD, hasher.salt(), n=2, r=1, p=1)
-    user.save()
-    return user
+    return superuser("rosa")
 
 
 @pytest.fixture

@@ -1,0 +1,87 @@
+"""What stands before and behind the service where it grows, run on the configuration in docs/growing."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from tests import parts
+from tests.postgres import USER, as_nobody, free_port
+from tests.server import ROOT, until
+
+
+class Proxy:
+    """`with` it, the program listens on `port`; `here` says what stands on this machine in the sample's places."""
+
+    name: str  # the program's, and its package's in Debian
+    sample: str
+    arguments: tuple = ()
+
+    def __enter__(self):
+        program = shutil.which(self.name, path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            parts.missing(self.name, f"{self.name} is not on this machine.")
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"mailboxes-{self.name}-"))
+        self.folder.chmod(0o755)  # it is read by nobody
+        self.log = (self.folder / "log").open("w")
+        configuration = self.folder / self.sample
+        configuration.write_text(self.filled_in())
+        self.process = subprocess.Popen(
+            [*as_nobody(), program, *self.arguments, configuration],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        until(self.listens)
+        return self
+
+    def __exit__(self, *error):
+        self.process.terminate()
+        self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+    def here(self) -> dict:
+        """This machine's addresses and files, by the sample's."""
+        raise NotImplementedError
+
+    def filled_in(self) -> str:
+        text = (ROOT / "docs/growing" / self.sample).read_text()
+        for there, here in self.here().items():
+            assert text.count(there) == 1, there
+            text = text.replace(there, here)
+        return text
+
+    def listens(self) -> bool:
+        assert self.process.poll() is None, (self.folder / "log").read_text()
+        with closing(socket.socket()) as caller:
+            return caller.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class PgBouncer(Proxy):
+    """Before a PostgreSQL, with so few connections to it that its callers share them."""
+
+    name = "pgbouncer"
+    sample = "pgbouncer.ini"
+    password = "correct horse"
+
+    def __init__(self, postgres, connections):
+        self.postgres, self.connections = postgres, connections
+
+    def here(self):
+        users = self.folder / "userlist.txt"
+        users.write_text(f'"{USER}" "{self.password}"\n')
+        return {
+            "mailboxes = host=10.0.0.20 port=5432": f"* = host=127.0.0.1 port={self.postgres.port}",
+            "listen_addr = 10.0.0.10": "listen_addr = 127.0.0.1",
+            "listen_port = 6432": f"listen_port = {self.port}",
+            "/etc/pgbouncer/userlist.txt": str(users),
+            "default_pool_size = 20": f"default_pool_size = {self.connections}",
+        }
+
+    def url(self, database) -> str:
+        user = f"{USER}:{self.password.replace(' ', '%20')}"
+        return f"postgres://{user}@127.0.0.1:{self.port}/{database}"
