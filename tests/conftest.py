@@ -1,6 +1,8 @@
 """What tests share: accounts, their credentials, the service in both forms, parts of the machine."""
 
+import subprocess
 from contextlib import closing
+from shutil import which
 
 import pytest
 from django.db import connection
@@ -12,7 +14,7 @@ from tests import databases as beside
 from tests import parts
 from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for
 from tests.emptying import Emptying
-from tests.postgres import PrivatePostgres
+from tests.postgres import PrivatePostgres, free_port
 from tests.server import Server
 from tests.service import InProcess, OverSocket
 
@@ -100,6 +102,20 @@ def sqlite_databases(tmp_path_factory):
 @pytest.fixture(scope="session")
 def postgres_databases(postgres):
     return PostgresDatabases(postgres)
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    """A private Redis."""
+    program = which("redis-server")
+    if program is None:
+        parts.missing("redis", "redis-server is not on this machine.")
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+        yield f"redis://127.0.0.1:{port}/0"
+        running.terminate()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

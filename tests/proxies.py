@@ -27,21 +27,17 @@ class Proxy:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailboxes-{self.name}-"))
         self.folder.chmod(0o755)  # it is read by nobody
-        self.log = (self.folder / "log").open("w")
         configuration = self.folder / self.sample
         configuration.write_text(self.filled_in())
-        self.process = subprocess.Popen(
-            [*as_nobody(), program, *self.arguments, configuration],
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-        )
+        command = [*as_nobody(), program, *self.arguments, configuration]
+        with (self.folder / "log").open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         until(self.listens)
         return self
 
     def __exit__(self, *error):
         self.process.terminate()
         self.process.wait()
-        self.log.close()
         shutil.rmtree(self.folder)
 
     def here(self) -> dict:
@@ -85,3 +81,22 @@ class PgBouncer(Proxy):
     def url(self, database) -> str:
         user = f"{USER}:{self.password.replace(' ', '%20')}"
         return f"postgres://{user}@127.0.0.1:{self.port}/{database}"
+
+
+class HAProxy(Proxy):
+    """Before servers of this machine; without TLS, and it says that there was."""
+
+    name = "haproxy"
+    sample = "haproxy.cfg"
+    arguments = ("-db", "-f")
+
+    def __init__(self, servers):
+        self.servers = servers
+
+    def here(self):
+        places = {
+            f"10.0.0.{number}:8000": f"127.0.0.1:{server.port}"
+            for number, server in enumerate(self.servers, start=11)
+        }
+        tls = "bind :443 ssl crt /etc/haproxy/mailboxes.pem alpn h2,http/1.1"
+        return places | {tls: f"bind 127.0.0.1:{self.port}"}

@@ -1,31 +1,14 @@
 """With CACHE_URL all processes count calls together: two real servers, a real Redis."""
 
-import subprocess
 import time
 from contextlib import ExitStack, closing
-from shutil import which
 
 import pytest
 
 from mailboxes.models import Account
-from tests import parts
 from tests.conftest import database_url, headers_for
-from tests.postgres import free_port
 from tests.server import Server
 from tests.service import OverSocket
-
-
-@pytest.fixture
-def redis_url(tmp_path):
-    """A private Redis."""
-    program = which("redis-server")
-    if program is None:
-        parts.missing("redis", "redis-server is not on this machine.")
-    port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", tmp_path, "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
-        yield f"redis://127.0.0.1:{port}/0"
-        running.terminate()
 
 
 @pytest.mark.django_db(transaction=True)
