@@ -15,7 +15,7 @@ from tests.server import Server
 from tests.service import OverSocket
 from tests.trust.ledger import LIST, Ledger, differences, writing
 
-CONNECTIONS = 2  # for the eight threads of the service
+CONNECTIONS = 2  # for all threads of the service
 NAME = "behind_pgbouncer"
 
 
