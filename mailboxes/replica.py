@@ -44,7 +44,7 @@ class LogEnd(models.Expression):
     output_field = models.TextField()
 
     def as_sql(self, compiler, connection):
-        return ("pg_current_wal_flush_lsn()" if REPLICA in connections.settings else "NULL"), []
+        return ("pg_current_wal_flush_lsn()" if REPLICA in connections.settings else "NULL"), ()
 
 
 def from_replica(command):

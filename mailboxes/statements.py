@@ -20,10 +20,11 @@ def on_living(connection, read: Callable):
     so nobody has to ask beforehand whether it still lives.
     """
     connection.health_check_done = True
+    is_new = connection.connection is None
     try:
         return read()
     except AWAY:
-        if connection.in_atomic_block or connection.is_usable():
+        if is_new or connection.in_atomic_block or connection.is_usable():
             raise
         connection.close()
         return read()
