@@ -149,7 +149,7 @@ def test_an_entity_tag_is_everybodys(service):
 
 def test_what_is_written_every_instance_knows_at_once(database, account, instances, size, promise):
     """The very next call to another instance: a mailbox, a suspension, a revocation; engines are told too."""
-    rounds, wrong = size(4, 150), []
+    rounds, wrong = size(4, 60), []
     with default_database(database), ExitStack() as connections:
         engine = engine_headers(account) | BY_PROXY | FORM
         mailbox = Mailbox.objects.create(account=account, name="0")
@@ -276,9 +276,19 @@ def test_a_file_is_staged_checked_and_written_by_three(browser, service, account
 # --- Machines ----------------------------------------------------------------------
 
 
-def test_one_that_dies_is_missed_by_nobody(instances, service, browser):
-    """The last test: it stays dead until it is started again."""
-    instances[2].kill()
+def test_one_that_dies_is_missed_by_nobody(instances, proxy, service, browser):
+    """Who reads while it dies is answered by another; so is everybody after that."""
+
+    def read(_):
+        reader = OverSocket(port=proxy.port)
+        statuses = {reader.get("/sign-in/").status for _ in range(30)}
+        reader.close()
+        return statuses
+
+    with ThreadPoolExecutor(4) as pool:
+        reading = pool.map(read, range(4))
+        instances[2].kill()
+        assert list(reading) == [{200}] * 4
     try:
         assert {service.get(LIST).status for _ in range(12)} == {200}
         assert is_in(browser) == [True] * 3
