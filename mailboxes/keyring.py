@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 
 from cryptography.exceptions import InvalidTag
@@ -10,12 +11,25 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.utils.translation import gettext
 
 ID_LENGTH = 8  # characters
+KEY_NAME = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 NONCE_BYTES = 12  # NIST SP 800-38D, 5.2.1.1
 KEY_BYTES = 32
 
 
 class UnknownKeyError(Exception):
-    """The text was sealed with a key that is not on the ring, or is not what was sealed."""
+    """The text was sealed with a key that is not on the ring, or is not what was sealed.
+
+    `key` is that key's name, or "?" where the text has none: nothing of the text is told.
+    """
+
+    def __init__(self, key: str):
+        self.key = key if KEY_NAME.fullmatch(key) else "?"
+        super().__init__(
+            gettext(
+                "A pass code cannot be opened: key %(key)s is not in PASS_CODE_KEYS, or the text was altered."
+            )
+            % {"key": self.key}
+        )
 
 
 class KeyRing:
@@ -55,9 +69,4 @@ class KeyRing:
             raw = base64.b64decode(rest)
             return self._ciphers[key].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
         except (KeyError, ValueError, InvalidTag):
-            raise UnknownKeyError(
-                gettext(
-                    "A pass code cannot be opened: key %(key)s is not in PASS_CODE_KEYS, or the text was altered."
-                )
-                % {"key": key}
-            ) from None
+            raise UnknownKeyError(key) from None

@@ -580,6 +580,11 @@ class SealedPassCode(Sealed):
             self.seal(code)
         self.password_is_weak = code is not None and validators.is_weak_pass_code(code)
 
+    @property
+    def has_lost_pass_code(self) -> bool:
+        """Whether it has a pass code that no key opens."""
+        return self.password_sealed is not None and self.value("password") == self.password_sealed
+
     def value(self, field: str):
         """The field, to be compared; in place of a pass code that no key opens, its sealed text."""
         try:

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {
         "contract",
+        "keyring",
         "validators",
         "statements",
         "replica",

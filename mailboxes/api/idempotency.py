@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from mailboxes.api.conditions import entity_tag
 from mailboxes.api.exceptions import Conflict
+from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import IdempotentAnswer
 
 HEADER = "Idempotency-Key"
@@ -32,6 +33,11 @@ WRONG_KEY = "Use 1 to 255 characters of ASCII without spaces, such as a UUID."
 class StillRuns(Conflict):
     default_detail = "The first call with this key still runs."
     default_code = "in_progress"
+
+
+class AnswerLost(Conflict):
+    default_detail = "The first call with this key is done; no key at hand opens its answer."
+    default_code = "answer_lost"
 
 
 class KeyUsedForAnother(APIException):
@@ -61,7 +67,10 @@ def once(view, work) -> Response:
         return response
     if not compare_digest(first.fingerprint, fingerprint):
         raise KeyUsedForAnother
-    answer = orjson.loads(first.body)
+    try:
+        answer = orjson.loads(first.body)
+    except UnknownKeyError:
+        raise AnswerLost from None
     headers = {REPLAYED: "true", "ETag": answer["etag"]}
     return Response(answer["result"], status=first.status, headers=headers)
 

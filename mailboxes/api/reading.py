@@ -4,7 +4,8 @@ A model of each row, and a serializer's field for each of its values, take ten t
 the database does. The keys are the contract's; `serializers` says what each means.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
 
@@ -15,8 +16,13 @@ from rest_framework.exceptions import NotFound
 
 from mailboxes.api.conditions import tag_of
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
+from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import IN_ORDER, RECIPIENTS_IN_ORDER, Mailbox
 from mailboxes.statements import Given, Statement
+
+log = logging.getLogger("mailboxes.api")
+
+TOLD = 10  # mailboxes of an answer that the log names
 
 
 def day(moment) -> Cast:
@@ -73,9 +79,13 @@ def one_of(using: str, account: int, uuid) -> tuple[dict, dict]:
     raise NotFound
 
 
-def shown(rows: Iterable) -> Iterator[tuple[dict, int]]:
-    """Each mailbox of the rows as the contract has it, and its version. Raises UnknownKeyError."""
+def shown(rows: Iterable) -> list[tuple[dict, int]]:
+    """Each mailbox of the rows as the contract has it, and its version.
+
+    One pass code that no key opens must not hide all others: it is shown as none, and the log says so.
+    """
     keys = settings.PASS_CODE_KEYS
+    shown, lost = [], []
     for uuid, of_one in groupby(rows, itemgetter(UUID)):
         first, *more = of_one
         mailbox = dict(zip(MAILBOX_KEYS, first, strict=False))
@@ -84,5 +94,16 @@ def shown(rows: Iterable) -> Iterator[tuple[dict, int]]:
             dict(zip(RECIPIENT_KEYS, row[OWN:], strict=True)) for row in (first, *more) if row[-1]
         ]
         if mailbox["password"] is not None:
-            mailbox["password"] = keys.open(mailbox["password"], uuid.bytes)
-        yield mailbox, version
+            try:
+                mailbox["password"] = keys.open(mailbox["password"], uuid.bytes)
+            except UnknownKeyError as error:
+                mailbox["password"] = None
+                lost.append(f"{uuid} (key {error.key})")
+        shown.append((mailbox, version))
+    if lost:
+        log.error(
+            "Pass codes that no key in PASS_CODE_KEYS opens: %s, of the mailboxes %s.",
+            len(lost),
+            ", ".join(lost[:TOLD]),
+        )
+    return shown

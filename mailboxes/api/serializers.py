@@ -36,6 +36,8 @@ class UUIDTextField(serializers.UUIDField):
         return validators.parse_uuid(data if isinstance(data, str) else "")
 
 
+LOST = "No key at hand opens the pass code that is stored: send a new one."
+
 CREATED_ON = "The day it was created, in UTC"
 UPDATED_ON = "The day it was last updated, in UTC"
 
@@ -168,8 +170,12 @@ class MailboxSerializer(serializers.Serializer):
         return shown
 
     def validate_password(self, code):
+        mailbox = self.instance or Mailbox()
         if code is not None:
-            (self.instance or Mailbox()).check_pass_code(code)
+            mailbox.check_pass_code(code)
+        elif mailbox.has_lost_pass_code:
+            # It was shown as none: whoever sends that back does not mean to remove it.
+            raise serializers.ValidationError(LOST, code="lost")
         return code
 
     def create(self, validated_data):

@@ -8,6 +8,7 @@ from django.test import Client
 
 from mailboxes import batches, csvfiles
 from mailboxes.console.views import imports
+from mailboxes.keyring import KeyRing
 from mailboxes.models import Batch, Import, ImportRow, Mailbox
 from tests.console.conftest import staff
 from tests.service import shows
@@ -50,6 +51,15 @@ def refusal(response):
     assert response.status_code == 200
     assert not Import.objects.exists()
     return response.context["form"].errors["file"]
+
+
+def test_a_file_whose_rows_no_key_opens_is_to_be_sent_again(support, account, settings):
+    settings.PASS_CODE_KEYS, ring = KeyRing([bytes(32)]), settings.PASS_CODE_KEYS
+    address, _ = preview_of(support, NEW)
+    settings.PASS_CODE_KEYS = ring
+    page = support.get(address, follow=True)
+    assert page.redirect_chain == [("/import/", 302)]
+    assert "A pass code cannot be opened" in page.content.decode()
 
 
 # --- It works ------------------------------------------------------------------------

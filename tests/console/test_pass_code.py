@@ -99,6 +99,16 @@ def test_one_that_cannot_be_opened_says_so(support, sales, settings):
     assert code_in(response) == "••••"
 
 
+def test_in_the_place_of_one_that_cannot_be_opened_a_new_one_is_saved(support, sales, settings):
+    settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
+    assert support.get(page_of(sales)).status_code == 200
+    assert support.get("/").status_code == 200
+    press(support, sales, "save", name="Support", password="••••")
+    assert Mailbox.objects.get().password_sealed == sales.password_sealed
+    press(support, sales, "save", password="4829")
+    assert Mailbox.objects.get().password == "4829"
+
+
 @pytest.mark.parametrize("do", ["show", "suggest", "check"])
 def test_viewer_may_not(viewer, sales, do):
     response = viewer.post(page_of(sales), {"do": do})

@@ -26,6 +26,12 @@ def test_it_is_kept(asterisk, mailbox):
     assert pass_code(mailbox) == "2468"
 
 
+def test_it_takes_the_place_of_one_that_no_key_opens(asterisk, mailbox):
+    Mailbox.objects.update(password_sealed="0badf00d:AAAA")
+    assert asterisk.update(mailbox.pk, "acme", "2468").body == b"1"
+    assert pass_code(mailbox) == "2468"
+
+
 def test_the_api_shows_it_and_history_says_who(asterisk, mailbox, account):
     asterisk.update(mailbox.pk, "acme", "2468")
     api = InProcess(headers_for(account))
