@@ -7,6 +7,7 @@ class MailboxesConfig(AppConfig):
     verbose_name = "Mailbox service"
 
     def ready(self):
+        import mailboxes.checks  # noqa: F401  registered there
         from mailboxes.groups import keep_groups
 
         # After Django's own receiver, which makes the permissions.

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.utils.translation import gettext
 
 ID_LENGTH = 8  # characters
-KEY_NAME = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+KEY_NAME = re.compile(rf"([0-9a-f]{{{ID_LENGTH}}}):")
 NONCE_BYTES = 12  # NIST SP 800-38D, 5.2.1.1
 KEY_BYTES = 32
 
@@ -19,11 +19,11 @@ KEY_BYTES = 32
 class UnknownKeyError(Exception):
     """The text was sealed with a key that is not on the ring, or is not what was sealed.
 
-    `key` is that key's name, or "?" where the text has none: nothing of the text is told.
+    `key` is that key's name.
     """
 
     def __init__(self, key: str):
-        self.key = key if KEY_NAME.fullmatch(key) else "?"
+        self.key = key
         super().__init__(
             gettext(
                 "A pass code cannot be opened: key %(key)s is not in PASS_CODE_KEYS, or the text was altered."
@@ -52,6 +52,12 @@ class KeyRing:
         """A name for the key that does not give it away, so that nobody has to number keys."""
         return hashlib.sha256(key).hexdigest()[:ID_LENGTH]
 
+    @staticmethod
+    def key_of(sealed: str) -> str:
+        """The name of the key that sealed the text; "?" where it has none, for it tells nothing of the text."""
+        match = KEY_NAME.match(sealed)
+        return match[1] if match else "?"
+
     def lacks(self, identities: Iterable[str]) -> list[str]:
         """Which of the keys of these names are not on the ring."""
         return sorted(set(identities) - self._ciphers.keys())
@@ -69,4 +75,4 @@ class KeyRing:
             raw = base64.b64decode(rest)
             return self._ciphers[key].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
         except (KeyError, ValueError, InvalidTag):
-            raise UnknownKeyError(key) from None
+            raise UnknownKeyError(self.key_of(sealed)) from None

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
@@ -19,7 +20,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import OperationalError, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Replace
+from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Replace, Substr
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop, ngettext
@@ -28,7 +29,7 @@ from django_cte import CTE, with_cte
 from simple_history.models import HistoricalRecords
 
 from mailboxes import contract, validators
-from mailboxes.keyring import UnknownKeyError
+from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import LogEnd
 from mailboxes.statements import Given, Insert, Statement
@@ -533,6 +534,16 @@ class Sealed:
         """The rows whose text was sealed with another key than the first."""
         sealed = cls._rows().exclude(**{cls.SEALED_IN: None})
         return sealed.exclude(**{f"{cls.SEALED_IN}__startswith": settings.PASS_CODE_KEYS.current})
+
+    @classmethod
+    def counts_by_key(cls) -> Counter[str]:
+        """How many texts there are, by the name of the key that sealed them."""
+        beginning = Substr(cls.SEALED_IN, 1, ID_LENGTH + 1)  # with the colon behind the name
+        sealed = cls._rows().exclude(**{cls.SEALED_IN: None}).order_by()
+        counts: Counter[str] = Counter()
+        for text, count in sealed.values_list(beginning).annotate(Count("pk")):
+            counts[KeyRing.key_of(text)] += count
+        return counts
 
     def reseal(self) -> bool:
         """Seal the text anew with the first key, and say so; not if another has come in its place meanwhile.
