@@ -436,6 +436,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+CSRF_FAILURE_VIEW = "mailboxes.console.views.errors.csrf_failure"
 SESSION_ENGINE = "mailboxes.sessions"
 SESSION_COOKIE_AGE = 12 * 3600  # a working day; then one signs in again
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True

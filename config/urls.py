@@ -10,6 +10,8 @@ def by_the_console(page):
     return RedirectView.as_view(pattern_name=f"console:{page}", query_string=True)
 
 
+handler400 = "mailboxes.console.views.errors.bad_request"
+handler403 = "mailboxes.console.views.errors.permission_denied"
 handler500 = "mailboxes.console.views.errors.server_error"
 
 urlpatterns = [

@@ -11,6 +11,9 @@ from textwrap import indent
 # The id of the request that is being answered, as its answer's X-Request-ID has it.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
+# Why the request was refused, in a fixed word: never a caller's. The answer does not tell.
+refusal: ContextVar[str] = ContextVar("refusal", default="")
+
 SIGNED = re.compile(r"(/sounds/+)[\w%-]+", re.ASCII | re.IGNORECASE)
 
 

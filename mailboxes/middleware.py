@@ -76,11 +76,13 @@ class RequestLog:
         start = time.perf_counter()
         given = request.headers.get("X-Request-ID", "")
         request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
+        logs.refusal.set("")
         token = logs.request_id.set(request_id)
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         if not contract.is_health_path(request.path_info):
-            log.info(LINE, self.told(request, response, time.perf_counter() - start))
+            told = self.told(request, response, time.perf_counter() - start)
+            log.info(f"{LINE} why=%(why)s" if "why" in told else LINE, told)
         logs.request_id.reset(token)
         return response
 
@@ -93,7 +95,7 @@ class RequestLog:
             "milliseconds": round(seconds * 1000, 1),
             "from": request.META["REMOTE_ADDR"] or "-",
             "by": self.author(request),
-        }
+        } | ({"why": why} if (why := logs.refusal.get()) else {})
 
     @staticmethod
     def author(request) -> str:

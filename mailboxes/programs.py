@@ -6,6 +6,8 @@ from django.http import HttpResponse
 from django.urls import resolve
 from simple_history.middleware import HistoryRequestMiddleware
 
+from mailboxes import logs
+
 
 class ProgramCalls:
     """Middleware that calls the view of such a path itself: no session, message or cookie is looked for behind it.
@@ -24,7 +26,7 @@ class ProgramCalls:
         if not self.is_ours(request.path_info):
             return self.get_response(request)
         is_safe = request.is_secure() or not settings.HTTPS
-        response = self.answer(request) if is_safe else HttpResponse(status=403)
+        response = self.answer(request) if is_safe else without_https()
         response = self.finish(request, response)
         if not response.streaming and response.status_code != 204:  # RFC 9110, 8.6
             response["Content-Length"] = str(len(response.content))
@@ -41,6 +43,11 @@ class ProgramCalls:
     def kept(self, response) -> dict[str, str]:
         """Those of the answer's headers that stay."""
         return {name: response[name] for name in self.KEPT if name in response}
+
+
+def without_https():
+    logs.refusal.set("no-https")
+    return HttpResponse(status=403)
 
 
 def answer(request):

@@ -4,6 +4,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission
 
+from mailboxes import logs
 from mailboxes.models import Account, ApiCredential
 
 
@@ -15,12 +16,14 @@ class CredentialAuthentication(BaseAuthentication):
         if credential is None:
             raise AuthenticationFailed
         if not credential.allows(request.META["REMOTE_ADDR"]):
+            logs.refusal.set("network")
             raise PermissionDenied
         try:
             account = credential.account.customer(
                 request.headers.get("X-Auth-For", "").strip(" \t") or credential.account.name
             )
         except Account.DoesNotExist:
+            logs.refusal.set("not-a-customer")
             raise PermissionDenied from None
         credential.mark_used()
         return account, credential

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from mailboxes import logs
 from mailboxes.models import ApiCredential
 from mailboxes.statements import AWAY
 
@@ -30,6 +31,7 @@ def engine_lookup(view):
             if credential is None:
                 return HttpResponse(status=401, headers=CHALLENGE)
             if not credential.allows(request.META["REMOTE_ADDR"]):
+                logs.refusal.set("network")
                 return HttpResponse(status=403)
             credential.mark_used()
             request.auth = credential  # history and the log name it

@@ -1,12 +1,30 @@
-"""The page in place of one that cannot be made."""
+"""The page in place of one that cannot be made, or is refused; why, the log tells."""
 
 import sys
 
+from django.core.exceptions import DisallowedHost
 from django.shortcuts import render
-from django.views import defaults
+from django.views import csrf, defaults
 
+from mailboxes import logs
 from mailboxes.contract import RETRY_SECONDS
 from mailboxes.statements import AWAY
+
+
+def bad_request(request, exception):
+    if isinstance(exception, DisallowedHost):
+        logs.refusal.set("host")
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request, exception):
+    logs.refusal.set("not-permitted")
+    return defaults.permission_denied(request, exception)
+
+
+def csrf_failure(request, reason=""):
+    logs.refusal.set("csrf")
+    return csrf.csrf_failure(request, reason)
 
 
 def server_error(request):
