@@ -57,4 +57,4 @@ def test_the_server_says_so_at_its_start(databases):
 
 def test_the_server_starts_while_the_database_is_away():
     with Server("postgres://nobody@127.0.0.1:1/away") as server:
-        assert not server.output()
+        assert "PASS_CODE_KEYS" not in server.output()

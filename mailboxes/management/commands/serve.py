@@ -1,6 +1,7 @@
 """Serves with the production server, in the foreground."""
 
 import errno
+import logging
 import os
 import socket
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+log = logging.getLogger("mailboxes")
 
 
 class Command(BaseCommand):
@@ -25,6 +28,7 @@ class Command(BaseCommand):
             raise CommandError("Style sheets are not in place: run manage.py collectstatic first.")
         if settings.METRICS_NETWORKS:
             make_room_for_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
+        tell_start(host, port)
         gunicorn = Path(sys.executable).parent / "gunicorn"
         os.execv(  # noqa: S606  our own server's program, no shell wanted
             gunicorn,
@@ -37,6 +41,17 @@ def port_number(text) -> int:
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
     raise ArgumentTypeError(f"{text} is no port: choose one from 1 to 65535.")
+
+
+def tell_start(host, port):
+    """Say in the log where calls are taken, and by whose word on HTTPS."""
+    proxies = ", ".join(map(str, settings.TRUSTED_PROXIES)) or "none"
+    https = "required" if settings.HTTPS else "not required"
+    log.info("Starting on %s, port %s. HTTPS: %s. Trusted proxies: %s.", host, port, https, proxies)
+    if settings.HTTPS and not settings.TRUSTED_PROXIES:
+        log.warning(
+            "Every API call will be refused (403): no proxy is trusted to say it came by HTTPS."
+        )
 
 
 def make_room_for_metrics(folder):

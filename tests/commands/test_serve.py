@@ -1,0 +1,28 @@
+"""What `serve` says in the log before the first call."""
+
+import pytest
+
+from tests.conftest import database_url
+from tests.server import Server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "told"), [("10.0.0.0/8, 127.0.0.1", "10.0.0.0/8, 127.0.0.1/32"), ("", "none")]
+)
+def test_where_it_listens_and_by_whose_word_on_https(proxies, told):
+    with Server(database_url(), HTTPS="on", TRUSTED_PROXIES=proxies) as server:
+        first, *more = server.output().splitlines()
+    assert (
+        f" INFO mailboxes Starting on 127.0.0.1, port {server.port}. "
+        f"HTTPS: required. Trusted proxies: {told}. id=-"
+    ) in first
+    warned = [line for line in more if "Every API call will be refused (403)" in line]
+    assert len(warned) == (told == "none")
+
+
+def test_without_https_nothing_is_warned_of():
+    with Server(database_url(), HTTPS="off") as server:
+        (line,) = server.output().splitlines()
+    assert "HTTPS: not required. Trusted proxies: none." in line
