@@ -9,12 +9,20 @@ def main():
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import InterfaceError, OperationalError
 
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         # A wrong setting is the reader's to mend: its sentence, not our stack.
         sys.exit(str(error))
+    except (InterfaceError, OperationalError) as error:
+        # So is a database that is away.
+        if "--traceback" in sys.argv:
+            raise
+        from config.database import in_words
+
+        sys.exit(in_words(error))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the server asks of each connection to PostgreSQL: no caller waits for ever, and none meets a table of before."""
+"""What is asked of each connection to PostgreSQL: that no caller waits for ever, or meets a table of before; and who does not answer."""
 
 from functools import partial
 
@@ -57,3 +57,12 @@ def prepared_anew(execute, sql, params, many, context):
 def is_prepared_for_another(error) -> bool:
     """Whether it says "cached plan must not change result type", in whatever language (plancache.c)."""
     return error.diag.source_function == "RevalidateCachedQuery"
+
+
+def in_words(error: Exception) -> str:
+    """The database that DATABASE_URL names, without its password, and why it cannot be used, in a line."""
+    database = settings.DATABASES["default"]
+    name = str(database["NAME"])
+    if host := database["HOST"]:
+        name = f"{name} on {host}, port {database['PORT'] or 5432},"
+    return f"The database {name} cannot be used: {str(error).splitlines()[0]}."

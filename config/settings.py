@@ -241,7 +241,13 @@ if not env.str("CACHE_URL", ""):
 # --- Database -----------------------------------------------------------------
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data = Path(DATABASES["default"]["NAME"]).parent
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL names a file in {data}, which cannot be made: {error.strerror}."
+        ) from None
     DATABASES["default"]["OPTIONS"] = {
         # A transaction takes the write lock when it begins, so two writers queue
         # instead of one failing half-way; readers go on beside them (WAL).

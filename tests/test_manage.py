@@ -1,0 +1,57 @@
+"""What stops a command that is the reader's to mend is told in a line, not by our stack."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.server import ROOT, on_database
+
+AWAY = "postgres://joe:s3cret@127.0.0.1:1/mailboxes"
+
+
+def manage(*arguments, url, **more):
+    """The command, when it has ended."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=on_database(url, **more),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["migrate"],
+        ["createsuperuser", "--noinput", "--username=rosa", "--email="],
+        ["purge_deleted"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_database_that_is_away_is_named_without_its_password(command):
+    done = manage(*command, url=AWAY, DJANGO_SUPERUSER_PASSWORD="correct horse")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("The database mailboxes on 127.0.0.1, port 1, cannot be used: ")
+    assert line.endswith("Connection refused.")
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_of_two_hosts_both_are_named():
+    done = manage("migrate", url=AWAY.replace("1:1", "1:1,127.0.0.1:2"))
+    assert "The database mailboxes on 127.0.0.1,127.0.0.1, port 1,2, cannot" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_its_stack_is_there_for_whoever_asks():
+    assert "Traceback" in manage("migrate", "--traceback", url=AWAY).stderr
+
+
+def test_a_folder_that_cannot_be_made_is_named():
+    done = manage("migrate", url="sqlite:////dev/null/data/mailboxes.sqlite3")
+    assert done.stderr == (
+        "DATABASE_URL names a file in /dev/null/data, which cannot be made: Not a directory.\n"
+    )
+    assert done.returncode == 1
