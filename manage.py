@@ -6,6 +6,7 @@ import sys
 
 
 def main():
+    os.umask(0o077)  # what is written is its owner's alone to read, wherever it stands
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

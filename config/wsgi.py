@@ -24,6 +24,7 @@ from mailboxes.bodies import AlwaysUTF8, BufferedBodies
 
 log = logging.getLogger("mailboxes")
 
+os.umask(0o077)  # as manage.py does, for whatever server it is
 connection_created.connect(bound)
 connection_created.connect(keep_up)
 

@@ -1,11 +1,12 @@
 """What stops a command that is the reader's to mend is told in a line, not by our stack."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from tests.server import ROOT, on_database
+from tests.server import ROOT, Server, on_database
 
 AWAY = "postgres://joe:s3cret@127.0.0.1:1/mailboxes"
 
@@ -55,3 +56,24 @@ def test_a_folder_that_cannot_be_made_is_named():
         "DATABASE_URL names a file in /dev/null/data, which cannot be made: Not a directory.\n"
     )
     assert done.returncode == 1
+
+
+def modes(folder) -> dict[str, str]:
+    """Who may do what with each file and folder in it, in octal digits."""
+    return {path.name: f"{path.stat().st_mode & 0o777:o}" for path in folder.rglob("*")}
+
+
+def test_its_files_are_their_owners_alone_wherever_they_stand(tmp_path):
+    tmp_path.chmod(0o755)
+    url = f"sqlite:///{tmp_path}/data.sqlite3"
+    before = os.umask(0o022)
+    try:
+        manage("migrate", url=url)
+        manage("backup", str(tmp_path / "data.backup"), url=url)
+        with Server(url) as server:
+            server.manage("issue_credential", "acme", "api", "--create-account")
+            found = modes(tmp_path)
+    finally:
+        os.umask(before)
+    assert found.keys() >= {"data.sqlite3", "data.backup"}
+    assert set(found.values()) == {"600"}
