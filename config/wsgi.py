@@ -33,4 +33,7 @@ for warning in run_checks(tags=[Tags.database], databases=["default"]):
     log.error("%s", warning.msg)
 connections.close_all()  # each worker makes its own
 
+# Whoever changes over to new code waits for the second server's.
+log.info("Process %s has loaded the service.", os.getpid())
+
 application = AlwaysUTF8(BufferedBodies(django_application))

@@ -47,7 +47,14 @@ def tell_start(host, port):
     """Say in the log where calls are taken, and by whose word on HTTPS."""
     proxies = ", ".join(map(str, settings.TRUSTED_PROXIES)) or "none"
     https = "required" if settings.HTTPS else "not required"
-    log.info("Starting on %s, port %s. HTTPS: %s. Trusted proxies: %s.", host, port, https, proxies)
+    log.info(
+        "Process %s starts on %s, port %s. HTTPS: %s. Trusted proxies: %s.",
+        os.getpid(),  # the server's first process too: it takes this one's place
+        host,
+        port,
+        https,
+        proxies,
+    )
     if settings.HTTPS and not settings.TRUSTED_PROXIES:
         log.warning(
             "Every API call will be refused (403): no proxy is trusted to say it came by HTTPS."
