@@ -119,11 +119,9 @@ class ChangeSerializer(serializers.Serializer):
     by = AuthorSerializer(source="*", help_text="Who")
 
 
+# No ModelSerializer: that works the fields out anew for each call.
 class MailboxSerializer(serializers.Serializer):
-    """A mailbox. A field left out of a whole object goes back to its default.
-
-    No ModelSerializer: that works the fields out anew for each call.
-    """
+    """A mailbox. A field left out of a whole object goes back to its default."""
 
     beep = TrueOrFalseField(
         default=True, help_text="Should the system play the 'beep' sound after the greeting"

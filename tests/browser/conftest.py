@@ -14,6 +14,12 @@ from playwright.sync_api import sync_playwright
 
 from tests import parts
 
+# Links of the bar that one would have to scroll for.
+BEYOND_THE_WINDOW = """
+    [...document.querySelectorAll(".bar a")]
+        .filter(link => link.getBoundingClientRect().right > innerWidth)
+        .map(link => link.textContent)
+"""
 VIOLATIONS = Path(__file__).with_name("violations.js").read_text()
 
 
@@ -67,7 +73,7 @@ def rosa(page):
 
 
 def assert_good(page, complaints=()):
-    """In light and dark, wide and narrow: accessible, no wider than the window, no complaint but those expected."""
+    """In light and dark, wide and narrow: accessible, no wider than the window, its bar whole, no complaint but those expected."""
     page.evaluate(AXE_SCRIPT)
     for scheme, width in product(["light", "dark"], [1280, 375]):
         page.emulate_media(color_scheme=scheme)
@@ -76,4 +82,5 @@ def assert_good(page, complaints=()):
         violations = page.evaluate(VIOLATIONS, scheme == "light")
         assert violations == [], f"{scheme}, {width} px"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} px"
+        assert page.evaluate(BEYOND_THE_WINDOW) == [], f"{width} px"
     assert page.complaints == list(complaints)

@@ -1,6 +1,7 @@
 """The reference page as its reader uses it, and the page to try calls from."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from mailboxes.models import Account
@@ -95,6 +96,17 @@ def test_try_out_with_a_bearer_credential(page):
     answer = operation.locator(".live-responses-table .response")
     assert answer.locator(".response-col_status").inner_text().startswith("200")
     assert '"status_message": "OK"' in answer.inner_text()
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_try_names_every_schema_in_colours_that_can_be_read(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/docs/try/")
+    page.locator(".json-schema-2020-12-accordion", has_text="MailboxRequest").first.click()
+    found = Axe().run(page, "section.models", {"runOnly": ["color-contrast"]})
+    assert found.response["passes"]
+    assert [rule["nodes"] for rule in found.response["violations"]] == []
     assert page.complaints == []
 
 
