@@ -58,6 +58,11 @@ class KeyRing:
         match = KEY_NAME.match(sealed)
         return match[1] if match else "?"
 
+    @property
+    def names(self) -> list[str]:
+        """Of its keys, the one that seals first."""
+        return list(self._ciphers)
+
     def lacks(self, identities: Iterable[str]) -> list[str]:
         """Which of the keys of these names are not on the ring."""
         return sorted(set(identities) - self._ciphers.keys())

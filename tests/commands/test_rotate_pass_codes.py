@@ -12,7 +12,12 @@ from mailboxes.keyring import KEY_BYTES, KeyRing
 from mailboxes.models import IdempotentAnswer, ImportRow, Mailbox
 
 OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
-DONE = "All is sealed with the first of PASS_CODE_KEYS: those listed behind it may be removed."
+NAMES = {key: KeyRing.identify(key) for key in (OLD, NEW, LOST)}
+ORDER = f"In PASS_CODE_KEYS, in this order: {NAMES[NEW]}, {NAMES[OLD]}."
+DONE = (
+    f"All is sealed with the first of PASS_CODE_KEYS, {NAMES[NEW]}: "
+    "those listed behind it may be removed."
+)
 
 
 @pytest.fixture
@@ -43,7 +48,9 @@ def without(column, found):
 def test_all_is_sealed_with_the_new_key_and_the_old_one_may_go(mailbox, settings, capsys):
     assert KeyRing.identify(OLD) in str(rows())
     call_command("rotate_pass_codes")
-    assert capsys.readouterr().out == f"Sealed with an older key: 4.\n{DONE}\n"
+    assert capsys.readouterr().out == (
+        f"{ORDER}\nSealed with an older key: 4 (4 under {NAMES[OLD]}).\n{DONE}\n"
+    )
     assert KeyRing.identify(OLD) not in str(rows())
     settings.PASS_CODE_KEYS = KeyRing([NEW])
     assert Mailbox.objects.get(pk=mailbox.pk).password == "4829"
@@ -81,12 +88,15 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_done(mailbox, account,
     lost.password_sealed = KeyRing([LOST]).seal("8305", lost.owner)
     broken = Mailbox(account=account, name="Broken", password_sealed="8305")
     Mailbox.objects.bulk_create([lost, broken])
-    with pytest.raises(CommandError, match=r"^Still sealed with an older key: 2\.$") as refusal:
+    with pytest.raises(CommandError, match=r"^Still sealed with an older key: 2 ") as refusal:
         call_command("rotate_pass_codes")
+    assert f"1 under {NAMES[LOST]}" in str(refusal.value)
+    assert "1 under ?" in str(refusal.value)
     assert refusal.value.returncode == 1
     told = capsys.readouterr().err.splitlines()
     assert sorted(told) == sorted(
-        f"No key in PASS_CODE_KEYS opens mailbox {row.pk}." for row in (lost, broken)
+        f"No key in PASS_CODE_KEYS opens mailbox {row.pk} (key {key})."
+        for row, key in ((lost, NAMES[LOST]), (broken, "?"))
     )
     assert Mailbox.objects.get(pk=lost.pk).password_sealed == lost.password_sealed
     assert Mailbox.objects.get(pk=broken.pk).password_sealed == "8305"

@@ -1,8 +1,10 @@
 """Changes over to a new key: what is sealed with an older one is sealed anew with the first of PASS_CODE_KEYS."""
 
+from collections import Counter
 from collections.abc import Iterator
 from time import monotonic, sleep
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
@@ -22,29 +24,40 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args, **options) -> str:
-        count = remaining()
-        self.stdout.write(f"Sealed with an older key: {count}.")
+        keys = settings.PASS_CODE_KEYS
+        self.stdout.write(f"In PASS_CODE_KEYS, in this order: {', '.join(keys.names)}.")
+        older = remaining()
+        self.stdout.write(f"Sealed with an older key: {in_words(older)}.")
         try:
-            with tqdm(total=count, unit=" texts", disable=None) as progress:
+            with tqdm(total=older.total(), unit=" texts", disable=None) as progress:
                 for _ in range(PASSES):
                     reseal_all(progress)
         except KeyboardInterrupt:
             raise CommandError(
-                f"Stopped. Still sealed with an older key: {remaining()}. Run it again to go on.",
+                f"Stopped. Still sealed with an older key: {in_words(remaining())}. Run it again to go on.",
                 returncode=INTERRUPTED,
             ) from None
-        for name in unopened():
-            self.stderr.write(f"No key in PASS_CODE_KEYS opens {name}.")
+        for name, key in unopened():
+            self.stderr.write(f"No key in PASS_CODE_KEYS opens {name} (key {key}).")
         if left := remaining():
-            raise CommandError(f"Still sealed with an older key: {left}.")
+            raise CommandError(f"Still sealed with an older key: {in_words(left)}.")
         return (
-            "All is sealed with the first of PASS_CODE_KEYS: those listed behind it may be removed."
+            f"All is sealed with the first of PASS_CODE_KEYS, {keys.current}: "
+            "those listed behind it may be removed."
         )
 
 
-def remaining() -> int:
-    """How many texts are sealed with another key than the first."""
-    return sum(model.under_older_keys().count() for model in Sealed.kinds())
+def remaining() -> Counter[str]:
+    """How many texts are sealed with each other key than the first."""
+    counts: Counter[str] = sum((model.counts_by_key() for model in Sealed.kinds()), Counter())
+    del counts[settings.PASS_CODE_KEYS.current]
+    return counts
+
+
+def in_words(counts: Counter[str]) -> str:
+    """How many there are and, where there are any, under which key."""
+    told = ", ".join(f"{count} under {key}" for key, count in sorted(counts.items()))
+    return f"{counts.total()} ({told})" if told else "0"
 
 
 def reseal_all(progress) -> None:
@@ -73,11 +86,11 @@ def was_resealed(row: Sealed) -> bool:
         return False
 
 
-def unopened() -> Iterator[str]:
-    """What to call each row whose text no key opens: nothing of the text itself."""
+def unopened() -> Iterator[tuple[str, str]]:
+    """What to call each row whose text no key opens, and its key: nothing of the text itself."""
     for model in Sealed.kinds():
         for row in model.under_older_keys().iterator():
             try:
                 row.open()
-            except UnknownKeyError:
-                yield f"{model._meta.verbose_name} {getattr(row, 'uuid', row.pk)}"
+            except UnknownKeyError as error:
+                yield f"{model._meta.verbose_name} {getattr(row, 'uuid', row.pk)}", error.key
