@@ -2,6 +2,7 @@
 """Django's command line for this project."""
 
 import os
+import signal
 import sys
 
 
@@ -27,4 +28,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # as a shell says it; whoever pressed Ctrl-C knows why

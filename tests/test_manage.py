@@ -1,12 +1,13 @@
 """What stops a command that is the reader's to mend is told in a line, not by our stack."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from tests.server import ROOT, Server, on_database
+from tests.server import ROOT, Server, on_database, until
 
 AWAY = "postgres://joe:s3cret@127.0.0.1:1/mailboxes"
 
@@ -77,3 +78,21 @@ def test_its_files_are_their_owners_alone_wherever_they_stand(tmp_path):
         os.umask(before)
     assert found.keys() >= {"data.sqlite3", "data.backup"}
     assert set(found.values()) == {"600"}
+
+
+def test_ctrl_c_ends_a_command_quietly_and_nothing_is_half_done(tmp_path):
+    url = f"sqlite:///{tmp_path}/data.sqlite3"
+    manage("migrate", url=url)
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "load_demo", "--mailboxes", "100000"],
+        cwd=ROOT,
+        env=on_database(url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until((tmp_path / "data.sqlite3-wal").exists)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert manage("load_demo", "--accounts", "1", "--mailboxes", "1", url=url).returncode == 0

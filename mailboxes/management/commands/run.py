@@ -8,6 +8,7 @@ from io import StringIO
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, call_command
+from django.db import transaction
 
 from mailboxes.management.commands.serve import port_number, refuse_unusable
 from mailboxes.models import Account, ApiCredential
@@ -32,8 +33,9 @@ class Command(BaseCommand):
         self.greet(f"http://127.0.0.1:{port}")
         call_command("serve", port=port)
 
+    @transaction.atomic
     def make_demo(self):
-        """Load the demo data, and make a staff login and a credential for it."""
+        """Load the demo data, and make a staff login and a credential for it: all of it, or nothing if stopped."""
         call_command("load_demo", stdout=self.stdout)
         password = secrets.token_urlsafe(12)
         get_user_model().objects.create_superuser(USER, password=password)
