@@ -18,13 +18,19 @@ def main():
     except ImproperlyConfigured as error:
         # A wrong setting is the reader's to mend: its sentence, not our stack.
         sys.exit(str(error))
-    except (InterfaceError, OperationalError) as error:
-        # So is a database that is away.
+    except (PermissionError, InterfaceError, OperationalError) as error:
+        # So are a file of somebody else's, and a database that is away.
         if "--traceback" in sys.argv:
             raise
-        from config.database import in_words
-
         sys.exit(in_words(error))
+
+
+def in_words(error):
+    if isinstance(error, PermissionError):
+        return f"{error.filename} is not yours to use: run this as the user who owns it."
+    from config import database
+
+    return database.in_words(error)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,12 @@ from mailboxes.keyring import KeyRing
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-environ.Env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+if ENV_FILE.exists() and not os.access(ENV_FILE, os.R_OK):
+    raise ImproperlyConfigured(
+        f"{ENV_FILE} is not yours to read: run this as the user who owns it."
+    )
+environ.Env.read_env(ENV_FILE)
 
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}

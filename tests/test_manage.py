@@ -12,10 +12,16 @@ from tests.server import ROOT, Server, on_database, until
 AWAY = "postgres://joe:s3cret@127.0.0.1:1/mailboxes"
 
 
-def manage(*arguments, url, **more):
+# Root may read and write everything, unless it lays that down.
+NO_RIGHTS = "-dac_override,-dac_read_search"
+LAID_DOWN = ["setpriv", f"--bounding-set={NO_RIGHTS}", f"--inh-caps={NO_RIGHTS}"]
+AS_ANYBODY = LAID_DOWN if os.geteuid() == 0 else []
+
+
+def manage(*arguments, url, prefix=(), **more):
     """The command, when it has ended."""
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [*prefix, sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=on_database(url, **more),
         capture_output=True,
@@ -57,6 +63,28 @@ def test_a_folder_that_cannot_be_made_is_named():
         "DATABASE_URL names a file in /dev/null/data, which cannot be made: Not a directory.\n"
     )
     assert done.returncode == 1
+
+
+def test_settings_of_somebody_elses_are_named(tmp_path):
+    settings = tmp_path / ".env"
+    settings.touch(mode=0)
+    done = manage("check", url="sqlite://:memory:", prefix=AS_ANYBODY, ENV_FILE=str(settings))
+    said = f"{settings} is not yours to read: run this as the user who owns it.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_a_file_of_somebody_elses_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    folder = tmp_path / "figures"
+    done = manage(
+        "serve",
+        url="sqlite://:memory:",
+        prefix=AS_ANYBODY,
+        METRICS_NETWORKS="10.0.0.0/8",
+        PROMETHEUS_MULTIPROC_DIR=str(folder),
+    )
+    said = f"{folder} is not yours to use: run this as the user who owns it.\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def modes(folder) -> dict[str, str]:
