@@ -132,12 +132,13 @@ def save(request, uuid):
 def recipient_add(request, uuid):
     """Send the mailbox's messages to one more address."""
     mailbox = held(uuid)
-    form = RecipientForm(request.POST, instance=EmailRecipient(mailbox=mailbox))
+    added = EmailRecipient(mailbox=mailbox, position=mailbox.next_position())
+    form = RecipientForm(request.POST, instance=added)
     if not form.is_valid():
         return page(request, mailbox, recipient_form=form)
     batch = Batch.objects.create(user=request.user, action=Batch.Action.CHANGED)
-    batches.write(batch, added=[form.instance])
-    say_done(request, _("Added: %(email)s.") % {"email": form.instance.email}, batch)
+    batches.write(batch, added=[added])
+    say_done(request, _("Added: %(email)s.") % {"email": added.email}, batch)
     return redirect("console:mailbox", uuid)
 
 
