@@ -5,12 +5,13 @@ call. It is written down when it first runs, and PostgreSQL prepares it: from th
 sends the values and reads the rows.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from django.db import InterfaceError, OperationalError, connections, models
 from django.utils.functional import cached_property
 
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
+FETCHED = 1000  # rows at a time
 
 
 def on_living(connection, read: Callable):
@@ -67,9 +68,9 @@ class Statement:
             else slot
             for slot in slots
         ]
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            rows = cursor.fetchall()
+        cursor = connection.cursor()
+        cursor.execute(sql, values)
+        rows = fetched(cursor)
         return compiler.apply_converters(rows, converters) if converters else rows
 
     def write(self, using):
@@ -78,6 +79,13 @@ class Statement:
         sql, slots = compiler.as_sql()
         columns = [expression for expression, _sql, _alias in compiler.select]
         return sql, slots, compiler.get_converters(columns), compiler
+
+
+def fetched(cursor) -> Iterator[tuple]:
+    """The rows of a query that has run, some at a time: as Python's values they take more room than as the driver's."""
+    with cursor:
+        while rows := cursor.fetchmany(FETCHED):
+            yield from rows
 
 
 class Insert:
