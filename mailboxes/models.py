@@ -44,6 +44,10 @@ class AccountQuerySet(models.QuerySet):
         """The account and all its customers, direct or further down."""
         return self._reached(Account.objects.filter(pk=root.pk), "reseller")
 
+    def top(self):
+        """Those that are nobody's customers."""
+        return self.filter(reseller=None)
+
     def below(self, root):
         """All customers of the account, direct or further down."""
         return self.filter(pk__in=Account.objects.tree(root)).exclude(pk=root.pk)
@@ -66,18 +70,19 @@ class AccountQuerySet(models.QuerySet):
         cte = CTE.recursive(reached, name="reached")
         return with_cte(cte, select=cte.join(self, id=cte.col.id))
 
-    def in_tree_order(self):
-        """Each account right below its reseller, with its `lineage` ("reseller / customer") and `depth`."""
+    def in_tree_order(self, chain=()):
+        """Each account right below its reseller, with its `lineage` ("reseller / customer") and `depth`.
+
+        With an account and its resellers, the topmost first, as a `chain`: those of its tree alone.
+        """
+        start = Account.objects.filter(pk=chain[-1].pk) if chain else Account.objects.top()
+        above = LINEAGE_SEPARATOR.join([*(account.name for account in chain[:-1]), ""])
 
         def lineages(cte):
-            tops = (
-                Account.objects.filter(reseller=None)
-                .order_by()
-                .values(
-                    "id",
-                    lineage=Cast("name", models.TextField()),
-                    depth=Value(0, models.IntegerField()),
-                )
+            tops = start.order_by().values(
+                "id",
+                lineage=Concat(Value(above), F("name"), output_field=models.TextField()),
+                depth=Value(len(chain[:-1]), models.IntegerField()),
             )
             below = (
                 cte.join(Account, reseller=cte.col.id)
@@ -776,17 +781,19 @@ class MailboxQuerySet(models.QuerySet):
         """Those with the text in their name, their account's, a recipient's address or their uuid.
 
         A uuid is found by any part of it, with hyphens or without. Where the mailboxes are
-        those `of_all` accounts, all addresses are looked through once; otherwise, only these
-        mailboxes' own: each is several times as fast in its place.
+        those `of_all` accounts, all addresses and names are looked through once; otherwise, only
+        these mailboxes' own: each is several times as fast in its place.
         """
         text = text.replace("\x00", "")  # PostgreSQL knows no NUL
         recipients = EmailRecipient.objects.filter(email__icontains=text)
         if of_all:
-            has_recipient = Q(pk__in=recipients.values("mailbox"))
+            accounts = Account.objects.filter(name__icontains=text)
+            belonging = Q(account__in=accounts.values("pk"))
+            belonging |= Q(pk__in=recipients.values("mailbox"))
         else:
-            has_recipient = Q(Exists(recipients.filter(mailbox=OuterRef("pk"))))
-        accounts = Account.objects.filter(name__icontains=text).values("pk")
-        found = Q(name__icontains=text) | Q(account__in=accounts) | has_recipient
+            belonging = Q(account__name__icontains=text)
+            belonging |= Q(Exists(recipients.filter(mailbox=OuterRef("pk"))))
+        found = Q(name__icontains=text) | belonging
         digits = text.replace("-", "").lower()
         if digits and set(digits) <= set("0123456789abcdef"):
             found |= Q(digits__contains=digits)

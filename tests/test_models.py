@@ -78,6 +78,15 @@ def test_tree_order_puts_customers_right_below_their_reseller(tree):
     ]
 
 
+def test_tree_order_of_one_tree_alone(tree):
+    acme, child, *_ = tree
+    below = Account.objects.in_tree_order([acme, child])
+    assert [(row.lineage, row.depth) for row in below] == [
+        ("acme / child", 1),
+        ("acme / child / grandchild", 2),
+    ]
+
+
 def test_an_account_is_not_its_own_reseller(tree):
     acme = tree[0]
     acme.reseller = acme

@@ -103,9 +103,11 @@ class MailboxFilter(forms.Form):
         ]
 
     def in_words(self, name) -> str:
-        choices = dict(getattr(self.fields[name], "choices", ()))
         value = self.data[name]
-        return "" if name == "customers" else str(choices.get(value, value))
+        if name in self.conditions:  # the account's choices are all the accounts there are
+            choices = dict(getattr(self.fields[name], "choices", ()))
+            return str(choices.get(value, value))
+        return "" if name == "customers" else value
 
     def without(self, name) -> str:
         return "?" + urlencode([(other, value) for other, value in self.query if other != name])

@@ -123,9 +123,9 @@ def test_as_many_queries_whatever_it_has(viewer, account, django_assert_num_quer
             ApiCredential.objects.issue(account, name)
             Account.objects.create(name=name, reseller=account)
             Mailbox.objects.create(account=account, name=name)
-        # Session, user, two kinds of permissions, second factor; the account, its resellers, how many below it,
-        # customers, two counts of mailboxes, the latest ones, credentials.
-        with django_assert_num_queries(13):
+        # Session, user, two kinds of permissions, second factor; the account, its resellers, what is in its tree,
+        # customers, its count of mailboxes, the latest ones, credentials.
+        with django_assert_num_queries(12):
             viewer.get("/accounts/acme/")
 
 

@@ -1,6 +1,7 @@
 """The accounts: all of them as a tree, one of them, and suspending it."""
 
 from django.core.paginator import Paginator
+from django.db.models import Count, Sum
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -31,7 +32,7 @@ def account_list(request, name=None):
     if name:
         reseller = get_object_or_404(Account, name=name)
         chain = [*reseller.chain(), reseller]
-        accounts = accounts.below(reseller)
+        accounts = accounts.exclude(pk=reseller.pk)
     text = request.GET.get("q", "").strip()
     if text:
         accounts = accounts.search(text)
@@ -39,7 +40,8 @@ def account_list(request, name=None):
     state = state if state in STATES else ""
     if state:
         accounts = accounts.filter(is_active=STATES[state])
-    page = Paginator(accounts.in_tree_order(), ACCOUNTS_PER_PAGE).get_page(request.GET.get("page"))
+    accounts = accounts.in_tree_order(chain)
+    page = Paginator(accounts, ACCOUNTS_PER_PAGE).get_page(request.GET.get("page"))
     for account in page:
         account.above = account.lineage.rpartition(LINEAGE_SEPARATOR)[0]
         account.indent = range(min(account.depth - len(chain), DEEPEST_INDENT))
@@ -68,7 +70,9 @@ def account_names(request):
 def account(request, name):
     """One account, with its place in the tree and what it has."""
     account = get_object_or_404(Account, name=name)
-    tree = Account.objects.tree(account)
+    # Account by account: all mailboxes would be read to find those of a tree of any size.
+    tree = Account.objects.tree(account).with_counts()
+    tree = tree.aggregate(accounts=Count("pk"), mailboxes=Sum("mailbox_count"))
     mailboxes = Mailbox.objects.active()
     return render(
         request,
@@ -76,10 +80,10 @@ def account(request, name):
         {
             "account": account,
             "chain": account.chain(),
-            "below": Account.objects.below(account).count(),
+            "below": tree["accounts"] - 1,
             "customers": account.customers.with_counts()[:CUSTOMERS_SHOWN],
             "mailbox_count": mailboxes.filter(account=account).count(),
-            "mailbox_count_below": mailboxes.filter(account__in=tree).count(),
+            "mailbox_count_below": tree["mailboxes"],
             "latest": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
                 :MAILBOXES_SHOWN
             ],
