@@ -54,11 +54,11 @@ class AccountQuerySet(models.QuerySet):
 
     def resellers(self, account):
         """The accounts above this one, in no order."""
-        return self._reached(Account.objects.filter(customers=account.pk), "customers")
+        return self._reached(Account.objects.filter(customers=account.pk), "customers").order_by()
 
     def with_resellers(self, **account):
         """The account that these fields find, if any, and the accounts above it, in no order."""
-        return self._reached(Account.objects.filter(**account), "customers")
+        return self._reached(Account.objects.filter(**account), "customers").order_by()
 
     def _reached(self, start, relation):
         """Where one comes from `start`, following the relation any number of times; in one query."""
