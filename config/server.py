@@ -6,8 +6,13 @@ into none, and the command would act on another account.
 """
 
 import gc
+import logging
+import os
 import socket
 import struct
+
+from django.core.checks import Tags, run_checks
+from django.db import connections
 
 from config import settings
 
@@ -40,12 +45,24 @@ loglevel = "error"
 SILENCE_SECONDS = 10
 
 
-def when_ready(server):
-    """Let go of a caller who falls silent within a body that a thread reads.
+log = logging.getLogger("mailboxes")
 
-    What is loaded stays: workers share its memory and need not look through it for garbage.
-    """
+
+def when_ready(server):
+    """The service is loaded, and callers can connect; no worker has begun."""
+    # Told to whoever starts it with other keys than those that sealed what is there.
+    for warning in run_checks(tags=[Tags.database], databases=["default"]):
+        log.error("%s", warning.msg)
+    connections.close_all()  # each worker makes its own
+    # Whoever changes over to new code waits for the second server's line.
+    log.info("Process %s has loaded the service.", os.getpid())
+    let_go_of_the_silent(server.LISTENERS)
+    # What is loaded stays: workers share its memory and need not look through it for garbage.
     gc.freeze()
+
+
+def let_go_of_the_silent(listeners):
+    """Wait for no caller for long who falls silent within a body that a thread reads."""
     timeout = struct.pack("ll", SILENCE_SECONDS, 0)
-    for listener in server.LISTENERS:  # accepted connections inherit it
+    for listener in listeners:  # accepted connections inherit it
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
