@@ -27,10 +27,10 @@ dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for whoever changes the c
 	@$(manage) migrate --verbosity 0
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
-test: $(VENV)/dev.stamp var/static/staticfiles.json ## run every test (REQUIRE=postgres,browser,redis,node,php,haproxy,pgbouncer,asterisk: none of these may be skipped)
-	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(ARGS)
+test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: those too that take long; REQUIRE=postgres,browser,redis,node,php,haproxy,pgbouncer,asterisk: none of these may be skipped)
+	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(if $(LONG),,-m 'not long') $(ARGS)
 
-test-postgres: $(VENV)/dev.stamp ## run every test on a private PostgreSQL
+test-postgres: $(VENV)/dev.stamp ## run them on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
 
 trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table

@@ -1,5 +1,6 @@
 """What tests share: accounts, their credentials, the service in both forms, parts of the machine."""
 
+import signal
 import subprocess
 from contextlib import closing
 from shutil import which
@@ -20,6 +21,9 @@ from tests.service import InProcess, OverSocket
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
 settings.load_profile("unhurried")
+
+# A shell lets what it starts in the background ignore Ctrl-C, and that would start programs that do.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -93,6 +93,7 @@ def readme_lines():
     return "\n".join(re.findall("```sh\n(.+?)```", part, re.DOTALL))
 
 
+@pytest.mark.long
 def test_first_start_second_start_and_ctrl_c(copy):
     with Run(copy, free_port()) as run:
         first = run.said

@@ -6,7 +6,7 @@ from tests.browser.conftest import sign_in
 from tests.doors.addresses import addresses
 from tests.doors.conftest import rosa, rows, written  # noqa: F401
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 # Answers that are no page, or of which a browser makes a file.
 NO_PAGES = ("/voip", "/authenticated", "/admin/jsi18n", "/sign")

@@ -71,6 +71,7 @@ def bring_in(importer, text, what, say):
     return source
 
 
+@pytest.mark.long
 def test_a_long_file(importer, say):
     lines = [["account", "name", "password", "transcribe", "recipients"]]
     for n in range(ROWS):

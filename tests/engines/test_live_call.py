@@ -24,6 +24,7 @@ def kit():
         parts.missing("asterisk", "This machine gives no network namespace to play calls in.")
 
 
+@pytest.mark.long
 def test_a_mailbox_made_by_the_api_answers_real_calls(kit):
     command = [sys.executable, "-m", "tests.engines.live_call"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
