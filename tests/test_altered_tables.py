@@ -10,6 +10,8 @@ from tests.engines.engine import Asterisk, FreeSWITCH, basic, columns, user
 from tests.server import Server
 from tests.service import OverSocket
 
+pytestmark = pytest.mark.long
+
 MAILBOXES = "ALTER TABLE mailboxes_mailbox ALTER COLUMN name TYPE varchar(120)"
 CREDENTIALS = "ALTER TABLE mailboxes_apicredential ALTER COLUMN networks TYPE varchar(1000)"
 OFTEN = range(12)  # one thread of four has asked three times by then, and has it prepared

@@ -49,12 +49,14 @@ def test_nothing_is_said_where_all_open(account, capsys):
     assert "PASS_CODE_KEYS" not in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_server_says_so_at_its_start(databases):
     with Server(databases.copy(), PASS_CODE_KEYS=base64.b64encode(KEY).decode()) as server:
         (line,) = (line for line in server.output().splitlines() if "PASS_CODE_KEYS" in line)
     assert " ERROR mailboxes PASS_CODE_KEYS opens 0 of 20 pass codes. " in line
 
 
+@pytest.mark.long
 def test_the_server_starts_while_the_database_is_away():
     with Server("postgres://nobody@127.0.0.1:1/away") as server:
         assert "PASS_CODE_KEYS" not in server.output()

@@ -134,6 +134,7 @@ def deaf(request):
             yield listener.getsockname()[1]
 
 
+@pytest.mark.long
 def test_a_sentry_that_cannot_be_reached_keeps_nobody_waiting(deaf, account):
     with Server(database_url(), SENTRY_DSN=f"http://key@127.0.0.1:{deaf}/1", **FAULT) as server:
         with closing(OverSocket(headers_for(account), port=server.port)) as service:

@@ -61,6 +61,7 @@ def of(answer, server) -> list[dict]:
     return [line for line in lines(server) if line["request_id"] == answer.headers["x-request-id"]]
 
 
+@pytest.mark.long
 def test_each_request_has_one_line_with_the_id_of_its_answer(service, server):
     before = len(lines(server))
     paths = ["/voip/mailbox", "/nowhere", "/sign-in/", "/static/css/base.css", "/admin/"]

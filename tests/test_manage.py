@@ -92,6 +92,7 @@ def modes(folder) -> dict[str, str]:
     return {path.name: f"{path.stat().st_mode & 0o777:o}" for path in folder.rglob("*")}
 
 
+@pytest.mark.long
 def test_its_files_are_their_owners_alone_wherever_they_stand(tmp_path):
     tmp_path.chmod(0o755)
     url = f"sqlite:///{tmp_path}/data.sqlite3"
@@ -108,6 +109,7 @@ def test_its_files_are_their_owners_alone_wherever_they_stand(tmp_path):
     assert set(found.values()) == {"600"}
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_command_quietly_and_nothing_is_half_done(tmp_path):
     url = f"sqlite:///{tmp_path}/data.sqlite3"
     manage("migrate", url=url)

@@ -72,6 +72,7 @@ def count(server, name="mailboxes_http_requests_total", **labels) -> float:
     )
 
 
+@pytest.mark.long
 def test_only_the_networks_named_may_read_it(measured):
     assert answer(measured, **PROMETHEUS).status == 200
     assert answer(measured, **PROMETHEUS).headers["content-type"].startswith("text/plain; version=")
@@ -167,6 +168,7 @@ def ask(server, headers, times):
             assert service.get("/authenticated").status == 200
 
 
+@pytest.mark.long
 def test_all_workers_are_counted_those_that_have_died_too(account):
     headers = headers_for(account)
     with a_server() as server:
@@ -180,6 +182,7 @@ def test_all_workers_are_counted_those_that_have_died_too(account):
         assert [count(server, view="authenticated") for _ in range(6)] == [24] * 6
 
 
+@pytest.mark.long
 def test_a_server_that_takes_over_counts_on_and_one_started_anew_does_not(account):
     headers = headers_for(account)
     with a_server() as server:

@@ -5,6 +5,8 @@ import pytest
 from tests.server import Server
 from tests.service import OverSocket
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def service(postgres, request, tmp_path):

@@ -25,6 +25,8 @@ from config.wsgi import application
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 

@@ -10,6 +10,8 @@ from tests.conftest import database_url, headers_for
 from tests.server import Server
 from tests.service import OverSocket
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.django_db(transaction=True)
 def test_the_limit_is_exact_over_all_processes(redis_url):

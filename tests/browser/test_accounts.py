@@ -9,7 +9,7 @@ from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.browser.conftest import assert_good, sign_in
 from tests.service import OverSocket
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture

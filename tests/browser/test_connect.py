@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from mailboxes.models import Account, ApiCredential
 from tests.browser.conftest import assert_good, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 def test_the_page_for_everybody(page):

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_good
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 def test_sign_in(page):

@@ -8,7 +8,7 @@ from mailboxes.models import Account
 from tests.browser.conftest import assert_good
 from tests.conftest import headers_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture

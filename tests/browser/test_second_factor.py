@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.authenticator import AuthenticatorApp
 from tests.browser.conftest import assert_good
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 def sign_in(page, password="correct horse"):

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LOADED = re.compile(r" INFO mailboxes Process (\d+) has loaded the service\. id=-$", re.MULTILINE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("proxies", "told"), [("10.0.0.0/8, 127.0.0.1", "10.0.0.0/8, 127.0.0.1/32"), ("", "none")]
 )
@@ -28,6 +29,7 @@ def test_where_it_listens_and_by_whose_word_on_https(proxies, told):
     assert len(warned) == (told == "none")
 
 
+@pytest.mark.long
 def test_without_https_nothing_is_warned_of():
     with Server(database_url(), HTTPS="off") as server:
         first, loaded = server.output().splitlines()
@@ -35,6 +37,7 @@ def test_without_https_nothing_is_warned_of():
     assert LOADED.search(loaded)[1] == str(server.process.pid)
 
 
+@pytest.mark.long
 def test_a_change_over_can_be_followed_in_the_log():
     with Server(database_url()) as server:
         second = successor(server)

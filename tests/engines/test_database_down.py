@@ -10,6 +10,8 @@ from tests.engines.engine import Asterisk, FreeSWITCH, basic, columns, user
 from tests.server import Server
 from tests.service import OverSocket
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class AsteriskOverSocket(OverSocket, Asterisk):

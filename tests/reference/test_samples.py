@@ -18,6 +18,8 @@ from tests import parts
 from tests.conftest import headers_for
 from tests.server import ROOT
 
+pytestmark = pytest.mark.long
+
 PROGRAMS = {
     "curl": ["bash"],
     "python": [sys.executable, "-"],
