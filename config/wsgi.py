@@ -19,7 +19,6 @@ import config.urls  # noqa: F401  every view, once for all workers rather than a
 from config.database import bound, keep_up
 from mailboxes.bodies import AlwaysUTF8, BufferedBodies
 
-os.umask(0o077)  # as manage.py does, for whatever server it is
 connection_created.connect(bound)
 connection_created.connect(keep_up)
 
