@@ -3,8 +3,9 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import cycle
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from tests.authenticator import AuthenticatorApp
 from tests.databases import default_database, headers_for
 from tests.doors.browser import Browser, superuser
 from tests.engines.engine import FORM, columns, encoded, engine_headers
+from tests.postgres import free_port
 from tests.proxies import HAProxy
 from tests.server import Server
 from tests.service import OverSocket
@@ -295,3 +297,10 @@ def test_one_that_dies_is_missed_by_nobody(instances, proxy, service, browser):
     finally:
         instances[2].start()
     assert {service.get(LIST).status for _ in range(6)} == {200}
+
+
+def test_where_none_is_left_an_engine_gets_no_page_to_take_for_a_mailbox():
+    nowhere = [SimpleNamespace(port=free_port()) for _ in range(3)]
+    with HAProxy(nowhere) as proxy, closing(OverSocket(port=proxy.port)) as engine:
+        answer = engine.post("/asterisk/voicemail/single", "mailbox=x")
+    assert (answer.status, answer.headers["retry-after"], answer.body) == (503, "5", b"")
