@@ -52,7 +52,7 @@ def when_ready(server):
     """The service is loaded, and callers can connect; no worker has begun."""
     # Told to whoever starts it with other keys than those that sealed what is there.
     for warning in run_checks(tags=[Tags.database], databases=["default"]):
-        log.error("%s", warning.msg)
+        log.error(warning.msg)  # no "%s": that is all that an error report would say
     connections.close_all()  # each worker makes its own
     # Whoever changes over to new code waits for the second server's line.
     log.info("Process %s has loaded the service.", os.getpid())

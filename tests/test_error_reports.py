@@ -1,7 +1,9 @@
 """What Sentry gets to see of a crash, played by a server that keeps all that is sent to it."""
 
+import base64
 import gzip
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from queue import Queue
 
 import pytest
 
+from mailboxes.keyring import KEY_BYTES
 from tests.conftest import database_url, headers_for
 from tests.postgres import free_port
 from tests.server import ROOT, Server, on_database
@@ -120,6 +123,13 @@ def test_a_command_that_crashes_is_reported_alike(sentry, db):
     report = event(sentry.received.get(timeout=20))
     assert [error["type"] for error in report["exception"]["values"]] == ["RuntimeError"]
     assert [word for word in leaves(report) if "cannot seal" in str(word)] == []
+
+
+def test_what_the_server_finds_at_its_start_is_reported_in_words(sentry, sqlite_databases):
+    other = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    with Server(sqlite_databases.copy(), SENTRY_DSN=sentry.dsn, PASS_CODE_KEYS=other):
+        report = event(sentry.received.get(timeout=20))
+    assert report["logentry"]["message"].startswith("PASS_CODE_KEYS opens 0 of 20 pass codes.")
 
 
 @pytest.fixture(params=["refuses", "takes and never answers"])
