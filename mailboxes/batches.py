@@ -233,11 +233,12 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
         .exclude(history_type="-")
         .order_by(*WITHIN_MAILBOX)
     )
-    addresses = {row.email.lower() for row in rows}
+    # One that was added again since, or has another address, makes room for the one of then: where that stood.
+    of_then = {(row.uuid, row.email) for row in rows}
     removed = [
         recipient
         for recipient in mailbox.email_recipients.all()
-        if recipient.email.lower() not in addresses
+        if (recipient.pk, recipient.email) not in of_then
     ]
     batch = Batch.objects.create(user=user, action=Batch.Action.PUT_BACK)
     write(batch, changed=[mailbox], added=missing(mailbox, rows, removed), removed=removed)

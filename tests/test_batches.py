@@ -218,6 +218,17 @@ def test_what_is_put_back_stands_where_it_stood(sales, rosa):
     assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
 
 
+def test_so_does_one_that_was_removed_and_added_again_since(sales, rosa):
+    sales.add_recipient("bob@acme.example")
+    moment = timezone.now()
+    sales.email_recipients.get(email__startswith="ann").delete()
+    sales.add_recipient("Ann@acme.example")
+    batch = batches.put_back(sales, moment, rosa)
+    assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
+    batches.undo(batch, rosa)
+    assert state(sales)["recipients"] == ["bob@acme.example", "Ann@acme.example"]
+
+
 def test_put_back_before_it_was_made_is_refused(sales, rosa):
     with pytest.raises(Mailbox.history.model.DoesNotExist):
         batches.put_back(sales, sales.created_at.replace(year=2000), rosa)
@@ -230,5 +241,7 @@ def test_put_back_where_a_recipient_has_taken_over_the_address_of_another(sales,
     ann = EmailRecipient.objects.get()
     ann.email = "bob@acme.example"
     ann.save()
-    batches.put_back(sales, moment, rosa)
-    assert sorted(state(sales)["recipients"]) == ["ann@acme.example", "bob@acme.example"]
+    batch = batches.put_back(sales, moment, rosa)
+    assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
+    batches.undo(batch, rosa)
+    assert state(sales)["recipients"] == ["bob@acme.example"]
