@@ -18,17 +18,23 @@ def on_living(connection, read: Callable):
     """What `read` returns. Raises django.db.Error.
 
     A connection that has died since its last call is replaced: this is read again on a new one,
-    so nobody has to ask beforehand whether it still lives.
+    so nobody has to ask beforehand whether it still lives. One that gives no answer has not died:
+    whoever has waited for it does not wait once more.
     """
     connection.health_check_done = True
     is_new = connection.connection is None
     try:
         return read()
     except AWAY:
-        if is_new or connection.in_atomic_block or connection.is_usable():
+        if is_new or connection.in_atomic_block or not has_died(connection):
             raise
         connection.close()
         return read()
+
+
+def has_died(connection) -> bool:
+    """Whether the other side has ended it, as psycopg knows; a file's does not."""
+    return getattr(connection.connection, "closed", False)
 
 
 class Given(models.Expression):

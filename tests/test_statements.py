@@ -2,7 +2,9 @@
 
 import pytest
 from django.db import OperationalError, connection, models, transaction
+from django.db.backends.signals import connection_created
 
+from config.database import bound
 from mailboxes.models import Account, Mailbox
 from mailboxes.statements import Given, Statement
 
@@ -87,3 +89,31 @@ class TestConnectionThatHasDied:
     def cut_and_ask(self, account):
         self.cut()
         NAMED.rows(account=account.pk, name="Sales")
+
+    @pytest.fixture
+    def bounded(self, settings):
+        """Connections give up after a second, as the server's do after DATABASE_TIMEOUT."""
+        settings.DATABASE_TIMEOUT = 1
+        connection.close()
+        connection_created.connect(bound)
+        yield
+        connection_created.disconnect(bound)
+        connection.close()
+
+    @pytest.mark.usefixtures("bounded")
+    def test_one_that_gives_no_answer_is_none(self, accounts):
+        """Whoever asked again would wait as long again."""
+        asked = []
+
+        def note(execute, sql, params, many, context):
+            asked.append(sql)
+            return execute(sql, params, many, context)
+
+        other = connection.copy()
+        with other.cursor() as cursor, connection.execute_wrapper(note):
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE mailboxes_mailbox")
+            with pytest.raises(OperationalError):
+                NAMED.rows(account=accounts[0].pk, name="Sales")
+        other.close()
+        assert len([sql for sql in asked if "mailboxes_mailbox" in sql]) == 1
