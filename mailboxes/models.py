@@ -714,7 +714,7 @@ def history(*bases):
     return Records(bases=[Author, *bases], history_id_field=models.BigAutoField(primary_key=True))
 
 
-# Of creation: an account's mailboxes, and a mailbox's recipients.
+# Of creation: an account's mailboxes, and a mailbox's recipients, which have places besides.
 IN_ORDER = ["created_at", "uuid"]
 WITHIN_MAILBOX = ["position", *IN_ORDER]
 RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in WITHIN_MAILBOX]
@@ -769,7 +769,7 @@ class MailboxQuerySet(models.QuerySet):
         return self.exclude(deleted_at__lte=retained_since())
 
     def with_addresses(self) -> Iterator["Mailbox"]:
-        """Each with its recipients' `addresses`, in order of creation; all of it in one query."""
+        """Each with its recipients' `addresses`, all in their order; in one query."""
         rows: Any = self.annotate(address=F("email_recipients__email"))
         rows = rows.order_by(*IN_ORDER, *RECIPIENTS_IN_ORDER)
         for _uuid, of_one in groupby(rows, attrgetter("pk")):
