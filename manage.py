@@ -13,19 +13,26 @@ def main():
     from django.core.management import execute_from_command_line
     from django.db import InterfaceError, OperationalError
 
-    try:
-        execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
-        # A wrong setting is the reader's to mend: its sentence, not our stack.
-        sys.exit(str(error))
-    except (PermissionError, InterfaceError, OperationalError) as error:
-        # So are a file of somebody else's, and a database that is away.
-        if "--traceback" in sys.argv:
-            raise
-        sys.exit(in_words(error))
+    # A wrong setting, a file of somebody else's, a database that is away.
+    if "--traceback" not in sys.argv:
+        tell_in_a_line(ImproperlyConfigured, PermissionError, InterfaceError, OperationalError)
+    execute_from_command_line(sys.argv)
+
+
+def tell_in_a_line(*mendable):
+    """Of errors that are the reader's to mend, print a sentence, not our stack; they are reported as ever."""
+    sys.excepthook = lambda kind, error, stack: (
+        sys.stderr.write(f"{in_words(error)}\n")
+        if issubclass(kind, mendable)
+        else sys.__excepthook__(kind, error, stack)
+    )
 
 
 def in_words(error):
+    from django.core.exceptions import ImproperlyConfigured
+
+    if isinstance(error, ImproperlyConfigured):
+        return error
     if isinstance(error, PermissionError):
         return f"{error.filename} is not yours to use: run this as the user who owns it."
     from config import database

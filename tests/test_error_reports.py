@@ -125,6 +125,15 @@ def test_a_command_that_crashes_is_reported_alike(sentry, db):
     assert [word for word in leaves(report) if "cannot seal" in str(word)] == []
 
 
+def test_a_command_whose_database_is_away_says_so_in_a_line_and_is_reported(sentry):
+    environment = on_database("postgres://joe@127.0.0.1:1/mailboxes", SENTRY_DSN=sentry.dsn)
+    command = [sys.executable, "manage.py", "purge_deleted"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    report = event(sentry.received.get(timeout=20))
+    assert report["exception"]["values"][-1]["type"] == "OperationalError"
+
+
 def test_what_the_server_finds_at_its_start_is_reported_in_words(sentry, sqlite_databases):
     other = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     with Server(sqlite_databases.copy(), SENTRY_DSN=sentry.dsn, PASS_CODE_KEYS=other):
