@@ -29,7 +29,7 @@ BY_PROXY = {"X-Forwarded-Proto": "https"}  # for calls past it
 
 @pytest.fixture(scope="module")
 def database(postgres):
-    url = postgres.create("instances")
+    url = postgres.create(f"instances_{uuid4().hex}")
     with default_database(url):
         call_command("migrate", verbosity=0)
         superuser("rosa")

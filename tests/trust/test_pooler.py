@@ -1,6 +1,7 @@
 """The service behind a real PgBouncer that lends each transaction another connection."""
 
 import time
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -16,13 +17,12 @@ from tests.service import OverSocket
 from tests.trust.ledger import LIST, Ledger, differences, writing
 
 CONNECTIONS = 2  # for all threads of the service
-NAME = "behind_pgbouncer"
 
 
 @pytest.fixture(scope="module")
 def database(postgres):
     """The URL of PostgreSQL itself: migrations and backups go there."""
-    url = postgres.create(NAME)
+    url = postgres.create(f"pooled_{uuid4().hex}")
     with default_database(url):
         call_command("migrate", verbosity=0)
     return url
@@ -36,7 +36,8 @@ def pgbouncer(postgres):
 
 @pytest.fixture(scope="module")
 def server(database, pgbouncer):
-    with Server(pgbouncer.url(NAME), DATABASE_PREPARED="off") as running:
+    name = database.rpartition("/")[2]
+    with Server(pgbouncer.url(name), DATABASE_PREPARED="off") as running:
         yield running
 
 
@@ -76,8 +77,8 @@ def test_many_callers_share_few_connections(database, service, ledgers, size, pr
     wrong = differences(service, ledgers)
     with psycopg.connect(database) as asked:
         (connections,) = asked.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-            [NAME],
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ).fetchone()
     assert 1 <= connections <= CONNECTIONS
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
