@@ -208,7 +208,6 @@ DATABASES = {
     )
 }
 
-
 # A streaming replica that reads may go to (mailboxes.replica); none by default.
 if env.str("DATABASE_REPLICA_URL", ""):
     DATABASES["replica"] = read(

@@ -12,10 +12,8 @@ from django.http import HttpResponse
 from rest_framework.exceptions import APIException, Throttled
 
 from mailboxes import replica
-from mailboxes.api.authentication import CredentialAuthentication
 from mailboxes.api.conditions import answer_if_changed
 from mailboxes.api.renderers import MEDIA_TYPE
-from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import envelope
 from mailboxes.statements import AWAY
 
@@ -33,7 +31,7 @@ def directly(read: Callable, view):
     def answer(request, **named):
         if is_plain(request):
             try:
-                return result(request, read, named)
+                return result(request, view.cls, read, named)
             except (APIException, *AWAY) as refusal:
                 request.refusal = refusal
         return view(request, **named)
@@ -42,6 +40,7 @@ def directly(read: Callable, view):
 
 
 def is_plain(request) -> bool:
+    """Whether it asks for all there is, as JSON."""
     return (
         request.method == "GET"
         and not request.META.get("QUERY_STRING")
@@ -57,10 +56,11 @@ def takes_json(accept: str) -> bool:
     )
 
 
-def result(request, read, named):
-    """The answer. Raises what the view would."""
-    request.user, request.auth = CredentialAuthentication().authenticate(request)
-    throttle = CredentialThrottle()
+def result(request, command, read, named):
+    """The answer. Raises what the view would: who calls, and how often, is asked of what its class names."""
+    (authentication,), (throttling,) = command.authentication_classes, command.throttle_classes
+    request.user, request.auth = authentication().authenticate(request)
+    throttle = throttling()
     if not throttle.allow_request(request, view=None):
         raise Throttled(throttle.wait())
     found, headers = replica.read(
