@@ -306,14 +306,19 @@ INSTALLED_APPS = [
     "mailboxes",
 ]
 
-MIDDLEWARE = [
-    "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
-    "mailboxes.middleware.RequestLog",
-    # Their headers stand on every answer, so they come before whoever may make one.
+# Their headers stand on every answer, so they come before whoever may make one.
+ANSWER_MIDDLEWARE = [
     "mailboxes.middleware.AnswerHeaders",
     "mailboxes.middleware.ContentSecurityPolicy",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+]
+if django.VERSION >= (6, 0):
+    ANSWER_MIDDLEWARE[1] = "django.middleware.csp.ContentSecurityPolicyMiddleware"
+MIDDLEWARE = [
+    "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
+    "mailboxes.middleware.RequestLog",
+    *ANSWER_MIDDLEWARE,
     "mailboxes.health.HealthChecks",  # before whoever asks by what host
     "mailboxes.api.calls.ApiCalls",
     "mailboxes.engines.calls.EngineCalls",
@@ -329,10 +334,6 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
-if django.VERSION >= (6, 0):
-    MIDDLEWARE[MIDDLEWARE.index("mailboxes.middleware.ContentSecurityPolicy")] = (
-        "django.middleware.csp.ContentSecurityPolicyMiddleware"
-    )
 if METRICS_NETWORKS:
     # Behind TrustedProxies, which says who calls; before all that may answer.
     MIDDLEWARE.insert(

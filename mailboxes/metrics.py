@@ -60,9 +60,14 @@ class Metrics:
         match = request.resolver_match
         view = match.view_name if match else "none"
         method = request.method if request.method in METHODS else "other"
-        REQUESTS.labels(view, method, response.status_code).inc()
-        SECONDS.labels(view, method).observe(time.perf_counter() - start)
+        count(view, method, response.status_code, time.perf_counter() - start)
         return response
+
+
+def count(view: str, method: str, status: int, seconds: float) -> None:
+    """Count an answer."""
+    REQUESTS.labels(view, method, status).inc()
+    SECONDS.labels(view, method).observe(seconds)
 
 
 def may_read(address: str) -> bool:

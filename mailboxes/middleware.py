@@ -1,9 +1,10 @@
 """What stands between the server and the views: who calls, one log line, page policy, second factor."""
 
 import logging
+import os
 import re
 import time
-import uuid
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from django.conf import settings
@@ -31,17 +32,23 @@ class TrustedProxies:
         self.get_response = get_response
 
     def __call__(self, request):
-        forwarded = request.META.pop("HTTP_X_FORWARDED_FOR", "")
-        hops = forwarded.split(",") if forwarded else []
-        peer = self.address(request.META.get("REMOTE_ADDR", ""))
-        if not self.is_proxy(peer):
-            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
-        while hops and self.is_proxy(peer):
-            peer = self.address(hops.pop().strip())  # None: then nobody knows who calls
-        request.META["REMOTE_ADDR"] = str(peer or "")
+        self.settle(request.META)
         return self.get_response(request)
 
+    @classmethod
+    def settle(cls, meta) -> None:
+        """Do so in what the server says of a request."""
+        forwarded = meta.pop("HTTP_X_FORWARDED_FOR", "")
+        hops = forwarded.split(",") if forwarded else []
+        peer = cls.address(meta.get("REMOTE_ADDR", ""))
+        if not cls.is_proxy(peer):
+            meta.pop("HTTP_X_FORWARDED_PROTO", None)
+        while hops and cls.is_proxy(peer):
+            peer = cls.address(hops.pop().strip())  # None: then nobody knows who calls
+        meta["REMOTE_ADDR"] = str(peer or "")
+
     @staticmethod
+    @lru_cache(maxsize=1024)  # reading one takes longer than looking it up
     def address(text):
         """The IP address, IPv4 even where it is written inside an IPv6 one; None if it is none."""
         try:
@@ -74,28 +81,36 @@ class RequestLog:
 
     def __call__(self, request):
         start = time.perf_counter()
-        given = request.headers.get("X-Request-ID", "")
-        request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
+        request_id = self.id_of(request)
         logs.refusal.set("")
         token = logs.request_id.set(request_id)
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         if not contract.is_health_path(request.path_info):
-            told = self.told(request, response, time.perf_counter() - start)
-            log.info(f"{LINE} why=%(why)s" if "why" in told else LINE, told)
+            self.tell(request, response.status_code, time.perf_counter() - start)
         logs.request_id.reset(token)
         return response
 
-    def told(self, request, response, seconds) -> dict:
-        """What LINE is made of. With LOG_FORMAT=json each has its own place in the line as well."""
-        return {
+    @staticmethod
+    def id_of(request) -> str:
+        """The caller's own word for it, if it is a plain one."""
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        return given if REQUEST_ID.match(given) else os.urandom(16).hex()
+
+    @classmethod
+    def tell(cls, request, status: int, seconds: float) -> None:
+        """Write the line. With LOG_FORMAT=json each part has its own place in it as well."""
+        told = {
             "method": escape_uri_path(request.method),
             "path": escape_uri_path(request.path),
-            "status": response.status_code,
+            "status": status,
             "milliseconds": round(seconds * 1000, 1),
             "from": request.META["REMOTE_ADDR"] or "-",
-            "by": self.author(request),
-        } | ({"why": why} if (why := logs.refusal.get()) else {})
+            "by": cls.author(request),
+        }
+        if why := logs.refusal.get():
+            told["why"] = why
+        log.info(f"{LINE} why=%(why)s" if why else LINE, told)
 
     @staticmethod
     def author(request) -> str:

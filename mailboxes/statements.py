@@ -5,6 +5,7 @@ call. It is written down when it first runs, and PostgreSQL prepares it: from th
 sends the values and reads the rows.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 from django.db import InterfaceError, OperationalError, connections, models
@@ -19,8 +20,10 @@ def on_living(connection, read: Callable):
 
     A connection that has died since its last call is replaced: this is read again on a new one,
     so nobody has to ask beforehand whether it still lives. One that gives no answer has not died:
-    whoever has waited for it does not wait once more.
+    whoever has waited for it does not wait once more. Nor is one used for longer than CONN_MAX_AGE.
     """
+    if has_aged(connection):
+        connection.close()
     connection.health_check_done = True
     is_new = connection.connection is None
     try:
@@ -30,6 +33,12 @@ def on_living(connection, read: Callable):
             raise
         connection.close()
         return read()
+
+
+def has_aged(connection) -> bool:
+    """Whether its time is over. Django looks only before the requests that it answers."""
+    until = connection.close_at
+    return until is not None and time.monotonic() >= until and not connection.in_atomic_block
 
 
 def has_died(connection) -> bool:

@@ -44,6 +44,8 @@ MAY_IMPORT = {
         "replica",
         "models",
         "history",
+        "metrics",
+        "middleware",
         "programs",
         "api",
     },

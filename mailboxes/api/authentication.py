@@ -20,7 +20,7 @@ class CredentialAuthentication(BaseAuthentication):
             raise PermissionDenied
         try:
             account = credential.account.customer(
-                request.headers.get("X-Auth-For", "").strip(" \t") or credential.account.name
+                request.META.get("HTTP_X_AUTH_FOR", "").strip(" \t") or credential.account.name
             )
         except Account.DoesNotExist:
             logs.refusal.set("not-a-customer")
@@ -34,14 +34,14 @@ class CredentialAuthentication(BaseAuthentication):
     @staticmethod
     def credential(request):
         """The credential that the headers name, or None. With any X-Auth-Password, Authorization is ignored."""
-        headers = request.headers
-        if "X-Auth-Password" in headers:
+        headers = request.META  # Django's `headers` are made anew for each call
+        if "HTTP_X_AUTH_PASSWORD" in headers:
             return ApiCredential.objects.authenticate(
-                headers["X-Auth-Password"],
-                account_name=headers.get("X-Auth-Reseller", ""),
-                name=headers.get("X-Auth-User", ""),
+                headers["HTTP_X_AUTH_PASSWORD"],
+                account_name=headers.get("HTTP_X_AUTH_RESELLER", ""),
+                name=headers.get("HTTP_X_AUTH_USER", ""),
             )
-        scheme, _, secret = headers.get("Authorization", "").partition(" ")
+        scheme, _, secret = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer":
             return ApiCredential.objects.authenticate(secret.strip())
         return None

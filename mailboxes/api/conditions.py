@@ -20,6 +20,11 @@ def tag_of(version: int) -> str:
     return f'"{version}"'
 
 
+def tag_of_content(content: bytes) -> str:
+    """The entity tag of what has no version of its own."""
+    return quote_etag(sha256(content).hexdigest()[:32])
+
+
 def refuse_if_changed(request, row) -> None:
     """Raises PreconditionFailed where If-Match or If-None-Match says so. The caller holds the row locked."""
     # Django takes an If-Match without a good tag for none: that would overwrite, quietly.
@@ -32,7 +37,7 @@ def refuse_if_changed(request, row) -> None:
 def answer_if_changed(request, response):
     """A rendered answer to GET, or 304 to a caller who has it already. What has no tag yet gets its content's."""
     if not response.has_header("ETag"):
-        response["ETag"] = quote_etag(sha256(response.content).hexdigest()[:32])
+        response["ETag"] = tag_of_content(response.content)
     answer = get_conditional_response(request, response["ETag"], response=response)
     request.throttle.tell(answer)  # Django's 304 is a new answer
     return answer

@@ -1,50 +1,120 @@
-"""The plainest reads, answered past the view: what makes it a view costs more than the reading.
+"""The plainest reads, answered before Django makes a request of them: that costs more than the reading.
 
 Who may call, how often, what is read and how it is shown is asked of the same code as in the
 view. What is to be refused is left to the view, with the reason.
 """
 
-from collections.abc import Callable
-from functools import lru_cache, wraps
+import re
+import time
+from functools import lru_cache
+from io import BytesIO
 
 import orjson
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
-from rest_framework.exceptions import APIException, Throttled
+from django.utils.module_loading import import_string
+from rest_framework.exceptions import Throttled
 
-from mailboxes import replica
-from mailboxes.api.conditions import answer_if_changed
+from mailboxes import logs, replica
+from mailboxes.api import reading
+from mailboxes.api.authentication import CredentialAuthentication
+from mailboxes.api.conditions import tag_of_content
 from mailboxes.api.renderers import MEDIA_TYPE
+from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import envelope
-from mailboxes.statements import AWAY
+from mailboxes.middleware import RequestLog, TrustedProxies
+from mailboxes.models import Account, ApiCredential
+from mailboxes.validators import UUID_TEXT
 
+if settings.METRICS_NETWORKS:
+    from mailboxes.metrics import count
+
+MAILBOXES = re.compile(rf"/voip/mailbox(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")
+
+# Who sends these asks for something else, or may be: for what has changed, or with a body.
+MORE = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
-
-def directly(read: Callable, view):
-    """The view, asked only for what `read` is not: for other methods, with a query, in another form, and to refuse.
-
-    `read` takes where to read, the account's key and what the path names, and returns the result
-    and its headers.
-    """
-
-    @wraps(view)
-    def answer(request, **named):
-        if is_plain(request):
-            try:
-                return result(request, view.cls, read, named)
-            except (APIException, *AWAY) as refusal:
-                request.refusal = refusal
-        return view(request, **named)
-
-    return answer
+REFUSED = "mailboxes.refused"  # in the environment, for the view: the call
 
 
-def is_plain(request) -> bool:
+class DirectReads:
+    """WSGI middleware: answers a GET of a mailbox, or of all, where there is nothing to refuse."""
+
+    def __init__(self, application):
+        self.application = application
+        self.headers = headers_of_every_answer()
+
+    def __call__(self, environ, start_response):
+        named = is_plain(environ) and MAILBOXES.match(environ["PATH_INFO"])
+        call = Call(environ.copy(), named["uuid"]) if named else None
+        if call is None or not call.is_for_us():
+            return self.application(environ, start_response)
+        start = time.perf_counter()
+        request_id = RequestLog.id_of(call)
+        token = logs.request_id.set(request_id)
+        try:
+            body, headers = answer(call)
+        except Exception as refusal:
+            call.refusal, environ[REFUSED] = refusal, call
+            return self.application(environ, start_response)
+        else:
+            RequestLog.tell(call, 200, time.perf_counter() - start)
+        finally:
+            logs.request_id.reset(token)
+        if settings.METRICS_NETWORKS:
+            count(call.view, call.method, 200, time.perf_counter() - start)
+        headers |= self.headers
+        headers["X-Request-ID"] = request_id
+        start_response("200 OK", list(headers.items()))
+        return [body]
+
+
+class Call(WSGIRequest):
+    """As much of a request as it takes to say who calls, for what, and whether it is for us."""
+
+    method = "GET"
+    auth: ApiCredential
+    user: Account  # type: ignore[assignment]  # on calls of the API
+    refusal: Exception
+
+    def __init__(self, environ, uuid):
+        TrustedProxies.settle(environ)
+        self.environ = self.META = environ
+        self.path, self.uuid = environ["PATH_INFO"], uuid
+        self.view = "mailbox-detail" if uuid else "mailbox-list"
+
+    def is_for_us(self) -> bool:
+        """Whether it came as it must, and to a host of ours."""
+        try:
+            self.get_host()
+        except DisallowedHost:
+            return False
+        return self.is_secure() or not settings.HTTPS
+
+    def found(self, using: str) -> tuple:
+        """What is asked for, and its headers. Raises NotFound."""
+        if self.uuid:
+            return reading.one_of(using, self.user.pk, self.uuid)
+        return reading.all_of(using, self.user.pk)
+
+    def refuse(self, request) -> None:
+        """Raise in the view what came of the call, once `request` knows as much of who calls."""
+        for name in ("user", "auth", "throttle"):
+            if hasattr(self, name):
+                setattr(request, name, getattr(self, name))
+        raise self.refusal
+
+
+def is_plain(environ) -> bool:
     """Whether it asks for all there is, as JSON."""
     return (
-        request.method == "GET"
-        and not request.META.get("QUERY_STRING")
-        and takes_json(request.META.get("HTTP_ACCEPT", ""))
+        environ["REQUEST_METHOD"] == "GET"
+        and not environ.get("QUERY_STRING")
+        and not any(name in environ for name in MORE)
+        and takes_json(environ.get("HTTP_ACCEPT", ""))
     )
 
 
@@ -56,15 +126,28 @@ def takes_json(accept: str) -> bool:
     )
 
 
-def result(request, command, read, named):
-    """The answer. Raises what the view would: who calls, and how often, is asked of what its class names."""
-    (authentication,), (throttling,) = command.authentication_classes, command.throttle_classes
-    request.user, request.auth = authentication().authenticate(request)
-    throttle = throttling()
-    if not throttle.allow_request(request, view=None):
+def answer(call: Call) -> tuple[bytes, dict]:
+    """The body, and its headers. Raises what the view would."""
+    call.user, call.auth = CredentialAuthentication().authenticate(call)
+    throttle = CredentialThrottle()
+    if not throttle.allow_request(call, view=None):
         raise Throttled(throttle.wait())
-    found, headers = replica.read(
-        request.auth.log_end, lambda using: read(using, request.user.pk, **named)
-    )
+    found, headers = replica.read(call.auth.log_end, call.found)
     body = orjson.dumps(envelope(200, found))
-    return answer_if_changed(request, HttpResponse(body, MEDIA_TYPE, headers=headers))
+    headers.setdefault("ETag", tag_of_content(body))
+    throttle.tell(headers)
+    return body, headers | {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
+
+
+def headers_of_every_answer() -> dict[str, str]:
+    """What the middlewares that only add headers make of an answer without any."""
+
+    def chain(request):
+        return HttpResponse()
+
+    for name in reversed(settings.ANSWER_MIDDLEWARE):
+        chain = import_string(name)(chain)
+    nothing = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "https", "wsgi.input": BytesIO()}
+    response = chain(WSGIRequest(nothing))
+    del response["Content-Type"]
+    return dict(response.items())

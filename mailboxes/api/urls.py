@@ -2,8 +2,6 @@
 
 from django.urls import re_path
 
-from mailboxes.api import reading
-from mailboxes.api.direct import directly
 from mailboxes.api.views import AuthenticatedView, MailboxViewSet, RecipientViewSet, SchemaView
 from mailboxes.validators import UUID_TEXT
 
@@ -24,8 +22,8 @@ def command(path, view, name):
 urlpatterns = [
     command("authenticated", AuthenticatedView.as_view(), "authenticated"),
     command("voip/schema", SchemaView.as_view(), "schema"),
-    command(MAILBOXES, directly(reading.all_of, MailboxViewSet.as_view(MANY)), "mailbox-list"),
-    command(MAILBOX, directly(reading.one_of, MailboxViewSet.as_view(ONE)), "mailbox-detail"),
+    command(MAILBOXES, MailboxViewSet.as_view(MANY), "mailbox-list"),
+    command(MAILBOX, MailboxViewSet.as_view(ONE), "mailbox-detail"),
     command(
         rf"{MAILBOX}/history",
         MailboxViewSet.as_view({"get": "history"}, with_deleted=True),

@@ -20,6 +20,7 @@ from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api import reading
 from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
+from mailboxes.api.direct import REFUSED
 from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
@@ -41,8 +42,8 @@ class Command(APIView):
         """Refuse a wrong method whoever asks, then strangers, then a body that is no JSON object."""
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
-        if refusal := getattr(request, "refusal", None):
-            raise refusal  # read directly, and refused
+        if call := request.META.get(REFUSED):
+            call.refuse(request)
         super().initial(request, *args, **kwargs)
         if self.takes_body and request.method in METHODS_WITH_BODY:
             if not request.body:
