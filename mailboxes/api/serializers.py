@@ -1,5 +1,6 @@
 """The contract's shapes: a mailbox and a recipient, as they are read and as they are written."""
 
+import orjson
 from rest_framework import serializers
 
 from mailboxes import contract, validators
@@ -162,7 +163,8 @@ class MailboxSerializer(serializers.Serializer):
     def to_representation(self, mailbox):
         """As it is read. What was created has never been updated: a 201 answer has no `updated_on`."""
         rows = reading.ONE.rows(account=mailbox.account_id, uuid=mailbox.pk)
-        ((shown, _version),) = reading.shown(rows)
+        ((written, _version),) = reading.written(rows)
+        shown = orjson.loads(written)
         if self.context["view"].action == "create":
             del shown["updated_on"]
         return shown

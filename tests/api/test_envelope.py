@@ -121,7 +121,7 @@ def test_a_crash_is_500_and_is_logged(service, monkeypatch, caplog):
     def crash(*args, **kwargs):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("mailboxes.api.reading.shown", crash)
+    monkeypatch.setattr("mailboxes.api.reading.written", crash)
     with caplog.at_level(logging.ERROR):
         assert_envelope(service.get("/voip/mailbox"), 500)
     assert "a fault of ours" in caplog.text
@@ -133,7 +133,7 @@ def test_a_crash_is_500_in_the_envelope_even_while_debugging(service, monkeypatc
     def crash(*args, **kwargs):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("mailboxes.api.reading.shown", crash)
+    monkeypatch.setattr("mailboxes.api.reading.written", crash)
     assert_envelope(service.get("/voip/mailbox"), 500)
     assert_envelope(service.get("/voip/unknown"), 404)
 
