@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import re
+from binascii import a2b_base64
 from collections.abc import Iterable
 
 from cryptography.exceptions import InvalidTag
@@ -77,7 +78,7 @@ class KeyRing:
         """What was sealed for this owner. Raises UnknownKeyError."""
         key, _, rest = sealed.partition(":")
         try:
-            raw = base64.b64decode(rest)
+            raw = a2b_base64(rest)
             return self._ciphers[key].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
         except (KeyError, ValueError, InvalidTag):
             raise UnknownKeyError(self.key_of(sealed)) from None

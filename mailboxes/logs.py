@@ -3,9 +3,11 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from textwrap import indent
 
 # The id of the request that is being answered, as its answer's X-Request-ID has it.
@@ -22,6 +24,12 @@ def without_signatures(line: str) -> str:
     return SIGNED.sub(r"\1-", line)
 
 
+@lru_cache(maxsize=1)  # many lines are of one second
+def written(second: int, form: str) -> str:
+    """The second in this form, in this machine's time zone."""
+    return time.strftime(form, time.localtime(second))
+
+
 class TextLines(logging.Formatter):
     """Text in which nothing that a caller sent begins a line: not in a message, not in a stack's."""
 
@@ -31,6 +39,9 @@ class TextLines(logging.Formatter):
     def formatMessage(self, record):  # noqa: N802  logging's own name
         record.request_id = request_id.get()
         return "\\n".join(super().formatMessage(record).splitlines())
+
+    def formatTime(self, record, datefmt=None):  # noqa: N802
+        return written(int(record.created), datefmt)
 
     def formatException(self, ei):  # noqa: N802
         return indent("\n".join(super().formatException(ei).splitlines()), "  ")

@@ -18,6 +18,7 @@ from mailboxes import contract, logs, second_factor
 log = logging.getLogger("mailboxes.request")
 
 LINE = "%(method)s %(path)s %(status)s %(milliseconds).1fms from=%(from)s by=%(by)s"
+PLAIN = re.compile(r"\A[A-Za-z0-9/_.-]*\Z")  # nothing in it is escaped
 REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -101,8 +102,8 @@ class RequestLog:
     def tell(cls, request, status: int, seconds: float) -> None:
         """Write the line. With LOG_FORMAT=json each part has its own place in it as well."""
         told = {
-            "method": escape_uri_path(request.method),
-            "path": escape_uri_path(request.path),
+            "method": in_line(request.method),
+            "path": in_line(request.path),
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
             "from": request.META["REMOTE_ADDR"] or "-",
@@ -122,6 +123,11 @@ class RequestLog:
         # Only where the page has looked it up: this line asks no database.
         user = getattr(request, "_cached_user", None)
         return f"staff-{user.pk}" if user and user.pk else "-"
+
+
+def in_line(text: str) -> str:
+    """What a caller sent, such that it begins no line of the log."""
+    return text if PLAIN.match(text) else escape_uri_path(text)
 
 
 class AnswerHeaders:

@@ -6,13 +6,13 @@ sends the values and reads the rows.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from django.db import InterfaceError, OperationalError, connections, models
 from django.utils.functional import cached_property
 
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
-FETCHED = 1000  # rows at a time
+MANY = 1000  # rows
 
 
 def on_living(connection, read: Callable):
@@ -46,6 +46,11 @@ def has_died(connection) -> bool:
     return getattr(connection.connection, "closed", False)
 
 
+def forget_cursor(connection) -> None:
+    """Let go of it, and of the rows that it has fetched."""
+    connection.cursor_of_statements = (None, None)
+
+
 class Given(models.Expression):
     """In a query, a value of this kind of field that each run gives."""
 
@@ -55,6 +60,13 @@ class Given(models.Expression):
 
     def as_sql(self, compiler, connection):
         return "%s", [self]
+
+
+class GivenUnseen(Given):
+    """One that PostgreSQL does not plan by: it plans once for all accounts, not anew for each call's."""
+
+    def as_sql(self, compiler, connection):
+        return "(SELECT %s)", [self]
 
 
 class Statement:
@@ -83,9 +95,11 @@ class Statement:
             else slot
             for slot in slots
         ]
-        cursor = connection.cursor()
+        cursor = cursor_of(connection)
         cursor.execute(sql, values)
-        rows = fetched(cursor)
+        rows = cursor.fetchall()
+        if len(rows) >= MANY:
+            forget_cursor(connection)  # it would keep them until its next statement
         return compiler.apply_converters(rows, converters) if converters else rows
 
     def write(self, using):
@@ -96,11 +110,14 @@ class Statement:
         return sql, slots, compiler.get_converters(columns), compiler
 
 
-def fetched(cursor) -> Iterator[tuple]:
-    """The rows of a query that has run, some at a time: as Python's values they take more room than as the driver's."""
-    with cursor:
-        while rows := cursor.fetchmany(FETCHED):
-            yield from rows
+def cursor_of(connection):
+    """The cursor that the statements of a connection share: making one takes as long as half a statement."""
+    made_by, cursor = getattr(connection, "cursor_of_statements", (None, None))
+    is_there = made_by is not None and made_by is connection.connection
+    if connection.queries_logged or not is_there:
+        cursor = connection.cursor()
+        connection.cursor_of_statements = (connection.connection, cursor)
+    return cursor
 
 
 class Insert:

@@ -16,7 +16,7 @@ from mailboxes.api.conditions import tag_of
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
 from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import IN_ORDER, WITHIN_MAILBOX, EmailRecipient, Mailbox
-from mailboxes.statements import Given, Statement
+from mailboxes.statements import Given, GivenUnseen, Statement
 
 log = logging.getLogger("mailboxes.api")
 
@@ -131,7 +131,7 @@ def rows(mailboxes, *order: str):
 
 
 def of_account():
-    return Mailbox.objects.active().filter(account=Given("account", BigIntegerField()))
+    return Mailbox.objects.active().filter(account=GivenUnseen("account", BigIntegerField()))
 
 
 ALL = Statement(lambda: rows(of_account(), *IN_ORDER))
