@@ -258,13 +258,14 @@ class ApiCredentialQuerySet(models.QuerySet):
         )
         return credential, credential.issue()
 
-    def authenticate(self, secret, account_name=None, name=None, is_engine=False):
+    def authenticate(self, secret, account_name=None, name=None, is_engine=False, **beside):
         """The usable credential with this secret and, where they are given, these names; or None.
 
         A program's, or an engine's: neither stands for the other. Found by the secret's hash
         whatever its form, in one query whichever part is wrong, and compared in constant time.
+        What the call is for may be looked up `beside` it: by a statement that has more columns.
         """
-        credential = self._with_secret(secret, is_engine)
+        credential = self._with_secret(secret, is_engine, **beside)
         known = credential or ApiCredential(account=Account())
         names_match = [
             secrets.compare_digest(given.encode(), held.encode())
@@ -273,14 +274,16 @@ class ApiCredentialQuerySet(models.QuerySet):
         ]
         return credential if credential and all(names_match) and credential.is_usable else None
 
-    def _with_secret(self, secret, is_engine):
+    def _with_secret(self, secret, is_engine, statement=None, **given):
         """The credential with this secret and its account, if it has one; or None."""
-        found = BY_SECRET.rows(secret_sha256=ApiCredential.hash(secret), is_engine=is_engine)
-        for row in found:
-            *row, log_end = row
-            own, account = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
+        hashed = ApiCredential.hash(secret)
+        statement = statement or BY_SECRET
+        for row in statement.rows(secret_sha256=hashed, is_engine=is_engine, **given):
+            log_end, row = row[0], row[1:]
+            own, row = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
+            account, beside = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
             credential = ApiCredential.from_db(self.db, CREDENTIAL, own)
-            credential.log_end = log_end
+            credential.log_end, credential.beside = log_end, beside
             credential.account = Account.from_db(self.db, ACCOUNT, account) if account[0] else None
             return credential
         return None
@@ -337,6 +340,7 @@ class ApiCredential(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     log_end: str | None = None  # of the primary, when a call's credential was read there
+    beside: tuple = ()  # what has been looked up with it
 
     objects = ApiCredentialQuerySet.as_manager()
 
@@ -497,16 +501,18 @@ class ApiCredential(models.Model):
 # Every call of a program begins with this.
 ACCOUNT = [field.attname for field in Account._meta.concrete_fields]
 CREDENTIAL = [field.attname for field in ApiCredential._meta.concrete_fields]
-BY_SECRET = Statement(
-    lambda: (
-        ApiCredential.objects.order_by()
-        .filter(
-            secret_sha256=Given("secret_sha256", models.CharField()),
-            is_engine=Given("is_engine", models.BooleanField()),
-        )
-        .values_list(*CREDENTIAL, *(f"account__{name}" for name in ACCOUNT), LogEnd())
+CALLER = [LogEnd(), *CREDENTIAL, *(f"account__{name}" for name in ACCOUNT)]
+
+
+def by_secret():
+    """The credential with the secret that is given; as a queryset, for a statement that begins with CALLER."""
+    return ApiCredential.objects.order_by().filter(
+        secret_sha256=Given("secret_sha256", models.CharField()),
+        is_engine=Given("is_engine", models.BooleanField()),
     )
-)
+
+
+BY_SECRET = Statement(lambda: by_secret().values_list(*CALLER))
 
 
 class Sealed:

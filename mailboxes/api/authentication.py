@@ -11,6 +11,9 @@ from mailboxes.models import Account, ApiCredential
 class CredentialAuthentication(BaseAuthentication):
     """Reads the contract's headers. `request.user` becomes the account acted on, `request.auth` the credential."""
 
+    def __init__(self, **beside):
+        self.beside = beside  # what to look up with the credential
+
     def authenticate(self, request):
         credential = self.credential(request)
         if credential is None:
@@ -31,8 +34,7 @@ class CredentialAuthentication(BaseAuthentication):
     def authenticate_header(self, request):
         return 'Bearer realm="mailboxes"'
 
-    @staticmethod
-    def credential(request):
+    def credential(self, request):
         """The credential that the headers name, or None. With any X-Auth-Password, Authorization is ignored."""
         headers = request.META  # Django's `headers` are made anew for each call
         if "HTTP_X_AUTH_PASSWORD" in headers:
@@ -40,10 +42,11 @@ class CredentialAuthentication(BaseAuthentication):
                 headers["HTTP_X_AUTH_PASSWORD"],
                 account_name=headers.get("HTTP_X_AUTH_RESELLER", ""),
                 name=headers.get("HTTP_X_AUTH_USER", ""),
+                **self.beside,
             )
         scheme, _, secret = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer":
-            return ApiCredential.objects.authenticate(secret.strip())
+            return ApiCredential.objects.authenticate(secret.strip(), **self.beside)
         return None
 
 

@@ -13,6 +13,7 @@ import orjson
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
+from django.db import connections
 from django.http import HttpResponse
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import Throttled
@@ -94,8 +95,17 @@ class Call(WSGIRequest):
             return False
         return self.is_secure() or not settings.HTTPS
 
+    def authenticate(self) -> None:
+        """Learn who calls. The caller's own mailbox is looked up with it, if it is read on the primary."""
+        for_another = self.META.get("HTTP_X_AUTH_FOR") or replica.REPLICA in connections.settings
+        with_mailbox = {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
+        beside = with_mailbox if self.uuid and not for_another else {}
+        self.user, self.auth = CredentialAuthentication(**beside).authenticate(self)
+
     def found(self, using: str) -> tuple:
         """What is asked for, and its headers. Raises NotFound."""
+        if beside := self.auth.beside:
+            return reading.alone(beside)
         if self.uuid:
             return reading.one_of(using, self.user.pk, self.uuid)
         return reading.all_of(using, self.user.pk)
@@ -128,7 +138,7 @@ def takes_json(accept: str) -> bool:
 
 def answer(call: Call) -> tuple[bytes, dict]:
     """The body, and its headers. Raises what the view would."""
-    call.user, call.auth = CredentialAuthentication().authenticate(call)
+    call.authenticate()
     throttle = CredentialThrottle()
     if not throttle.allow_request(call, view=None):
         raise Throttled(throttle.wait())

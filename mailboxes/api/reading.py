@@ -9,13 +9,22 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 from django.conf import settings
-from django.db.models import BigIntegerField, Func, OuterRef, Subquery, TextField, UUIDField
+from django.db.models import (
+    BigIntegerField,
+    FilteredRelation,
+    Func,
+    OuterRef,
+    Q,
+    Subquery,
+    TextField,
+    UUIDField,
+)
 from rest_framework.exceptions import NotFound
 
 from mailboxes.api.conditions import tag_of
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
 from mailboxes.keyring import UnknownKeyError
-from mailboxes.models import IN_ORDER, WITHIN_MAILBOX, EmailRecipient, Mailbox
+from mailboxes.models import CALLER, IN_ORDER, WITHIN_MAILBOX, EmailRecipient, Mailbox, by_secret
 from mailboxes.statements import Given, GivenUnseen, Statement
 
 log = logging.getLogger("mailboxes.api")
@@ -64,14 +73,14 @@ class UUIDOrNull(JSON):
 
 
 class Pairs(Func):
-    """Part of a JSON object, without its braces: these keys, each with a JSON value."""
+    """Part of a JSON object, without its braces: these keys, each with its JSON value."""
 
     arg_joiner = " || ',' || "
     template = "%(expressions)s"
     output_field = TextField()
 
-    def __init__(self, values: dict):
-        super().__init__(*(Pair(key, value) for key, value in values.items()))
+    def __init__(self, values: dict, keys):
+        super().__init__(*(Pair(key, values[key]) for key in keys))
 
 
 class Pair(Func):
@@ -94,48 +103,64 @@ class EachOf(Subquery):
         return self.as_sql(compiler, connection, function="group_concat")
 
 
-RECIPIENT = {
-    "created_on": Day("created_at"),
-    "updated_on": Day("updated_at"),
-    "uuid": UUIDOrNull("uuid"),
-}
-RECIPIENTS = (
-    EmailRecipient.objects.filter(mailbox=OuterRef("pk"))
-    .order_by(*WITHIN_MAILBOX)
-    .values(pairs=Pairs({key: RECIPIENT[key] for key in RECIPIENT_KEYS}))
-)
-MAILBOX = {
-    "beep": TrueOrFalse("beep"),
-    "created_on": Day("created_at"),
-    "email_recipients": EachOf(RECIPIENTS),
-    "greeting": UUIDOrNull("greeting"),
-    "name": Text("name"),
-    "play_caller_id": TrueOrFalse("play_caller_id"),
-    "play_timestamp": TrueOrFalse("play_timestamp"),
-    "transcribe": TrueOrFalse("transcribe"),
-    "updated_on": Day("updated_at"),
-    "uuid": UUIDOrNull("uuid"),
-}
-
 # The pass code is sealed: what stands before it and behind it is the database's.
 SEALED = MAILBOX_KEYS.index("password")
-BEFORE = Pairs({key: MAILBOX[key] for key in MAILBOX_KEYS[:SEALED]})
-BEHIND = Pairs({key: MAILBOX[key] for key in MAILBOX_KEYS[SEALED + 1 :]})
+
+
+def recipient() -> dict[str, JSON]:
+    return {
+        "created_on": Day("created_at"),
+        "updated_on": Day("updated_at"),
+        "uuid": UUIDOrNull("uuid"),
+    }
+
+
+def columns(of: str = "") -> list:
+    """What `written` needs of a mailbox: of the query's own, or the one that it calls so."""
+    recipients = EmailRecipient.objects.filter(mailbox=OuterRef(f"{of}pk"))
+    pairs = Pairs(recipient(), RECIPIENT_KEYS)
+    values = {
+        "beep": TrueOrFalse(f"{of}beep"),
+        "created_on": Day(f"{of}created_at"),
+        "email_recipients": EachOf(recipients.order_by(*WITHIN_MAILBOX).values(pairs=pairs)),
+        "greeting": UUIDOrNull(f"{of}greeting"),
+        "name": Text(f"{of}name"),
+        "play_caller_id": TrueOrFalse(f"{of}play_caller_id"),
+        "play_timestamp": TrueOrFalse(f"{of}play_timestamp"),
+        "transcribe": TrueOrFalse(f"{of}transcribe"),
+        "updated_on": Day(f"{of}updated_at"),
+        "uuid": UUIDOrNull(f"{of}uuid"),
+    }
+    return [
+        f"{of}uuid",
+        f"{of}version",
+        f"{of}password_sealed",
+        Pairs(values, MAILBOX_KEYS[:SEALED]),
+        Pairs(values, MAILBOX_KEYS[SEALED + 1 :]),
+    ]
 
 
 def rows(mailboxes, *order: str):
     """The mailboxes in this order as rows, for `written`."""
-    return mailboxes.order_by(*order).values_list(
-        "uuid", "version", "password_sealed", BEFORE, BEHIND
-    )
+    return mailboxes.order_by(*order).values_list(*columns())
 
 
 def of_account():
     return Mailbox.objects.active().filter(account=GivenUnseen("account", BigIntegerField()))
 
 
+def of_caller():
+    """The mailbox of a uuid, if it is the caller's own, beside the caller's credential."""
+    own = Q(account__mailboxes__uuid=Given("uuid", UUIDField()))
+    active = Q(account__mailboxes__deleted_at=None)
+    return by_secret().annotate(
+        asked=FilteredRelation("account__mailboxes", condition=own & active)
+    )
+
+
 ALL = Statement(lambda: rows(of_account(), *IN_ORDER))
 ONE = Statement(lambda: rows(of_account().filter(uuid=Given("uuid", UUIDField()))))
+ONE_OF_CALLER = Statement(lambda: of_caller().values_list(*CALLER, *columns("asked__")))
 
 
 def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
@@ -151,9 +176,17 @@ def listed(rows: Iterable) -> tuple[orjson.Fragment, dict]:
 
 def one_of(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
     """The account's mailbox, and what the answer's headers say of it. Raises NotFound."""
-    for mailbox, version in list(written(ONE.rows(using, account=account, uuid=uuid))):
-        return orjson.Fragment(mailbox), {"ETag": tag_of(version)}
+    for row in ONE.rows(using, account=account, uuid=uuid):
+        return alone(row)
     raise NotFound
+
+
+def alone(row: tuple) -> tuple[orjson.Fragment, dict]:
+    """The mailbox of this row, and what the answer's headers say of it. Raises NotFound where it holds none."""
+    if row[0] is None:
+        raise NotFound
+    ((mailbox, version),) = written([row])
+    return orjson.Fragment(mailbox), {"ETag": tag_of(version)}
 
 
 def written(rows: Iterable) -> Iterator[tuple[bytes, int]]:
