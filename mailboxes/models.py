@@ -498,9 +498,12 @@ class ApiCredential(models.Model):
                 ).update(last_used_at=now)
 
 
-# Every call of a program begins with this.
-ACCOUNT = [field.attname for field in Account._meta.concrete_fields]
-CREDENTIAL = [field.attname for field in ApiCredential._meta.concrete_fields]
+# Every call of a program begins with this: with what it takes to judge who calls.
+ACCOUNT = ["id", "name", "is_active"]
+CREDENTIAL = [
+    *("id", "account_id", "is_engine", "name", "prefix", "networks"),
+    *("expires_at", "revoked_at", "last_used_at"),
+]
 CALLER = [LogEnd(), *CREDENTIAL, *(f"account__{name}" for name in ACCOUNT)]
 
 
