@@ -62,13 +62,6 @@ class Given(models.Expression):
         return "%s", [self]
 
 
-class GivenUnseen(Given):
-    """One that PostgreSQL does not plan by: it plans once for all accounts, not anew for each call's."""
-
-    def as_sql(self, compiler, connection):
-        return "(SELECT %s)", [self]
-
-
 class Statement:
     """The query that `build` returns, of `values_list`, to be run again and again.
 

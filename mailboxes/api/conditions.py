@@ -15,7 +15,7 @@ def entity_tag(row: Mailbox | EmailRecipient) -> str:
     return tag_of(mailbox.version)
 
 
-def tag_of(version: int) -> str:
+def tag_of(version: int | str) -> str:
     """The entity tag of a mailbox at this version."""
     return f'"{version}"'
 

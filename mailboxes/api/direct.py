@@ -96,16 +96,18 @@ class Call(WSGIRequest):
         return self.is_secure() or not settings.HTTPS
 
     def authenticate(self) -> None:
-        """Learn who calls. The caller's own mailbox is looked up with it, if it is read on the primary."""
-        for_another = self.META.get("HTTP_X_AUTH_FOR") or replica.REPLICA in connections.settings
-        with_mailbox = {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
-        beside = with_mailbox if self.uuid and not for_another else {}
+        """Learn who calls. What is the caller's own, and read on the primary, is looked up with it."""
+        beside: dict = {}
+        if not self.META.get("HTTP_X_AUTH_FOR") and replica.REPLICA not in connections.settings:
+            beside = {"statement": reading.ALL_OF_CALLER}
+            if self.uuid:
+                beside = {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
         self.user, self.auth = CredentialAuthentication(**beside).authenticate(self)
 
     def found(self, using: str) -> tuple:
         """What is asked for, and its headers. Raises NotFound."""
         if beside := self.auth.beside:
-            return reading.alone(beside)
+            return reading.alone(beside) if self.uuid else reading.listed(reading.split(*beside))
         if self.uuid:
             return reading.one_of(using, self.user.pk, self.uuid)
         return reading.all_of(using, self.user.pk)

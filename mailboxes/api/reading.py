@@ -6,11 +6,13 @@ database does. The keys are the contract's; `serializers` says what each means.
 
 import logging
 from collections.abc import Iterable, Iterator
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db.models import (
     BigIntegerField,
+    F,
     FilteredRelation,
     Func,
     OuterRef,
@@ -24,16 +26,24 @@ from rest_framework.exceptions import NotFound
 from mailboxes.api.conditions import tag_of
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
 from mailboxes.keyring import UnknownKeyError
-from mailboxes.models import CALLER, IN_ORDER, WITHIN_MAILBOX, EmailRecipient, Mailbox, by_secret
-from mailboxes.statements import Given, GivenUnseen, Statement
+from mailboxes.models import (
+    CALLER,
+    IN_ORDER,
+    WITHIN_MAILBOX,
+    Account,
+    EmailRecipient,
+    Mailbox,
+    by_secret,
+)
+from mailboxes.statements import Given, Statement
 
 log = logging.getLogger("mailboxes.api")
 
 TOLD = 10  # mailboxes of an answer that the log names
 
 
-class JSON(Func):
-    """A column's value as JSON."""
+class Written(Func):
+    """What is written of a column: JSON, where nothing else is said. Text, by the kind of database."""
 
     output_field = TextField()
     postgresql: str
@@ -46,23 +56,23 @@ class JSON(Func):
         return self.as_sql(compiler, connection, template=self.sqlite)
 
 
-class TrueOrFalse(JSON):
+class TrueOrFalse(Written):
     postgresql = sqlite = "CASE WHEN %(expressions)s THEN 'true' ELSE 'false' END"
 
 
-class Text(JSON):
+class Text(Written):
     postgresql = "to_json(%(expressions)s)::text"
     sqlite = "json_quote(%(expressions)s)"
 
 
-class Day(JSON):
+class Day(Written):
     """Of a moment, in the connection's time zone, which is UTC."""
 
     postgresql = r"""to_char(%(expressions)s, '\"YYYY-MM-DD\"')"""
     sqlite = """'"' || substr(%(expressions)s, 1, 10) || '"'"""
 
 
-class UUIDOrNull(JSON):
+class UUIDOrNull(Written):
     postgresql = """coalesce('"' || %(expressions)s || '"', 'null')"""
     # 32 digits; the hyphens stand behind the 8th, 12th, 16th and 20th.
     hyphened = " || '-' || ".join(
@@ -72,57 +82,77 @@ class UUIDOrNull(JSON):
     sqlite = f"""coalesce('"' || {hyphened} || '"', 'null')"""
 
 
-class Pairs(Func):
-    """Part of a JSON object, without its braces: these keys, each with its JSON value."""
+class Digits(Written):
+    """The 32 of a uuid. No JSON."""
 
-    arg_joiner = " || ',' || "
+    postgresql = "encode(uuid_send(%(expressions)s), 'hex')"
+    sqlite = "%(expressions)s"
+
+
+class OrEmpty(Written):
+    """The text itself, or none. No JSON."""
+
+    postgresql = sqlite = "coalesce(%(expressions)s, '')"
+
+
+class Joined(Func):
+    """Texts in a row, with the same characters between any two."""
+
     template = "%(expressions)s"
     output_field = TextField()
 
-    def __init__(self, values: dict, keys):
-        super().__init__(*(Pair(key, values[key]) for key in keys))
-
-
-class Pair(Func):
-    output_field = TextField()
-
-    def __init__(self, key: str, value):
-        super().__init__(value, template=f"""'"{key}":' || %(expressions)s""")
+    def __init__(self, between: str, *texts, **extra):
+        super().__init__(*texts, arg_joiner=f" || '{between}' || ", **extra)
 
 
 class EachOf(Subquery):
-    """The objects of which the rows of a query hold the `pairs`, in its order, as a JSON array."""
+    """What the rows of a query hold as `one`, in its order, with the same characters between any two."""
 
     output_field = TextField()
-    template = """'[' || coalesce((SELECT %(function)s('{' || pairs || '}', ',') FROM (%(subquery)s) AS each), '') || ']'"""
+    template = "coalesce((SELECT %(all)s(one, '%(between)s') FROM (%(subquery)s) AS each), '')"
 
     def as_postgresql(self, compiler, connection):
-        return self.as_sql(compiler, connection, function="string_agg")
+        return self.as_sql(compiler, connection, all="string_agg")
 
     def as_sqlite(self, compiler, connection):
-        return self.as_sql(compiler, connection, function="group_concat")
+        return self.as_sql(compiler, connection, all="group_concat")
+
+
+def pairs(values: dict, keys) -> Joined:
+    """A part of a JSON object, without its braces: these keys, each with its value."""
+    return Joined(
+        ",",
+        *(Func(values[key], template=f"""'"{key}":' || %(expressions)s""") for key in keys),
+    )
 
 
 # The pass code is sealed: what stands before it and behind it is the database's.
 SEALED = MAILBOX_KEYS.index("password")
 
+# Between the parts of a mailbox, and between mailboxes. No JSON has them.
+UNIT, RECORD = "\x1f", "\x1e"
 
-def recipient() -> dict[str, JSON]:
-    return {
+
+def recipients(mailbox: str) -> Func:
+    """Those of the mailbox, as a JSON array."""
+    values = {
         "created_on": Day("created_at"),
         "updated_on": Day("updated_at"),
         "uuid": UUIDOrNull("uuid"),
     }
+    one = Func(pairs(values, RECIPIENT_KEYS), template="'{' || %(expressions)s || '}'")
+    found = EmailRecipient.objects.filter(mailbox=OuterRef(mailbox)).order_by(*WITHIN_MAILBOX)
+    return Func(
+        EachOf(found.values(one=one), between=","), template="'[' || %(expressions)s || ']'"
+    )
 
 
-def columns(of: str = "") -> list:
+def parts(of: str = "") -> list:
     """What `written` needs of a mailbox: of the query's own, or the one that it calls so."""
-    recipients = EmailRecipient.objects.filter(mailbox=OuterRef(f"{of}pk"))
-    pairs = Pairs(recipient(), RECIPIENT_KEYS)
     values = {
         "beep": TrueOrFalse(f"{of}beep"),
         "created_on": Day(f"{of}created_at"),
-        "email_recipients": EachOf(recipients.order_by(*WITHIN_MAILBOX).values(pairs=pairs)),
+        "email_recipients": recipients(f"{of}pk"),
         "greeting": UUIDOrNull(f"{of}greeting"),
         "name": Text(f"{of}name"),
         "play_caller_id": TrueOrFalse(f"{of}play_caller_id"),
@@ -132,24 +162,31 @@ def columns(of: str = "") -> list:
         "uuid": UUIDOrNull(f"{of}uuid"),
     }
     return [
-        f"{of}uuid",
-        f"{of}version",
-        f"{of}password_sealed",
-        Pairs(values, MAILBOX_KEYS[:SEALED]),
-        Pairs(values, MAILBOX_KEYS[SEALED + 1 :]),
+        Digits(f"{of}uuid"),
+        F(f"{of}version"),
+        OrEmpty(f"{of}password_sealed"),
+        pairs(values, MAILBOX_KEYS[:SEALED]),
+        pairs(values, MAILBOX_KEYS[SEALED + 1 :]),
     ]
 
 
 def rows(mailboxes, *order: str):
     """The mailboxes in this order as rows, for `written`."""
-    return mailboxes.order_by(*order).values_list(*columns())
+    return mailboxes.order_by(*order).values_list(*parts())
 
 
-def of_account():
-    return Mailbox.objects.active().filter(account=GivenUnseen("account", BigIntegerField()))
+def all_of_account(account: str) -> EachOf:
+    """All active mailboxes of the account, as one text: a row of a query is dear."""
+    mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
+    return EachOf(mailboxes.values(one=Joined(UNIT, *parts())), between=RECORD)
 
 
-def of_caller():
+def one_of_account():
+    own = Mailbox.objects.active().filter(account=Given("account", BigIntegerField()))
+    return own.filter(uuid=Given("uuid", UUIDField()))
+
+
+def one_of_caller():
     """The mailbox of a uuid, if it is the caller's own, beside the caller's credential."""
     own = Q(account__mailboxes__uuid=Given("uuid", UUIDField()))
     active = Q(account__mailboxes__deleted_at=None)
@@ -158,14 +195,25 @@ def of_caller():
     )
 
 
-ALL = Statement(lambda: rows(of_account(), *IN_ORDER))
-ONE = Statement(lambda: rows(of_account().filter(uuid=Given("uuid", UUIDField()))))
-ONE_OF_CALLER = Statement(lambda: of_caller().values_list(*CALLER, *columns("asked__")))
+ALL = Statement(
+    lambda: Account.objects.filter(pk=Given("account", BigIntegerField())).values_list(
+        all_of_account("pk")
+    )
+)
+ALL_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, all_of_account("account")))
+ONE = Statement(lambda: rows(one_of_account()))
+ONE_OF_CALLER = Statement(lambda: one_of_caller().values_list(*CALLER, *parts("asked__")))
 
 
 def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
     """The account's mailboxes, and what the answer's headers say of them."""
-    return listed(ALL.rows(using, account=account))
+    ((text,),) = ALL.rows(using, account=account)
+    return listed(split(text))
+
+
+def split(text: str) -> Iterator[list[str]]:
+    """The rows that stand in the text of all."""
+    return (mailbox.split(UNIT) for mailbox in text.split(RECORD) if mailbox)
 
 
 def listed(rows: Iterable) -> tuple[orjson.Fragment, dict]:
@@ -181,7 +229,7 @@ def one_of(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
     raise NotFound
 
 
-def alone(row: tuple) -> tuple[orjson.Fragment, dict]:
+def alone(row) -> tuple[orjson.Fragment, dict]:
     """The mailbox of this row, and what the answer's headers say of it. Raises NotFound where it holds none."""
     if row[0] is None:
         raise NotFound
@@ -189,20 +237,20 @@ def alone(row: tuple) -> tuple[orjson.Fragment, dict]:
     return orjson.Fragment(mailbox), {"ETag": tag_of(version)}
 
 
-def written(rows: Iterable) -> Iterator[tuple[bytes, int]]:
+def written(rows: Iterable) -> Iterator[tuple[bytes, int | str]]:
     """Each mailbox of the rows in JSON, as the contract has it, and its version.
 
     One pass code that no key opens must not hide all others: it is shown as none, and the log says so.
     """
     open_sealed = settings.PASS_CODE_KEYS.open
     lost = []
-    for uuid, version, sealed, before, behind in rows:
+    for digits, version, sealed, before, behind in rows:
         code = "null"
-        if sealed is not None:
+        if sealed:
             try:
-                code = orjson.dumps(open_sealed(sealed, uuid.bytes)).decode()
+                code = orjson.dumps(open_sealed(sealed, bytes.fromhex(digits))).decode()
             except UnknownKeyError as error:
-                lost.append(f"{uuid} (key {error.key})")
+                lost.append(f"{UUID(digits)} (key {error.key})")
         yield f'{{{before},"password":{code},{behind}}}'.encode(), version
     if lost:
         log.error(
