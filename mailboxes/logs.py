@@ -19,6 +19,11 @@ refusal: ContextVar[str] = ContextVar("refusal", default="")
 SIGNED = re.compile(r"(/sounds/+)[\w%-]+", re.ASCII | re.IGNORECASE)
 
 
+# No line tells of these, and each takes its time to find out (Python's Logging HOWTO, "Optimization").
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging._srcfile = None
+
+
 def without_signatures(line: str) -> str:
     """The line without what signs a greeting's address: it opens the greeting to whoever has it."""
     return SIGNED.sub(r"\1-", line)
