@@ -34,8 +34,9 @@ if settings.METRICS_NETWORKS:
 
 MAILBOXES = re.compile(rf"/voip/mailbox(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")
 
-# Who sends these asks for something else, or may be: for what has changed, or with a body.
-MORE = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+# Who sends these asks for something else, or may: only for what has changed, or with a body.
+MORE = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_TRANSFER_ENCODING")
+NO_BODY = {"", "0"}
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
 REFUSED = "mailboxes.refused"  # in the environment, for the view: the call
@@ -107,7 +108,7 @@ class Call(WSGIRequest):
     def found(self, using: str) -> tuple:
         """What is asked for, and its headers. Raises NotFound."""
         if beside := self.auth.beside:
-            return reading.alone(beside) if self.uuid else reading.listed(reading.split(*beside))
+            return reading.one_in(*beside) if self.uuid else reading.all_in(*beside)
         if self.uuid:
             return reading.one_of(using, self.user.pk, self.uuid)
         return reading.all_of(using, self.user.pk)
@@ -126,6 +127,7 @@ def is_plain(environ) -> bool:
         environ["REQUEST_METHOD"] == "GET"
         and not environ.get("QUERY_STRING")
         and not any(name in environ for name in MORE)
+        and environ.get("CONTENT_LENGTH", "") in NO_BODY
         and takes_json(environ.get("HTTP_ACCEPT", ""))
     )
 

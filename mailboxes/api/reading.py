@@ -12,14 +12,14 @@ import orjson
 from django.conf import settings
 from django.db.models import (
     BigIntegerField,
+    Case,
     F,
-    FilteredRelation,
     Func,
     OuterRef,
-    Q,
     Subquery,
     TextField,
     UUIDField,
+    When,
 )
 from rest_framework.exceptions import NotFound
 
@@ -133,38 +133,38 @@ SEALED = MAILBOX_KEYS.index("password")
 UNIT, RECORD = "\x1f", "\x1e"
 
 
-def recipients(mailbox: str) -> Func:
-    """Those of the mailbox, as a JSON array."""
+def recipients() -> Func:
+    """Those of a mailbox, as a JSON array."""
     values = {
         "created_on": Day("created_at"),
         "updated_on": Day("updated_at"),
         "uuid": UUIDOrNull("uuid"),
     }
     one = Func(pairs(values, RECIPIENT_KEYS), template="'{' || %(expressions)s || '}'")
-    found = EmailRecipient.objects.filter(mailbox=OuterRef(mailbox)).order_by(*WITHIN_MAILBOX)
+    found = EmailRecipient.objects.filter(mailbox=OuterRef("pk")).order_by(*WITHIN_MAILBOX)
     return Func(
         EachOf(found.values(one=one), between=","), template="'[' || %(expressions)s || ']'"
     )
 
 
-def parts(of: str = "") -> list:
-    """What `written` needs of a mailbox: of the query's own, or the one that it calls so."""
+def parts() -> list:
+    """What `written` needs of a mailbox."""
     values = {
-        "beep": TrueOrFalse(f"{of}beep"),
-        "created_on": Day(f"{of}created_at"),
-        "email_recipients": recipients(f"{of}pk"),
-        "greeting": UUIDOrNull(f"{of}greeting"),
-        "name": Text(f"{of}name"),
-        "play_caller_id": TrueOrFalse(f"{of}play_caller_id"),
-        "play_timestamp": TrueOrFalse(f"{of}play_timestamp"),
-        "transcribe": TrueOrFalse(f"{of}transcribe"),
-        "updated_on": Day(f"{of}updated_at"),
-        "uuid": UUIDOrNull(f"{of}uuid"),
+        "beep": TrueOrFalse("beep"),
+        "created_on": Day("created_at"),
+        "email_recipients": recipients(),
+        "greeting": UUIDOrNull("greeting"),
+        "name": Text("name"),
+        "play_caller_id": TrueOrFalse("play_caller_id"),
+        "play_timestamp": TrueOrFalse("play_timestamp"),
+        "transcribe": TrueOrFalse("transcribe"),
+        "updated_on": Day("updated_at"),
+        "uuid": UUIDOrNull("uuid"),
     }
     return [
-        Digits(f"{of}uuid"),
-        F(f"{of}version"),
-        OrEmpty(f"{of}password_sealed"),
+        Digits("uuid"),
+        F("version"),
+        OrEmpty("password_sealed"),
         pairs(values, MAILBOX_KEYS[:SEALED]),
         pairs(values, MAILBOX_KEYS[SEALED + 1 :]),
     ]
@@ -176,44 +176,41 @@ def rows(mailboxes, *order: str):
 
 
 def all_of_account(account: str) -> EachOf:
-    """All active mailboxes of the account, as one text: a row of a query is dear."""
+    """The account's active mailboxes, as one text: a row of a query is dear."""
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
     return EachOf(mailboxes.values(one=Joined(UNIT, *parts())), between=RECORD)
 
 
-def one_of_account():
-    own = Mailbox.objects.active().filter(account=Given("account", BigIntegerField()))
-    return own.filter(uuid=Given("uuid", UUIDField()))
+def one_of_account(account: str) -> Subquery:
+    """The active mailbox of a uuid if it is the account's, as one text; else null.
+
+    By its uuid alone: PostgreSQL might look through all of the account's for it.
+    """
+    mailbox = Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
+    own = Case(When(account=OuterRef(account), then=Joined(UNIT, *parts())))
+    return Subquery(mailbox.values(one=own))
 
 
-def one_of_caller():
-    """The mailbox of a uuid, if it is the caller's own, beside the caller's credential."""
-    own = Q(account__mailboxes__uuid=Given("uuid", UUIDField()))
-    active = Q(account__mailboxes__deleted_at=None)
-    return by_secret().annotate(
-        asked=FilteredRelation("account__mailboxes", condition=own & active)
-    )
+def account():
+    return Account.objects.order_by().filter(pk=Given("account", BigIntegerField()))
 
 
-ALL = Statement(
-    lambda: Account.objects.filter(pk=Given("account", BigIntegerField())).values_list(
-        all_of_account("pk")
-    )
-)
+# Each gives one text; those of the caller behind what it takes to judge who calls.
+ALL = Statement(lambda: account().values_list(all_of_account("pk")))
+ONE = Statement(lambda: account().values_list(one_of_account("pk")))
 ALL_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, all_of_account("account")))
-ONE = Statement(lambda: rows(one_of_account()))
-ONE_OF_CALLER = Statement(lambda: one_of_caller().values_list(*CALLER, *parts("asked__")))
+ONE_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, one_of_account("account")))
 
 
 def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
     """The account's mailboxes, and what the answer's headers say of them."""
     ((text,),) = ALL.rows(using, account=account)
-    return listed(split(text))
+    return all_in(text)
 
 
-def split(text: str) -> Iterator[list[str]]:
-    """The rows that stand in the text of all."""
-    return (mailbox.split(UNIT) for mailbox in text.split(RECORD) if mailbox)
+def all_in(text: str) -> tuple[orjson.Fragment, dict]:
+    """The mailboxes in this text, and what the answer's headers say of them."""
+    return listed(mailbox.split(UNIT) for mailbox in text.split(RECORD) if mailbox)
 
 
 def listed(rows: Iterable) -> tuple[orjson.Fragment, dict]:
@@ -224,16 +221,15 @@ def listed(rows: Iterable) -> tuple[orjson.Fragment, dict]:
 
 def one_of(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
     """The account's mailbox, and what the answer's headers say of it. Raises NotFound."""
-    for row in ONE.rows(using, account=account, uuid=uuid):
-        return alone(row)
-    raise NotFound
+    ((text,),) = ONE.rows(using, account=account, uuid=uuid)
+    return one_in(text)
 
 
-def alone(row) -> tuple[orjson.Fragment, dict]:
-    """The mailbox of this row, and what the answer's headers say of it. Raises NotFound where it holds none."""
-    if row[0] is None:
+def one_in(text: str | None) -> tuple[orjson.Fragment, dict]:
+    """The mailbox in this text, and what the answer's headers say of it. Raises NotFound where there is none."""
+    if text is None:
         raise NotFound
-    ((mailbox, version),) = written([row])
+    ((mailbox, version),) = written([text.split(UNIT)])
     return orjson.Fragment(mailbox), {"ETag": tag_of(version)}
 
 

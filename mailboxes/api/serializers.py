@@ -162,9 +162,8 @@ class MailboxSerializer(serializers.Serializer):
 
     def to_representation(self, mailbox):
         """As it is read. What was created has never been updated: a 201 answer has no `updated_on`."""
-        rows = reading.ONE.rows(account=mailbox.account_id, uuid=mailbox.pk)
-        ((written, _version),) = reading.written(rows)
-        shown = orjson.loads(written)
+        written, _headers = reading.one_of("default", mailbox.account_id, mailbox.pk)
+        shown = orjson.loads(orjson.dumps(written))
         if self.context["view"].action == "create":
             del shown["updated_on"]
         return shown

@@ -20,9 +20,9 @@ from django.core.management import call_command
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from rest_framework.throttling import BaseThrottle  # noqa: E402
-
-from mailboxes.api.views import AccountViewSet, Command, MailboxViewSet  # noqa: E402
+from mailboxes.api import direct  # noqa: E402
+from mailboxes.api.throttling import CredentialThrottle  # noqa: E402
+from mailboxes.api.views import AccountViewSet, Command  # noqa: E402
 from mailboxes.keyring import KeyRing  # noqa: E402
 from mailboxes.middleware import RequestLog  # noqa: E402
 from mailboxes.models import Account, Records  # noqa: E402
@@ -113,7 +113,7 @@ def kind_of(function) -> str:
 
 @contextmanager
 def replaced(owner, name, value):
-    before = getattr(owner, name)
+    before = vars(owner)[name]  # as it is declared
     setattr(owner, name, value)
     try:
         yield
@@ -121,25 +121,47 @@ def replaced(owner, name, value):
         setattr(owner, name, before)
 
 
-class Uncounted(BaseThrottle):
-    """Counts nothing and tells nothing."""
+@contextmanager
+def uncounted():
+    """No call is counted, and no caller is told."""
 
     def allow_request(self, request, view):
         request.throttle = self
         return True
 
-    def tell(self, response):
-        pass
+    with (
+        replaced(CredentialThrottle, "allow_request", allow_request),
+        replaced(CredentialThrottle, "tell", lambda *a: None),
+    ):
+        yield
+
+
+@contextmanager
+def untagged():
+    """What has no version gets no tag of its content, and no answer is compared with one."""
+    with (
+        replaced(direct, "tag_of_content", lambda content: '"-"'),
+        replaced(AccountViewSet, "finalize_response", Command.finalize_response),
+    ):
+        yield
+
+
+@contextmanager
+def untold():
+    """Calls have no line in the log, nor a name of their own."""
+    with (
+        replaced(RequestLog, "tell", lambda *a: None),
+        replaced(RequestLog, "id_of", lambda *a: "-"),
+    ):
+        yield
 
 
 # What does the same without the feature, for as long as it is entered.
 FEATURES = {
     "history": lambda: replaced(Records, "create_historical_record", lambda *a, **k: None),
-    "throttle": lambda: replaced(MailboxViewSet, "throttle_classes", [Uncounted]),
-    "ETag": lambda: replaced(AccountViewSet, "finalize_response", Command.finalize_response),
-    "log, request id": lambda: replaced(
-        RequestLog, "__call__", lambda self, request: self.get_response(request)
-    ),
+    "throttle": uncounted,
+    "ETag": untagged,
+    "log, request id": untold,
     "opening pass codes": lambda: replaced(KeyRing, "open", lambda *a: "4829"),
 }
 

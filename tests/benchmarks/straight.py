@@ -31,9 +31,8 @@ class Straight(Service):
         environ["CONTENT_TYPE"] = headers.get("Content-Type", "")
         started = []
         response = application(environ, lambda *start: started.append(start))
-        try:
-            content = b"".join(response)
-        finally:
+        content = b"".join(response)
+        if hasattr(response, "close"):  # PEP 3333: it may have one
             response.close()
         ((status, sent),) = started
         return Answer(int(status[:3]), dict(sent), content)
