@@ -1,8 +1,9 @@
 """Settings of the production server, Gunicorn, each with its reason.
 
-Gunicorn, and its own parser, because they hand on every header as it came. A server that
-makes a header it cannot decode an empty one, or cuts a folded one, turns a wrong X-Auth-For
-into none, and the command would act on another account.
+Gunicorn, and its own parser, because they hand on every header as it came, or refuse it. A server
+that makes a header it cannot decode an empty one, or cuts a folded one, turns a wrong X-Auth-For
+into none, and the command would act on another account. How requests come to threads is our own
+(config/worker.py): Gunicorn's way costs more than many an answer, and lets slow callers hold it up.
 """
 
 import gc
@@ -21,7 +22,7 @@ http_parser = "python"
 
 worker_class = "config.worker.Worker"
 workers = settings.WORKERS
-threads = 4  # one waits for the database, or for a caller, while another works
+threads = 4  # some wait for the database, or make a long list, while another answers
 
 # Migrations and settings are read once, and a wrong setting is told once.
 preload_app = True
@@ -62,7 +63,8 @@ def when_ready(server):
 
 
 def let_go_of_the_silent(listeners):
-    """Wait for no caller for long who falls silent within a body that a thread reads."""
+    """Wait for no caller for long who falls silent while a thread reads, or takes nothing of what it sends."""
     timeout = struct.pack("ll", SILENCE_SECONDS, 0)
     for listener in listeners:  # accepted connections inherit it
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)

@@ -48,10 +48,12 @@ class Server:
         self.process.wait(timeout=60)
         self.log.close()
 
+    def command(self) -> list[str]:
+        return [sys.executable, "manage.py", "serve", "--port", str(self.port)]
+
     def start(self):
-        command = [sys.executable, "manage.py", "serve", "--port", str(self.port)]
         self.process = subprocess.Popen(
-            command,
+            self.command(),
             cwd=ROOT,
             env=self.environment,
             stdout=self.log,

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import select
 import socket
 import sys
 from argparse import ArgumentTypeError
@@ -23,6 +24,8 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=port_number, default=8000, help="port to listen on")
 
     def handle(self, *args, host, port, **options):
+        if not hasattr(select, "epoll"):
+            raise CommandError("The server needs Linux. To try the service elsewhere: make dev.")
         refuse_unusable(host, port)
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("Style sheets are not in place: run manage.py collectstatic first.")
