@@ -11,7 +11,13 @@ from django.utils import timezone
 
 from mailboxes import contract
 from mailboxes.history import FIELDS
-from mailboxes.models import WITHIN_MAILBOX, Batch, EmailRecipient, Mailbox
+from mailboxes.models import (
+    WITHIN_MAILBOX,
+    Batch,
+    ChangedMeanwhileError,
+    EmailRecipient,
+    Mailbox,
+)
 
 # What a row of a mailbox's history keeps of its state.
 STATE = (*FIELDS, "deleted_at")
@@ -21,10 +27,6 @@ ROWS_AT_ONCE = 500
 
 class AlreadyUndoneError(Exception):
     """The batch was undone before."""
-
-
-class ChangedMeanwhileError(Exception):
-    """A mailbox is no longer as it was when it was looked at."""
 
 
 def hold(uuids: Iterable, recipients=True) -> list[Mailbox]:

@@ -31,8 +31,8 @@ from simple_history.models import HistoricalRecords
 from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
-from mailboxes.replica import LogEnd
-from mailboxes.statements import Given, Insert, Statement
+from mailboxes.replica import PRIMARY, LogEnd
+from mailboxes.statements import Given, RecordedWrites, Statement
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -691,36 +691,68 @@ class Author(models.Model):
 
 
 class Records(HistoricalRecords):
-    """simple-history's rows beside each change, written by a statement that is compiled once."""
+    """simple-history's rows beside each change, with whose change it was: a person's, or a program's."""
 
     def create_history_model(self, model, inherited):
         made = super().create_history_model(model, inherited)
-        self.insert = Insert(made)
+        model.writes = RecordedWrites(model, made)
         return made
 
+    def post_save(self, instance, created, using=None, **kwargs):
+        """Nothing is left to do: a `Recorded` row is written with its row of history."""
+
     def create_historical_record(self, instance, history_type, using=None):
-        """Write the state that the row is in now, and whose change it was: a person's, or a program's."""
-        request = getattr(self.context, "request", None)
+        """Write the state that a row was in when it was removed."""
+        model = instance.writes.history
+        kept = {field.attname: getattr(instance, field.attname) for field in model.tracked_fields}
+        model(**kept, **self.told(history_type)).save()
+
+    @classmethod
+    def told(cls, history_type: str) -> dict:
+        """What a row of history says besides the state: of a row made `+`, changed `~` or removed `-`."""
+        request = getattr(cls.context, "request", None)
         author, credential = getattr(request, "user", None), getattr(request, "auth", None)
-        model = self.insert.model
-        self.insert.run(
-            model(
-                history_date=timezone.now(),
-                history_type=history_type,
-                # On API calls `request.user` is an account.
-                history_user=author if isinstance(author, get_user_model()) else None,
-                history_credential=credential if isinstance(credential, ApiCredential) else None,
-                **{
-                    field.attname: getattr(instance, field.attname)
-                    for field in model.tracked_fields
-                },
-            )
-        )
+        return {
+            "history_date": timezone.now(),
+            "history_type": history_type,
+            # On API calls `request.user` is an account.
+            "history_user_id": author.pk if isinstance(author, get_user_model()) else None,
+            "history_credential_id": (
+                credential.pk if isinstance(credential, ApiCredential) else None
+            ),
+        }
 
 
 def history(*bases):
     """A table of every state a row was in, with its author."""
     return Records(bases=[Author, *bases], history_id_field=models.BigAutoField(primary_key=True))
+
+
+class Recorded(models.Model):
+    """A row that is written together with its row of history; `writes` is how."""
+
+    writes: RecordedWrites
+
+    class Meta:
+        abstract = True
+
+    def save_base(
+        self, raw=False, force_insert=False, force_update=False, using=None, update_fields=None
+    ):
+        """As Django's, by statements that are written down once."""
+        if raw:  # read from a file, in which its history stands too
+            super().save_base(raw, force_insert, force_update, using, update_fields)
+            return
+        using = using or PRIMARY
+        sent: dict = {"sender": type(self), "instance": self, "using": using, "raw": False}
+        models.signals.pre_save.send(**sent, update_fields=update_fields)
+        is_changed = not (force_insert or self._state.adding) and self.writes.update(
+            self, Records.told("~"), using, update_fields or ()
+        )
+        if not is_changed:
+            self.writes.insert(self, Records.told("+"), using)
+        self._state.db, self._state.adding = using, False
+        models.signals.post_save.send(**sent, created=not is_changed, update_fields=update_fields)
 
 
 # Of creation: an account's mailboxes, and a mailbox's recipients, which have places besides.
@@ -756,6 +788,10 @@ class Timed(models.Model):
 def retained_since() -> datetime:
     """What was deleted after this moment can be restored."""
     return timezone.now() - timedelta(days=settings.RETENTION_DAYS)
+
+
+class ChangedMeanwhileError(Exception):
+    """A mailbox is no longer as it was when it was looked at."""
 
 
 class MailboxQuerySet(models.QuerySet):
@@ -812,7 +848,7 @@ class MailboxQuerySet(models.QuerySet):
         return self.alias(digits=digits_of_uuid).filter(found)
 
 
-class Mailbox(SealedPassCode, Timed):
+class Mailbox(SealedPassCode, Recorded, Timed):
     """A place for callers to leave a voicemail message."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
@@ -847,6 +883,8 @@ class Mailbox(SealedPassCode, Timed):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
+    recipients_as_json = "[]"  # for the API, where it has read them along
+
     objects = MailboxQuerySet.as_manager()
     history = history(SealedPassCode)
 
@@ -879,6 +917,20 @@ class Mailbox(SealedPassCode, Timed):
         if not self._state.adding:
             self.version += 1
         super().save(**kwargs)
+
+    def change(self, values: dict) -> None:
+        """Set these fields and save them, whoever holds the row. Raises ChangedMeanwhileError; then nothing is saved."""
+        as_read = self.version
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.version += 1
+        self.updated_at = timezone.now()
+        names = {"version", "updated_at", *values}
+        if "password" in names:
+            names = names - {"password"} | {"password_sealed", "password_is_weak"}
+        told = Records.told("~")
+        if not self.writes.update(self, told, PRIMARY, sorted(names), version=as_read):
+            raise ChangedMeanwhileError
 
     def check_pass_code(self, code: str) -> None:
         """Raises ValidationError on what is no pass code, or a weak one that is new where PASS_CODE_POLICY is `reject`."""
@@ -947,7 +999,7 @@ class Mailbox(SealedPassCode, Timed):
         return recipient
 
 
-class EmailRecipient(Timed):
+class EmailRecipient(Recorded, Timed):
     """An address that a mailbox's messages are mailed to."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)

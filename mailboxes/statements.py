@@ -6,9 +6,11 @@ sends the values and reads the rows.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import cast
 
-from django.db import InterfaceError, OperationalError, connections, models
+from django.db import InterfaceError, OperationalError, connections, models, transaction
 from django.utils.functional import cached_property
 from psycopg import adapters
 from psycopg.pq import Format
@@ -125,31 +127,107 @@ def cursor_of(connection):
     return cursor
 
 
-class Insert:
-    """Writes rows of a model, one at a time, by a statement that is written down once.
+class RecordedWrites:
+    """Writes rows of a model, each with its row of history, by statements that are written down once.
 
-    All of a row's columns are given but its key, which the database makes; it is not read back.
+    The database copies to history what it has written: PostgreSQL within the same statement, which
+    is a transaction of its own.
     """
 
-    def __init__(self, model: type[models.Model]):
-        self.model = model
+    def __init__(self, model: type[models.Model], history: type[models.Model]):
+        self.model, self.history = model, history
 
-    def run(self, row: models.Model, using: str = "default") -> None:
-        """Write the row. Raises django.db.Error, as saving it does."""
+    def insert(self, row: models.Model, told: dict, using: str) -> None:
+        """Write a new row, and to its history what is `told` besides. Raises django.db.Error."""
+        values = values_of(row, self.columns)
+        write = insertion(self.model, tuple(values))
+        self.run(row, write, prepared(self.model, values, using), told, using)
+
+    def update(
+        self, row: models.Model, told: dict, using: str, names: Iterable[str] = (), **as_read
+    ) -> bool:
+        """Write the fields of these names, or all, likewise; not if the row is gone, or is other than it was `as_read`.
+
+        Says whether it was written. Raises django.db.Error.
+        """
+        fields = fields_of(self.model, tuple(names)) or self.columns
+        values = values_of(row, [field for field in fields if not field.primary_key])
+        known_by = {self.key.attname: row.pk} | as_read
+        write = change(self.model, tuple(values), tuple(known_by))
+        given = prepared(self.model, values, using) + prepared(self.model, known_by, using)
+        return self.run(row, write, given, told, using)
+
+    def run(self, row: models.Model, write: str, values: list, told: dict, using: str) -> bool:
         connection = connections[using]
-        values = [
-            field.get_db_prep_save(getattr(row, field.attname), connection) for field in self.fields
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, values)
+        copy = copying(self.model, self.history, tuple(told))
+        also = prepared(self.history, told, using)
+        if connection.vendor == "postgresql":
+            both = f"WITH written AS ({write} RETURNING *) {copy} FROM written"
+            with transaction.mark_for_rollback_on_error(using), connection.cursor() as cursor:
+                cursor.execute(both, values + also)
+                return cursor.rowcount == 1
+        with transaction.atomic(using, savepoint=False), connection.cursor() as cursor:
+            cursor.execute(write, values)
+            if cursor.rowcount != 1:
+                return False
+            also += prepared(self.model, {self.key.attname: row.pk}, using)
+            table, key = self.model._meta.db_table, self.key.column
+            cursor.execute(f'{copy} FROM "{table}" WHERE "{key}" = %s', also)
+            return True
 
     @cached_property
-    def fields(self) -> list[models.Field]:
-        """Known when all models are: `model` may be new."""
-        return [field for field in self.model._meta.concrete_fields if not field.primary_key]
+    def columns(self) -> Sequence[models.Field]:
+        return self.model._meta.concrete_fields
 
     @cached_property
-    def sql(self) -> str:
-        columns = ", ".join(f'"{field.column}"' for field in self.fields)
-        places = ", ".join(["%s"] * len(self.fields))
-        return f'INSERT INTO "{self.model._meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608  names of our own
+    def key(self) -> models.Field:
+        return self.model._meta.pk
+
+
+def values_of(row: models.Model, fields: Iterable[models.Field]) -> dict:
+    """What stands in the row for these fields, by their attributes' names."""
+    return {field.attname: getattr(row, field.attname) for field in fields}
+
+
+@cache
+def fields_of(model: type[models.Model], names: tuple[str, ...]) -> list[models.Field]:
+    """The model's fields that have these names, or whose attributes have."""
+    return [cast(models.Field, model._meta.get_field(name)) for name in names]
+
+
+def prepared(model: type[models.Model], values: dict, using: str) -> list:
+    """The values of these columns as the database takes them."""
+    connection = connections[using]
+    return [
+        field.get_db_prep_save(value, connection)
+        for field, value in zip(fields_of(model, tuple(values)), values.values(), strict=True)
+    ]
+
+
+@cache
+def insertion(model: type[models.Model], names: tuple[str, ...]) -> str:
+    """The text of an INSERT of these columns."""
+    columns = quoted(model, names)
+    places = ", ".join(["%s"] * len(names))
+    return f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) VALUES ({places})'  # noqa: S608  names of our own
+
+
+@cache
+def change(model: type[models.Model], names: tuple[str, ...], known_by: tuple[str, ...]) -> str:
+    """The text of an UPDATE of these columns, where others have a value each."""
+    set_to = ", ".join(f"{column} = %s" for column in quoted(model, names))
+    where = " AND ".join(f"{column} = %s" for column in quoted(model, known_by))
+    return f'UPDATE "{model._meta.db_table}" SET {set_to} WHERE {where}'  # noqa: S608  names of our own
+
+
+@cache
+def copying(model, history, told: tuple[str, ...]) -> str:
+    """The beginning of what makes rows of history of a model's rows, and of values told besides."""
+    kept = [field.attname for field in history.tracked_fields]
+    columns = ", ".join(quoted(history, [*kept, *told]))
+    values = ", ".join([*quoted(model, kept), *["%s"] * len(told)])
+    return f'INSERT INTO "{history._meta.db_table}" ({columns}) SELECT {values}'
+
+
+def quoted(model: type[models.Model], names: Iterable[str]) -> list[str]:
+    return [f'"{field.column}"' for field in fields_of(model, tuple(names))]

@@ -1,11 +1,11 @@
 """Compiled queries: the same rows as the queryset's, whichever values they are run with."""
 
 import pytest
-from django.db import OperationalError, connection, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.backends.signals import connection_created
 
 from config.database import bound
-from mailboxes.models import Account, Mailbox
+from mailboxes.models import Account, ChangedMeanwhileError, Mailbox, Records
 from mailboxes.statements import Given, Statement
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +62,91 @@ def test_what_a_living_connection_refuses_is_not_asked_again(accounts):
     with connection.execute_wrapper(refuse), pytest.raises(OperationalError):
         NAMED.rows(account=1, name="Sales")
     assert len(asked) == 1
+
+
+class TestRecordedWrites:
+    """Each row with its row of history, or neither."""
+
+    KEPT = [field.attname for field in Mailbox._meta.concrete_fields]
+
+    @pytest.fixture
+    def mailbox(self, account):
+        return Mailbox.objects.create(account=account, name="100 % of it", password="4829")
+
+    def states(self, mailbox):
+        """What history says of it, the last state first."""
+        return [tuple(row) for row in mailbox.history.values_list(*self.KEPT)]
+
+    def state(self, mailbox):
+        return Mailbox.objects.values_list(*self.KEPT).get(pk=mailbox.pk)
+
+    def test_history_is_a_copy_of_what_was_written(self, mailbox):
+        made = self.state(mailbox)
+        assert self.states(mailbox) == [made]
+        mailbox.beep = False
+        mailbox.save()
+        assert self.states(mailbox) == [self.state(mailbox), made]
+        assert self.state(mailbox) == tuple(getattr(mailbox, name) for name in self.KEPT)
+        assert [row.history_type for row in mailbox.history.all()] == ["~", "+"]
+
+    def test_some_fields_alone(self, mailbox):
+        Mailbox.objects.filter(pk=mailbox.pk).update(transcribe=True)
+        mailbox.beep, mailbox.name = False, "Not saved"
+        mailbox.save(update_fields=["beep"])
+        found = Mailbox.objects.get()
+        assert (found.beep, found.name, found.transcribe) == (False, "100 % of it", True)
+        assert self.states(mailbox)[0] == self.state(mailbox)
+
+    def test_a_relation_is_named_as_on_the_model(self, mailbox, stranger):
+        mailbox.account = stranger
+        mailbox.save(update_fields=["account"])
+        assert Mailbox.objects.get().account == mailbox.history.first().account == stranger
+
+    def test_not_where_it_has_other_values_than_were_read(self, mailbox):
+        before = self.states(mailbox)
+        told = Records.told("~")
+        mailbox.name = "Support"
+        assert not Mailbox.writes.update(mailbox, told, "default", ["name"], version=2)
+        assert self.states(mailbox) == before == [self.state(mailbox)]
+        assert Mailbox.writes.update(mailbox, told, "default", ["name"], version=1)
+        assert self.states(mailbox) == [self.state(mailbox), *before]
+
+    def test_what_is_gone_is_made_again(self, mailbox):
+        """As Django does."""
+        Mailbox.objects.filter(pk=mailbox.pk).delete()
+        mailbox.save()
+        assert Mailbox.objects.get() == mailbox
+        assert mailbox.history.first().history_type == "+"
+
+    def test_neither_where_one_is_refused(self, mailbox):
+        before = self.state(mailbox)
+        mailbox.name = ""  # the database wants one letter at least
+        with pytest.raises(IntegrityError), transaction.atomic():
+            mailbox.save()
+        assert self.states(mailbox) == [self.state(mailbox)] == [before]
+
+    def test_a_new_one_is_not_written_over_another(self, mailbox, account):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Mailbox(uuid=mailbox.pk, account=account, name="Support").save(force_insert=True)
+        assert mailbox.history.count() == 1
+
+    def test_a_change_is_not_made_over_anothers(self, mailbox):
+        stale = Mailbox.objects.get()
+        mailbox.change({"name": "Support"})
+        with pytest.raises(ChangedMeanwhileError):
+            stale.change({"beep": False})
+        found = Mailbox.objects.get()
+        assert (found.name, found.beep, found.version) == ("Support", True, 2)
+        assert mailbox.history.count() == 2
+
+    def test_a_change_leaves_other_columns_as_they_are(self, mailbox):
+        """A pass code may have been sealed anew since, which is no change."""
+        stale = Mailbox.objects.get()
+        assert mailbox.reseal()
+        stale.change({"name": "Support"})
+        found = Mailbox.objects.get()
+        assert (found.name, found.password_sealed) == ("Support", mailbox.password_sealed)
+        assert mailbox.history.first().password_sealed == mailbox.password_sealed
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ import re
 from secrets import compare_digest
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
@@ -49,12 +49,16 @@ class KeyUsedForAnother(APIException):
 def once(view, work) -> Response:
     """What `work` answers or, if the caller's key was used before, the first answer again.
 
-    Runs in the transaction of the work. Raises StillRuns while the first call does.
+    With a key, the work and the record of it are one transaction. Raises StillRuns while the
+    first call does.
     """
+    key = read_key(view.request)
+    return work() if key is None else once_with(key, view, work)
+
+
+@transaction.atomic
+def once_with(key: str, view, work) -> Response:
     request = view.request
-    key = read_key(request)
-    if key is None:
-        return work()
     hold(request.user, key)
     fingerprint = fingerprint_of(request)
     first = IdempotentAnswer.objects.current().filter(account=request.user, key=key).first()

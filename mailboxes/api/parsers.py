@@ -13,6 +13,12 @@ class Negotiation(DefaultContentNegotiation):
         """An empty Accept asks for nothing, so anything will do."""
         return [token for token in super().get_accept_list(request) if token] or ["*/*"]
 
+    def select_renderer(self, request, renderers, format_suffix=None):
+        """Who takes anything, as most do, gets what is first: nothing is to be weighed."""
+        if request.META.get("HTTP_ACCEPT", "") in ("", "*/*") and not format_suffix:
+            return renderers[0], renderers[0].media_type
+        return super().select_renderer(request, renderers, format_suffix)
+
     def select_parser(self, request, parsers):
         """A body that says nothing of its type is taken for JSON; another type is 415."""
         media_type = (request.content_type or MEDIA_TYPE).partition(";")[0].strip().lower()

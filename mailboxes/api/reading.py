@@ -202,6 +202,17 @@ ALL_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, all_of_accoun
 ONE_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, one_of_account("account")))
 
 
+COLUMNS = [field.attname for field in Mailbox._meta.concrete_fields]
+TO_CHANGE = Statement(
+    lambda: (
+        Mailbox.objects.active()
+        .filter(uuid=Given("uuid", UUIDField()), account=Given("account", BigIntegerField()))
+        .order_by()
+        .values_list(*COLUMNS, recipients())
+    )
+)
+
+
 def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
     """The account's mailboxes, and what the answer's headers say of them."""
     ((text,),) = ALL.rows(using, account=account)
@@ -233,24 +244,59 @@ def one_in(text: str | None) -> tuple[orjson.Fragment, dict]:
     return orjson.Fragment(mailbox), {"ETag": tag_of(version)}
 
 
-def written(rows: Iterable) -> Iterator[tuple[bytes, int | str]]:
-    """Each mailbox of the rows in JSON, as the contract has it, and its version.
+def to_change(using: str, account: int, uuid) -> Mailbox:
+    """The account's mailbox, with its recipients for `shown_after`. Raises NotFound.
 
-    One pass code that no key opens must not hide all others: it is shown as none, and the log says so.
+    Nobody is kept from writing it meanwhile.
     """
-    open_sealed = settings.PASS_CODE_KEYS.open
-    lost = []
+    for *own, recipients in TO_CHANGE.rows(using, account=account, uuid=uuid):
+        mailbox = Mailbox.from_db(using, COLUMNS, own)
+        mailbox.recipients_as_json = recipients
+        return mailbox
+    raise NotFound
+
+
+def shown_after(mailbox: Mailbox) -> dict:
+    """The mailbox as the contract has it, now that it is written: no database is asked for what is at hand."""
+    codes = PassCodes()
+    at_hand = {
+        "email_recipients": orjson.Fragment(mailbox.recipients_as_json),
+        "password": codes.opened(mailbox.password_sealed, mailbox.owner),
+    }
+    codes.tell_lost()
+    return {key: at_hand[key] if key in at_hand else getattr(mailbox, key) for key in MAILBOX_KEYS}
+
+
+def written(rows: Iterable) -> Iterator[tuple[bytes, int | str]]:
+    """Each mailbox of the rows in JSON, as the contract has it, and its version."""
+    codes = PassCodes()
     for digits, version, sealed, before, behind in rows:
-        code = "null"
-        if sealed:
-            try:
-                code = orjson.dumps(open_sealed(sealed, bytes.fromhex(digits))).decode()
-            except UnknownKeyError as error:
-                lost.append(f"{UUID(digits)} (key {error.key})")
+        code = orjson.dumps(codes.opened(sealed, bytes.fromhex(digits))).decode()
         yield f'{{{before},"password":{code},{behind}}}'.encode(), version
-    if lost:
-        log.error(
-            "Pass codes that no key in PASS_CODE_KEYS opens: %s, of the mailboxes %s.",
-            len(lost),
-            ", ".join(lost[:TOLD]),
-        )
+    codes.tell_lost()
+
+
+class PassCodes:
+    """Those of an answer. One that no key opens must not hide all else: it is shown as none, and the log says so."""
+
+    def __init__(self):
+        self.open = settings.PASS_CODE_KEYS.open
+        self.lost = []
+
+    def opened(self, sealed: str | None, owner: bytes) -> str | None:
+        """In clear, what is sealed for the mailbox."""
+        if not sealed:
+            return None
+        try:
+            return self.open(sealed, owner)
+        except UnknownKeyError as error:
+            self.lost.append(f"{UUID(bytes=owner)} (key {error.key})")
+            return None
+
+    def tell_lost(self) -> None:
+        if self.lost:
+            log.error(
+                "Pass codes that no key in PASS_CODE_KEYS opens: %s, of the mailboxes %s.",
+                len(self.lost),
+                ", ".join(self.lost[:TOLD]),
+            )

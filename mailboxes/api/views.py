@@ -25,6 +25,7 @@ from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.history import changes
+from mailboxes.models import ChangedMeanwhileError
 from mailboxes.replica import PRIMARY, from_replica
 from mailboxes.validators import weakness
 
@@ -87,7 +88,7 @@ class SchemaView(SpectacularAPIView):
 
 
 class AccountViewSet(Command, ModelViewSet):
-    """Commands on one account's rows. One that writes is a transaction: if it fails, nothing has changed."""
+    """Commands on one account's rows. One that fails has changed nothing."""
 
     lookup_field = "uuid"
     with_deleted = False
@@ -95,10 +96,14 @@ class AccountViewSet(Command, ModelViewSet):
 
     def get_object(self):
         """The row that the command is about. It is not written if the caller's idea of it is out of date."""
-        self.row = super().get_object()
+        self.row = self.fetch()
         if self.request.method not in SAFE_METHODS:
             refuse_if_changed(self.request, self.row)
         return self.row
+
+    def fetch(self):
+        """The row that the path names. Raises Http404 or NotFound."""
+        return super().get_object()
 
     def finalize_response(self, request, response, *args, **kwargs):
         """Tag what is served, so that the next call can say what it was based on."""
@@ -116,17 +121,12 @@ class AccountViewSet(Command, ModelViewSet):
         mailboxes = mailboxes.restorable() if self.with_deleted else mailboxes.active()
         return mailboxes if self.request.method in SAFE_METHODS else mailboxes.select_for_update()
 
-    @transaction.atomic
     def create(self, request, *args, **kwargs):
         return once(self, partial(self.make, request, *args, **kwargs))
 
     def make(self, request, *args, **kwargs):
         """Create a row, whatever key came with the call."""
         return super().create(request, *args, **kwargs)
-
-    @transaction.atomic
-    def update(self, request, *args, **kwargs):
-        return super().update(request, *args, **kwargs)
 
     @transaction.atomic
     def destroy(self, request, *args, **kwargs):
@@ -147,6 +147,20 @@ class MailboxViewSet(AccountViewSet):
 
     def get_queryset(self):
         return self.get_mailboxes()
+
+    def fetch(self):
+        if self.action in ("update", "partial_update"):
+            return reading.to_change(self.using, self.request.user.pk, self.kwargs["uuid"])
+        return super().fetch()
+
+    def update(self, request, *args, **kwargs):
+        """Read it, and write it if it is still as it was read: nobody waits. If not, read it again, and hold it."""
+        try:
+            return super().update(request, *args, **kwargs)
+        except ChangedMeanwhileError:
+            with transaction.atomic():
+                super().fetch()
+                return super().update(request, *args, **kwargs)
 
     @extend_schema(parameters=[ListParameters])
     @from_replica
@@ -170,14 +184,15 @@ class MailboxViewSet(AccountViewSet):
         return Response(ChangeSerializer(changes(self.get_object()), many=True).data)
 
     @extend_schema(request=None, responses={200: MailboxSerializer})
-    @transaction.atomic
     def restore(self, request, *args, **kwargs):
         return once(self, self.make_active)
 
+    @transaction.atomic
     def make_active(self):
         mailbox = self.get_object()
         mailbox.restore()
-        return Response(self.get_serializer(mailbox).data)
+        restored, _headers = reading.one_of(self.using, self.request.user.pk, mailbox.pk)
+        return Response(restored)
 
     def perform_create(self, serializer):
         self.row = serializer.save(account=self.request.user)
@@ -195,9 +210,14 @@ class RecipientViewSet(AccountViewSet):
     def get_queryset(self):
         return self.get_mailbox().email_recipients.all()
 
+    @transaction.atomic
     def make(self, request, *args, **kwargs):
         self.mailbox = self.get_mailbox()  # an unknown mailbox is 404 whatever the body says
         return super().make(request, *args, **kwargs)
+
+    @transaction.atomic
+    def update(self, request, *args, **kwargs):
+        return super().update(request, *args, **kwargs)
 
     def perform_create(self, serializer):
         self.row = serializer.save(mailbox=self.mailbox)

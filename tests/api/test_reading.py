@@ -44,6 +44,18 @@ MAILBOXES = st.lists(
     max_size=5,
 )
 
+SENT = st.fixed_dictionaries(
+    {"name": NAMES},
+    optional={
+        "password": st.none() | st.from_regex(r"[0-9]{4}", fullmatch=True),
+        "greeting": st.none() | st.uuids().map(str),
+        "beep": st.booleans(),
+        "play_caller_id": st.booleans(),
+        "play_timestamp": st.booleans(),
+        "transcribe": st.booleans(),
+    },
+)
+
 
 class PlainRecipient(serializers.ModelSerializer):
     class Meta:
@@ -101,3 +113,23 @@ class TestReading(TestCase):
 
     def compare(self, mailboxes, query):
         assert bytes_of(self.service.get(f"/voip/mailbox{query}")) == plain(mailboxes)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SENT, RECIPIENTS, SENT, SENT)
+def test_what_a_write_answers_is_what_is_read_next(service, made, recipients, put, patch):
+    first = service.post("/voip/mailbox", made)
+    path = f"/voip/mailbox/{first.result['uuid']}"
+    read = service.get(path)
+    # It has never been updated, so it says nothing of when.
+    never_updated = {key: read.result[key] for key in read.result if key != "updated_on"}
+    assert orjson.dumps(first.result) == orjson.dumps(never_updated)
+    assert first.headers["etag"] == read.headers["etag"]
+    EmailRecipient.objects.bulk_create(
+        EmailRecipient(mailbox_id=first.result["uuid"], email=f"{number}@acme.example", **fields)
+        for number, fields in enumerate(recipients)
+    )
+    for method, body in (("PUT", put), ("PATCH", patch)):
+        answer, read = service.call(method, path, body), service.get(path)
+        assert answer.body == read.body
+        assert answer.headers["etag"] == read.headers["etag"]

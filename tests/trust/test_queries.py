@@ -14,7 +14,7 @@ from tests.trust.model import COMMANDS
 
 # Whatever reads or changes these.
 CUSTOMERS_TABLES = re.compile(
-    r"\A(?:SELECT|UPDATE|DELETE)\b.*\bmailboxes_"
+    r"\A(?:WITH written AS \()?(?:SELECT|UPDATE|DELETE)\b.*\bmailboxes_"
     r"(?:mailbox|emailrecipient|historicalmailbox|historicalemailrecipient|idempotentanswer)\b",
     re.DOTALL,
 )
@@ -110,8 +110,7 @@ def test_a_command(service, customers, others, command, key):
     path = path.format(mailbox=customers.pk, recipient=recipient.pk)
     statements = asked(service, method, path, BODIES.get(command), {"Idempotency-Key": key})
     if command == "create" and key is None:
-        # It only inserts, and then shows what it has made.
-        assert all(names_row(statement, customers.account) for statement in statements)
+        assert not statements  # it only inserts
     else:
         check(statements, customers, others)
 
