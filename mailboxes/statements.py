@@ -163,7 +163,8 @@ class RecordedWrites:
         also = prepared(self.history, told, using)
         if connection.vendor == "postgresql":
             both = f"WITH written AS ({write} RETURNING *) {copy} FROM written"
-            with transaction.mark_for_rollback_on_error(using), connection.cursor() as cursor:
+            with transaction.mark_for_rollback_on_error(using):
+                cursor = cursor_of(connection)
                 cursor.execute(both, values + also)
                 return cursor.rowcount == 1
         with transaction.atomic(using, savepoint=False), connection.cursor() as cursor:

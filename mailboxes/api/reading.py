@@ -102,7 +102,7 @@ class Joined(Func):
     output_field = TextField()
 
     def __init__(self, between: str, *texts, **extra):
-        super().__init__(*texts, arg_joiner=f" || '{between}' || ", **extra)
+        super().__init__(*texts, arg_joiner=f" || {between} || " if between else " || ", **extra)
 
 
 class EachOf(Subquery):
@@ -120,10 +120,12 @@ class EachOf(Subquery):
 
 def pairs(values: dict, keys) -> Joined:
     """A part of a JSON object, without its braces: these keys, each with its value."""
-    return Joined(
-        ",",
-        *(Func(values[key], template=f"""'"{key}":' || %(expressions)s""") for key in keys),
-    )
+    return Joined("", *(pair(key, values[key], is_first=key == keys[0]) for key in keys))
+
+
+def pair(key: str, value, is_first: bool) -> Func:
+    before = "" if is_first else ","
+    return Func(value, template=f"""'{before}"{key}":' || %(expressions)s""")
 
 
 # The pass code is sealed: what stands before it and behind it is the database's.
@@ -178,7 +180,7 @@ def rows(mailboxes, *order: str):
 def all_of_account(account: str) -> EachOf:
     """The account's active mailboxes, as one text: a row of a query is dear."""
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
-    return EachOf(mailboxes.values(one=Joined(UNIT, *parts())), between=RECORD)
+    return EachOf(mailboxes.values(one=Joined(f"'{UNIT}'", *parts())), between=RECORD)
 
 
 def one_of_account(account: str) -> Subquery:
@@ -187,7 +189,7 @@ def one_of_account(account: str) -> Subquery:
     By its uuid alone: PostgreSQL might look through all of the account's for it.
     """
     mailbox = Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
-    own = Case(When(account=OuterRef(account), then=Joined(UNIT, *parts())))
+    own = Case(When(account=OuterRef(account), then=Joined(f"'{UNIT}'", *parts())))
     return Subquery(mailbox.values(one=own))
 
 
