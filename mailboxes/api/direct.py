@@ -55,12 +55,13 @@ class DirectReads:
         if call is None or not call.is_for_us():
             return self.application(environ, start_response)
         start = time.perf_counter()
-        request_id = RequestLog.id_of(call)
+        request_id = environ["HTTP_X_REQUEST_ID"] = RequestLog.id_of(call)
+        logs.refusal.set("")
         token = logs.request_id.set(request_id)
         try:
             body, headers = answer(call)
         except Exception as refusal:
-            call.refusal, environ[REFUSED] = refusal, call
+            call.refusal, call.why, environ[REFUSED] = refusal, logs.refusal.get(), call
             return self.application(environ, start_response)
         else:
             RequestLog.tell(call, 200, time.perf_counter() - start)
@@ -81,6 +82,7 @@ class Call(WSGIRequest):
     auth: ApiCredential
     user: Account  # type: ignore[assignment]  # on calls of the API
     refusal: Exception
+    why: str
 
     def __init__(self, environ, uuid):
         TrustedProxies.settle(environ)
@@ -118,6 +120,7 @@ class Call(WSGIRequest):
         for name in ("user", "auth", "throttle"):
             if hasattr(self, name):
                 setattr(request, name, getattr(self, name))
+        logs.refusal.set(self.why)
         raise self.refusal
 
 

@@ -1,5 +1,6 @@
 """What is read past the view is what the view would have said: with a stray parameter, it does say it."""
 
+import logging
 from uuid import UUID
 
 import pytest
@@ -113,3 +114,17 @@ def test_a_call_is_counted_once(service, paths, settings):
     refused = service.get(paths[1])
     assert (refused.status, refused.headers["ratelimit"].split(";")[1]) == (429, "r=0")
     assert 0 < int(refused.headers["retry-after"]) <= 60
+
+
+def test_the_log_says_why_it_was_refused_and_of_no_other_call(service, paths, caplog):
+    caplog.set_level(logging.INFO, "mailboxes.request")
+    named = {"X-Request-ID": "acme-2023-06-02"}
+    for path in (paths[1], f"{paths[1]}?stray=1"):
+        caplog.clear()
+        assert service.get(path, headers={"X-Auth-For": "stranger"}).status == 403
+        assert service.get(paths[1], headers=named).headers["x-request-id"] == named["X-Request-ID"]
+        refused, answered = (record.getMessage() for record in caplog.records)
+        assert "403" in refused
+        assert refused.endswith("why=not-a-customer")
+        assert "200" in answered
+        assert "why=" not in answered
