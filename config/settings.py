@@ -244,6 +244,23 @@ if not env.str("CACHE_URL", ""):
 
 # --- Database -----------------------------------------------------------------
 
+KEPT_SECONDS = 300  # a connection, from call to call
+
+# Of each PostgreSQL; DATABASE_URL may say otherwise.
+POSTGRESQL_OPTIONS = {
+    # A host that has lost its power or its network says nothing at all, and a caller must not
+    # wait for it as long as TCP does, a quarter of an hour.
+    "connect_timeout": 3,  # seconds, of each host
+    "tcp_user_timeout": 5000,  # milliseconds until what was sent must have arrived
+    # While an answer is waited for: asked after 5 s whether the host is there, and each second.
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 5,
+    # Values travel beside the query, not in it: that is what can be prepared.
+    "server_side_binding": True,
+    "prepare_threshold": 2 if DATABASE_PREPARED else None,  # when it is asked the third time
+}
+
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     data = Path(DATABASES["default"]["NAME"]).parent
     try:
@@ -260,25 +277,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # FULL: what has been answered with 2xx is on disk.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
-    DATABASES["default"]["CONN_MAX_AGE"] = 300
+    DATABASES["default"]["CONN_MAX_AGE"] = KEPT_SECONDS
 else:
-    # A host that has lost its power or its network says nothing at all, and a caller must not
-    # wait for it as long as TCP does, a quarter of an hour. DATABASE_URL may say otherwise.
-    options = {
-        "connect_timeout": 3,  # seconds, of each host
-        "tcp_user_timeout": 5000,  # milliseconds until what was sent must have arrived
-        # While an answer is waited for: asked after 5 s whether the host is there, and each second.
-        "keepalives_idle": 5,
-        "keepalives_interval": 1,
-        "keepalives_count": 5,
-        # Values travel beside the query, not in it: that is what can be prepared.
-        "server_side_binding": True,
-        "prepare_threshold": 2 if DATABASE_PREPARED else None,  # when it is asked the third time
-    }
     for each in DATABASES.values():
-        each["OPTIONS"] = options | each.get("OPTIONS", {})
+        each["OPTIONS"] = POSTGRESQL_OPTIONS | each.get("OPTIONS", {})
         each["CONN_HEALTH_CHECKS"] = True
-        each["CONN_MAX_AGE"] = 300
+        each["CONN_MAX_AGE"] = KEPT_SECONDS
         # A cursor stays with its connection too, from one slice of a long export to the next.
         each["DISABLE_SERVER_SIDE_CURSORS"] = not DATABASE_PREPARED
 

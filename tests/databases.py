@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
-from config.settings import database
+from config.settings import KEPT_SECONDS, POSTGRESQL_OPTIONS, database
 from mailboxes.models import Account, ApiCredential, Mailbox
 
 PASS_CODE = "8305"
@@ -28,6 +28,9 @@ def default_database(url):
     settings = database(url)
     if url.startswith("sqlite"):
         settings["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL"}
+    else:
+        settings["OPTIONS"] = POSTGRESQL_OPTIONS
+    settings["CONN_MAX_AGE"] = KEPT_SECONDS
     connections["default"] = ConnectionHandler({"default": settings})["default"]
     try:
         with unblock():
