@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.api.finding import ListParameters
-from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.service import InProcess
 from tests.trust.model import COMMANDS
@@ -77,7 +77,9 @@ def asked(service, method, path, body=None, headers=None):
 
 
 def names_account(statement, account) -> bool:
-    return re.search(rf"\baccount_id = \(?{account.pk}\b", statement) is not None
+    by_number = re.search(rf"\baccount_id = \(?{account.pk}\b", statement)
+    by_row = re.search(rf"\bmailboxes_account\.id = \({account.pk}\)", statement)
+    return bool(by_number or (by_row and "account_id = (mailboxes_account.id)" in statement))
 
 
 def names_row(statement, account) -> bool:
@@ -120,6 +122,15 @@ def test_a_list(service, customers, others, name):
     service.post("/voip/mailbox", SETTINGS)
     query = f"?{name}={SEARCHES[name]}" if name else ""
     check(asked(service, "GET", f"/voip/mailbox{query}"), customers, others)
+
+
+@pytest.mark.parametrize("path", ["/voip/mailbox", "/voip/mailbox/{}"])
+def test_what_is_read_with_the_credential_is_of_its_account(customers, path):
+    service = InProcess(headers_for(customers.account))
+    (statement,) = asked(service, "GET", path.format(customers.pk))
+    assert "account_id = (mailboxes_apicredential.account_id)" in statement
+    digest = ApiCredential.hash(service.headers["X-Auth-Password"])
+    assert re.search(rf"WHERE .*secret_sha256 = \('?{digest}", statement)
 
 
 def test_a_next_page(service, customers, others):
