@@ -16,7 +16,6 @@ from psycopg import adapters
 from psycopg.pq import Format
 
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
-MANY = 1000  # rows
 PLAIN = (models.BigIntegerField, models.BooleanField, models.CharField)  # drivers know their values
 
 # psycopg's own reader of moments: Django's, on top of it, is several times as slow.
@@ -52,11 +51,6 @@ def has_aged(connection) -> bool:
 def has_died(connection) -> bool:
     """Whether the other side has ended it, as psycopg knows; a file's does not."""
     return getattr(connection.connection, "closed", False)
-
-
-def forget_cursor(connection) -> None:
-    """Let go of it, and of the rows that it has fetched."""
-    connection.cursor_of_statements = (None, None)
 
 
 class Given(models.Expression):
@@ -103,8 +97,6 @@ class Statement:
         cursor = cursor_of(connection)
         cursor.execute(sql, values)
         rows = cursor.fetchall()
-        if len(rows) >= MANY:
-            forget_cursor(connection)  # it would keep them until its next statement
         return compiler.apply_converters(rows, converters) if converters else rows
 
     def write(self, using):
