@@ -18,7 +18,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import OperationalError, models, transaction
+from django.db import DatabaseError, OperationalError, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Replace, Substr
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
@@ -749,6 +749,8 @@ class Recorded(models.Model):
         is_changed = not (force_insert or self._state.adding) and self.writes.update(
             self, Records.told("~"), using, update_fields or ()
         )
+        if not is_changed and (update_fields or force_update):
+            raise DatabaseError("There is no such row any more.")
         if not is_changed:
             self.writes.insert(self, Records.told("+"), using)
         self._state.db, self._state.adding = using, False

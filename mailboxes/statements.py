@@ -95,8 +95,13 @@ class Statement:
             for slot in slots
         ]
         cursor = cursor_of(connection)
-        cursor.execute(sql, values)
-        rows = cursor.fetchall()
+        try:
+            cursor.execute(sql, values)
+            rows = cursor.fetchall()
+        except Exception:
+            cursor.close()  # SQLite would go on reading, as of now
+            connection.cursor_of_statements = (None, None)
+            raise
         return compiler.apply_converters(rows, converters) if converters else rows
 
     def write(self, using):

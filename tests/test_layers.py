@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "demo": {"contract", "validators", "models"},
     "middleware": {"contract", "logs", "second_factor"},
     "programs": {"logs"},
-    "metrics": {"contract"},
+    "metrics": {"contract", "middleware"},
     "error_reports": {"logs"},
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.exceptions import FieldError, ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
@@ -286,3 +286,12 @@ def test_a_change_of_a_recipient_is_one_version_of_the_mailbox(mailbox):
 def test_the_history_of_a_recipient_outlives_it(mailbox):
     mailbox.add_recipient("pete@acme.example").delete()
     assert [row.history_type for row in EmailRecipient.history.all()] == ["-", "+"]
+
+
+def test_a_row_that_is_gone_is_not_made_anew(account):
+    mailbox = Mailbox.objects.create(account=account, name="Gone")
+    Mailbox.objects.filter(pk=mailbox.pk).delete()
+    for wanted in ({"update_fields": ["name"]}, {"force_update": True}):
+        with pytest.raises(DatabaseError):
+            mailbox.save(**wanted)
+    assert not Mailbox.objects.exists()

@@ -1,5 +1,7 @@
 """Compiled queries: the same rows as the queryset's, whichever values they are run with."""
 
+import sqlite3
+
 import pytest
 from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.backends.signals import connection_created
@@ -18,6 +20,13 @@ NAMED = Statement(
         )
         .order_by("uuid")
         .values_list("uuid", "beep", "created_at", "greeting")
+    )
+)
+
+
+ALL_NAMES = Statement(
+    lambda: Mailbox.objects.filter(account=Given("account", models.BigIntegerField())).values_list(
+        "name"
     )
 )
 
@@ -202,3 +211,16 @@ class TestConnectionThatHasDied:
                 NAMED.rows(account=accounts[0].pk, name="Sales")
         other.close()
         assert len([sql for sql in asked if "mailboxes_mailbox" in sql]) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="its file is read in transactions")
+def test_what_cannot_be_read_is_read_no_longer(accounts):
+    """SQLite goes on reading, as of then, until a cursor that has failed is closed."""
+    Mailbox.objects.filter(name="Sales").update(
+        name=models.expressions.RawSQL("CAST(x'61eda080' AS TEXT)", [])
+    )
+    with pytest.raises(OperationalError):
+        ALL_NAMES.rows(account=accounts[0].pk)
+    with sqlite3.connect(connection.settings_dict["NAME"]) as other:
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0

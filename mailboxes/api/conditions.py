@@ -30,14 +30,23 @@ def refuse_if_changed(request, row) -> None:
     # Django takes an If-Match without a good tag for none: that would overwrite, quietly.
     wanted = request.headers.get("If-Match")
     is_broken = wanted is not None and not parse_etags(wanted)
-    if is_broken or get_conditional_response(request, entity_tag(row)) is not None:
+    if is_broken or judged(request, entity_tag(row)) is not None:
         raise PreconditionFailed
+
+
+def judged(request, tag: str, response=None):
+    """What Django makes of the conditions. By date there is none: nothing tells callers when a row has changed.
+
+    Such a condition is to be ignored (RFC 9110, 13.1.4); Django takes it for one that failed.
+    """
+    request.META.pop("HTTP_IF_UNMODIFIED_SINCE", None)
+    return get_conditional_response(request, tag, response=response)
 
 
 def answer_if_changed(request, response):
     """A rendered answer to GET, or 304 to a caller who has it already. What has no tag yet gets its content's."""
     if not response.has_header("ETag"):
         response["ETag"] = tag_of_content(response.content)
-    answer = get_conditional_response(request, response["ETag"], response=response)
+    answer = judged(request, response["ETag"], response)
     request.throttle.tell(answer)  # Django's 304 is a new answer
     return answer

@@ -25,7 +25,7 @@ from mailboxes.api.conditions import tag_of_content
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import envelope
-from mailboxes.middleware import RequestLog, TrustedProxies
+from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
 from mailboxes.models import Account, ApiCredential
 from mailboxes.validators import UUID_TEXT
 
@@ -54,7 +54,7 @@ class DirectReads:
         call = Call(environ.copy(), named["uuid"]) if named else None
         if call is None or not call.is_for_us():
             return self.application(environ, start_response)
-        start = time.perf_counter()
+        start = environ[STARTED] = time.perf_counter()
         request_id = environ["HTTP_X_REQUEST_ID"] = RequestLog.id_of(call)
         logs.refusal.set("")
         token = logs.request_id.set(request_id)

@@ -41,6 +41,9 @@ log = logging.getLogger("mailboxes.api")
 
 TOLD = 10  # mailboxes of an answer that the log names
 
+# Between the parts of a mailbox, and between mailboxes. No JSON has them.
+UNIT, RECORD = "\x1f", "\x1e"
+
 
 class Written(Func):
     """What is written of a column: JSON, where nothing else is said. Text, by the kind of database."""
@@ -90,9 +93,10 @@ class Digits(Written):
 
 
 class OrEmpty(Written):
-    """The text itself, or none. No JSON."""
+    """The text itself, or none; without what stands between parts, which only a damaged one has. No JSON."""
 
-    postgresql = sqlite = "coalesce(%(expressions)s, '')"
+    postgresql = f"coalesce(translate(%(expressions)s, '{UNIT}{RECORD}', ''), '')"
+    sqlite = f"coalesce(replace(replace(%(expressions)s, '{UNIT}', ''), '{RECORD}', ''), '')"
 
 
 class Joined(Func):
@@ -130,9 +134,6 @@ def pair(key: str, value, is_first: bool) -> Func:
 
 # The pass code is sealed: what stands before it and behind it is the database's.
 SEALED = MAILBOX_KEYS.index("password")
-
-# Between the parts of a mailbox, and between mailboxes. No JSON has them.
-UNIT, RECORD = "\x1f", "\x1e"
 
 
 def recipients() -> Func:

@@ -1,6 +1,7 @@
 """What is read past the view is what the view would have said: with a stray parameter, it does say it."""
 
 import logging
+import time
 from uuid import UUID
 
 import pytest
@@ -128,3 +129,20 @@ def test_the_log_says_why_it_was_refused_and_of_no_other_call(service, paths, ca
         assert refused.endswith("why=not-a-customer")
         assert "200" in answered
         assert "why=" not in answered
+
+
+def test_a_condition_by_date_is_ignored(service, paths):
+    """RFC 9110, 13.1.4: nothing tells when a mailbox was changed, but for the day."""
+    headers = {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    by_itself, by_the_view = both(service, paths[1], headers=headers)
+    assert by_itself == by_the_view
+    assert by_itself[0] == 200
+    assert service.patch(paths[1], {"beep": False}, headers=headers).status == 200
+
+
+def test_the_line_of_a_refusal_tells_all_of_its_time(service, paths, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "mailboxes.request")
+    monkeypatch.setattr(direct, "answer", lambda call: time.sleep(0.2) or {}["missing"])
+    assert service.get(paths[1]).status == 500
+    (line,) = (record for record in caplog.records if record.name == "mailboxes.request")
+    assert line.args["milliseconds"] >= 200

@@ -100,3 +100,15 @@ def test_a_first_answer_that_no_key_opens_is_not_given_again_and_nothing_done_tw
     assert answer.status == 409
     assert answer.errors["non_field_errors"][0]["code"] == "answer_lost"
     assert Mailbox.objects.count() == 1
+
+
+def test_a_damaged_one_hides_no_other(service, account):
+    Mailbox.objects.bulk_create(
+        Mailbox(account=account, name=name, password_sealed=sealed)
+        for name, sealed in (("Damaged", '\x1e\x1f"\\,{}'), ("Sales", None))
+    )
+    answer = service.get(LIST)
+    assert {box["name"]: box["password"] for box in answer.result} == {
+        "Damaged": None,
+        "Sales": None,
+    }
