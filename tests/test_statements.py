@@ -1,6 +1,7 @@
 """Compiled queries: the same rows as the queryset's, whichever values they are run with."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, models, transaction
@@ -222,5 +223,5 @@ def test_what_cannot_be_read_is_read_no_longer(accounts):
     )
     with pytest.raises(OperationalError):
         ALL_NAMES.rows(account=accounts[0].pk)
-    with sqlite3.connect(connection.settings_dict["NAME"]) as other:
+    with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
