@@ -42,6 +42,8 @@ RFC_9110_PHRASES = {
     422: "Unprocessable Content",
 }
 
+MAILBOXES = "voip/mailbox"  # the path of them all; behind it, that of one
+
 # What a path begins with, by who calls there.
 API, HEALTH = "voip|authenticated", "healthz|readyz"
 ENGINES = (

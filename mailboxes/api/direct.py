@@ -24,7 +24,7 @@ from mailboxes.api.authentication import CredentialAuthentication
 from mailboxes.api.conditions import tag_of_content
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
-from mailboxes.contract import envelope
+from mailboxes.contract import MAILBOXES, envelope
 from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
 from mailboxes.models import Account, ApiCredential
 from mailboxes.validators import UUID_TEXT
@@ -32,7 +32,7 @@ from mailboxes.validators import UUID_TEXT
 if settings.METRICS_NETWORKS:
     from mailboxes.metrics import count
 
-MAILBOXES = re.compile(rf"/voip/mailbox(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")
+PATH = re.compile(rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")
 
 # Who sends these asks for something else, or may: only for what has changed, or with a body.
 MORE = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_TRANSFER_ENCODING")
@@ -50,7 +50,7 @@ class DirectReads:
         self.headers = headers_of_every_answer()
 
     def __call__(self, environ, start_response):
-        named = is_plain(environ) and MAILBOXES.match(environ["PATH_INFO"])
+        named = is_plain(environ) and PATH.match(environ["PATH_INFO"])
         call = Call(environ.copy(), named["uuid"]) if named else None
         if call is None or not call.is_for_us():
             return self.application(environ, start_response)

@@ -100,13 +100,17 @@ class OrEmpty(Written):
 
 
 class Joined(Func):
-    """Texts in a row, with the same characters between any two."""
+    """Texts in a row."""
 
     template = "%(expressions)s"
+    arg_joiner = " || "
     output_field = TextField()
 
-    def __init__(self, between: str, *texts, **extra):
-        super().__init__(*texts, arg_joiner=f" || {between} || " if between else " || ", **extra)
+
+class Parted(Joined):
+    """Parts of a mailbox as one text."""
+
+    arg_joiner = f" || '{UNIT}' || "
 
 
 class EachOf(Subquery):
@@ -124,7 +128,7 @@ class EachOf(Subquery):
 
 def pairs(values: dict, keys) -> Joined:
     """A part of a JSON object, without its braces: these keys, each with its value."""
-    return Joined("", *(pair(key, values[key], is_first=key == keys[0]) for key in keys))
+    return Joined(*(pair(key, values[key], is_first=key == keys[0]) for key in keys))
 
 
 def pair(key: str, value, is_first: bool) -> Func:
@@ -181,7 +185,7 @@ def rows(mailboxes, *order: str):
 def all_of_account(account: str) -> EachOf:
     """The account's active mailboxes, as one text: a row of a query is dear."""
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
-    return EachOf(mailboxes.values(one=Joined(f"'{UNIT}'", *parts())), between=RECORD)
+    return EachOf(mailboxes.values(one=Parted(*parts())), between=RECORD)
 
 
 def one_of_account(account: str) -> Subquery:
@@ -190,7 +194,7 @@ def one_of_account(account: str) -> Subquery:
     By its uuid alone: PostgreSQL might look through all of the account's for it.
     """
     mailbox = Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
-    own = Case(When(account=OuterRef(account), then=Joined(f"'{UNIT}'", *parts())))
+    own = Case(When(account=OuterRef(account), then=Parted(*parts())))
     return Subquery(mailbox.values(one=own))
 
 

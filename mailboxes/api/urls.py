@@ -3,9 +3,9 @@
 from django.urls import re_path
 
 from mailboxes.api.views import AuthenticatedView, MailboxViewSet, RecipientViewSet, SchemaView
+from mailboxes.contract import MAILBOXES
 from mailboxes.validators import UUID_TEXT
 
-MAILBOXES = "voip/mailbox"
 MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"
 RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID_TEXT})"
