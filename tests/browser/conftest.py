@@ -74,6 +74,7 @@ def rosa(page):
 
 def assert_good(page, complaints=()):
     """In light and dark, wide and narrow: accessible, no wider than the window, its bar whole, no complaint but those expected."""
+    page.wait_for_load_state()  # a click waits for the next page's first byte alone
     page.evaluate(AXE_SCRIPT)
     for scheme, width in product(["light", "dark"], [1280, 375]):
         page.emulate_media(color_scheme=scheme)

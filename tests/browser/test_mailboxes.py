@@ -51,6 +51,7 @@ def names(page):
 
 def done(page):
     """What the page says was done."""
+    page.wait_for_load_state()
     return page.locator(".messages span").all_inner_texts()
 
 
