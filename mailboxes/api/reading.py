@@ -264,14 +264,20 @@ def to_change(using: str, account: int, uuid) -> Mailbox:
 
 
 def shown_after(mailbox: Mailbox) -> dict:
-    """The mailbox as the contract has it, now that it is written: no database is asked for what is at hand."""
+    """The mailbox as the contract has it, now that it is written: no database is asked for what is at hand.
+
+    What was created has never been updated: a 201 answer has no `updated_on`.
+    """
     codes = PassCodes()
     at_hand = {
         "email_recipients": orjson.Fragment(mailbox.recipients_as_json),
         "password": codes.opened(mailbox.password_sealed, mailbox.owner),
     }
     codes.tell_lost()
-    return {key: at_hand[key] if key in at_hand else getattr(mailbox, key) for key in MAILBOX_KEYS}
+    shown = {key: at_hand[key] if key in at_hand else getattr(mailbox, key) for key in MAILBOX_KEYS}
+    if mailbox.version == 1:
+        del shown["updated_on"]
+    return shown
 
 
 def written(rows: Iterable) -> Iterator[tuple[bytes, int | str]]:

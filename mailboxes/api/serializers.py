@@ -5,7 +5,6 @@ from functools import cache
 from rest_framework import serializers
 
 from mailboxes import contract, validators
-from mailboxes.api import reading
 from mailboxes.models import EmailRecipient, Mailbox
 
 
@@ -174,13 +173,6 @@ class MailboxSerializer(serializers.Serializer):
     @property
     def fields(self):
         return shared_fields(self.partial)
-
-    def to_representation(self, mailbox):
-        """As it is read. What was created has never been updated: a 201 answer has no `updated_on`."""
-        shown = reading.shown_after(mailbox)
-        if self.context["view"].action == "create":
-            del shown["updated_on"]
-        return shown
 
     def validate_password(self, code):
         mailbox = self.instance or NEW

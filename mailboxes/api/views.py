@@ -18,16 +18,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from mailboxes.api import reading
+from mailboxes.api import reading, writing
 from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
 from mailboxes.api.direct import REFUSED
 from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.history import changes
-from mailboxes.models import ChangedMeanwhileError
 from mailboxes.replica import PRIMARY, from_replica
-from mailboxes.validators import weakness
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
 SETTING_PASS_CODE = ["create", "update", "partial_update"]
@@ -96,14 +94,10 @@ class AccountViewSet(Command, ModelViewSet):
 
     def get_object(self):
         """The row that the command is about. It is not written if the caller's idea of it is out of date."""
-        self.row = self.fetch()
+        self.row = super().get_object()
         if self.request.method not in SAFE_METHODS:
             refuse_if_changed(self.request, self.row)
         return self.row
-
-    def fetch(self):
-        """The row that the path names. Raises Http404 or NotFound."""
-        return super().get_object()
 
     def finalize_response(self, request, response, *args, **kwargs):
         """Tag what is served, so that the next call can say what it was based on."""
@@ -140,27 +134,26 @@ class MailboxViewSet(AccountViewSet):
         """Say what is weak about the pass code that the call has set."""
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.action in SETTING_PASS_CODE and response.status_code in (200, 201):
-            code = request.data.get("password")
-            if why := code and weakness(code):
-                response["X-Pass-Code-Warning"] = why
+            for name, text in writing.warning(request.data).items():
+                response[name] = text
         return response
 
     def get_queryset(self):
         return self.get_mailboxes()
 
-    def fetch(self):
-        if self.action in ("update", "partial_update"):
-            return reading.to_change(self.using, self.request.user.pk, self.kwargs["uuid"])
-        return super().fetch()
+    def make(self, request):
+        self.row = writing.created(request.user, request.data)
+        return Response(reading.shown_after(self.row), status=201)
 
-    def update(self, request, *args, **kwargs):
-        """Read it, and write it if it is still as it was read: nobody waits. If not, read it again, and hold it."""
-        try:
-            return super().update(request, *args, **kwargs)
-        except ChangedMeanwhileError:
-            with transaction.atomic():
-                super().fetch()
-                return super().update(request, *args, **kwargs)
+    def update(self, request, uuid, partial=False):
+        self.row = writing.changed(
+            request.user,
+            uuid,
+            request.data,
+            partial,
+            judge=lambda mailbox: refuse_if_changed(request, mailbox),
+        )
+        return Response(reading.shown_after(self.row))
 
     @extend_schema(parameters=[ListParameters])
     @from_replica
@@ -193,9 +186,6 @@ class MailboxViewSet(AccountViewSet):
         mailbox.restore()
         restored, _headers = reading.one_of(self.using, self.request.user.pk, mailbox.pk)
         return Response(restored)
-
-    def perform_create(self, serializer):
-        self.row = serializer.save(account=self.request.user)
 
     def perform_destroy(self, mailbox):
         mailbox.soft_delete()
