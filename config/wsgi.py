@@ -17,10 +17,10 @@ from django.db.backends.signals import connection_created
 
 import config.urls  # noqa: F401  every view, once for all workers rather than at a first call
 from config.database import bound, keep_up
-from mailboxes.api.direct import DirectReads
+from mailboxes.api.direct import DirectCalls
 from mailboxes.bodies import AlwaysUTF8, BufferedBodies
 
 connection_created.connect(bound)
 connection_created.connect(keep_up)
 
-application = DirectReads(AlwaysUTF8(BufferedBodies(django_application)))
+application = AlwaysUTF8(BufferedBodies(DirectCalls(django_application)))

@@ -7,8 +7,11 @@ sends the values and reads the rows.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import cache
+from types import NoneType
 from typing import cast
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connections, models, transaction
 from django.utils.functional import cached_property
@@ -17,6 +20,12 @@ from psycopg.pq import Format
 
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
 PLAIN = (models.BigIntegerField, models.BooleanField, models.CharField)  # drivers know their values
+
+# Of what a row holds, by the kind of database; each field would look at it for longer.
+TAKEN_AS_THEY_ARE = {
+    "postgresql": {bool, datetime, int, NoneType, str, UUID},
+    "sqlite": {bool, int, NoneType},
+}
 
 # psycopg's own reader of moments: Django's, on top of it, is several times as slow.
 MOMENTS = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
@@ -196,8 +205,9 @@ def fields_of(model: type[models.Model], names: tuple[str, ...]) -> list[models.
 def prepared(model: type[models.Model], values: dict, using: str) -> list:
     """The values of these columns as the database takes them."""
     connection = connections[using]
+    as_they_are = TAKEN_AS_THEY_ARE[connection.vendor]
     return [
-        field.get_db_prep_save(value, connection)
+        value if type(value) in as_they_are else field.get_db_prep_save(value, connection)
         for field, value in zip(fields_of(model, tuple(values)), values.values(), strict=True)
     ]
 

@@ -69,16 +69,16 @@ class Service:
         return self.call("DELETE", path, **kwargs)
 
 
-class PastDirectReads(ClientHandler):
+class PastDirectCalls(ClientHandler):
     """Django for its test client, behind what may answer before it."""
 
     def __call__(self, environ):
         # What only calls a server over a socket has no settings to import this with.
-        from mailboxes.api.direct import DirectReads
+        from mailboxes.api.direct import DirectCalls
 
         started = []
-        direct = DirectReads(
-            lambda environ, start_response: super(PastDirectReads, self).__call__(environ)
+        direct = DirectCalls(
+            lambda environ, start_response: super(PastDirectCalls, self).__call__(environ)
         )
         answer = direct(environ, lambda *told: started.extend(told))
         if not started:
@@ -95,7 +95,7 @@ class InProcess(Service):
 
     def send(self, method, path, body, headers):
         client = Client(SERVER_NAME="localhost", raise_request_exception=False)
-        client.handler = PastDirectReads()
+        client.handler = PastDirectCalls()
         content_type = headers.pop("Content-Type", "")
         response = client.generic(method, path, body, content_type=content_type, headers=headers)
         found = {name.lower(): value for name, value in response.headers.items()}

@@ -1,27 +1,31 @@
-"""The plainest reads, answered before Django makes a request of them: that costs more than the reading.
+"""The plainest calls, answered before Django makes a request of them: that costs more than all they do.
 
-Who may call, how often, what is read and how it is shown is asked of the same code as in the
-view. What is to be refused is left to the view, with the reason.
+Who may call, how often, what is read or written and how it is shown is asked of the same code as
+in the view. What is refused, nothing having been written, is left to the view, with the reason.
 """
 
 import re
 import time
 from functools import lru_cache
+from http import HTTPStatus
 from io import BytesIO
+from typing import Any
 
 import orjson
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import LimitedStream, WSGIRequest
 from django.db import connections
 from django.http import HttpResponse
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import Throttled
+from simple_history.middleware import HistoryRequestMiddleware
 
 from mailboxes import logs, replica
-from mailboxes.api import reading
+from mailboxes.api import reading, writing
 from mailboxes.api.authentication import CredentialAuthentication
-from mailboxes.api.conditions import tag_of_content
+from mailboxes.api.conditions import entity_tag, tag_of_content
+from mailboxes.api.parsers import JSONObjectParser, is_json
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import MAILBOXES, envelope
@@ -34,24 +38,26 @@ if settings.METRICS_NETWORKS:
 
 PATH = re.compile(rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")
 
-# Who sends these asks for something else, or may: only for what has changed, or with a body.
-MORE = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_TRANSFER_ENCODING")
+METHODS = ("GET", "POST")
+METHODS_OF_ONE = ("GET", "PUT", "PATCH")
+
+# Who sends these asks for something else, or may: only where it has changed, or only once.
+MORE = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IDEMPOTENCY_KEY")
 NO_BODY = {"", "0"}
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
 REFUSED = "mailboxes.refused"  # in the environment, for the view: the call
 
 
-class DirectReads:
-    """WSGI middleware: answers a GET of a mailbox, or of all, where there is nothing to refuse."""
+class DirectCalls:
+    """WSGI middleware: reads a mailbox or all, makes or changes one, where there is nothing to refuse."""
 
     def __init__(self, application):
         self.application = application
         self.headers = headers_of_every_answer()
 
     def __call__(self, environ, start_response):
-        named = is_plain(environ) and PATH.match(environ["PATH_INFO"])
-        call = Call(environ.copy(), named["uuid"]) if named else None
+        call = plain_call(environ)
         if call is None or not call.is_for_us():
             return self.application(environ, start_response)
         start = environ[STARTED] = time.perf_counter()
@@ -59,26 +65,25 @@ class DirectReads:
         logs.refusal.set("")
         token = logs.request_id.set(request_id)
         try:
-            body, headers = answer(call)
+            status, body, headers = answer(call)
         except Exception as refusal:
             call.refusal, call.why, environ[REFUSED] = refusal, logs.refusal.get(), call
             return self.application(environ, start_response)
         else:
-            RequestLog.tell(call, 200, time.perf_counter() - start)
+            RequestLog.tell(call, status, time.perf_counter() - start)
         finally:
             logs.request_id.reset(token)
         if settings.METRICS_NETWORKS:
-            count(call.view, call.method, 200, time.perf_counter() - start)
+            count(call.view, call.method, status, time.perf_counter() - start)
         headers |= self.headers
         headers["X-Request-ID"] = request_id
-        start_response("200 OK", list(headers.items()))
+        start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return [body]
 
 
 class Call(WSGIRequest):
     """As much of a request as it takes to say who calls, for what, and whether it is for us."""
 
-    method = "GET"
     auth: ApiCredential
     user: Account  # type: ignore[assignment]  # on calls of the API
     refusal: Exception
@@ -87,7 +92,7 @@ class Call(WSGIRequest):
     def __init__(self, environ, uuid):
         TrustedProxies.settle(environ)
         self.environ = self.META = environ
-        self.path, self.uuid = environ["PATH_INFO"], uuid
+        self.method, self.path, self.uuid = environ["REQUEST_METHOD"], environ["PATH_INFO"], uuid
         self.view = "mailbox-detail" if uuid else "mailbox-list"
 
     def is_for_us(self) -> bool:
@@ -101,7 +106,8 @@ class Call(WSGIRequest):
     def authenticate(self) -> None:
         """Learn who calls. What is the caller's own, and read on the primary, is looked up with it."""
         beside: dict = {}
-        if not self.META.get("HTTP_X_AUTH_FOR") and replica.REPLICA not in connections.settings:
+        is_own = not self.META.get("HTTP_X_AUTH_FOR")
+        if self.method == "GET" and is_own and replica.REPLICA not in connections.settings:
             beside = {"statement": reading.ALL_OF_CALLER}
             if self.uuid:
                 beside = {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
@@ -115,6 +121,13 @@ class Call(WSGIRequest):
             return reading.one_of(using, self.user.pk, self.uuid)
         return reading.all_of(using, self.user.pk)
 
+    def sent(self) -> dict:
+        """The object in its body. Raises ParseError, UnreadablePostError and RequestDataTooBig."""
+        length = int(self.META["CONTENT_LENGTH"])
+        self._stream: Any = LimitedStream(self.META["wsgi.input"], length)
+        self._read_started = False
+        return JSONObjectParser().parse(BytesIO(self.body))
+
     def refuse(self, request) -> None:
         """Raise in the view what came of the call, once `request` knows as much of who calls."""
         for name in ("user", "auth", "throttle"):
@@ -124,15 +137,20 @@ class Call(WSGIRequest):
         raise self.refusal
 
 
-def is_plain(environ) -> bool:
-    """Whether it asks for all there is, as JSON."""
-    return (
-        environ["REQUEST_METHOD"] == "GET"
-        and not environ.get("QUERY_STRING")
+def plain_call(environ) -> Call | None:
+    """What it asks for, if that is all there is or to write an object, as JSON."""
+    method, found = environ["REQUEST_METHOD"], PATH.match(environ["PATH_INFO"])
+    if not found or method not in (METHODS_OF_ONE if found["uuid"] else METHODS):
+        return None
+    has_body = environ.get("CONTENT_LENGTH", "") not in NO_BODY
+    is_plain = (
+        not environ.get("QUERY_STRING")
         and not any(name in environ for name in MORE)
-        and environ.get("CONTENT_LENGTH", "") in NO_BODY
+        and has_body == (method != "GET")
+        and (not has_body or is_json(environ.get("CONTENT_TYPE", "")))
         and takes_json(environ.get("HTTP_ACCEPT", ""))
     )
+    return Call(environ.copy(), found["uuid"]) if is_plain else None
 
 
 @lru_cache
@@ -143,18 +161,33 @@ def takes_json(accept: str) -> bool:
     )
 
 
-def answer(call: Call) -> tuple[bytes, dict]:
-    """The body, and its headers. Raises what the view would."""
+def answer(call: Call) -> tuple[int, bytes, dict]:
+    """The status, the body and its headers. Raises what the view would."""
     call.authenticate()
     throttle = CredentialThrottle()
     if not throttle.allow_request(call, view=None):
         raise Throttled(throttle.wait())
-    found, headers = replica.read(call.auth.log_end, call.found)
-    body = orjson.dumps(envelope(200, found))
+    status, result, headers = (read if call.method == "GET" else write)(call)
+    body = orjson.dumps(envelope(status, result))
     if "ETag" not in headers:
         headers["ETag"] = tag_of_content(body)
     throttle.tell(headers)
-    return body, headers | {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
+    return status, body, headers | {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
+
+
+def read(call: Call) -> tuple[int, orjson.Fragment, dict]:
+    return 200, *replica.read(call.auth.log_end, call.found)
+
+
+@HistoryRequestMiddleware  # history says whose call it was
+def write(call: Call) -> tuple[int, dict, dict]:
+    sent = call.sent()
+    if call.uuid:
+        mailbox = writing.changed(call.user, call.uuid, sent, partial=call.method == "PATCH")
+    else:
+        mailbox = writing.created(call.user, sent)
+    headers = {"ETag": entity_tag(mailbox)} | writing.warning(sent)
+    return 200 if call.uuid else 201, reading.shown_after(mailbox), headers
 
 
 def headers_of_every_answer() -> dict[str, str]:

@@ -1,5 +1,6 @@
-"""What is read past the view is what the view would have said: with a stray parameter, it does say it."""
+"""What is answered past the view is what the view would have said: with a stray parameter, it does say it."""
 
+import json
 import logging
 import time
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError
 
-from mailboxes.api import direct
+from mailboxes.api import direct, reading
 from mailboxes.models import Mailbox
 
 PETES = UUID("5f9b7c1e-2e0f-4c57-8d2a-0c1f4b6a9d3e")
@@ -26,8 +27,8 @@ def paths(account):
 
 
 @pytest.fixture
-def read_directly(monkeypatch):
-    """The paths that were read before Django."""
+def answered_directly(monkeypatch):
+    """The paths of calls that were answered before Django."""
     seen = []
     answer = direct.answer
 
@@ -40,41 +41,155 @@ def read_directly(monkeypatch):
     return seen
 
 
-def both(service, path, **kwargs):
-    """The same call, read directly and by the view, without what tells any two calls apart."""
+def both(service, path, method="GET", body=None, **kwargs):
+    """The same call, answered directly and by the view, without what tells any two calls apart."""
     for each in (path, f"{path}?stray=1"):
-        answer = service.get(each, **kwargs)
+        answer = service.call(method, each, body, **kwargs)
         headers = {name: text for name, text in answer.headers.items() if name not in BY_ITSELF}
         yield answer.status, answer.body, headers
 
 
-def test_as_the_view_says_it(service, paths, read_directly):
+def test_as_the_view_says_it(service, paths, answered_directly):
     for path in paths:
         by_itself, by_the_view = both(service, path)
         assert by_itself == by_the_view
-    assert read_directly == paths
+    assert answered_directly == paths
 
 
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "application/json, text/plain, */*", "text/html,*/*;q=0.8"]
 )
-def test_whoever_takes_json(service, paths, read_directly, accept):
+def test_whoever_takes_json(service, paths, answered_directly, accept):
     assert service.get(paths[0], headers={"Accept": accept}).status == 200
-    assert read_directly == paths[:1]
+    assert answered_directly == paths[:1]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/jsonp", "nonsense"])
-def test_whoever_takes_none_is_the_views_business(service, paths, read_directly, accept):
+def test_whoever_takes_none_is_the_views_business(service, paths, answered_directly, accept):
     by_itself, by_the_view = both(service, paths[0], headers={"Accept": accept})
     assert by_itself == by_the_view
-    assert read_directly == []
+    assert answered_directly == []
 
 
-def test_what_has_not_changed_is_the_views_business(service, paths, read_directly):
+WEAK = {"name": "Sales", "password": "1234", "beep": False}
+
+
+def test_made_as_the_view_makes_it(service, account, answered_directly):
+    by_itself, by_the_view = (
+        (status, json.loads(body)["result"], headers | {"content-length": ""})
+        for status, body, headers in both(service, "/voip/mailbox", "POST", WEAK)
+    )
+    for _status, result, _headers in (by_itself, by_the_view):
+        mailbox = Mailbox.objects.get(uuid=result.pop("uuid"))
+        assert (mailbox.account, mailbox.name, mailbox.password) == (account, "Sales", "1234")
+    assert by_itself == by_the_view
+    assert (by_itself[0], "x-pass-code-warning" in by_itself[2]) == (201, True)
+    assert answered_directly == ["/voip/mailbox"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_changed_as_the_view_changes_it(service, paths, answered_directly, method):
+    (status, body, headers), by_the_view = both(service, paths[1], method, WEAK)
+    assert headers.pop("etag") == '"3"'  # it was made, and got a recipient
+    by_the_view[2].pop("etag")
+    assert (status, body, headers) == by_the_view
+    assert (status, "x-pass-code-warning" in headers) == (200, True)
+    assert answered_directly == [paths[1]]
+
+
+def test_history_says_whose_call_it_was(service, paths, account):
+    service.patch(paths[1], {"name": "Sales"})
+    service.post(paths[0], {"name": "New"})
+    authors = Mailbox.history.filter(name__in=["Sales", "New"]).values_list("history_credential")
+    assert list(authors) == [(account.credentials.get().pk,)] * 2
+    Mailbox.objects.create(account=account, name="Nobody's")
+    assert Mailbox.history.get(name="Nobody's").history_credential is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("{", 400),
+        ("[]", 400),
+        ('{"name": NaN}', 400),
+        ("{}", 400),
+        ({"name": ""}, 400),
+        ({"name": "Sales", "password": "12345"}, 400),
+        ({"name": "Sales", "beep": "yes"}, 400),
+        (b"\xff", 400),
+        (b"", 400),
+        (b" " * (1024 * 1024 + 1), 413),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_bad_bodies_change_nothing(service, paths, method, body, status):
+    before = list(Mailbox.objects.values())
+    path = paths[0] if method == "POST" else paths[1]
+    by_itself, by_the_view = both(service, path, method, body)
+    assert by_itself == by_the_view
+    assert by_itself[0] == status
+    assert list(Mailbox.objects.values()) == before
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("", 200),
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON", 200),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("json", 415),
+    ],
+)
+def test_types_of_bodies(service, paths, content_type, status):
+    for path in (paths[1], f"{paths[1]}?stray=1"):
+        headers = {"Content-Type": content_type}
+        assert service.put(path, '{"name": "Sales"}', headers=headers).status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/voip/mailbox"), ("PATCH", "/voip/mailbox"), ("POST", f"/voip/mailbox/{PETES}")],
+)
+def test_wrong_methods(service, paths, method, path):
+    by_itself, by_the_view = both(service, path, method, WEAK)
+    assert by_itself == by_the_view
+    assert by_itself[0] == 405
+
+
+def test_written_meanwhile_by_another(service, paths, monkeypatch):
+    """It is read again and held: what the other wrote stays, where this call says nothing of it."""
+    read = reading.to_change
+
+    def overtaken(*args):
+        found = read(*args)
+        if found.version == 2:
+            Mailbox.objects.get(pk=PETES).turn_transcription(True)
+        return found
+
+    monkeypatch.setattr(reading, "to_change", overtaken)
+    answer = service.patch(paths[1], {"name": "Sales"})
+    assert (answer.status, answer.headers["etag"]) == (200, '"4"')
+    assert (answer.result["name"], answer.result["transcribe"]) == ("Sales", True)
+    assert answer.result["email_recipients"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"If-Match": '"2"'}, {"If-None-Match": '"9"'}, {"Idempotency-Key": "k"}]
+)
+def test_writes_with_conditions_or_a_key_are_the_views_business(
+    service, paths, answered_directly, headers
+):
+    assert service.put(paths[1], {"name": "Sales"}, headers=headers).status == 200
+    assert answered_directly == []
+
+
+def test_what_has_not_changed_is_the_views_business(service, paths, answered_directly):
     tag = service.get(paths[1]).headers["etag"]
     assert service.get(paths[1], headers={"If-None-Match": tag}).status == 304
     assert service.get(paths[1], headers={"If-Match": '"9"'}).status == 412
-    assert read_directly == [paths[1]]
+    assert answered_directly == [paths[1]]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +207,10 @@ def test_refusals(service, paths, headers, status):
         assert by_itself[0] == status
 
 
-def test_no_such_mailbox(service, paths):
-    by_itself, by_the_view = both(service, f"/voip/mailbox/{UUID(int=1)}")
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH"])
+def test_no_such_mailbox(service, paths, method):
+    body = None if method == "GET" else {"name": "Sales"}
+    by_itself, by_the_view = both(service, f"/voip/mailbox/{UUID(int=1)}", method, body)
     assert by_itself == by_the_view
     assert by_itself[0] == 404
 
