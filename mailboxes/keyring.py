@@ -38,6 +38,7 @@ class KeyRing:
 
     def __init__(self, keys: list[bytes]):
         self._ciphers = {self.identify(key): AESGCM(key) for key in keys}
+        self._open = {name.encode(): cipher.decrypt for name, cipher in self._ciphers.items()}
         self.current = next(iter(self._ciphers))
 
     @classmethod
@@ -76,9 +77,13 @@ class KeyRing:
 
     def open(self, sealed: str, owner: bytes) -> str:
         """What was sealed for this owner. Raises UnknownKeyError."""
-        key, _, rest = sealed.partition(":")
+        return self.open_bytes(sealed.encode(), owner)
+
+    def open_bytes(self, sealed: bytes, owner: bytes) -> str:
+        """What was sealed for this owner, from the bytes of the sealed text. Raises UnknownKeyError."""
         try:
-            raw = a2b_base64(rest)
-            return self._ciphers[key].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
+            raw = a2b_base64(sealed[ID_LENGTH + 1 :])
+            decrypt = self._open[sealed[:ID_LENGTH]]
+            return decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
         except (KeyError, ValueError, InvalidTag):
-            raise UnknownKeyError(self.key_of(sealed)) from None
+            raise UnknownKeyError(self.key_of(sealed.decode(errors="replace"))) from None

@@ -16,6 +16,8 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connections, models, transaction
 from django.utils.functional import cached_property
 from psycopg import adapters
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.pq import Format
 
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
@@ -29,6 +31,17 @@ TAKEN_AS_THEY_ARE = {
 
 # psycopg's own reader of moments: Django's, on top of it, is several times as slow.
 MOMENTS = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
+
+
+class Unread(Loader):
+    """Leaves a text as it came, in UTF-8."""
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+UNREAD = "bpchar"  # a type of text that no column of ours has
+adapters.register_loader(UNREAD, Unread)
 
 
 def on_living(connection, read: Callable):

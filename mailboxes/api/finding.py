@@ -180,7 +180,7 @@ class Page:
         )
 
     def rows(self):
-        """The page's mailboxes, for `reading.written`."""
+        """The page's mailboxes, for `reading.listed`."""
         found = self.found.order_by().values("uuid")
         return rows(self.mailboxes.filter(uuid__in=found), *self.fields)
 

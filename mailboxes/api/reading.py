@@ -1,19 +1,26 @@
 """Mailboxes on their way to a caller: written as JSON by the database, all but their pass codes.
 
 Python's values of each row, and what makes JSON of them, take several times as long as the
-database does. The keys are the contract's; `serializers` says what each means.
+database does. So the database writes all of a list as one text, as long as it may be; what is
+sealed stands in it where the pass code is to stand. The keys are the contract's; `serializers`
+says what each means.
 """
 
 import logging
+from binascii import a2b_hex
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from json.encoder import encode_basestring
 from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db.models import (
     BigIntegerField,
+    BinaryField,
     Case,
     F,
+    Field,
     Func,
     OuterRef,
     Subquery,
@@ -35,20 +42,20 @@ from mailboxes.models import (
     Mailbox,
     by_secret,
 )
-from mailboxes.statements import Given, Statement
+from mailboxes.statements import UNREAD, Given, Statement
 
 log = logging.getLogger("mailboxes.api")
 
 TOLD = 10  # mailboxes of an answer that the log names
 
-# Between the parts of a mailbox, and between mailboxes. No JSON has them.
-UNIT, RECORD = "\x1f", "\x1e"
+SEAM = "\x1f"  # before what is sealed, and behind it. No JSON has it.
+DIGITS = 32  # of a uuid
 
 
 class Written(Func):
     """What is written of a column: JSON, where nothing else is said. Text, by the kind of database."""
 
-    output_field = TextField()
+    output_field: Field = TextField()
     postgresql: str
     sqlite: str
 
@@ -69,55 +76,72 @@ class Text(Written):
 
 
 class Day(Written):
-    """Of a moment, in the connection's time zone, which is UTC."""
+    """Of a moment, in the connection's time zone, which is UTC. No JSON: it lacks the quotes."""
 
-    postgresql = r"""to_char(%(expressions)s, '\"YYYY-MM-DD\"')"""
-    sqlite = """'"' || substr(%(expressions)s, 1, 10) || '"'"""
+    postgresql = "to_char(%(expressions)s, 'YYYY-MM-DD')"
+    sqlite = "substr(%(expressions)s, 1, 10)"
 
 
-class UUIDOrNull(Written):
-    postgresql = """coalesce('"' || %(expressions)s || '"', 'null')"""
+class Hyphened(Written):
+    """A uuid. No JSON: it lacks the quotes."""
+
+    postgresql = "%(expressions)s::text"
     # 32 digits; the hyphens stand behind the 8th, 12th, 16th and 20th.
-    hyphened = " || '-' || ".join(
+    sqlite = " || '-' || ".join(
         f"substr(%(expressions)s, {start}, {count})"
         for start, count in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
     )
-    sqlite = f"""coalesce('"' || {hyphened} || '"', 'null')"""
+
+
+class QuotedOrNull(Written):
+    postgresql = sqlite = """coalesce('"' || %(expressions)s || '"', 'null')"""
 
 
 class Digits(Written):
-    """The 32 of a uuid. No JSON."""
+    """Those of a uuid. No JSON."""
 
     postgresql = "encode(uuid_send(%(expressions)s), 'hex')"
     sqlite = "%(expressions)s"
 
 
-class OrEmpty(Written):
-    """The text itself, or none; without what stands between parts, which only a damaged one has. No JSON."""
+class Sealed(Written):
+    """The text itself, or none; without a seam, which only a damaged one has. No JSON."""
 
-    postgresql = f"coalesce(translate(%(expressions)s, '{UNIT}{RECORD}', ''), '')"
-    sqlite = f"coalesce(replace(replace(%(expressions)s, '{UNIT}', ''), '{RECORD}', ''), '')"
+    postgresql = sqlite = f"coalesce(replace(%(expressions)s, '{SEAM}', ''), '')"
+
+
+class Literal(Func):
+    """A text of ours."""
+
+    output_field = TextField()
+
+    def __init__(self, text: str):
+        super().__init__(template=f"'{text}'")
 
 
 class Joined(Func):
-    """Texts in a row."""
+    """Texts in a row, of ours or of columns. Each that is joined is a copy of all before it: ours are made one."""
 
     template = "%(expressions)s"
     arg_joiner = " || "
     output_field = TextField()
 
-
-class Parted(Joined):
-    """Parts of a mailbox as one text."""
-
-    arg_joiner = f" || '{UNIT}' || "
+    def __init__(self, *texts):
+        together = groupby(texts, key=lambda text: isinstance(text, str))
+        super().__init__(
+            *(
+                text
+                for is_ours, some in together
+                for text in ([Literal("".join(some))] if is_ours else some)
+            )
+        )
 
 
 class EachOf(Subquery):
-    """What the rows of a query hold as `one`, in its order, with the same characters between any two."""
+    """What the rows of a query hold as `one`, in its order, with commas between."""
 
     output_field = TextField()
-    template = "coalesce((SELECT %(all)s(one, '%(between)s') FROM (%(subquery)s) AS each), '')"
+    template = "coalesce((SELECT %(all)s(one, ',') FROM (%(subquery)s) AS each), '')"
 
     def as_postgresql(self, compiler, connection):
         return self.as_sql(compiler, connection, all="string_agg")
@@ -126,76 +150,74 @@ class EachOf(Subquery):
         return self.as_sql(compiler, connection, all="group_concat")
 
 
-def pairs(values: dict, keys) -> Joined:
-    """A part of a JSON object, without its braces: these keys, each with its value."""
-    return Joined(*(pair(key, values[key], is_first=key == keys[0]) for key in keys))
+class Raw(Written):
+    """A text, as bytes: it goes to the caller as it came."""
+
+    output_field = BinaryField()
+    postgresql = f"(%(expressions)s)::{UNREAD}"
+    sqlite = "CAST(%(expressions)s AS BLOB)"
 
 
-def pair(key: str, value, is_first: bool) -> Func:
-    before = "" if is_first else ","
-    return Func(value, template=f"""'{before}"{key}":' || %(expressions)s""")
+def json_object(values: dict, keys) -> Iterator:
+    """The texts of a JSON object: these keys, each with the texts of its value."""
+    for number, key in enumerate(keys):
+        yield f'{"," if number else "{"}"{key}":'
+        yield from values[key]
+    yield "}"
 
 
-# The pass code is sealed: what stands before it and behind it is the database's.
-SEALED = MAILBOX_KEYS.index("password")
+def quoted(text) -> tuple:
+    return '"', text, '"'
 
 
-def recipients() -> Func:
-    """Those of a mailbox, as a JSON array."""
+def recipients() -> tuple:
+    """The texts of a mailbox's, as a JSON array."""
     values = {
-        "created_on": Day("created_at"),
-        "updated_on": Day("updated_at"),
-        "uuid": UUIDOrNull("uuid"),
+        "created_on": quoted(Day("created_at")),
+        "updated_on": quoted(Day("updated_at")),
+        "uuid": quoted(Hyphened("uuid")),
     }
-    one = Func(pairs(values, RECIPIENT_KEYS), template="'{' || %(expressions)s || '}'")
     found = EmailRecipient.objects.filter(mailbox=OuterRef("pk")).order_by(*WITHIN_MAILBOX)
-    return Func(
-        EachOf(found.values(one=one), between=","), template="'[' || %(expressions)s || ']'"
-    )
+    return "[", EachOf(found.values(one=Joined(*json_object(values, RECIPIENT_KEYS)))), "]"
 
 
-def parts() -> list:
-    """What `written` needs of a mailbox."""
+def mailbox() -> Iterator:
+    """The texts of a mailbox, for `written`: where its pass code is to stand, it has its digits and what is sealed."""
     values = {
-        "beep": TrueOrFalse("beep"),
-        "created_on": Day("created_at"),
+        "beep": [TrueOrFalse("beep")],
+        "created_on": quoted(Day("created_at")),
         "email_recipients": recipients(),
-        "greeting": UUIDOrNull("greeting"),
-        "name": Text("name"),
-        "play_caller_id": TrueOrFalse("play_caller_id"),
-        "play_timestamp": TrueOrFalse("play_timestamp"),
-        "transcribe": TrueOrFalse("transcribe"),
-        "updated_on": Day("updated_at"),
-        "uuid": UUIDOrNull("uuid"),
+        "greeting": [QuotedOrNull(Hyphened("greeting"))],
+        "name": [Text("name")],
+        "password": [SEAM, Digits("uuid"), Sealed("password_sealed"), SEAM],
+        "play_caller_id": [TrueOrFalse("play_caller_id")],
+        "play_timestamp": [TrueOrFalse("play_timestamp")],
+        "transcribe": [TrueOrFalse("transcribe")],
+        "updated_on": quoted(Day("updated_at")),
+        "uuid": quoted(Hyphened("uuid")),
     }
-    return [
-        Digits("uuid"),
-        F("version"),
-        OrEmpty("password_sealed"),
-        pairs(values, MAILBOX_KEYS[:SEALED]),
-        pairs(values, MAILBOX_KEYS[SEALED + 1 :]),
-    ]
+    return json_object(values, MAILBOX_KEYS)
 
 
 def rows(mailboxes, *order: str):
-    """The mailboxes in this order as rows, for `written`."""
-    return mailboxes.order_by(*order).values_list(*parts())
+    """A text for each of the mailboxes, in this order."""
+    return mailboxes.order_by(*order).values_list(Raw(Joined(*mailbox())), flat=True)
 
 
-def all_of_account(account: str) -> EachOf:
+def all_of_account(account: str) -> Raw:
     """The account's active mailboxes, as one text: a row of a query is dear."""
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
-    return EachOf(mailboxes.values(one=Parted(*parts())), between=RECORD)
+    return Raw(EachOf(mailboxes.values(one=Joined(*mailbox()))))
 
 
-def one_of_account(account: str) -> Subquery:
-    """The active mailbox of a uuid if it is the account's, as one text; else null.
+def one_of_account(account: str) -> Raw:
+    """The active mailbox of a uuid if it is the account's, as one text behind its version; else null.
 
     By its uuid alone: PostgreSQL might look through all of the account's for it.
     """
-    mailbox = Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
-    own = Case(When(account=OuterRef(account), then=Parted(*parts())))
-    return Subquery(mailbox.values(one=own))
+    found = Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
+    own = Case(When(account=OuterRef(account), then=Joined(F("version"), SEAM, *mailbox())))
+    return Raw(Subquery(found.values(one=own)))
 
 
 def account():
@@ -215,7 +237,7 @@ TO_CHANGE = Statement(
         Mailbox.objects.active()
         .filter(uuid=Given("uuid", UUIDField()), account=Given("account", BigIntegerField()))
         .order_by()
-        .values_list(*COLUMNS, recipients())
+        .values_list(*COLUMNS, Joined(*recipients()))
     )
 )
 
@@ -226,15 +248,15 @@ def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
     return all_in(text)
 
 
-def all_in(text: str) -> tuple[orjson.Fragment, dict]:
-    """The mailboxes in this text, and what the answer's headers say of them."""
-    return listed(mailbox.split(UNIT) for mailbox in text.split(RECORD) if mailbox)
-
-
-def listed(rows: Iterable) -> tuple[orjson.Fragment, dict]:
+def listed(rows: Iterable[bytes]) -> tuple[orjson.Fragment, dict]:
     """The mailboxes of these rows, and what the answer's headers say of them."""
-    mailboxes = [mailbox for mailbox, _version in written(rows)]
-    return orjson.Fragment(b"[%b]" % b",".join(mailboxes)), {"X-Total-Count": str(len(mailboxes))}
+    return all_in(b",".join(rows))
+
+
+def all_in(text: bytes) -> tuple[orjson.Fragment, dict]:
+    """The mailboxes in this text, and what the answer's headers say of them."""
+    mailboxes, count = written(text)
+    return orjson.Fragment(b"[%b]" % mailboxes), {"X-Total-Count": str(count)}
 
 
 def one_of(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
@@ -243,12 +265,13 @@ def one_of(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
     return one_in(text)
 
 
-def one_in(text: str | None) -> tuple[orjson.Fragment, dict]:
+def one_in(text: bytes | None) -> tuple[orjson.Fragment, dict]:
     """The mailbox in this text, and what the answer's headers say of it. Raises NotFound where there is none."""
     if text is None:
         raise NotFound
-    ((mailbox, version),) = written([text.split(UNIT)])
-    return orjson.Fragment(mailbox), {"ETag": tag_of(version)}
+    version, _, text = text.partition(SEAM.encode())
+    mailbox, _count = written(text)
+    return orjson.Fragment(mailbox), {"ETag": tag_of(version.decode())}
 
 
 def to_change(using: str, account: int, uuid) -> Mailbox:
@@ -269,9 +292,10 @@ def shown_after(mailbox: Mailbox) -> dict:
     What was created has never been updated: a 201 answer has no `updated_on`.
     """
     codes = PassCodes()
+    place = f"{mailbox.pk.hex}{mailbox.password_sealed or ''}"
     at_hand = {
         "email_recipients": orjson.Fragment(mailbox.recipients_as_json),
-        "password": codes.opened(mailbox.password_sealed, mailbox.owner),
+        "password": orjson.Fragment(codes.written(place.encode())),
     }
     codes.tell_lost()
     shown = {key: at_hand[key] if key in at_hand else getattr(mailbox, key) for key in MAILBOX_KEYS}
@@ -280,31 +304,35 @@ def shown_after(mailbox: Mailbox) -> dict:
     return shown
 
 
-def written(rows: Iterable) -> Iterator[tuple[bytes, int | str]]:
-    """Each mailbox of the rows in JSON, as the contract has it, and its version."""
+def written(text: bytes) -> tuple[bytes, int]:
+    """The text with each pass code in clear, where it stood sealed; and how many mailboxes' they are."""
     codes = PassCodes()
-    for digits, version, sealed, before, behind in rows:
-        code = orjson.dumps(codes.opened(sealed, bytes.fromhex(digits))).decode()
-        yield f'{{{before},"password":{code},{behind}}}'.encode(), version
+    parts = text.split(SEAM.encode())
+    places = parts[1::2]
+    parts[1::2] = map(codes.written, places)
     codes.tell_lost()
+    return b"".join(parts), len(places)
 
 
 class PassCodes:
     """Those of an answer. One that no key opens must not hide all else: it is shown as none, and the log says so."""
 
     def __init__(self):
-        self.open = settings.PASS_CODE_KEYS.open
+        self.open = settings.PASS_CODE_KEYS.open_bytes
         self.lost = []
 
-    def opened(self, sealed: str | None, owner: bytes) -> str | None:
-        """In clear, what is sealed for the mailbox."""
+    def written(self, place: bytes) -> bytes:
+        """In JSON, what is sealed behind the digits of its mailbox."""
+        sealed = place[DIGITS:]
         if not sealed:
-            return None
+            return b"null"
+        owner = a2b_hex(place[:DIGITS])
         try:
-            return self.open(sealed, owner)
+            # Not by orjson: it begins each text with a kilobyte, and of a list's codes all are kept.
+            return encode_basestring(self.open(sealed, owner)).encode()
         except UnknownKeyError as error:
             self.lost.append(f"{UUID(bytes=owner)} (key {error.key})")
-            return None
+            return b"null"
 
     def tell_lost(self) -> None:
         if self.lost:
