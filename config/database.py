@@ -21,6 +21,9 @@ KEEPALIVES = (
 # Nor are queries compiled to machine code, which takes longer than any of ours does.
 PLANS = "SET random_page_cost = 1.1; SET jit = off"
 
+# Days are written by the database for callers, as the contract has them, whatever its own style.
+DAYS = "SET datestyle = ISO"
+
 
 def bound(sender, connection, **kwargs):
     """Give up on an answer that has not come within DATABASE_TIMEOUT: an OperationalError, and a new connection.
@@ -38,7 +41,7 @@ def bound(sender, connection, **kwargs):
         soon = timeout * 900  # milliseconds
         giving_up = f"SET statement_timeout = {soon}; SET lock_timeout = {soon}"
         with connection.cursor() as cursor:
-            cursor.execute(f"{KEEPALIVES}; {PLANS}; {giving_up}")
+            cursor.execute(f"{KEEPALIVES}; {PLANS}; {DAYS}; {giving_up}")
 
 
 def keep_up(sender, connection, **kwargs):

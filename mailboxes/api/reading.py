@@ -76,9 +76,9 @@ class Text(Written):
 
 
 class Day(Written):
-    """Of a moment, in the connection's time zone, which is UTC. No JSON: it lacks the quotes."""
+    """Of a moment, in the connection's time zone and style, which are UTC and ISO. No JSON: it lacks the quotes."""
 
-    postgresql = "to_char(%(expressions)s, 'YYYY-MM-DD')"
+    postgresql = "%(expressions)s::date::text"
     sqlite = "substr(%(expressions)s, 1, 10)"
 
 
