@@ -17,7 +17,8 @@ class EnvelopeRenderer(BaseRenderer):
     charset = None
 
     def render(self, data, accepted_media_type=None, renderer_context=None):
-        response = renderer_context["response"]
+        # Left there, the two would hold each other, and a long list with them, until garbage is collected.
+        response = renderer_context.pop("response")
         if response.status_code in (204, 304):
             return b""  # HTTP forbids a body here
         part = "errors" if response.exception else "result"

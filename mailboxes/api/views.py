@@ -37,6 +37,12 @@ class Command(APIView):
     takes_body = True
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
+    def dispatch(self, request, *args, **kwargs):
+        """As DRF's, but that the view does not hold its answer: only garbage collection would let go of it."""
+        response = super().dispatch(request, *args, **kwargs)
+        del self.response
+        return response
+
     def initial(self, request, *args, **kwargs):
         """Refuse a wrong method whoever asks, then strangers, then a body that is no JSON object."""
         if request.method not in self.allowed_methods:

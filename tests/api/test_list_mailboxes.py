@@ -1,8 +1,12 @@
+import gc
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.test import RequestFactory
 
 from mailboxes.models import EmailRecipient, Mailbox
+from mailboxes.programs import answer
 
 pytestmark = pytest.mark.django_db
 
@@ -95,3 +99,17 @@ def test_queries_do_not_depend_on_the_length(service, account, django_assert_num
             1
         ):  # the mailboxes with their recipients, beside the credential
             service.get("/voip/mailbox")
+
+
+def test_an_answer_is_let_go_of_at_once(service):
+    """A long one would stay, and others come, until garbage is collected."""
+    gc.disable()
+    try:
+        request = RequestFactory().get("/voip/mailbox?order=created", headers=service.headers)
+        answered = answer(request)
+        assert answered.status_code == 200
+        held = weakref.ref(answered)
+        del answered
+        assert held() is None
+    finally:
+        gc.enable()
