@@ -1014,6 +1014,12 @@ class EmailRecipient(Recorded, Timed):
 
     class Meta(Timed.Meta):
         ordering = WITHIN_MAILBOX
+        # All that the API shows of them: a list of mailboxes reads their index alone.
+        indexes = [
+            models.Index(
+                fields=["mailbox", *WITHIN_MAILBOX, "updated_at"], name="recipients_in_order"
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 "mailbox",

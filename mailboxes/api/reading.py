@@ -210,14 +210,15 @@ def all_of_account(account: str) -> Raw:
     return Raw(EachOf(mailboxes.values(one=Joined(*mailbox()))))
 
 
-def one_of_account(account: str) -> Raw:
-    """The active mailbox of a uuid if it is the account's, as one text behind its version; else null.
+def active_one():
+    """The mailbox of a uuid, by that alone: PostgreSQL might look through all of an account's for it."""
+    return Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
 
-    By its uuid alone: PostgreSQL might look through all of the account's for it.
-    """
-    found = Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
+
+def one_of_account(account: str) -> Raw:
+    """The active mailbox of a uuid if it is the account's, as one text behind its version; else null."""
     own = Case(When(account=OuterRef(account), then=Joined(F("version"), SEAM, *mailbox())))
-    return Raw(Subquery(found.values(one=own)))
+    return Raw(Subquery(active_one().values(one=own)))
 
 
 def account():
@@ -232,14 +233,7 @@ ONE_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, one_of_accoun
 
 
 COLUMNS = [field.attname for field in Mailbox._meta.concrete_fields]
-TO_CHANGE = Statement(
-    lambda: (
-        Mailbox.objects.active()
-        .filter(uuid=Given("uuid", UUIDField()), account=Given("account", BigIntegerField()))
-        .order_by()
-        .values_list(*COLUMNS, Joined(*recipients()))
-    )
-)
+TO_CHANGE = Statement(lambda: active_one().values_list(*COLUMNS, Joined(*recipients())))
 
 
 def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
@@ -279,10 +273,11 @@ def to_change(using: str, account: int, uuid) -> Mailbox:
 
     Nobody is kept from writing it meanwhile.
     """
-    for *own, recipients in TO_CHANGE.rows(using, account=account, uuid=uuid):
+    for *own, recipients in TO_CHANGE.rows(using, uuid=uuid):
         mailbox = Mailbox.from_db(using, COLUMNS, own)
-        mailbox.recipients_as_json = recipients
-        return mailbox
+        if mailbox.account_id == account:
+            mailbox.recipients_as_json = recipients
+            return mailbox
     raise NotFound
 
 
