@@ -32,7 +32,7 @@ from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import PRIMARY, LogEnd
-from mailboxes.statements import Given, RecordedWrites, Statement
+from mailboxes.statements import Given, RecordedWrites, Statement, as_row
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -282,9 +282,10 @@ class ApiCredentialQuerySet(models.QuerySet):
             log_end, row = row[0], row[1:]
             own, row = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
             account, beside = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
-            credential = ApiCredential.from_db(self.db, CREDENTIAL, own)
+            credential = as_row(ApiCredential, CREDENTIAL, own, PRIMARY)
             credential.log_end, credential.beside = log_end, beside
-            credential.account = Account.from_db(self.db, ACCOUNT, account) if account[0] else None
+            held_by = as_row(Account, ACCOUNT, account, PRIMARY) if account[0] else None
+            ApiCredential.account.field.set_cached_value(credential, held_by)
             return credential
         return None
 

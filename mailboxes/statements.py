@@ -14,6 +14,7 @@ from typing import cast
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connections, models, transaction
+from django.db.models.base import ModelState
 from django.utils.functional import cached_property
 from psycopg import adapters
 from psycopg.abc import Buffer
@@ -144,6 +145,15 @@ def cursor_of(connection):
             cursor.adapters.register_loader("timestamptz", MOMENTS)
         connection.cursor_of_statements = (connection.connection, cursor)
     return cursor
+
+
+def as_row(model: type[models.Model], names: Iterable[str], values: Iterable, using: str):
+    """The row of these columns' values, as Model.from_db makes it, which looks at each field for longer."""
+    row = model.__new__(model)
+    row.__dict__.update(zip(names, values, strict=True))
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, using
+    return row
 
 
 class RecordedWrites:

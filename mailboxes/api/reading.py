@@ -42,7 +42,7 @@ from mailboxes.models import (
     Mailbox,
     by_secret,
 )
-from mailboxes.statements import UNREAD, Given, Statement
+from mailboxes.statements import UNREAD, Given, Statement, as_row
 
 log = logging.getLogger("mailboxes.api")
 
@@ -211,12 +211,15 @@ def all_of_account(account: str) -> Raw:
 
 
 def active_one():
-    """The mailbox of a uuid, by that alone: PostgreSQL might look through all of an account's for it."""
+    """The mailbox of a uuid that is given; as a queryset."""
     return Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
 
 
 def one_of_account(account: str) -> Raw:
-    """The active mailbox of a uuid if it is the account's, as one text behind its version; else null."""
+    """The active mailbox of a uuid if it is the account's, as one text behind its version; else null.
+
+    By its uuid alone: PostgreSQL might look through all of the account's for it.
+    """
     own = Case(When(account=OuterRef(account), then=Joined(F("version"), SEAM, *mailbox())))
     return Raw(Subquery(active_one().values(one=own)))
 
@@ -233,7 +236,13 @@ ONE_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, one_of_accoun
 
 
 COLUMNS = [field.attname for field in Mailbox._meta.concrete_fields]
-TO_CHANGE = Statement(lambda: active_one().values_list(*COLUMNS, Joined(*recipients())))
+TO_CHANGE = Statement(
+    lambda: (
+        active_one()
+        .filter(account=Given("account", BigIntegerField()))
+        .values_list(*COLUMNS, Joined(*recipients()))
+    )
+)
 
 
 def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
@@ -273,11 +282,10 @@ def to_change(using: str, account: int, uuid) -> Mailbox:
 
     Nobody is kept from writing it meanwhile.
     """
-    for *own, recipients in TO_CHANGE.rows(using, uuid=uuid):
-        mailbox = Mailbox.from_db(using, COLUMNS, own)
-        if mailbox.account_id == account:
-            mailbox.recipients_as_json = recipients
-            return mailbox
+    for *own, recipients in TO_CHANGE.rows(using, account=account, uuid=uuid):
+        mailbox = as_row(Mailbox, COLUMNS, own, using)
+        mailbox.recipients_as_json = recipients
+        return mailbox
     raise NotFound
 
 
