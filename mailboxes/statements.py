@@ -24,10 +24,11 @@ from psycopg.pq import Format
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
 PLAIN = (models.BigIntegerField, models.BooleanField, models.CharField)  # drivers know their values
 
-# Of what a row holds, by the kind of database; each field would look at it for longer.
-TAKEN_AS_THEY_ARE = {
-    "postgresql": {bool, datetime, int, NoneType, str, UUID},
-    "sqlite": {bool, int, NoneType},
+# Of what a row holds, by the kind of database; each field would look at it for longer. No int:
+# a field may make True of it.
+TAKEN_AS_THEY_ARE: dict[str, set[type]] = {
+    "postgresql": {bool, datetime, NoneType, str, UUID},
+    "sqlite": {bool, NoneType},
 }
 
 # psycopg's own reader of moments: Django's, on top of it, is several times as slow.

@@ -295,3 +295,11 @@ def test_a_row_that_is_gone_is_not_made_anew(account):
         with pytest.raises(DatabaseError):
             mailbox.save(**wanted)
     assert not Mailbox.objects.exists()
+
+
+def test_a_number_for_yes_or_no_is_one(account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales", beep=0, transcribe=1)
+    mailbox.play_timestamp = 1
+    mailbox.save()
+    found = Mailbox.objects.values_list("beep", "transcribe", "play_timestamp")
+    assert found.get(pk=mailbox.pk) == (False, True, True)

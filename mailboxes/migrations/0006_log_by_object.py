@@ -1,25 +1,11 @@
 from django.db import migrations
 
-INDEX = "admin_log_by_object"
-
-
-def build(apps, schema_editor):
-    """Index the admin's log by what its lines are about, others writing to it meanwhile."""
-    remove(apps, schema_editor)  # one that was broken off is of no use
-    schema_editor.execute(
-        f"CREATE INDEX {concurrently(schema_editor)} {INDEX} ON django_admin_log (object_id)"
-    )
-
-
-def remove(apps, schema_editor):
-    schema_editor.execute(f"DROP INDEX {concurrently(schema_editor)} IF EXISTS {INDEX}")
-
-
-def concurrently(schema_editor):
-    return "CONCURRENTLY" if schema_editor.connection.vendor == "postgresql" else ""
+from mailboxes.migrations._indexes import index
 
 
 class Migration(migrations.Migration):
+    """Index the admin's log by what its lines are about."""
+
     atomic = False
 
     dependencies = [
@@ -27,4 +13,4 @@ class Migration(migrations.Migration):
         ("admin", "0003_logentry_add_action_flag_choices"),
     ]
 
-    operations = [migrations.RunPython(build, remove)]
+    operations = [index("admin_log_by_object", "django_admin_log", ["object_id"])]

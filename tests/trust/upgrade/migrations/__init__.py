@@ -4,6 +4,7 @@ from pkgutil import iter_modules
 
 from mailboxes import migrations
 
-LATEST = max(module.name for module in iter_modules(migrations.__path__))
+names = [module.name for module in iter_modules(migrations.__path__)]
+LATEST = max(name for name in names if not name.startswith("_"))  # as Django takes them
 
 __path__ = [*migrations.__path__, *__path__]
