@@ -4,6 +4,7 @@ python -m tests.postgres COMMAND …      runs COMMAND with DATABASE_URL naming 
 """
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,9 +23,12 @@ USER = "mailboxes"
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that nobody listens on; nor is it of those that the system hands out until it is listened on."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)  # not of `random`, which tests may seed alike
+        with suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def as_nobody() -> list[str]:

@@ -8,14 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import free_port
-from tests.server import ROOT
+from tests.server import ROOT, until
 
 # The environment that runs the tests serves the copy too; -o: it is not built anew.
 VENV = Path(sys.prefix)
@@ -52,23 +52,25 @@ class Run:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self.wait_until_up()
+        until(self.is_up)
         return self
 
-    def wait_until_up(self):
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2)
-                return
-            except OSError:
-                assert self.process.poll() is None, self.said
-                time.sleep(0.1)
-        raise AssertionError(self.said)
+    def is_up(self):
+        assert self.process.poll() is None, self.said
+        if "has loaded the service" not in self.said:
+            return False  # who answers on that port is somebody else
+        with suppress(OSError):
+            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2)
 
     @property
     def said(self):
         self.log.seek(0)
         return self.log.read()
+
+    @property
+    def logged(self):
+        """Without what is told to a newcomer alone."""
+        return re.findall("^.+ mailboxes.+$", self.said, re.MULTILINE)
 
     def interrupt(self):
         """Ctrl-C reaches every process of the terminal."""
@@ -98,7 +100,9 @@ def test_first_start_second_start_and_ctrl_c(copy):
     with Run(copy, free_port()) as run:
         first = run.said
         curl = re.search("^curl .+$", first, re.MULTILINE)[0]
-        boxes = json.loads(paste(curl, copy))["result"]
+        answer = json.loads(paste(curl, copy))
+        assert answer["status_code"] == 200, (answer, run.logged)
+        boxes = answer["result"]
         assert len(boxes) >= 15
         for page in ("/", "/admin/", "/docs/"):
             assert f"http://127.0.0.1:{run.port}{page}" in first
