@@ -22,9 +22,9 @@ http_parser = "python"
 
 worker_class = "config.worker.Worker"
 workers = settings.WORKERS
-# One waits for the database, or makes a long list, while the other answers. With four, each gives way
-# to the others at every system call, and now and then that takes as long as the work.
-threads = 2
+# One answers; the others take over where it is stuck: with a database that does not answer, or a
+# long list.
+threads = 4
 
 # Migrations and settings are read once, and a wrong setting is told once.
 preload_app = True

@@ -3,10 +3,13 @@
 import sys
 import tempfile
 import time
+from threading import Event
 
 from gunicorn.http.wsgi import FileWrapper
 
 PIECE = b"0123456789abcdef" * 4096
+
+let_go = Event()
 
 
 def application(environ, start_response):
@@ -45,6 +48,15 @@ def slow(pieces, start_response):
     return whole("done", start_response)
 
 
+def hold(pieces, start_response):
+    return whole("let go" if let_go.wait(30) else "forgotten", start_response)
+
+
+def release(pieces, start_response):
+    let_go.set()
+    return whole("done", start_response)
+
+
 def unread(pieces, start_response):
     return whole("refused", start_response)
 
@@ -68,6 +80,8 @@ ANSWERS = {
     "/streamed": streamed,
     "/file": file,
     "/slow": slow,
+    "/hold": hold,
+    "/release": release,
     "/unread": unread,
     "/fail": fail,
     "/end": end,

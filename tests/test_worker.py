@@ -17,7 +17,7 @@ import pytest
 from tests.application import PIECE
 from tests.server import ROOT, Server, children, until
 
-THREADS = 2
+THREADS = 3
 
 
 class Plain(Server):
@@ -116,6 +116,15 @@ def test_many_connections_beside_few_threads(server):
         for number, caller in enumerate(callers):
             caller.ask(f"/{number}", body="x" * number)
         assert [caller.hears_text() for caller in callers] == [f"POST /{n} {n}" for n in range(300)]
+
+
+def test_who_is_answered_late_keeps_nobody_else_waiting(server, caller):
+    with many(server, THREADS - 1) as held:
+        for other in held:
+            other.ask("/hold")
+        caller.ask("/release")  # answered by the thread that is left
+        assert caller.hears_text() == "done"
+        assert {other.hears_text() for other in held} == {"let go"}
 
 
 def test_requests_one_after_the_other_without_waiting(caller):
