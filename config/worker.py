@@ -179,6 +179,13 @@ class Connection(TConn):
     def is_idle(self) -> bool:
         return not (self.arriving.first_at or self.sock.unsent or self.is_last)
 
+    def has_called(self) -> bool:
+        """Whether it has sent something that no thread has taken yet."""
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
     def set_timeout(self):
         """Its time, unless the caller does what is awaited before."""
         if self.is_idle():
@@ -280,8 +287,10 @@ class Worker(ThreadWorker):
                     self.wait(conn)
 
     def is_late(self, conn) -> bool:
-        now = time.monotonic()
-        return now > conn.timeout or (now > self.idle_until and conn.is_idle())
+        """Whether its time is over; not where it is we who are late."""
+        if conn.is_idle():
+            return time.monotonic() > min(conn.timeout, self.idle_until) and not conn.has_called()
+        return time.monotonic() > conn.timeout
 
     def forget(self):
         self.nr_conns -= 1
