@@ -5,7 +5,7 @@ a pipe, and waits for the next one with a poller of its own: more work than many
 one thread waits for callers, on an epoll, and answers them itself; threads that take turns at
 each request give way to one another at every system call, which takes as long as the work. A
 second one takes over where the first is stuck with a request: with a database that does not
-answer, or a long list. The main thread accepts, and lets go of the late.
+answer, a long list, or a disk that is written to. The main thread accepts, and lets go of the late.
 
 Gunicorn gives a connection to a thread with its first byte, and the thread waits for the rest:
 a few callers who send a byte every few seconds would hold them all. Here a request is parsed once
@@ -24,10 +24,11 @@ import selectors
 import socket
 import time
 from contextlib import suppress
-from threading import Lock
 
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+
+from config.turns import Turns
 
 AWAITED_BYTES = 64 * 1024  # of a request, without a thread
 REQUEST_SECONDS = 20  # for a request to arrive in, and for an answer to be taken in
@@ -35,7 +36,7 @@ BYTES_A_SECOND = 8 * 1024  # for a longer one, beyond that: a slow line has more
 LEAVING_SECONDS = 2  # for a caller to hang up in, who knows that no more comes
 KEPT_BYTES = 32 * 1024 * 1024  # of answers that callers have not taken yet, without a thread
 FILE_BYTES = 1024 * 1024  # of a file, sent as one piece
-STUCK_SECONDS = 0.02  # with one request: then another thread answers those that follow
+READS = {"GET", "HEAD", "OPTIONS"}
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n", re.IGNORECASE)
@@ -200,13 +201,6 @@ class Connection(TConn):
         self.sock.shutdown(socket.SHUT_WR)
 
 
-class Turn:
-    """A thread's, to answer whoever calls, until another one takes it over."""
-
-    def __init__(self):
-        self.steps = 0  # odd while it is with a caller
-
-
 class Worker(ThreadWorker):
     """Serves `threads` callers at once, and lets the others wait without a thread.
 
@@ -221,10 +215,7 @@ class Worker(ThreadWorker):
         self.waiting = self.keepalived_conns = {}  # Gunicorn looks how many there are
         self.idle_until = math.inf
         self.looked_at = 0.0
-        self.is_open = True
-        self.next_in_turn = Lock()
-        self.in_turn = Turn()
-        self.in_turn.steps = 1  # nobody's yet, and free to take
+        self.turns = Turns()
 
     # --- The main thread ---------------------------------------------------------------
 
@@ -249,7 +240,7 @@ class Worker(ThreadWorker):
         self.idle_until = now + STOP_KEEPALIVE_LINGER
         while self.nr_conns and time.monotonic() < now + self.cfg.graceful_timeout:
             self.turn(accepting=False)
-        self.is_open = False
+        self.turns.end()
         os.eventfd_write(self.closing_time, 1)
         for listener in self.sockets:
             listener.close()
@@ -311,21 +302,10 @@ class Worker(ThreadWorker):
     # --- The threads that serve ----------------------------------------------------------
 
     def serve(self):
-        """Wait for a turn, and serve until another thread has it."""
-        while self.is_open:
-            with self.next_in_turn:
-                self.wait_for_a_turn()
-                turn = self.in_turn = Turn()
-            while self.in_turn is turn and self.is_open:
+        """Look after one connection after the other, whichever is ready, in this thread's turns."""
+        while turn := self.turns.take():
+            while self.turns.is_still(turn):
                 self.serve_next(turn)
-
-    def wait_for_a_turn(self):
-        """Return once whoever has it is stuck."""
-        while self.is_open:
-            turn, steps = self.in_turn, self.in_turn.steps
-            time.sleep(STUCK_SECONDS)
-            if steps == turn.steps and steps % 2:
-                return
 
     def serve_next(self, turn):
         """Look after a connection that is ready."""
@@ -374,6 +354,12 @@ class Worker(ThreadWorker):
             return False
         line.send_waiting(REQUEST_SECONDS)
         return True
+
+    def handle_request(self, req, conn):
+        """Answer it. Who writes waits for a disk: meanwhile another thread answers."""
+        if req.method not in READS:
+            self.turns.ask()
+        return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn, keepalive):
         """Whether another request may follow: only after the end of this one's body."""
