@@ -26,8 +26,10 @@ import time
 from contextlib import suppress
 
 from gunicorn.http.unreader import SocketUnreader
+from gunicorn.http.wsgi import FileWrapper
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from config.plain import PlainFirst, PlainRequest, PlainResponse
 from config.turns import Turns
 
 AWAITED_BYTES = 64 * 1024  # of a request, without a thread
@@ -171,6 +173,7 @@ class Connection(TConn):
 
     def __init__(self, cfg, sock, client, server):
         super().__init__(cfg, Line(sock), client, server)
+        self.parser = PlainFirst(cfg, self.sock, client, server)
         self.init()
         self.arriving = self.parser.unreader = Arriving(self.sock)
         self.descriptor = self.sock.fileno()
@@ -356,14 +359,43 @@ class Worker(ThreadWorker):
         return True
 
     def handle_request(self, req, conn):
-        """Answer it. Who writes waits for a disk: meanwhile another thread answers."""
+        """Answer it; whether another may follow. Who writes waits for a disk: meanwhile another thread answers."""
         if req.method not in READS:
             self.turns.ask()
-        return super().handle_request(req, conn)
+        if not isinstance(req, PlainRequest):
+            return super().handle_request(req, conn)
+        response = PlainResponse(req, conn.sock, self.cfg)
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.alive = False
+        if not self.alive or len(self.waiting) >= self.max_keepalived:
+            response.force_close()
+        self.answer(req, response)
+        return not response.should_close()
+
+    def answer(self, req, response):
+        pieces = self.wsgi(req.environ, response.start_response)
+        try:
+            if isinstance(pieces, FileWrapper):
+                response.write_file(pieces)
+            else:
+                for piece in pieces:
+                    response.write(piece)
+            response.close()
+        except Exception as error:
+            if response.headers_sent:  # no other answer can follow that
+                self.log.exception("An answer breaks off.")
+                raise StopIteration from error
+            raise
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()
 
     def _keepalive_after(self, conn, keepalive):
         """Whether another request may follow: only after the end of this one's body."""
-        if keepalive and getattr(conn.parser.mesg.body.reader, "length", None) == 0:
+        if keepalive and (
+            conn.parser.mesg is None or getattr(conn.parser.mesg.body.reader, "length", None) == 0
+        ):
             conn.parser.mesg = None  # Gunicorn would make sure of its end, twice
             return True
         return super()._keepalive_after(conn, keepalive)
