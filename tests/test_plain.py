@@ -6,7 +6,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.wsgi import Response, create
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.plain import PlainFirst, PlainResponse
@@ -106,32 +106,38 @@ def test_who_does_not_come_by_the_network_is_left_to_gunicorn():
     assert plainly(PLAIN[0], client="") is None
 
 
-NAMES = ["Host", "Content-Length", "content-type", "X-Auth-For", "X_Auth_For", "Connection"]
-NAMES += ["Transfer-Encoding", "Expect", "Upgrade", "X-Forwarded-Proto", "Script-Name", "A b", ""]
+# Requests that are plain, or would be but for one thing: a start, or a field.
+NAMES = ["Host", "Content-Length", "X-Auth-For", "X_Auth_For", "Connection", "Transfer-Encoding"]
+NAMES += ["Expect", "Upgrade", "X-Forwarded-Proto", "Script-Name", "A b", ""]
 VALUES = ["", "a", "0", "2", "keep-alive", "close", "chunked", "100-continue", "https", "\xe9 \t"]
-FIELDS = st.builds(
+ODD_FIELDS = st.builds(
     "{}:{}{}".format,
     st.sampled_from(NAMES) | st.text("aA-_:1", max_size=3),
     st.sampled_from([" ", "", "\t", "\r\n "]),
     st.sampled_from(VALUES) | st.text("a:\x00\x0b\x7f\xff\r\n", max_size=3),
 )
-STARTS = st.builds(
+PLAIN_FIELDS = st.lists(
+    st.sampled_from(["content-length:2", "HOST: b", "X-A: \xff", "Cookie:", "Content-Type: a/b"]),
+    unique=True,
+)
+ODD_STARTS = st.builds(
     "{} {}{} HTTP/1.{}".format,
-    st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "get", "CONNECT"]),
-    st.sampled_from(["/", "/voip/mailbox", "//a", "*", "/%41", "/a;b"])
-    | st.text("/.a%~", max_size=4),
+    st.sampled_from(["GET", "POST", "HEAD", "get", "CONNECT"]),
+    st.sampled_from(["/", "//a", "*", "/%41", "/a;b"]) | st.text("/.a%~", max_size=4),
     st.sampled_from(["", "?", "?a=b&c", "?%00", "#a", "??"]),
-    st.sampled_from("110"),
+    st.sampled_from("10"),
 )
 
 
+@settings(max_examples=1000)
 @given(
-    start=STARTS,
-    fields=st.lists(FIELDS, max_size=4),
+    start=st.just("PUT /voip/mailbox?a=b HTTP/1.1") | ODD_STARTS,
+    fields=PLAIN_FIELDS,
+    odd=st.lists(ODD_FIELDS, max_size=1),
     body=st.sampled_from(["", "{}", "{}{}", "0\r\n\r\n"]),
 )
-def test_whatever_is_plain_is_read_as_gunicorn_reads_it(start, fields, body):
-    text = asked(start, *fields, body=body)
+def test_whatever_is_plain_is_read_as_gunicorn_reads_it(start, fields, odd, body):
+    text = asked(start, *odd, *fields, body=body)
     if (read := plainly(text)) is not None:
         assert read == by_gunicorn(text)
 
