@@ -227,7 +227,8 @@ class Account(models.Model):
             return self
         if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL takes no NUL
             # One query whether there is such an account or not: the time must not tell.
-            found = Account.objects.with_resellers(name=name, is_active=True)
+            rows = WITH_RESELLERS.rows(name=name)
+            found = [as_row(Account, ACCOUNT, row, PRIMARY) for row in rows]
             if self in found:
                 return next(account for account in found if account.name == name)
         raise Account.DoesNotExist
@@ -516,6 +517,11 @@ def by_secret():
     )
 
 
+WITH_RESELLERS = Statement(
+    lambda: Account.objects.with_resellers(
+        name=Given("name", models.CharField()), is_active=True
+    ).values_list(*ACCOUNT)
+)
 BY_SECRET = Statement(lambda: by_secret().values_list(*CALLER))
 
 
