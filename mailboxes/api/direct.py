@@ -115,8 +115,9 @@ class Call(WSGIRequest):
 
     def found(self, using: str) -> tuple:
         """What is asked for, and its headers. Raises NotFound."""
-        if beside := self.auth.beside:
-            return reading.one_in(*beside) if self.uuid else reading.all_in(*beside)
+        if self.auth.beside:
+            (text,), self.auth.beside = self.auth.beside, ()  # a long one is not kept till the end
+            return reading.one_in(text) if self.uuid else reading.all_in(text)
         if self.uuid:
             return reading.one_of(using, self.user.pk, self.uuid)
         return reading.all_of(using, self.user.pk)

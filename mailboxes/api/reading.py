@@ -205,9 +205,9 @@ def rows(mailboxes, *order: str):
 
 
 def all_of_account(account: str) -> Raw:
-    """The account's active mailboxes, as one text: a row of a query is dear."""
+    """The account's active mailboxes, as a JSON array, in one text: a row of a query is dear."""
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
-    return Raw(EachOf(mailboxes.values(one=Joined(*mailbox()))))
+    return Raw(Joined("[", EachOf(mailboxes.values(one=Joined(*mailbox()))), "]"))
 
 
 def active_one():
@@ -253,13 +253,13 @@ def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
 
 def listed(rows: Iterable[bytes]) -> tuple[orjson.Fragment, dict]:
     """The mailboxes of these rows, and what the answer's headers say of them."""
-    return all_in(b",".join(rows))
+    return all_in(b"[%b]" % b",".join(rows))
 
 
 def all_in(text: bytes) -> tuple[orjson.Fragment, dict]:
     """The mailboxes in this text, and what the answer's headers say of them."""
     mailboxes, count = written(text)
-    return orjson.Fragment(b"[%b]" % mailboxes), {"X-Total-Count": str(count)}
+    return orjson.Fragment(mailboxes), {"X-Total-Count": str(count)}
 
 
 def one_of(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
