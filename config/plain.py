@@ -6,13 +6,14 @@ here; all others are left to it, byte for byte.
 """
 
 import io
+import os
 import re
 import time
 from functools import lru_cache
 
 from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.parser import RequestParser
-from gunicorn.http.wsgi import HEADER_VALUE_RE, Response, base_environ
+from gunicorn.http.wsgi import HEADER_VALUE_RE, Response, WSGIErrorsWrapper, base_environ
 from gunicorn.util import hop_headers, http_date
 
 HEAD_BYTES = 8190  # of the whole: Gunicorn takes as much in one field
@@ -50,8 +51,7 @@ class PlainFirst(RequestParser):
 
     def __init__(self, cfg, source, client, server):
         super().__init__(cfg, source, client)
-        # Who is not of the network is trusted in what it says of others.
-        self.told_of_all = told_of(cfg, client, server) if isinstance(client, tuple) else None
+        self.told_of_all = told_of(cfg, client, server) if is_usual(cfg, client) else None
 
     def __next__(self):
         return self.plain() or super().__next__()
@@ -81,10 +81,24 @@ class PlainFirst(RequestParser):
         environ["REQUEST_METHOD"], environ["PATH_INFO"] = method, path
         environ["QUERY_STRING"] = query or ""
         environ["RAW_URI"] = path if query is None else f"{path}?{query}"
+        environ["wsgi.errors"] = WSGIErrorsWrapper(self.cfg)  # a log may be opened anew
         environ["wsgi.input"] = io.BytesIO(data[found.end() : end])
         for name, value in told.items():
             environ[name if name in OF_BODY else f"HTTP_{name}"] = value
         return PlainRequest(environ)
+
+
+def is_usual(cfg, client) -> bool:
+    """Whether nothing is set that asks for more than to read and to answer, nor the caller trusted.
+
+    One who does not come by the network is, in what it says of others.
+    """
+    return (
+        isinstance(client, tuple)
+        and bool(cfg.keepalive)
+        and not (cfg.accesslog or os.environ.get("SCRIPT_NAME"))
+        and not 0 < cfg.limit_request_line < HEAD_BYTES
+    )
 
 
 def told_of(cfg, client, server) -> dict:
@@ -106,14 +120,16 @@ class PlainResponse(Response):
 
     def process_headers(self, headers):
         """Take them, all looked at together. Raises what Gunicorn does."""
+        headers = list(headers)
         names, values = [name.lower() for name, _ in headers], [value for _, value in headers]
         if (
             all(names)
             and TOKEN_RE.fullmatch("".join(names))
             and HEADER_VALUE_RE.fullmatch("".join(values))
             and hop_headers.isdisjoint(names)
+            and names.count("content-length") < 2
         ):
-            self.headers += headers
+            self.headers += [(name, value.strip(" \t")) for name, value in headers]
             if "content-length" in names:
                 self.response_length = int(values[names.index("content-length")])
         else:

@@ -324,7 +324,7 @@ class Worker(ThreadWorker):
             conn.awaited = self.attend(conn)
         except OSError:  # the caller has hung up
             conn.awaited = None
-        except (Exception, SystemExit):  # no fault ends the thread, which others need
+        except BaseException:  # no fault ends the thread, which others need
             self.log.exception("A connection is closed.")
             conn.awaited = None
         if conn.awaited:
@@ -374,22 +374,26 @@ class Worker(ThreadWorker):
         return not response.should_close()
 
     def answer(self, req, response):
-        pieces = self.wsgi(req.environ, response.start_response)
+        """Send what the application says, to its end. Raises StopIteration where no other answer may follow."""
         try:
-            if isinstance(pieces, FileWrapper):
-                response.write_file(pieces)
-            else:
-                for piece in pieces:
-                    response.write(piece)
-            response.close()
+            pieces = self.wsgi(req.environ, response.start_response)
+            try:
+                if isinstance(pieces, FileWrapper):
+                    response.write_file(pieces)
+                else:
+                    for piece in pieces:
+                        response.write(piece)
+                response.close()
+            finally:
+                if hasattr(pieces, "close"):
+                    pieces.close()
+        except OSError:  # the caller has hung up, most often
+            raise
         except Exception as error:
-            if response.headers_sent:  # no other answer can follow that
+            if response.headers_sent:
                 self.log.exception("An answer breaks off.")
                 raise StopIteration from error
             raise
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
 
     def _keepalive_after(self, conn, keepalive):
         """Whether another request may follow: only after the end of this one's body."""

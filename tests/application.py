@@ -65,6 +65,18 @@ def fail(pieces, start_response):
     raise RuntimeError("out of order")
 
 
+def fail_at_end(pieces, start_response):
+    class Body(list):
+        def close(self):
+            raise RuntimeError("out of order")
+
+    return Body(whole("done", start_response))
+
+
+def stop(pieces, start_response):
+    raise GeneratorExit
+
+
 def end(pieces, start_response):
     sys.exit("out of order")
 
@@ -84,6 +96,8 @@ ANSWERS = {
     "/release": release,
     "/unread": unread,
     "/fail": fail,
+    "/fail-at-end": fail_at_end,
+    "/stop": stop,
     "/end": end,
     "/breaks-off": breaks_off,
 }

@@ -1,6 +1,7 @@
 """Plain requests and their answers: read and written at one look, as Gunicorn reads and writes them."""
 
 import io
+from copy import copy
 
 import pytest
 from gunicorn.config import Config
@@ -18,6 +19,7 @@ BESIDE = {"gunicorn.socket", "wsgi.early_hints", "wsgi.errors", "wsgi.input"}
 config = Config()
 config.set("forwarded_allow_ips", "")
 config.set("http_parser", "python")
+config.set("limit_request_line", 8190)
 
 
 def asked(start="GET /voip/mailbox HTTP/1.1", *fields, body=""):
@@ -102,6 +104,19 @@ def test_what_is_not_is_left_as_it_came(text):
     assert plainly(text) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("keepalive", 0), ("accesslog", "-"), ("limit_request_line", 4094), ("SCRIPT_NAME", "/a")],
+)
+def test_what_is_set_otherwise_is_left_to_gunicorn(name, value, monkeypatch):
+    if name == "SCRIPT_NAME":
+        monkeypatch.setenv(name, value)
+    else:
+        monkeypatch.setitem(config.settings, name, copy(config.settings[name]))
+        config.set(name, value)
+    assert plainly(PLAIN[0]) is None
+
+
 def test_who_does_not_come_by_the_network_is_left_to_gunicorn():
     assert plainly(PLAIN[0], client="") is None
 
@@ -147,6 +162,7 @@ ANSWERS = [
     [("Content-Type", "a/b"), ("Content-Length", "5"), ("ETag", '"\xe9"')],
     [("Set-Cookie", "a"), ("Set-Cookie", "b")],
     [("Connection", "close"), ("Keep-Alive", "9"), ("A", "b")],
+    [("Content-Length", "5"), ("A", " b\t"), ("content-length", "4")],
     [("A", "b\r\nC: d")],
     [("A", "b\n")],
     [("A\n", "b")],

@@ -14,6 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 log = logging.getLogger("mailboxes")
 
+# Of the C library (mallopt(3)): what long lists have taken is given back to the machine, rather than
+# kept for later ones by each thread.
+MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024)}
+
 
 class Command(BaseCommand):
     help = "Serve with the production server, in the foreground. Ctrl-C stops it."
@@ -32,6 +36,7 @@ class Command(BaseCommand):
         if settings.METRICS_NETWORKS:
             make_room_for_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
         tell_start(host, port)
+        os.environ |= MEMORY | os.environ
         gunicorn = Path(sys.executable).parent / "gunicorn"
         os.execv(  # noqa: S606  our own server's program, no shell wanted
             gunicorn,
