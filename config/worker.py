@@ -38,6 +38,7 @@ BYTES_A_SECOND = 8 * 1024  # for a longer one, beyond that: a slow line has more
 LEAVING_SECONDS = 2  # for a caller to hang up in, who knows that no more comes
 KEPT_BYTES = 32 * 1024 * 1024  # of answers that callers have not taken yet, without a thread
 FILE_BYTES = 1024 * 1024  # of a file, sent as one piece
+TAKEN_AT_ONCE = 4  # callers
 READS = {"GET", "HEAD", "OPTIONS"}
 
 HEAD_END = b"\r\n\r\n"
@@ -258,18 +259,30 @@ class Worker(ThreadWorker):
             self.hang_up_on_the_late()
 
     def accept(self, listener):
+        """Take some of the callers who wait. The more it has, the longer it leaves them to other workers.
+
+        Who comes in a crowd, and stays, would all be one worker's: the first that is awake.
+        """
+        time.sleep(min(self.nr_conns, 10) / 10_000)
+        for _ in range(TAKEN_AT_ONCE):
+            if self.nr_conns >= self.worker_connections or not self.accept_one(listener):
+                return
+
+    def accept_one(self, listener) -> bool:
+        """Whether there was one, and room for it."""
         try:
             sock, client = listener.accept()
             conn = Connection(self.cfg, sock, client, listener.getsockname())
             self.ready.register(conn.descriptor, select.EPOLLONESHOT)
         except (BlockingIOError, ConnectionAbortedError):
-            return
+            return False
         except OSError as error:  # descriptors or memory are used up, until others hang up
             self.log.error("Callers have to wait: %s.", error.strerror)
             time.sleep(1)
-            return
+            return False
         self.nr_conns += 1
         self.wait(conn)
+        return True
 
     def hang_up_on_the_late(self):
         for descriptor, conn in self.waiting.copy().items():
