@@ -89,14 +89,15 @@ class PlainFirst(RequestParser):
 
 
 def is_usual(cfg, client) -> bool:
-    """Whether nothing is set that asks for more than to read and to answer, nor the caller trusted.
+    """Whether nothing is set that asks for more than to read and to answer, and nobody's word taken for others.
 
-    One who does not come by the network is, in what it says of others.
+    That of a caller who does not come by the network is.
     """
     return (
         isinstance(client, tuple)
         and bool(cfg.keepalive)
-        and not (cfg.accesslog or os.environ.get("SCRIPT_NAME"))
+        and cfg.proxy_protocol == "off"
+        and not (cfg.accesslog or cfg.forwarded_allow_ips or os.environ.get("SCRIPT_NAME"))
         and not 0 < cfg.limit_request_line < HEAD_BYTES
     )
 

@@ -2,8 +2,9 @@
 
 Gunicorn, and its own parser, because they hand on every header as it came, or refuse it. A server
 that makes a header it cannot decode an empty one, or cuts a folded one, turns a wrong X-Auth-For
-into none, and the command would act on another account. How requests come to threads is our own
-(config/worker.py): Gunicorn's way costs more than many an answer, and lets slow callers hold it up.
+into none, and the command would act on another account. What is plain it need not look at
+(config/plain.py). How requests come to threads is our own (config/worker.py, config/turns.py):
+Gunicorn's way costs more than many an answer, and lets slow callers hold it up.
 """
 
 import gc

@@ -106,7 +106,14 @@ def test_what_is_not_is_left_as_it_came(text):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("keepalive", 0), ("accesslog", "-"), ("limit_request_line", 4094), ("SCRIPT_NAME", "/a")],
+    [
+        ("keepalive", 0),
+        ("accesslog", "-"),
+        ("limit_request_line", 4094),
+        ("forwarded_allow_ips", "*"),
+        ("proxy_protocol", "v1"),
+        ("SCRIPT_NAME", "/a"),
+    ],
 )
 def test_what_is_set_otherwise_is_left_to_gunicorn(name, value, monkeypatch):
     if name == "SCRIPT_NAME":
