@@ -58,9 +58,11 @@ class PlainFirst(RequestParser):
 
     def plain(self) -> PlainRequest | None:
         """The next request, if it is there and plain."""
+        if self.mesg or not self.told_of_all:
+            return None
         data = self.unreader.buf.getvalue()
         found = HEAD.match(data[:HEAD_BYTES].decode("latin-1"))
-        if not found or self.mesg or not self.told_of_all:
+        if not found:
             return None
         method, path, query, lines = found.groups()
         fields = [line.partition(":") for line in lines.split("\r\n")[:-1]]

@@ -23,8 +23,8 @@ http_parser = "python"
 
 worker_class = "config.worker.Worker"
 workers = settings.WORKERS
-# One answers; the others take over where it is stuck: with a database that does not answer, or a
-# long list.
+# One answers; the others take over where it is stuck: with a database that does not answer, a long
+# list, or a disk that is written to.
 threads = 4
 
 # Migrations and settings are read once, and a wrong setting is told once.

@@ -236,6 +236,13 @@ def test_who_says_nothing_for_long_is_let_go():
         assert (caller.hears()[0], silent.hears()[0]) == (0, 0)
 
 
+def test_who_waits_for_a_thread_is_not_late():
+    with Plain("--keep-alive=1") as server, many(server, 6 * THREADS) as callers:
+        for caller in callers:
+            caller.ask("/slow")
+        assert {caller.hears_text() for caller in callers} == {"done"}
+
+
 def come_and_go(server, chance) -> list[str]:
     """A caller's doings, some of them when its time is just up: what it was told that it did not ask."""
     wrong = []
