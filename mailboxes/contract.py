@@ -1,6 +1,7 @@
 """The words of the wire contract: its paths, envelope, phrases and limits. Imports nothing of ours."""
 
 import re
+from functools import cache
 from http import HTTPStatus
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -75,6 +76,7 @@ def is_program_path(path: str) -> bool:
     return is_api_path(path) or is_engine_path(path)
 
 
+@cache
 def status_message(status: int) -> str:
     """The status's reason phrase in RFC 9110, whatever the Python."""
     return RFC_9110_PHRASES.get(status) or HTTPStatus(status).phrase

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import orjson
 from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import DatabaseError, OperationalError, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
@@ -259,6 +259,8 @@ class ApiCredentialQuerySet(models.QuerySet):
         )
         return credential, credential.issue()
 
+
+class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):  # type: ignore[misc]
     def authenticate(self, secret, account_name=None, name=None, is_engine=False, **beside):
         """The usable credential with this secret and, where they are given, these names; or None.
 
@@ -344,7 +346,7 @@ class ApiCredential(models.Model):
     log_end: str | None = None  # of the primary, when a call's credential was read there
     beside: tuple = ()  # what has been looked up with it
 
-    objects = ApiCredentialQuerySet.as_manager()
+    objects = ApiCredentialManager()
 
     class Meta:
         verbose_name = _("API credential")
@@ -446,7 +448,8 @@ class ApiCredential(models.Model):
             return self.State.REVOKED
         if self.expires_at is not None and self.expires_at <= timezone.now():
             return self.State.EXPIRED
-        if self.account is not None and not self.account.is_active:
+        account = self.account
+        if account is not None and not account.is_active:
             return self.State.SUSPENDED
         return self.State.USABLE
 
@@ -723,7 +726,7 @@ class Records(HistoricalRecords):
             "history_date": timezone.now(),
             "history_type": history_type,
             # On API calls `request.user` is an account.
-            "history_user_id": author.pk if isinstance(author, get_user_model()) else None,
+            "history_user_id": author.pk if isinstance(author, AbstractBaseUser) else None,
             "history_credential_id": (
                 credential.pk if isinstance(credential, ApiCredential) else None
             ),
@@ -927,6 +930,17 @@ class Mailbox(SealedPassCode, Recorded, Timed):
             self.version += 1
         super().save(**kwargs)
 
+    @classmethod
+    def create(cls, account: Account, **values) -> "Mailbox":
+        """A new mailbox of the account that has these fields, saved: as `save` does, which looks at each for longer."""
+        mailbox = as_row(cls, DEFAULTS, DEFAULTS.values(), PRIMARY)
+        mailbox.uuid, mailbox.account_id = uuid4(), account.pk
+        mailbox.created_at = mailbox.updated_at = timezone.now()
+        for name, value in values.items():
+            setattr(mailbox, name, value)
+        cls.writes.insert(mailbox, Records.told("+"), PRIMARY)
+        return mailbox
+
     def change(self, values: dict) -> None:
         """Set these fields and save them, whoever holds the row. Raises ChangedMeanwhileError; then nothing is saved."""
         as_read = self.version
@@ -1006,6 +1020,10 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         recipient.full_clean()
         recipient.save()
         return recipient
+
+
+# Of a new mailbox; what is another for each is set anew.
+DEFAULTS = {field.attname: field.get_default() for field in Mailbox._meta.concrete_fields}
 
 
 class EmailRecipient(Recorded, Timed):

@@ -24,8 +24,7 @@ from psycopg.pq import Format
 AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
 PLAIN = (models.BigIntegerField, models.BooleanField, models.CharField)  # drivers know their values
 
-# Of what a row holds, by the kind of database; each field would look at it for longer. No int:
-# a field may make True of it.
+# Of what a row holds, by the kind of database; each field would look at it for longer.
 TAKEN_AS_THEY_ARE: dict[str, set[type]] = {
     "postgresql": {bool, datetime, NoneType, str, UUID},
     "sqlite": {bool, NoneType},
@@ -169,9 +168,10 @@ class RecordedWrites:
 
     def insert(self, row: models.Model, told: dict, using: str) -> None:
         """Write a new row, and to its history what is `told` besides. Raises django.db.Error."""
+        connection = connections[using]
         values = values_of(row, self.columns)
         write = insertion(self.model, tuple(values))
-        self.run(row, write, prepared(self.model, values, using), told, using)
+        self.run(row, write, prepared(self.model, values, connection), told, connection)
 
     def update(
         self, row: models.Model, told: dict, using: str, names: Iterable[str] = (), **as_read
@@ -180,28 +180,29 @@ class RecordedWrites:
 
         Says whether it was written. Raises django.db.Error.
         """
+        connection = connections[using]
         fields = fields_of(self.model, tuple(names)) or self.columns
         values = values_of(row, [field for field in fields if not field.primary_key])
         known_by = {self.key.attname: row.pk} | as_read
         write = change(self.model, tuple(values), tuple(known_by))
-        given = prepared(self.model, values, using) + prepared(self.model, known_by, using)
-        return self.run(row, write, given, told, using)
+        given = prepared(self.model, values, connection)
+        given += prepared(self.model, known_by, connection)
+        return self.run(row, write, given, told, connection)
 
-    def run(self, row: models.Model, write: str, values: list, told: dict, using: str) -> bool:
-        connection = connections[using]
+    def run(self, row: models.Model, write: str, values: list, told: dict, connection) -> bool:
+        using = connection.alias
         copy = copying(self.model, self.history, tuple(told))
-        also = prepared(self.history, told, using)
+        also = prepared(self.history, told, connection)
         if connection.vendor == "postgresql":
-            both = f"WITH written AS ({write} RETURNING *) {copy} FROM written"
             with transaction.mark_for_rollback_on_error(using):
                 cursor = cursor_of(connection)
-                cursor.execute(both, values + also)
+                cursor.execute(at_once(write, copy), values + also)
                 return cursor.rowcount == 1
         with transaction.atomic(using, savepoint=False), connection.cursor() as cursor:
             cursor.execute(write, values)
             if cursor.rowcount != 1:
                 return False
-            also += prepared(self.model, {self.key.attname: row.pk}, using)
+            also += prepared(self.model, {self.key.attname: row.pk}, connection)
             table, key = self.model._meta.db_table, self.key.column
             cursor.execute(f'{copy} FROM "{table}" WHERE "{key}" = %s', also)
             return True
@@ -226,13 +227,23 @@ def fields_of(model: type[models.Model], names: tuple[str, ...]) -> list[models.
     return [cast(models.Field, model._meta.get_field(name)) for name in names]
 
 
-def prepared(model: type[models.Model], values: dict, using: str) -> list:
+def prepared(model: type[models.Model], values: dict, connection) -> list:
     """The values of these columns as the database takes them."""
-    connection = connections[using]
-    as_they_are = TAKEN_AS_THEY_ARE[connection.vendor]
     return [
-        value if type(value) in as_they_are else field.get_db_prep_save(value, connection)
-        for field, value in zip(fields_of(model, tuple(values)), values.values(), strict=True)
+        value if type(value) in taken else field.get_db_prep_save(value, connection)
+        for value, (field, taken) in zip(
+            values.values(), taken_by(model, tuple(values), connection.vendor), strict=True
+        )
+    ]
+
+
+@cache
+def taken_by(model: type[models.Model], names: tuple[str, ...], vendor: str) -> list[tuple]:
+    """The model's fields that have these names, each with the types that are taken as they are."""
+    taken = TAKEN_AS_THEY_ARE[vendor]
+    return [
+        (field, taken if isinstance(field, models.BooleanField) else taken | {int})
+        for field in fields_of(model, names)
     ]
 
 
@@ -250,6 +261,12 @@ def change(model: type[models.Model], names: tuple[str, ...], known_by: tuple[st
     set_to = ", ".join(f"{column} = %s" for column in quoted(model, names))
     where = " AND ".join(f"{column} = %s" for column in quoted(model, known_by))
     return f'UPDATE "{model._meta.db_table}" SET {set_to} WHERE {where}'  # noqa: S608  names of our own
+
+
+@cache
+def at_once(write: str, copy: str) -> str:
+    """The text of a statement that writes a row, and what is copied of it."""
+    return f"WITH written AS ({write} RETURNING *) {copy} FROM written"
 
 
 @cache

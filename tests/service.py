@@ -75,12 +75,13 @@ class PastDirectCalls(ClientHandler):
     def __call__(self, environ):
         # What only calls a server over a socket has no settings to import this with.
         from mailboxes.api.direct import DirectCalls
+        from mailboxes.bodies import BufferedBodies
 
         started = []
         direct = DirectCalls(
             lambda environ, start_response: super(PastDirectCalls, self).__call__(environ)
         )
-        answer = direct(environ, lambda *told: started.extend(told))
+        answer = BufferedBodies(direct)(environ, lambda *told: started.extend(told))
         if not started:
             return answer
         status, headers = started

@@ -21,10 +21,10 @@ class CredentialAuthentication(BaseAuthentication):
         if not credential.allows(request.META["REMOTE_ADDR"]):
             logs.refusal.set("network")
             raise PermissionDenied
+        account = credential.account
         try:
-            account = credential.account.customer(
-                request.META.get("HTTP_X_AUTH_FOR", "").strip(" \t") or credential.account.name
-            )
+            if customer := request.META.get("HTTP_X_AUTH_FOR", "").strip(" \t"):
+                account = account.customer(customer)
         except Account.DoesNotExist:
             logs.refusal.set("not-a-customer")
             raise PermissionDenied from None

@@ -7,16 +7,14 @@ in the view. What is refused, nothing having been written, is left to the view, 
 import re
 import time
 from functools import lru_cache
-from http import HTTPStatus
 from io import BytesIO
-from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
-from django.core.handlers.wsgi import LimitedStream, WSGIRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connections
 from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import Throttled
 from simple_history.middleware import HistoryRequestMiddleware
@@ -28,7 +26,7 @@ from mailboxes.api.conditions import entity_tag, tag_of_content
 from mailboxes.api.parsers import JSONObjectParser, is_json
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
-from mailboxes.contract import MAILBOXES, envelope
+from mailboxes.contract import MAILBOXES, MAX_BODY_BYTES, envelope, status_message
 from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
 from mailboxes.models import Account, ApiCredential
 from mailboxes.validators import UUID_TEXT
@@ -42,8 +40,7 @@ METHODS = ("GET", "POST")
 METHODS_OF_ONE = ("GET", "PUT", "PATCH")
 
 # Who sends these asks for something else, or may: only where it has changed, or only once.
-MORE = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IDEMPOTENCY_KEY")
-NO_BODY = {"", "0"}
+MORE = {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IDEMPOTENCY_KEY"}
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
 REFUSED = "mailboxes.refused"  # in the environment, for the view: the call
@@ -77,7 +74,7 @@ class DirectCalls:
             count(call.view, call.method, status, time.perf_counter() - start)
         headers |= self.headers
         headers["X-Request-ID"] = request_id
-        start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
+        start_response(f"{status} {status_message(status)}", list(headers.items()))
         return [body]
 
 
@@ -97,11 +94,8 @@ class Call(WSGIRequest):
 
     def is_for_us(self) -> bool:
         """Whether it came as it must, and to a host of ours."""
-        try:
-            self.get_host()
-        except DisallowedHost:
-            return False
-        return self.is_secure() or not settings.HTTPS
+        is_host = is_host_of(tuple(settings.ALLOWED_HOSTS), self._get_raw_host())
+        return is_host and (not settings.HTTPS or self.is_secure())
 
     def authenticate(self) -> None:
         """Learn who calls. What is the caller's own, and read on the primary, is looked up with it."""
@@ -123,11 +117,8 @@ class Call(WSGIRequest):
         return reading.all_of(using, self.user.pk)
 
     def sent(self) -> dict:
-        """The object in its body. Raises ParseError, UnreadablePostError and RequestDataTooBig."""
-        length = int(self.META["CONTENT_LENGTH"])
-        self._stream: Any = LimitedStream(self.META["wsgi.input"], length)
-        self._read_started = False
-        return JSONObjectParser().parse(BytesIO(self.body))
+        """The object in its body. Raises ParseError."""
+        return JSONObjectParser().parse(self.META["wsgi.input"])
 
     def refuse(self, request) -> None:
         """Raise in the view what came of the call, once `request` knows as much of who calls."""
@@ -143,15 +134,30 @@ def plain_call(environ) -> Call | None:
     method, found = environ["REQUEST_METHOD"], PATH.match(environ["PATH_INFO"])
     if not found or method not in (METHODS_OF_ONE if found["uuid"] else METHODS):
         return None
-    has_body = environ.get("CONTENT_LENGTH", "") not in NO_BODY
+    length = int(environ.get("CONTENT_LENGTH") or 0)
     is_plain = (
         not environ.get("QUERY_STRING")
-        and not any(name in environ for name in MORE)
-        and has_body == (method != "GET")
-        and (not has_body or is_json(environ.get("CONTENT_TYPE", "")))
+        and MORE.isdisjoint(environ)
+        and (not length if method == "GET" else brings_json(environ, length))
         and takes_json(environ.get("HTTP_ACCEPT", ""))
     )
     return Call(environ.copy(), found["uuid"]) if is_plain else None
+
+
+def brings_json(environ, length: int) -> bool:
+    """Whether its body is there as a whole, is none too large, and says that it is JSON."""
+    return (
+        0 < length <= MAX_BODY_BYTES
+        and isinstance(environ["wsgi.input"], BytesIO)
+        and is_json(environ.get("CONTENT_TYPE", ""))
+    )
+
+
+@lru_cache
+def is_host_of(names: tuple[str, ...], host: str) -> bool:
+    """Whether it is one of these names."""
+    domain, _port = split_domain_port(host)
+    return bool(domain) and validate_host(domain, names)
 
 
 @lru_cache

@@ -122,12 +122,12 @@ class ChangeSerializer(serializers.Serializer):
 
 
 @cache
-def shared_fields(partial: bool):
+def shared_fields(partial: bool) -> dict[str, serializers.Field]:
     """A mailbox's fields, for all calls: they know nothing of a call but whether what it sends is `partial`.
 
     Making them anew takes longer than all that they do.
     """
-    return super(MailboxSerializer, MailboxSerializer(partial=partial)).fields
+    return dict(super(MailboxSerializer, MailboxSerializer(partial=partial)).fields)
 
 
 # No ModelSerializer: that works the fields out anew for each call.
@@ -184,9 +184,7 @@ class MailboxSerializer(serializers.Serializer):
         return code
 
     def create(self, validated_data):
-        mailbox = Mailbox(**validated_data)
-        mailbox.save(force_insert=True)
-        return mailbox
+        return Mailbox.create(**validated_data)
 
     def update(self, mailbox, validated_data):
         mailbox.change(validated_data)

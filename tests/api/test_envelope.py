@@ -142,7 +142,7 @@ def test_a_database_that_is_down_is_503_with_a_time_to_retry(service, monkeypatc
     def down(*args, **kwargs):
         raise OperationalError("server closed the connection unexpectedly: password=hunter2")
 
-    monkeypatch.setattr("mailboxes.models.ApiCredentialQuerySet.authenticate", down)
+    monkeypatch.setattr("mailboxes.models.ApiCredentialManager.authenticate", down)
     answer = service.get("/voip/mailbox")
     assert_envelope(answer, 503, errors=True)
     assert answer.headers["retry-after"] == "5"
