@@ -32,7 +32,7 @@ from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import PRIMARY, LogEnd
-from mailboxes.statements import Given, RecordedWrites, Statement, as_row
+from mailboxes.statements import Found, Given, RecordedWrites, Statement, as_row
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -235,14 +235,15 @@ class Account(models.Model):
 
 
 class ApiCredentialQuerySet(models.QuerySet):
-    def in_force(self):
+    def in_force(self, now=None):
         """Those neither revoked nor expired."""
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+        now = now or timezone.now()
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
 
-    def usable(self):
+    def usable(self, now=None):
         """Those in force, of accounts that are not suspended."""
         of_active = Q(account=None) | Q(account__is_active=True)
-        return self.in_force().filter(of_active)
+        return self.in_force(now).filter(of_active)
 
     def by_state(self):
         """A list of them, those that are usable first."""
@@ -261,14 +262,29 @@ class ApiCredentialQuerySet(models.QuerySet):
 
 
 class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):  # type: ignore[misc]
-    def authenticate(self, secret, account_name=None, name=None, is_engine=False, **beside):
+    def authenticate(
+        self, secret, account_name=None, name=None, is_engine=False, recall=False, **beside
+    ):
         """The usable credential with this secret and, where they are given, these names; or None.
 
         A program's, or an engine's: neither stands for the other. Found by the secret's hash
         whatever its form, in one query whichever part is wrong, and compared in constant time.
         What the call is for may be looked up `beside` it: by a statement that has more columns.
+
+        To `recall` it takes no query where an earlier call has found it: it may have changed
+        since. Whoever acts on it makes sure by its `account_still`, and if not, reads it.
         """
-        credential = self._with_secret(secret, is_engine, **beside)
+        hashed = ApiCredential.hash(secret)
+        if recall and (known := self._judged(REMEMBERED.get(hashed), account_name, name)):
+            return known
+        found = self._with_secret(hashed, is_engine, **beside)
+        credential = self._judged(found, account_name, name)
+        if recall and credential:
+            credential.remember(hashed)
+        return credential
+
+    def _judged(self, credential, account_name, name):
+        """The credential, if there is one, it is usable, and these are its names."""
         known = credential or ApiCredential(account=Account())
         names_match = [
             secrets.compare_digest(given.encode(), held.encode())
@@ -277,9 +293,8 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
         ]
         return credential if credential and all(names_match) and credential.is_usable else None
 
-    def _with_secret(self, secret, is_engine, statement=None, **given):
-        """The credential with this secret and its account, if it has one; or None."""
-        hashed = ApiCredential.hash(secret)
+    def _with_secret(self, hashed, is_engine, statement=None, **given):
+        """The credential whose secret has this hash, and its account, if it has one; or None."""
         statement = statement or BY_SECRET
         for row in statement.rows(secret_sha256=hashed, is_engine=is_engine, **given):
             log_end, row = row[0], row[1:]
@@ -345,6 +360,7 @@ class ApiCredential(models.Model):
 
     log_end: str | None = None  # of the primary, when a call's credential was read there
     beside: tuple = ()  # what has been looked up with it
+    is_remembered = False  # it may have changed since it was read
 
     objects = ApiCredentialManager()
 
@@ -501,6 +517,36 @@ class ApiCredential(models.Model):
                 ApiCredential.objects.filter(
                     Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=self.pk
                 ).update(last_used_at=now)
+                self.last_used_at = now
+
+    def remember(self, hashed: str) -> None:
+        """Let later calls recall it, by the hash of its secret."""
+        if len(REMEMBERED) >= MAX_REMEMBERED:
+            REMEMBERED.clear()
+        REMEMBERED[hashed] = self
+        self.secret_sha256, self.is_remembered = hashed, True
+
+    def forget(self) -> None:
+        """Let no later call recall it."""
+        REMEMBERED.pop(self.secret_sha256, None)
+
+    def account_still(self) -> Found:
+        """Its account, found only while all is so that it has been judged by."""
+        return Found(
+            ACCOUNT_STILL,
+            {
+                "secret_sha256": self.secret_sha256,
+                "is_engine": self.is_engine,
+                "name": self.name,
+                "networks": self.networks,
+                "account_name": str(self.account),
+                "now": timezone.now(),
+            },
+        )
+
+
+REMEMBERED: dict[str, ApiCredential] = {}  # by the hashes of their secrets
+MAX_REMEMBERED = 1000
 
 
 # Every call of a program begins with this: with what it takes to judge who calls.
@@ -526,6 +572,18 @@ WITH_RESELLERS = Statement(
     ).values_list(*ACCOUNT)
 )
 BY_SECRET = Statement(lambda: by_secret().values_list(*CALLER))
+ACCOUNT_STILL = Statement(
+    lambda: (
+        by_secret()
+        .usable(now=Given("now", models.DateTimeField()))
+        .filter(
+            name=Given("name", models.CharField()),
+            networks=Given("networks", models.CharField()),
+            account__name=Given("account_name", models.CharField()),
+        )
+        .values_list("account")
+    )
+)
 
 
 class Sealed:
@@ -931,18 +989,25 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         super().save(**kwargs)
 
     @classmethod
-    def create(cls, account: Account, **values) -> "Mailbox":
-        """A new mailbox of the account that has these fields, saved: as `save` does, which looks at each for longer."""
+    def create(cls, account: Account, by: ApiCredential | None = None, **values) -> "Mailbox":
+        """A new mailbox of the account that has these fields, saved: as `save` does, which looks at each for longer.
+
+        Raises IntegrityError where `by` has changed since it was read; then nothing is saved.
+        """
         mailbox = as_row(cls, DEFAULTS, DEFAULTS.values(), PRIMARY)
         mailbox.uuid, mailbox.account_id = uuid4(), account.pk
         mailbox.created_at = mailbox.updated_at = timezone.now()
         for name, value in values.items():
             setattr(mailbox, name, value)
-        cls.writes.insert(mailbox, Records.told("+"), PRIMARY)
+        found = {"account_id": by.account_still()} if by else None
+        cls.writes.insert(mailbox, Records.told("+"), PRIMARY, found)
         return mailbox
 
-    def change(self, values: dict) -> None:
-        """Set these fields and save them, whoever holds the row. Raises ChangedMeanwhileError; then nothing is saved."""
+    def change(self, values: dict, by: ApiCredential | None = None) -> None:
+        """Set these fields and save them, whoever holds the row.
+
+        Raises ChangedMeanwhileError where it, or `by`, has changed since it was read; then nothing is saved.
+        """
         as_read = self.version
         for name, value in values.items():
             setattr(self, name, value)
@@ -952,7 +1017,8 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
         told = Records.told("~")
-        if not self.writes.update(self, told, PRIMARY, sorted(names), version=as_read):
+        found = {"account_id": by.account_still()} if by else None
+        if not self.writes.update(self, told, PRIMARY, sorted(names), found, version=as_read):
             raise ChangedMeanwhileError
 
     def check_pass_code(self, code: str) -> None:

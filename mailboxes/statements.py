@@ -7,6 +7,7 @@ sends the values and reads the rows.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from types import NoneType
@@ -108,23 +109,27 @@ class Statement:
         connection = connections[using]
         return on_living(connection, lambda: self.run(connection, given))
 
-    def run(self, connection, given):
-        written = self.written.get(connection.vendor)
-        if written is None:
-            written = self.written[connection.vendor] = self.write(connection.alias)
-        sql, slots, converters, compiler = written
-        values = [
+    def filled(self, connection, given: dict) -> tuple[str, list]:
+        """Its text, and what stands in its places for these values."""
+        if connection.vendor not in self.written:
+            self.written[connection.vendor] = self.write(connection.alias)
+        sql, slots, *_ = self.written[connection.vendor]
+        return sql, [
             slot.value(given[slot.name], connection) if isinstance(slot, Given) else slot
             for slot in slots
         ]
+
+    def run(self, connection, given):
+        filled = self.filled(connection, given)
         cursor = cursor_of(connection)
         try:
-            cursor.execute(sql, values)
+            cursor.execute(*filled)
             rows = cursor.fetchall()
         except Exception:
             cursor.close()  # SQLite would go on reading, as of now
             connection.cursor_of_statements = (None, None)
             raise
+        *_, converters, compiler = self.written[connection.vendor]
         return compiler.apply_converters(rows, converters) if converters else rows
 
     def write(self, using):
@@ -133,6 +138,14 @@ class Statement:
         sql, slots = compiler.as_sql()
         columns = [expression for expression, _sql, _alias in compiler.select]
         return sql, slots, compiler.get_converters(columns), compiler
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a statement finds, in its one column, while a row is written: of the row, or what it is known by."""
+
+    statement: Statement
+    given: dict
 
 
 def cursor_of(connection):
@@ -166,17 +179,32 @@ class RecordedWrites:
     def __init__(self, model: type[models.Model], history: type[models.Model]):
         self.model, self.history = model, history
 
-    def insert(self, row: models.Model, told: dict, using: str) -> None:
-        """Write a new row, and to its history what is `told` besides. Raises django.db.Error."""
+    def insert(
+        self, row: models.Model, told: dict, using: str, found: dict[str, Found] | None = None
+    ) -> None:
+        """Write a new row, and to its history what is `told` besides. Raises django.db.Error.
+
+        A column that is `found`, and not by the row, is null where nothing is: an IntegrityError.
+        """
         connection = connections[using]
         values = values_of(row, self.columns)
-        write = insertion(self.model, tuple(values))
-        self.run(row, write, prepared(self.model, values, connection), told, connection)
+        if found:
+            values = {name: value for name, value in values.items() if name not in found}
+        texts, also = sought(found, connection)
+        write = insertion(self.model, tuple(values), texts)
+        given = prepared(self.model, values, connection) + also
+        self.run(row, write, given, told, connection)
 
     def update(
-        self, row: models.Model, told: dict, using: str, names: Iterable[str] = (), **as_read
+        self,
+        row: models.Model,
+        told: dict,
+        using: str,
+        names: Iterable[str] = (),
+        found: dict[str, Found] | None = None,
+        **as_read,
     ) -> bool:
-        """Write the fields of these names, or all, likewise; not if the row is gone, or is other than it was `as_read`.
+        """Write the fields of these names, or all, likewise; not if the row is gone, or is other than it was `as_read` or is `found`.
 
         Says whether it was written. Raises django.db.Error.
         """
@@ -184,10 +212,11 @@ class RecordedWrites:
         fields = fields_of(self.model, tuple(names)) or self.columns
         values = values_of(row, [field for field in fields if not field.primary_key])
         known_by = {self.key.attname: row.pk} | as_read
-        write = change(self.model, tuple(values), tuple(known_by))
+        texts, also = sought(found, connection)
+        write = change(self.model, tuple(values), tuple(known_by), texts)
         given = prepared(self.model, values, connection)
         given += prepared(self.model, known_by, connection)
-        return self.run(row, write, given, told, connection)
+        return self.run(row, write, given + also, told, connection)
 
     def run(self, row: models.Model, write: str, values: list, told: dict, connection) -> bool:
         using = connection.alias
@@ -247,20 +276,40 @@ def taken_by(model: type[models.Model], names: tuple[str, ...], vendor: str) -> 
     ]
 
 
-@cache
-def insertion(model: type[models.Model], names: tuple[str, ...]) -> str:
-    """The text of an INSERT of these columns."""
-    columns = quoted(model, names)
-    places = ", ".join(["%s"] * len(names))
-    return f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) VALUES ({places})'  # noqa: S608  names of our own
+def sought(found: dict[str, Found] | None, connection) -> tuple[tuple[tuple[str, str], ...], list]:
+    """The columns that are found, each with the text that finds it; and what stands in the texts' places."""
+    if not found:
+        return (), []
+    filled = {name: each.statement.filled(connection, each.given) for name, each in found.items()}
+    texts = tuple((name, text) for name, (text, _values) in filled.items())
+    return texts, [value for _text, values in filled.values() for value in values]
 
 
 @cache
-def change(model: type[models.Model], names: tuple[str, ...], known_by: tuple[str, ...]) -> str:
-    """The text of an UPDATE of these columns, where others have a value each."""
+def insertion(
+    model: type[models.Model], names: tuple[str, ...], found: tuple[tuple[str, str], ...]
+) -> str:
+    """The text of an INSERT of these columns, and of those that are found."""
+    columns = quoted(model, [*names, *(name for name, _text in found)])
+    places = [*["%s"] * len(names), *(f"({text})" for _name, text in found)]
+    return (
+        f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) VALUES ({", ".join(places)})'  # noqa: S608  names of our own
+    )
+
+
+@cache
+def change(
+    model: type[models.Model],
+    names: tuple[str, ...],
+    known_by: tuple[str, ...],
+    found: tuple[tuple[str, str], ...],
+) -> str:
+    """The text of an UPDATE of these columns, where others have a value each, or what is found."""
     set_to = ", ".join(f"{column} = %s" for column in quoted(model, names))
-    where = " AND ".join(f"{column} = %s" for column in quoted(model, known_by))
-    return f'UPDATE "{model._meta.db_table}" SET {set_to} WHERE {where}'  # noqa: S608  names of our own
+    where = [f"{column} = %s" for column in quoted(model, known_by)]
+    for name, text in found:
+        where += [f"{column} = ({text})" for column in quoted(model, [name])]
+    return f'UPDATE "{model._meta.db_table}" SET {set_to} WHERE {" AND ".join(where)}'  # noqa: S608  names of our own
 
 
 @cache

@@ -12,11 +12,11 @@ from io import BytesIO
 import orjson
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import APIException, Throttled
 from simple_history.middleware import HistoryRequestMiddleware
 
 from mailboxes import logs, replica
@@ -28,7 +28,7 @@ from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import MAILBOXES, MAX_BODY_BYTES, envelope, status_message
 from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
-from mailboxes.models import Account, ApiCredential
+from mailboxes.models import Account, ApiCredential, ChangedMeanwhileError
 from mailboxes.validators import UUID_TEXT
 
 if settings.METRICS_NETWORKS:
@@ -83,6 +83,7 @@ class Call(WSGIRequest):
 
     auth: ApiCredential
     user: Account  # type: ignore[assignment]  # on calls of the API
+    throttle: CredentialThrottle
     refusal: Exception
     why: str
 
@@ -94,17 +95,26 @@ class Call(WSGIRequest):
 
     def is_for_us(self) -> bool:
         """Whether it came as it must, and to a host of ours."""
-        is_host = is_host_of(tuple(settings.ALLOWED_HOSTS), self._get_raw_host())
+        is_host = is_host_of(tuple(settings.ALLOWED_HOSTS), self._get_raw_host())  # type: ignore[attr-defined]
         return is_host and (not settings.HTTPS or self.is_secure())
 
     def authenticate(self) -> None:
-        """Learn who calls. What is the caller's own, and read on the primary, is looked up with it."""
-        beside: dict = {}
-        is_own = not self.META.get("HTTP_X_AUTH_FOR")
-        if self.method == "GET" and is_own and replica.REPLICA not in connections.settings:
-            beside = {"statement": reading.ALL_OF_CALLER}
-            if self.uuid:
-                beside = {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
+        """Learn who calls. What is the caller's own, and read on the primary, is looked up with it.
+
+        Who writes its own may be recalled: writing makes sure of it.
+        """
+        if self.META.get("HTTP_X_AUTH_FOR"):
+            self.ask_who_calls()
+        elif self.method != "GET":
+            self.ask_who_calls(recall=True)
+        elif replica.REPLICA in connections.settings:
+            self.ask_who_calls()
+        elif self.uuid:
+            self.ask_who_calls(statement=reading.ONE_OF_CALLER, uuid=self.uuid)
+        else:
+            self.ask_who_calls(statement=reading.ALL_OF_CALLER)
+
+    def ask_who_calls(self, **beside) -> None:
         self.user, self.auth = CredentialAuthentication(**beside).authenticate(self)
 
     def found(self, using: str) -> tuple:
@@ -118,7 +128,7 @@ class Call(WSGIRequest):
 
     def sent(self) -> dict:
         """The object in its body. Raises ParseError."""
-        return JSONObjectParser().parse(self.META["wsgi.input"])
+        return JSONObjectParser().parse(BytesIO(self.META["wsgi.input"].getvalue()))
 
     def refuse(self, request) -> None:
         """Raise in the view what came of the call, once `request` knows as much of who calls."""
@@ -172,9 +182,21 @@ def answer(call: Call) -> tuple[int, bytes, dict]:
     """The status, the body and its headers. Raises what the view would."""
     call.authenticate()
     throttle = CredentialThrottle()
-    if not throttle.allow_request(call, view=None):
-        raise Throttled(throttle.wait())
-    status, result, headers = (read if call.method == "GET" else write)(call)
+    try:
+        if not throttle.allow_request(call, view=None):
+            raise Throttled(throttle.wait())
+        status, result, headers = (read if call.method == "GET" else write)(call)
+    except (APIException, IntegrityError, ChangedMeanwhileError) as refusal:
+        if not call.auth.is_remembered:
+            raise
+        # Who calls is known as it was: what is so now comes before all else.
+        call.auth.forget()
+        del call.user, call.auth, call.throttle
+        call.ask_who_calls()
+        call.throttle = throttle
+        if isinstance(refusal, APIException):
+            raise
+        status, result, headers = write(call)
     body = orjson.dumps(envelope(status, result))
     if "ETag" not in headers:
         headers["ETag"] = tag_of_content(body)
@@ -189,10 +211,12 @@ def read(call: Call) -> tuple[int, orjson.Fragment, dict]:
 @HistoryRequestMiddleware  # history says whose call it was
 def write(call: Call) -> tuple[int, dict, dict]:
     sent = call.sent()
+    by = call.auth if call.auth.is_remembered else None
     if call.uuid:
-        mailbox = writing.changed(call.user, call.uuid, sent, partial=call.method == "PATCH")
+        partial = call.method == "PATCH"
+        mailbox = writing.changed(call.user, call.uuid, sent, partial, by=by)
     else:
-        mailbox = writing.created(call.user, sent)
+        mailbox = writing.created(call.user, sent, by=by)
     headers = {"ETag": entity_tag(mailbox)} | writing.warning(sent)
     return 200 if call.uuid else 201, reading.shown_after(mailbox), headers
 

@@ -6,30 +6,35 @@ from django.db import transaction
 
 from mailboxes.api import reading
 from mailboxes.api.serializers import MailboxSerializer
-from mailboxes.models import Account, ChangedMeanwhileError, Mailbox
+from mailboxes.models import Account, ApiCredential, ChangedMeanwhileError, Mailbox
 from mailboxes.replica import PRIMARY
 from mailboxes.validators import weakness
 
 
-def created(account: Account, sent: dict) -> Mailbox:
-    """A new mailbox of the account. Raises ValidationError."""
-    return saved(MailboxSerializer(data=sent), account=account)
+def created(account: Account, sent: dict, by: ApiCredential | None = None) -> Mailbox:
+    """A new mailbox of the account. Raises ValidationError; IntegrityError if `by` has changed since it was read."""
+    return saved(MailboxSerializer(data=sent), account=account, by=by)
 
 
 def changed(
-    account: Account, uuid, sent: dict, partial: bool, judge: Callable | None = None
+    account: Account,
+    uuid,
+    sent: dict,
+    partial: bool,
+    judge: Callable | None = None,
+    by: ApiCredential | None = None,
 ) -> Mailbox:
     """The account's mailbox, as it is now. Raises NotFound, ValidationError, and what `judge` does of it as it was.
 
     It is read, and written if it is still as it was read: nobody waits. If not, it is read again,
-    and held.
+    and held. Raises ChangedMeanwhileError if `by` has changed since it was read.
     """
 
     def change() -> Mailbox:
         mailbox = reading.to_change(PRIMARY, account.pk, uuid)
         if judge:
             judge(mailbox)
-        return saved(MailboxSerializer(mailbox, data=sent, partial=partial))
+        return saved(MailboxSerializer(mailbox, data=sent, partial=partial), by=by)
 
     try:
         return change()
