@@ -493,12 +493,7 @@ LOGGING: dict = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {
-            "()": "mailboxes.logs.TextLines",
-            "format": "{asctime} {levelname} {name} {message} id={request_id}",
-            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
-            "style": "{",
-        },
+        "text": {"()": "mailboxes.logs.TextLines"},
         "json": {"()": "mailboxes.logs.JSONLines"},
     },
     "filters": {

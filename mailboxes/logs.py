@@ -30,26 +30,27 @@ def without_signatures(line: str) -> str:
 
 
 @lru_cache(maxsize=1)  # many lines are of one second
-def written(second: int, form: str) -> str:
-    """The second in this form, in this machine's time zone."""
-    return time.strftime(form, time.localtime(second))
+def written(second: int) -> str:
+    """The second in this machine's time zone, and how far that is from UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(second))
 
 
 class TextLines(logging.Formatter):
     """Text in which nothing that a caller sent begins a line: not in a message, not in a stack's."""
 
     def format(self, record):
-        return without_signatures(super().format(record))
+        told = f"{record.levelname} {record.name} {record.getMessage()} id={request_id.get()}"
+        line = f"{written(int(record.created))} {one_line(told)}"
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return without_signatures(line)
 
-    def formatMessage(self, record):  # noqa: N802  logging's own name
-        record.request_id = request_id.get()
-        return "\\n".join(super().formatMessage(record).splitlines())
-
-    def formatTime(self, record, datefmt=None):  # noqa: N802
-        return written(int(record.created), datefmt)
-
-    def formatException(self, ei):  # noqa: N802
+    def formatException(self, ei):  # noqa: N802  logging's own name
         return indent("\n".join(super().formatException(ei).splitlines()), "  ")
+
+
+def one_line(text: str) -> str:
+    return "\\n".join(text.splitlines())
 
 
 class JSONLines(logging.Formatter):

@@ -776,10 +776,13 @@ class Records(HistoricalRecords):
         model(**kept, **self.told(history_type)).save()
 
     @classmethod
-    def told(cls, history_type: str) -> dict:
-        """What a row of history says besides the state: of a row made `+`, changed `~` or removed `-`."""
-        request = getattr(cls.context, "request", None)
-        author, credential = getattr(request, "user", None), getattr(request, "auth", None)
+    def told(cls, history_type: str, by: ApiCredential | None = None) -> dict:
+        """What a row of history says besides the state: of a row made `+`, changed `~` or removed `-`.
+
+        Where it is not said `by` whom, it is whoever makes the request that is being answered.
+        """
+        request = None if by else getattr(cls.context, "request", None)
+        author, credential = getattr(request, "user", None), by or getattr(request, "auth", None)
         return {
             "history_date": timezone.now(),
             "history_type": history_type,
@@ -992,21 +995,21 @@ class Mailbox(SealedPassCode, Recorded, Timed):
     def create(cls, account: Account, by: ApiCredential | None = None, **values) -> "Mailbox":
         """A new mailbox of the account that has these fields, saved: as `save` does, which looks at each for longer.
 
-        Raises IntegrityError where `by` has changed since it was read; then nothing is saved.
+        Raises IntegrityError where `by` was remembered and has changed; then nothing is saved.
         """
         mailbox = as_row(cls, DEFAULTS, DEFAULTS.values(), PRIMARY)
         mailbox.uuid, mailbox.account_id = uuid4(), account.pk
         mailbox.created_at = mailbox.updated_at = timezone.now()
         for name, value in values.items():
             setattr(mailbox, name, value)
-        found = {"account_id": by.account_still()} if by else None
-        cls.writes.insert(mailbox, Records.told("+"), PRIMARY, found)
+        cls.writes.insert(mailbox, Records.told("+", by), PRIMARY, found_for(by))
         return mailbox
 
     def change(self, values: dict, by: ApiCredential | None = None) -> None:
         """Set these fields and save them, whoever holds the row.
 
-        Raises ChangedMeanwhileError where it, or `by`, has changed since it was read; then nothing is saved.
+        Raises ChangedMeanwhileError where it has changed since it was read, or `by` was remembered
+        and has; then nothing is saved.
         """
         as_read = self.version
         for name, value in values.items():
@@ -1016,8 +1019,7 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         names = {"version", "updated_at", *values}
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
-        told = Records.told("~")
-        found = {"account_id": by.account_still()} if by else None
+        told, found = Records.told("~", by), found_for(by)
         if not self.writes.update(self, told, PRIMARY, sorted(names), found, version=as_read):
             raise ChangedMeanwhileError
 
@@ -1086,6 +1088,11 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         recipient.full_clean()
         recipient.save()
         return recipient
+
+
+def found_for(by: ApiCredential | None) -> dict[str, Found] | None:
+    """What makes sure, as a mailbox is written by who was remembered, that it still may be."""
+    return {"account_id": by.account_still()} if by and by.is_remembered else None
 
 
 # Of a new mailbox; what is another for each is set anew.

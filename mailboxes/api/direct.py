@@ -17,7 +17,6 @@ from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException, Throttled
-from simple_history.middleware import HistoryRequestMiddleware
 
 from mailboxes import logs, replica
 from mailboxes.api import reading, writing
@@ -208,15 +207,13 @@ def read(call: Call) -> tuple[int, orjson.Fragment, dict]:
     return 200, *replica.read(call.auth.log_end, call.found)
 
 
-@HistoryRequestMiddleware  # history says whose call it was
 def write(call: Call) -> tuple[int, dict, dict]:
     sent = call.sent()
-    by = call.auth if call.auth.is_remembered else None
     if call.uuid:
         partial = call.method == "PATCH"
-        mailbox = writing.changed(call.user, call.uuid, sent, partial, by=by)
+        mailbox = writing.changed(call.user, call.uuid, sent, partial, by=call.auth)
     else:
-        mailbox = writing.created(call.user, sent, by=by)
+        mailbox = writing.created(call.user, sent, by=call.auth)
     headers = {"ETag": entity_tag(mailbox)} | writing.warning(sent)
     return 200 if call.uuid else 201, reading.shown_after(mailbox), headers
 

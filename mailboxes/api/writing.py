@@ -12,7 +12,7 @@ from mailboxes.validators import weakness
 
 
 def created(account: Account, sent: dict, by: ApiCredential | None = None) -> Mailbox:
-    """A new mailbox of the account. Raises ValidationError; IntegrityError if `by` has changed since it was read."""
+    """A new mailbox of the account. Raises ValidationError; IntegrityError if `by` was remembered and has changed."""
     return saved(MailboxSerializer(data=sent), account=account, by=by)
 
 
@@ -27,7 +27,7 @@ def changed(
     """The account's mailbox, as it is now. Raises NotFound, ValidationError, and what `judge` does of it as it was.
 
     It is read, and written if it is still as it was read: nobody waits. If not, it is read again,
-    and held. Raises ChangedMeanwhileError if `by` has changed since it was read.
+    and held. Raises ChangedMeanwhileError if `by` was remembered and has changed.
     """
 
     def change() -> Mailbox:
