@@ -240,6 +240,7 @@ if refusals:
     raise ImproperlyConfigured("\n".join(refusals))
 
 if not env.str("CACHE_URL", ""):
+    CACHES["default"]["BACKEND"] = "mailboxes.api.throttling.OwnShare"
     RATE_LIMIT = (-(-RATE_LIMIT[0] // WORKERS), RATE_LIMIT[1])
 
 # --- Database -----------------------------------------------------------------

@@ -49,7 +49,7 @@ class TrustedProxies:
             meta.pop("HTTP_X_FORWARDED_PROTO", None)
         while hops and cls.is_proxy(peer):
             peer = cls.address(hops.pop().strip())  # None: then nobody knows who calls
-        meta["REMOTE_ADDR"] = str(peer or "")
+        meta["REMOTE_ADDR"] = cls.written(peer)
 
     @staticmethod
     @lru_cache(maxsize=1024)  # reading one takes longer than looking it up
@@ -62,8 +62,14 @@ class TrustedProxies:
         return getattr(address, "ipv4_mapped", None) or address
 
     @staticmethod
+    @lru_cache(maxsize=1024)
+    def written(address) -> str:
+        return str(address or "")
+
+    @staticmethod
     def is_proxy(address) -> bool:
-        return any(address in network for network in settings.TRUSTED_PROXIES if address)
+        proxies = settings.TRUSTED_PROXIES
+        return bool(proxies and address) and any(address in network for network in proxies)
 
 
 def caller(request) -> str | None:

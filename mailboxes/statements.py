@@ -124,7 +124,8 @@ class Statement:
         cursor = cursor_of(connection)
         try:
             cursor.execute(*filled)
-            rows = cursor.fetchall()
+            with connection.wrap_database_errors:  # as the cursor itself would, by a longer way
+                rows = cursor.cursor.fetchall()
         except Exception:
             cursor.close()  # SQLite would go on reading, as of now
             connection.cursor_of_statements = (None, None)
