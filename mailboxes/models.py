@@ -32,7 +32,7 @@ from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import PRIMARY, LogEnd
-from mailboxes.statements import Found, Given, RecordedWrites, Statement, as_row
+from mailboxes.statements import Found, Given, RecordedWrites, Statement, as_row, is_at_hand
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -271,12 +271,16 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
         whatever its form, in one query whichever part is wrong, and compared in constant time.
         What the call is for may be looked up `beside` it: by a statement that has more columns.
 
-        To `recall` it takes no query where an earlier call has found it: it may have changed
-        since. Whoever acts on it makes sure by its `account_still`, and if not, reads it.
+        To `recall` it takes no query where an earlier call has found it within a minute: it may
+        have changed since. Whoever acts on it makes sure by its `account_still`, and if not, or
+        before it is refused anything, asks again.
         """
         hashed = ApiCredential.hash(secret)
-        if recall and (known := self._judged(REMEMBERED.get(hashed), account_name, name)):
-            return known
+        # Only a query finds out that a connection has died, and tries another.
+        if recall and is_at_hand(PRIMARY):
+            known = self._judged(REMEMBERED.get(hashed), account_name, name)
+            if known and known.is_stamped:
+                return known
         found = self._with_secret(hashed, is_engine, **beside)
         credential = self._judged(found, account_name, name)
         if recall and credential:
@@ -512,19 +516,25 @@ class ApiCredential(models.Model):
         """Write the time of use, at most once a minute. No call waits for it: the next one may write it as well."""
         now = timezone.now()
         stale = now - self.LAST_USED_RESOLUTION
-        if self.last_used_at is None or self.last_used_at <= stale:
+        if not self.is_stamped:
             with suppress(OperationalError), without_waiting():
                 ApiCredential.objects.filter(
                     Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=self.pk
                 ).update(last_used_at=now)
                 self.last_used_at = now
 
+    @property
+    def is_stamped(self) -> bool:
+        """Whether the time of its last use is written within the last minute."""
+        stale = timezone.now() - self.LAST_USED_RESOLUTION
+        return self.last_used_at is not None and self.last_used_at > stale
+
     def remember(self, hashed: str) -> None:
         """Let later calls recall it, by the hash of its secret."""
+        self.secret_sha256, self.is_remembered = hashed, True
         if len(REMEMBERED) >= MAX_REMEMBERED:
             REMEMBERED.clear()
-        REMEMBERED[hashed] = self
-        self.secret_sha256, self.is_remembered = hashed, True
+        REMEMBERED[hashed] = self  # last: another thread may recall it at once
 
     def forget(self) -> None:
         """Let no later call recall it."""

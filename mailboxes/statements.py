@@ -5,6 +5,7 @@ call. It is written down when it first runs, and PostgreSQL prepares it: from th
 sends the values and reads the rows.
 """
 
+import select
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,19 @@ def has_aged(connection) -> bool:
     """Whether its time is over. Django looks only before the requests that it answers."""
     until = connection.close_at
     return until is not None and time.monotonic() >= until and not connection.in_atomic_block
+
+
+def is_at_hand(using: str) -> bool:
+    """Whether there is a connection whose time is not over, and which the other side has not ended."""
+    connection = connections[using]
+    if connection.connection is None or has_aged(connection):
+        return False
+    if connection.vendor != "postgresql":
+        return True
+    # Nobody has asked anything: the last words of a PostgreSQL that ends it are there, or nothing.
+    said = select.poll()
+    said.register(connection.connection.fileno(), select.POLLIN)
+    return not said.poll(0)
 
 
 def has_died(connection) -> bool:

@@ -16,7 +16,7 @@ from django.db import IntegrityError, connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
-from rest_framework.exceptions import APIException, Throttled
+from rest_framework.exceptions import APIException, PermissionDenied, Throttled
 
 from mailboxes import logs, replica
 from mailboxes.api import reading, writing
@@ -105,13 +105,20 @@ class Call(WSGIRequest):
         if self.META.get("HTTP_X_AUTH_FOR"):
             self.ask_who_calls()
         elif self.method != "GET":
-            self.ask_who_calls(recall=True)
+            self.recall_who_calls()
         elif replica.REPLICA in connections.settings:
             self.ask_who_calls()
         elif self.uuid:
             self.ask_who_calls(statement=reading.ONE_OF_CALLER, uuid=self.uuid)
         else:
             self.ask_who_calls(statement=reading.ALL_OF_CALLER)
+
+    def recall_who_calls(self) -> None:
+        try:
+            self.ask_who_calls(recall=True)
+        except PermissionDenied:  # by what was remembered of its networks, perhaps
+            logs.refusal.set("")
+            self.ask_who_calls()
 
     def ask_who_calls(self, **beside) -> None:
         self.user, self.auth = CredentialAuthentication(**beside).authenticate(self)
@@ -193,7 +200,7 @@ def answer(call: Call) -> tuple[int, bytes, dict]:
         del call.user, call.auth, call.throttle
         call.ask_who_calls()
         call.throttle = throttle
-        if isinstance(refusal, APIException):
+        if isinstance(refusal, Throttled):
             raise
         status, result, headers = write(call)
     body = orjson.dumps(envelope(status, result))

@@ -27,7 +27,7 @@ def changed(
     """The account's mailbox, as it is now. Raises NotFound, ValidationError, and what `judge` does of it as it was.
 
     It is read, and written if it is still as it was read: nobody waits. If not, it is read again,
-    and held. Raises ChangedMeanwhileError if `by` was remembered and has changed.
+    and held; but of who was remembered, and may have changed as well: ChangedMeanwhileError.
     """
 
     def change() -> Mailbox:
@@ -39,6 +39,8 @@ def changed(
     try:
         return change()
     except ChangedMeanwhileError:
+        if by and by.is_remembered:  # who may not write any more waits for nobody
+            raise
         with transaction.atomic():
             account.mailboxes.select_for_update().filter(pk=uuid).first()
             return change()

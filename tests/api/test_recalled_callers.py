@@ -1,5 +1,6 @@
 """Who writes is known from an earlier call; that it is still so is found out as it is written."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -170,6 +171,75 @@ def test_what_changed_and_does_no_harm_is_read_once_more(write):
         assert Mailbox.history.count() == before + number
         counts.append(len(statements))
     assert counts == [1, 1, 0]  # as it is now; to be recalled; it is
+
+
+def test_let_in_from_where_it_calls(write):
+    """What is remembered of its networks keeps nobody out."""
+    kept_out()
+    assert [write().status, write().status] == [403, 403]
+    ApiCredential.objects.update(networks="")
+    assert [write().status in (200, 201), write().status in (200, 201)] == [True, True]
+
+
+def test_revoked_while_it_is_kept_out(write, as_it_was):
+    kept_out()
+    assert [write().status, write().status] == [403, 403]
+    revoked()
+    assert write().status == 401
+    assert as_it_was()
+
+
+def test_revoked_while_it_is_being_remembered(service, path, as_it_was, monkeypatch):
+    """Another thread may recall it as soon as it is there."""
+
+    class Remembered(dict):
+        def __setitem__(self, hashed, credential):
+            super().__setitem__(hashed, credential)
+            revoked()
+            answers.append(service.post("/voip/mailbox", SET).status)
+
+    answers: list[int] = []
+    monkeypatch.setattr(models, "REMEMBERED", Remembered())
+    answers.append(service.put(path, {"name": ""}).status)
+    assert answers == [401, 401]
+    assert as_it_was()
+
+
+def test_whose_account_has_become_another(service, path, stranger):
+    bearer = {"Authorization": f"Bearer {service.headers['X-Auth-Password']}"}
+    anyone = InProcess(bearer)
+    assert anyone.put(path, SET).status == 200
+    of_another = Mailbox.objects.create(account=stranger, name="Another's")
+    ApiCredential.objects.update(account=stranger)
+    assert anyone.put(f"/voip/mailbox/{of_another.pk}", SET).status == 200
+    assert anyone.put(path, SET).status == 404
+
+
+def test_a_refused_call_is_no_use(service, path):
+    """Not of one that was used before, either: staff read off when it was."""
+    old = timezone.now() - timedelta(minutes=2)
+    ApiCredential.objects.update(last_used_at=old)
+    for credential in models.REMEMBERED.values():
+        credential.last_used_at = old
+    revoked()
+    assert service.post("/voip/mailbox", SET).status == 401
+    assert ApiCredential.objects.get().last_used_at == old
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="nobody can cut a file's connection")
+def test_a_connection_that_has_died_is_replaced(write):
+    """Nothing is lost by it, and nothing is written twice: it is known before."""
+    before = Mailbox.history.count()
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    other.close()
+    time.sleep(0.2)
+    assert write().status in (200, 201)
+    assert Mailbox.history.count() == before + 1
 
 
 def test_it_lets_nobody_in_by_other_names(service, path, as_it_was):
