@@ -514,14 +514,13 @@ class ApiCredential(models.Model):
 
     def mark_used(self) -> None:
         """Write the time of use, at most once a minute. No call waits for it: the next one may write it as well."""
+        if self.is_stamped:
+            return
         now = timezone.now()
-        stale = now - self.LAST_USED_RESOLUTION
-        if not self.is_stamped:
-            with suppress(OperationalError), without_waiting():
-                ApiCredential.objects.filter(
-                    Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=self.pk
-                ).update(last_used_at=now)
-                self.last_used_at = now
+        is_stale = Q(last_used_at=None) | Q(last_used_at__lte=now - self.LAST_USED_RESOLUTION)
+        with suppress(OperationalError), without_waiting():
+            ApiCredential.objects.filter(is_stale, pk=self.pk).update(last_used_at=now)
+            self.last_used_at = now
 
     @property
     def is_stamped(self) -> bool:
