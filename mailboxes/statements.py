@@ -283,7 +283,10 @@ def prepared(model: type[models.Model], values: dict, connection) -> list:
 
 @cache
 def taken_by(model: type[models.Model], names: tuple[str, ...], vendor: str) -> list[tuple]:
-    """The model's fields that have these names, each with the types that are taken as they are."""
+    """The model's fields that have these names, each with the types that are taken as they are.
+
+    Whole numbers are, but of a field that makes True of one.
+    """
     taken = TAKEN_AS_THEY_ARE[vendor]
     return [
         (field, taken if isinstance(field, models.BooleanField) else taken | {int})
