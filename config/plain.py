@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.parser import RequestParser
-from gunicorn.http.wsgi import HEADER_VALUE_RE, Response, WSGIErrorsWrapper, base_environ
+from gunicorn.http.wsgi import HEADER_VALUE_RE, Response, base_environ
 from gunicorn.util import hop_headers, http_date
 
 HEAD_BYTES = 8190  # of the whole: Gunicorn takes as much in one field
@@ -83,7 +83,6 @@ class PlainFirst(RequestParser):
         environ["REQUEST_METHOD"], environ["PATH_INFO"] = method, path
         environ["QUERY_STRING"] = query or ""
         environ["RAW_URI"] = path if query is None else f"{path}?{query}"
-        environ["wsgi.errors"] = WSGIErrorsWrapper(self.cfg)  # a log may be opened anew
         environ["wsgi.input"] = io.BytesIO(data[found.end() : end])
         for name, value in told.items():
             environ[name if name in OF_BODY else f"HTTP_{name}"] = value
@@ -99,6 +98,7 @@ def is_usual(cfg, client) -> bool:
         isinstance(client, tuple)
         and bool(cfg.keepalive)
         and cfg.proxy_protocol == "off"
+        and cfg.errorlog == "-"  # a file may be opened anew
         and not (cfg.accesslog or cfg.forwarded_allow_ips or os.environ.get("SCRIPT_NAME"))
         and not 0 < cfg.limit_request_line < HEAD_BYTES
     )

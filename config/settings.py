@@ -505,7 +505,7 @@ LOGGING: dict = {
     },
     "handlers": {
         "stdout": {
-            "class": "logging.StreamHandler",
+            "class": "mailboxes.logs.Lines",
             "stream": "ext://sys.stdout",
             "formatter": LOG_FORMAT,
         }

@@ -120,7 +120,8 @@ class RequestLog:
         }
         if why := logs.refusal.get():
             told["why"] = why
-        log.info(f"{LINE} why=%(why)s" if why else LINE, told)
+        if log.isEnabledFor(logging.INFO):
+            log.handle(logs.RequestLine(log.name, f"{LINE} why=%(why)s" if why else LINE, told))
 
     @staticmethod
     def author(request) -> str:
