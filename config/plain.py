@@ -52,9 +52,16 @@ class PlainFirst(RequestParser):
     def __init__(self, cfg, source, client, server):
         super().__init__(cfg, source, client)
         self.told_of_all = told_of(cfg, client, server) if is_usual(cfg, client) else None
+        self.ahead: PlainRequest | None = None
 
     def __next__(self):
-        return self.plain() or super().__next__()
+        request, self.ahead = self.ahead or self.plain(), None
+        return request or super().__next__()
+
+    def look_ahead(self) -> PlainRequest | None:
+        """What comes next, if it is there and plain. It has been read then, and is kept till it is asked for."""
+        self.ahead = self.ahead or self.plain()
+        return self.ahead
 
     def plain(self) -> PlainRequest | None:
         """The next request, if it is there and plain."""

@@ -31,6 +31,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from config.plain import PlainFirst, PlainRequest, PlainResponse
 from config.turns import Turns
+from mailboxes import together
 
 AWAITED_BYTES = 64 * 1024  # of a request, without a thread
 REQUEST_SECONDS = 20  # for a request to arrive in, and for an answer to be taken in
@@ -180,6 +181,7 @@ class Connection(TConn):
         self.descriptor = self.sock.fileno()
         self.awaited = select.EPOLLIN
         self.is_last = self.is_leaving = False
+        self.told = {}  # bytes of its last answer, by what it asked
 
     def is_idle(self) -> bool:
         return not (self.arriving.first_at or self.sock.unsent or self.is_last)
@@ -324,12 +326,36 @@ class Worker(ThreadWorker):
                 self.serve_next(turn)
 
     def serve_next(self, turn):
-        """Look after a connection that is ready."""
-        for descriptor, _ in self.ready.poll(maxevents=1):
-            if conn := self.waiting.pop(descriptor, None):
-                turn.steps += 1
-                self.look_after(conn)
-                turn.steps += 1
+        """Look after a connection that is ready; while they bring brief requests, after some others that are."""
+        brief, conn = [], self.next_ready()
+        while conn and self.brings_brief(conn):
+            brief.append(conn)
+            conn = self.next_ready(timeout=0) if len(brief) < together.MOST else None
+        if len(brief) > 1:
+            environs = [one.parser.ahead.environ for one in brief]
+            environs[0][together.NEXT] = environs
+        for one in [*brief, conn] if conn else brief:
+            turn.steps += 1
+            self.look_after(one)
+            turn.steps += 1
+
+    def next_ready(self, timeout=None):
+        """A connection that is ready, taken out; None where there is none, or somebody else has it."""
+        for descriptor, _ in self.ready.poll(timeout, 1):
+            return self.waiting.pop(descriptor, None)
+        return None
+
+    def brings_brief(self, conn) -> bool:
+        """Whether its next request is there and brief; what is there has been taken then."""
+        if conn.sock.unsent or conn.is_last:
+            return False
+        with suppress(Exception):  # whoever looks after it meets it, too
+            if conn.arriving.take() and conn.arriving.is_whole():
+                request = conn.parser.look_ahead()
+                return bool(request) and together.is_brief(
+                    request.environ, conn.told.get(request.uri)
+                )
+        return False
 
     def look_after(self, conn):
         """Do all that can be done without waiting for the caller; then wait for it, or hang up."""
@@ -348,14 +374,15 @@ class Worker(ThreadWorker):
     def attend(self, conn):
         """Send, take, answer. What to wait for then; None: the connection is to be closed."""
         line, arriving = conn.sock, conn.arriving
-        is_there = bool(line.unsent) or conn.is_leaving or arriving.take()
+        has_begun = line.unsent or conn.is_leaving or conn.parser.ahead
+        is_there = bool(has_begun) or arriving.take()
         while self.has_sent(line):
             if conn.is_last:
                 if not conn.is_leaving:
                     conn.leave()
                 is_there = arriving.take() and arriving.count < AWAITED_BYTES
                 return select.EPOLLIN if is_there else None
-            if not arriving.is_whole():
+            if not (conn.parser.ahead or arriving.is_whole()):
                 return select.EPOLLIN if is_there else None
             conn.is_last = not self.handle(conn)
             arriving.begin()
@@ -384,6 +411,7 @@ class Worker(ThreadWorker):
         if not self.alive or len(self.waiting) >= self.max_keepalived:
             response.force_close()
         self.answer(req, response)
+        conn.told = {req.uri: response.sent}
         return not response.should_close()
 
     def answer(self, req, response):

@@ -32,7 +32,7 @@ from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import PRIMARY, LogEnd
-from mailboxes.statements import Found, Given, RecordedWrites, Statement, as_row, is_at_hand
+from mailboxes.statements import Asked, Found, Given, RecordedWrites, Statement, as_row, is_at_hand
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -286,6 +286,12 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
         if recall and credential:
             credential.remember(hashed)
         return credential
+
+    def asked(self, secret, statement, **given) -> Asked:
+        """What `authenticate` asks of the statement for a program's secret, beside which it takes this as well."""
+        return Asked(
+            statement, {"secret_sha256": ApiCredential.hash(secret), "is_engine": False} | given
+        )
 
     def _judged(self, credential, account_name, name):
         """The credential, if there is one, it is usable, and these are its names."""

@@ -15,7 +15,7 @@ from types import NoneType
 from typing import cast
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections, models, transaction
+from django.db import Error, InterfaceError, OperationalError, connections, models, transaction
 from django.db.models.base import ModelState
 from django.utils.functional import cached_property
 from psycopg import adapters
@@ -142,8 +142,12 @@ class Statement:
                 rows = cursor.cursor.fetchall()
         except Exception:
             cursor.close()  # SQLite would go on reading, as of now
-            connection.cursor_of_statements = (None, None)
+            connection.cursors_of_statements = (None, {})
             raise
+        return self.converted(rows, connection)
+
+    def converted(self, rows, connection):
+        """Python's values of what the database's driver makes of them."""
         *_, converters, compiler = self.written[connection.vendor]
         return compiler.apply_converters(rows, converters) if converters else rows
 
@@ -155,6 +159,60 @@ class Statement:
         return sql, slots, compiler.get_converters(columns), compiler
 
 
+@dataclass
+class Asked:
+    """A statement with its values, which is run when its rows are wanted, or was sooner, with others."""
+
+    statement: Statement
+    given: dict
+    found: Iterable | None = None
+    refusal: Exception | None = None
+
+    def rows(self, using: str = "default", **given) -> Iterable:
+        """As the statement's own."""
+        if self.refusal:
+            raise self.refusal
+        if self.found is None or given != self.given:
+            return self.statement.rows(using, **given)
+        return self.found
+
+
+def ask_together(several: Sequence[Asked], using: str = "default") -> None:
+    """Send these one behind the other, and wait for all answers (libpq's pipeline mode), if the database can.
+
+    Where one is refused, each is run when its rows are wanted. But where no answer has come, none
+    is: nobody waits for that twice.
+    """
+    connection = connections[using]
+    if not (several and can_pipeline(connection)):
+        return
+    connection.health_check_done = True
+    filled = [each.statement.filled(connection, each.given) for each in several]
+    cursors = [cursor_of(connection, number).cursor for number in range(len(filled))]
+    try:
+        with connection.wrap_database_errors, connection.connection.pipeline():
+            for cursor, (sql, values) in zip(cursors, filled, strict=True):
+                cursor.execute(sql, values)
+    except Error as refusal:
+        if isinstance(refusal, AWAY) and not has_died(connection):
+            for each in several:
+                each.refusal = refusal
+        connection.close()  # with whatever is on its way still
+    else:
+        for each, cursor in zip(several, cursors, strict=True):
+            each.found = each.statement.converted(cursor.fetchall(), connection)
+
+
+def can_pipeline(connection) -> bool:
+    """Whether it is open, and takes several statements of which each is a transaction."""
+    return (
+        connection.vendor == "postgresql"
+        and connection.connection is not None
+        and connection.connection.prepare_threshold is not None  # not by way of PgBouncer
+        and not (connection.in_atomic_block or connection.queries_logged or has_aged(connection))
+    )
+
+
 @dataclass(frozen=True)
 class Found:
     """What a statement finds, in its one column, while a row is written: of the row, or what it is known by."""
@@ -163,15 +221,17 @@ class Found:
     given: dict
 
 
-def cursor_of(connection):
-    """The cursor that the statements of a connection share: making one takes as long as half a statement."""
-    made_by, cursor = getattr(connection, "cursor_of_statements", (None, None))
-    is_there = made_by is not None and made_by is connection.connection
-    if connection.queries_logged or not is_there:
+def cursor_of(connection, number: int = 0):
+    """One of the cursors that the statements of a connection share: making one takes as long as half a statement."""
+    made_by, cursors = getattr(connection, "cursors_of_statements", (None, {}))
+    if made_by is None or made_by is not connection.connection:
+        cursors = {}
+    cursor = cursors.get(number)
+    if cursor is None or connection.queries_logged:
         cursor = connection.cursor()
         if connection.vendor == "postgresql":
             cursor.adapters.register_loader("timestamptz", MOMENTS)
-        connection.cursor_of_statements = (connection.connection, cursor)
+        connection.cursors_of_statements = (connection.connection, cursors | {number: cursor})
     return cursor
 
 

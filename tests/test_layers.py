@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "logs": set(),
     "keyring": set(),
     "bodies": {"contract"},
+    "together": {"contract"},
     "validators": {"contract"},
     "statements": set(),
     "locks": set(),
@@ -37,6 +38,7 @@ MAY_IMPORT = {
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {
         "logs",
+        "together",
         "contract",
         "keyring",
         "validators",

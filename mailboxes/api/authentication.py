@@ -35,19 +35,22 @@ class CredentialAuthentication(BaseAuthentication):
         return 'Bearer realm="mailboxes"'
 
     def credential(self, request):
-        """The credential that the headers name, or None. With any X-Auth-Password, Authorization is ignored."""
+        """The credential that the headers name, or None."""
+        shown = self.shown(request)
+        return ApiCredential.objects.authenticate(**shown, **self.beside) if shown else None
+
+    @staticmethod
+    def shown(request) -> dict[str, str]:
+        """The secret that the headers show, and the names, if any. With any X-Auth-Password, Authorization is ignored."""
         headers = request.META  # Django's `headers` are made anew for each call
         if "HTTP_X_AUTH_PASSWORD" in headers:
-            return ApiCredential.objects.authenticate(
-                headers["HTTP_X_AUTH_PASSWORD"],
-                account_name=headers.get("HTTP_X_AUTH_RESELLER", ""),
-                name=headers.get("HTTP_X_AUTH_USER", ""),
-                **self.beside,
-            )
+            return {
+                "secret": headers["HTTP_X_AUTH_PASSWORD"],
+                "account_name": headers.get("HTTP_X_AUTH_RESELLER", ""),
+                "name": headers.get("HTTP_X_AUTH_USER", ""),
+            }
         scheme, _, secret = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return ApiCredential.objects.authenticate(secret.strip(), **self.beside)
-        return None
+        return {"secret": secret.strip()} if scheme.lower() == "bearer" else {}
 
 
 class HasCredential(BasePermission):

@@ -18,7 +18,7 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException, PermissionDenied, Throttled
 
-from mailboxes import logs, replica
+from mailboxes import logs, replica, together
 from mailboxes.api import reading, writing
 from mailboxes.api.authentication import CredentialAuthentication
 from mailboxes.api.conditions import entity_tag, tag_of_content
@@ -28,6 +28,7 @@ from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import MAILBOXES, MAX_BODY_BYTES, envelope, status_message
 from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
 from mailboxes.models import Account, ApiCredential, ChangedMeanwhileError
+from mailboxes.statements import Asked, ask_together
 from mailboxes.validators import UUID_TEXT
 
 if settings.METRICS_NETWORKS:
@@ -42,7 +43,8 @@ METHODS_OF_ONE = ("GET", "PUT", "PATCH")
 MORE = {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IDEMPOTENCY_KEY"}
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
-REFUSED = "mailboxes.refused"  # in the environment, for the view: the call
+# In the environment: the call, for when it is answered; for the view, if it has been refused.
+CALL, REFUSED = "mailboxes.call", "mailboxes.refused"
 
 
 class DirectCalls:
@@ -53,10 +55,12 @@ class DirectCalls:
         self.headers = headers_of_every_answer()
 
     def __call__(self, environ, start_response):
-        call = plain_call(environ)
+        if environs := environ.pop(together.NEXT, None):
+            ask_for(environs)
+        call = environ.pop(CALL, None) or plain_call(environ)
         if call is None or not call.is_for_us():
             return self.application(environ, start_response)
-        start = environ[STARTED] = time.perf_counter()
+        start = environ.setdefault(STARTED, time.perf_counter())
         request_id = environ["HTTP_X_REQUEST_ID"] = RequestLog.id_of(call)
         logs.refusal.set("")
         token = logs.request_id.set(request_id)
@@ -81,6 +85,7 @@ class Call(WSGIRequest):
     """As much of a request as it takes to say who calls, for what, and whether it is for us."""
 
     auth: ApiCredential
+    asked: dict = {}  # beside whom to look, if somebody has already
     user: Account  # type: ignore[assignment]  # on calls of the API
     throttle: CredentialThrottle
     refusal: Exception
@@ -98,20 +103,29 @@ class Call(WSGIRequest):
         return is_host and (not settings.HTTPS or self.is_secure())
 
     def authenticate(self) -> None:
-        """Learn who calls. What is the caller's own, and read on the primary, is looked up with it.
-
-        Who writes its own may be recalled: writing makes sure of it.
-        """
-        if self.META.get("HTTP_X_AUTH_FOR"):
-            self.ask_who_calls()
-        elif self.method != "GET":
+        """Learn who calls. Who writes its own may be recalled: writing makes sure of it."""
+        if self.method != "GET" and not self.META.get("HTTP_X_AUTH_FOR"):
             self.recall_who_calls()
-        elif replica.REPLICA in connections.settings:
-            self.ask_who_calls()
-        elif self.uuid:
-            self.ask_who_calls(statement=reading.ONE_OF_CALLER, uuid=self.uuid)
         else:
-            self.ask_who_calls(statement=reading.ALL_OF_CALLER)
+            self.ask_who_calls(**(self.asked or self.beside()))
+
+    def beside(self) -> dict:
+        """The statement that looks up what is the caller's own, and read on the primary, with who calls."""
+        is_other = self.META.get("HTTP_X_AUTH_FOR") or replica.REPLICA in connections.settings
+        if self.method != "GET" or is_other:
+            return {}
+        if self.uuid:
+            return {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
+        return {"statement": reading.ALL_OF_CALLER}
+
+    def to_ask(self) -> list[Asked]:
+        """The statement that says who calls, and what is asked for, if one does. It is looked at for its rows then."""
+        beside, shown = self.beside(), CredentialAuthentication.shown(self)
+        if not (beside and shown):
+            return []
+        asked = ApiCredential.objects.asked(shown["secret"], **beside)
+        self.asked = beside | {"statement": asked}
+        return [asked]
 
     def recall_who_calls(self) -> None:
         try:
@@ -143,6 +157,16 @@ class Call(WSGIRequest):
                 setattr(request, name, getattr(self, name))
         logs.refusal.set(self.why)
         raise self.refusal
+
+
+def ask_for(environs) -> None:
+    """Ask the database at once what it takes to answer these requests."""
+    asked: list[Asked] = []
+    for environ in environs:
+        if call := plain_call(environ):
+            environ[STARTED], environ[CALL] = time.perf_counter(), call
+            asked += call.to_ask()
+    ask_together(asked)
 
 
 def plain_call(environ) -> Call | None:
