@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from types import NoneType
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import Error, InterfaceError, OperationalError, connections, models, transaction
@@ -183,7 +183,7 @@ def ask_together(several: Sequence[Asked], using: str = "default") -> None:
     Where one is refused, each is run when its rows are wanted. But where no answer has come, none
     is: nobody waits for that twice.
     """
-    connection = connections[using]
+    connection: Any = connections[using]
     if not (several and can_pipeline(connection)):
         return
     connection.health_check_done = True
@@ -223,7 +223,8 @@ class Found:
 
 def cursor_of(connection, number: int = 0):
     """One of the cursors that the statements of a connection share: making one takes as long as half a statement."""
-    made_by, cursors = getattr(connection, "cursors_of_statements", (None, {}))
+    kept: tuple = getattr(connection, "cursors_of_statements", (None, {}))
+    made_by, cursors = kept
     if made_by is None or made_by is not connection.connection:
         cursors = {}
     cursor = cursors.get(number)

@@ -1,15 +1,15 @@
 """Compiled queries: the same rows as the queryset's, whichever values they are run with."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, models, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, models, transaction
 from django.db.backends.signals import connection_created
 
 from config.database import bound
 from mailboxes.models import Account, ChangedMeanwhileError, Mailbox, Records
-from mailboxes.statements import Given, Statement
+from mailboxes.statements import Asked, Given, Statement, ask_together
 
 pytestmark = pytest.mark.django_db
 
@@ -159,21 +159,40 @@ class TestRecordedWrites:
         assert mailbox.history.first().password_sealed == mailbox.password_sealed
 
 
+def cut():
+    """End this connection, as a restart of the server does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+
+@contextmanager
+def locked():
+    """Nobody else can read a mailbox meanwhile."""
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE mailboxes_mailbox")
+        yield
+
+
+@pytest.fixture
+def bounded(settings):
+    """Connections give up after a second, as the server's do after DATABASE_TIMEOUT."""
+    settings.DATABASE_TIMEOUT = 1
+    connection.close()
+    connection_created.connect(bound)
+    yield
+    connection_created.disconnect(bound)
+    connection.close()
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="nobody can cut a file's connection")
 class TestConnectionThatHasDied:
-    def cut(self):
-        """End this connection, as a restart of the server does."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            (pid,) = cursor.fetchone()
-        other = connection.copy()
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-        other.close()
-
     def test_is_replaced(self, accounts):
-        self.cut()
+        cut()
         assert len(list(NAMED.rows(account=accounts[0].pk, name="Sales"))) == 2
 
     def test_is_not_replaced_within_a_transaction(self, accounts):
@@ -182,18 +201,8 @@ class TestConnectionThatHasDied:
 
     @transaction.atomic
     def cut_and_ask(self, account):
-        self.cut()
+        cut()
         NAMED.rows(account=account.pk, name="Sales")
-
-    @pytest.fixture
-    def bounded(self, settings):
-        """Connections give up after a second, as the server's do after DATABASE_TIMEOUT."""
-        settings.DATABASE_TIMEOUT = 1
-        connection.close()
-        connection_created.connect(bound)
-        yield
-        connection_created.disconnect(bound)
-        connection.close()
 
     @pytest.mark.usefixtures("bounded")
     def test_one_that_gives_no_answer_is_none(self, accounts):
@@ -204,13 +213,12 @@ class TestConnectionThatHasDied:
             asked.append(sql)
             return execute(sql, params, many, context)
 
-        other = connection.copy()
-        with other.cursor() as cursor, connection.execute_wrapper(note):
-            cursor.execute("BEGIN")
-            cursor.execute("LOCK TABLE mailboxes_mailbox")
-            with pytest.raises(OperationalError):
-                NAMED.rows(account=accounts[0].pk, name="Sales")
-        other.close()
+        with (
+            locked(),
+            connection.execute_wrapper(note),
+            pytest.raises(OperationalError),
+        ):
+            NAMED.rows(account=accounts[0].pk, name="Sales")
         assert len([sql for sql in asked if "mailboxes_mailbox" in sql]) == 1
 
 
@@ -225,3 +233,98 @@ def test_what_cannot_be_read_is_read_no_longer(accounts):
         ALL_NAMES.rows(account=accounts[0].pk)
     with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+
+
+BY_NAME = Statement(
+    lambda: Mailbox.objects.filter(name=Given("name", models.CharField())).values_list("name")
+)
+# PostgreSQL cannot: it divides by zero, for any row.
+IMPOSSIBLE = Statement(
+    lambda: Account.objects.filter(name=Given("name", models.CharField())).values_list(
+        models.F("pk") / 0
+    )
+)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAskedTogether:
+    @pytest.fixture
+    def alone(self, monkeypatch):
+        """The names that a statement of its own has asked for."""
+        names, rows = [], Statement.rows
+
+        def watched(statement, using="default", **given):
+            names.append(given["name"])
+            return rows(statement, using, **given)
+
+        monkeypatch.setattr(Statement, "rows", watched)
+        return names
+
+    def several(self, *names) -> list[Asked]:
+        return [Asked(BY_NAME, {"name": name}) for name in names]
+
+    def counts(self, several) -> list[int]:
+        return [len(list(each.rows(**each.given))) for each in several]
+
+    def test_each_has_its_own_rows(self, accounts, alone):
+        for _ in range(4):  # in the end they are prepared
+            several = self.several("Sales", "100 % of it", "Nobody's", "Sales")
+            ask_together(several)
+            rows = [list(each.rows(**each.given)) for each in several]
+            assert rows == [[("Sales",)] * 4, [("100 % of it",)] * 2, [], [("Sales",)] * 4]
+        assert not alone or connection.vendor == "sqlite"
+
+    def test_values_are_those_of_the_statement(self, accounts):
+        given = {"account": accounts[0].pk, "name": "Sales"}
+        asked = Asked(NAMED, given)
+        ask_together([asked])
+        assert list(asked.rows(**given)) == list(NAMED.rows(**given))
+
+    def test_rows_for_other_values_are_asked_for(self, accounts):
+        (asked,) = several = self.several("Sales")
+        ask_together(several)
+        assert not list(asked.rows(name="Nobody's"))
+
+    def test_none_at_all(self, accounts, alone):
+        ask_together([])
+        assert self.counts(self.several("Sales")) == [4]
+
+    def test_within_a_transaction_each_is_asked_alone(self, accounts, alone):
+        several = self.several("Sales", "Nobody's")
+        with transaction.atomic():
+            Mailbox.objects.filter(name="Sales").first().delete()
+            ask_together(several)
+            assert self.counts(several) == [3, 0]
+        assert alone == ["Sales", "Nobody's"]
+
+    @pytest.mark.skipif(connection.vendor == "sqlite", reason="nobody can cut a file's connection")
+    def test_after_a_connection_has_died_each_is_asked_alone(self, accounts, alone):
+        several = self.several("Sales", "Nobody's")
+        cut()
+        ask_together(several)
+        assert self.counts(several) == [4, 0]
+        assert alone == ["Sales", "Nobody's"]
+
+    @pytest.mark.skipif(connection.vendor == "sqlite", reason="a file divides by zero")
+    def test_where_one_is_refused_each_is_asked_alone(self, accounts, alone):
+        impossible = Asked(IMPOSSIBLE, {"name": "acme"})
+        several = [*self.several("Sales"), impossible, *self.several("Nobody's")]
+        ask_together(several)
+        assert self.counts([several[0], several[2]]) == [4, 0]
+        with pytest.raises(DataError):
+            impossible.rows(name="acme")
+        assert alone == ["Sales", "Nobody's", "acme"]
+
+    @pytest.mark.skipif(connection.vendor == "sqlite", reason="a file has no lock on a table")
+    @pytest.mark.usefixtures("bounded")
+    def test_what_gives_no_answer_is_asked_once(self, accounts, alone):
+        """Whoever asked again would wait as long again."""
+        connection.ensure_connection()
+        several = self.several("Sales", "Nobody's")
+        with locked():
+            ask_together(several)
+            for each in several:
+                with pytest.raises(OperationalError):
+                    each.rows(**each.given)
+        assert not alone
+        assert self.counts(self.several("Sales")) == [4]

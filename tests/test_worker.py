@@ -11,13 +11,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from random import Random
+from uuid import uuid4
 
 import pytest
 
+from mailboxes import together
 from tests.application import PIECE
 from tests.server import ROOT, Server, children, until
 
 THREADS = 3
+LIST = "/voip/mailbox"
 
 
 class Plain(Server):
@@ -133,6 +136,49 @@ def test_requests_one_after_the_other_without_waiting(caller):
     assert [caller.hears_text(), caller.hears_text()] == ["GET /1 0", "GET /2 0"]
     caller.say("P/1.1\r\n\r\n")
     assert caller.hears_text() == "GET /3 0"
+
+
+def test_brief_requests_that_are_there_already_are_told_of_to_the_first(server):
+    """Each is answered as ever, between others that are not brief, come in halves or hang up."""
+    mailboxes = [f"{LIST}/{uuid4()}" for _ in range(40)]
+    told = []
+    with many(server, len(mailboxes)) as callers:
+        while len(told) < 100:
+            with server.caller() as other:
+                for number, (caller, path) in enumerate(zip(callers, mailboxes, strict=True)):
+                    caller.say(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+                    if number % 10 == 5:
+                        caller.ask("/half", body="x" * number)
+                        caller.say(f"GET {path}/ HTTP/1.1\r\nHo")
+                other.say(f"GET {mailboxes[0]} HTTP/1.1\r\nHost: a\r\n\r\n")
+            for number, (caller, path) in enumerate(zip(callers, mailboxes, strict=True)):
+                _, headers, text = caller.hears()
+                assert text.decode() == f"GET {path} 0"
+                if after := headers.get("x-next", "").split():
+                    told.append(after)
+                    assert after[0] == path
+                    assert 2 <= len(after) <= together.MOST
+                    assert set(after) <= {*mailboxes}
+                if number % 10 == 5:
+                    assert caller.hears_text() == f"POST /half {number}"
+                    caller.say("st: a\r\n\r\n")
+                    assert caller.hears_text() == f"GET {path}/ 0"
+
+
+@pytest.mark.parametrize(
+    ("path", "are_told"), [(LIST, True), ("/exact", False), (f"{LIST}?a=b", True)]
+)
+def test_a_list_is_brief_where_it_was(server, path, are_told):
+    with many(server, 40) as callers:
+
+        def next_of_each():
+            for caller in callers:
+                caller.say(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+            return {len(caller.hears()[1].get("x-next", "").split()) > 1 for caller in callers}
+
+        assert next_of_each() == {False}
+        seen = set().union(*(next_of_each() for _ in range(20)))
+        assert (True in seen) == are_told
 
 
 def test_who_asks_to_hang_up_hears_the_answer_whole(caller):
