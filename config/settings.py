@@ -519,6 +519,8 @@ LOGGING: dict = {
         "django.security": {"level": "CRITICAL"},
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         "axes": {"level": "WARNING"},
+        # What goes wrong besides, on a connection that has died, after what was raised.
+        "psycopg": {"level": "ERROR"},
         # The server's own words, which are few, in the same form as all others.
         "gunicorn.error": {"handlers": [], "level": "ERROR", "propagate": True},
         # It would say of each HEAD that it drops the body.
