@@ -12,6 +12,9 @@ a few callers who send a byte every few seconds would hold them all. Here a requ
 it is whole, and an answer that its caller takes slowly waits beside the epoll, too. What is long
 holds a thread all the same, and must go fast enough: bodies over AWAITED_BYTES and those whose
 length nobody tells, answers that are made while they are sent.
+
+Of brief requests that are there at the same time the application is told with the first, so that it
+can ask for all what each would ask for (mailboxes/together.py).
 """
 
 import errno

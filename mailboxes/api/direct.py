@@ -85,7 +85,7 @@ class Call(WSGIRequest):
     """As much of a request as it takes to say who calls, for what, and whether it is for us."""
 
     auth: ApiCredential
-    asked: dict = {}  # beside whom to look, if somebody has already
+    asked: dict = {}  # as `beside`, but of a statement that has been asked
     user: Account  # type: ignore[assignment]  # on calls of the API
     throttle: CredentialThrottle
     refusal: Exception
@@ -119,7 +119,7 @@ class Call(WSGIRequest):
         return {"statement": reading.ALL_OF_CALLER}
 
     def to_ask(self) -> list[Asked]:
-        """The statement that says who calls, and what is asked for, if one does. It is looked at for its rows then."""
+        """The statement that says who calls, and for what, if one does; whose rows are taken when it is answered."""
         beside, shown = self.beside(), CredentialAuthentication.shown(self)
         if not (beside and shown):
             return []

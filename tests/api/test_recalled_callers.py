@@ -1,6 +1,7 @@
 """Who writes is known from an earlier call; that it is still so is found out as it is written."""
 
 import time
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -240,6 +241,22 @@ def test_a_connection_that_has_died_is_replaced(write):
     time.sleep(0.2)
     assert write().status in (200, 201)
     assert Mailbox.history.count() == before + 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="a file has no locks of rows")
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_who_may_not_write_any_more_waits_for_nobody(service, path, as_it_was, method):
+    """Somebody else holds the mailbox: whoever waited for it would have another answer than 401."""
+    revoked()
+    with closing(connection.copy()) as other, other.cursor() as holds, connection.cursor() as own:
+        holds.execute("BEGIN")
+        holds.execute("SELECT * FROM mailboxes_mailbox FOR UPDATE")
+        own.execute("SET lock_timeout = '2s'")
+        try:
+            assert service.call(method, path, SET).status == 401
+        finally:
+            own.execute("RESET lock_timeout")
+    assert as_it_was()
 
 
 def test_it_lets_nobody_in_by_other_names(service, path, as_it_was):
