@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from config.wsgi import application
+from mailboxes import together
 from tests.service import Answer, Service
 
 ENVIRON = {
@@ -24,18 +25,32 @@ class Straight(Service):
     """Through the WSGI application."""
 
     def send(self, method, path, body, headers):
-        environ = ENVIRON | {"REQUEST_METHOD": method, "PATH_INFO": path}
-        environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
-        for name, value in headers.items():
-            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
-        environ["CONTENT_TYPE"] = headers.get("Content-Type", "")
-        started = []
-        response = application(environ, lambda *start: started.append(start))
-        content = b"".join(response)
-        if hasattr(response, "close"):  # PEP 3333: it may have one
-            response.close()
-        ((status, sent),) = started
-        return Answer(int(status[:3]), dict(sent), content)
+        return answer(environ_of(method, path, body, headers))
+
+    def get_together(self, paths) -> list[Answer]:
+        """As calls that have come at the same time."""
+        environs = [environ_of("GET", path, b"", self.headers) for path in paths]
+        environs[0][together.NEXT] = environs
+        return [answer(environ) for environ in environs]
+
+
+def environ_of(method, path, body, headers) -> dict:
+    environ = ENVIRON | {"REQUEST_METHOD": method, "PATH_INFO": path}
+    environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
+    for name, value in headers.items():
+        environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    environ["CONTENT_TYPE"] = headers.get("Content-Type", "")
+    return environ
+
+
+def answer(environ) -> Answer:
+    started = []
+    response = application(environ, lambda *start: started.append(start))
+    content = b"".join(response)
+    if hasattr(response, "close"):  # PEP 3333: it may have one
+        response.close()
+    ((status, sent),) = started
+    return Answer(int(status[:3]), dict(sent), content)
 
 
 def log_to_nobody():
