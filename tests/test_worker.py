@@ -143,7 +143,7 @@ def test_brief_requests_that_are_there_already_are_told_of_to_the_first(server):
     mailboxes = [f"{LIST}/{uuid4()}" for _ in range(40)]
     told = []
     with many(server, len(mailboxes)) as callers:
-        while len(told) < 100:
+        while len(told) < 50:
             with server.caller() as other:
                 for number, (caller, path) in enumerate(zip(callers, mailboxes, strict=True)):
                     caller.say(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -158,7 +158,7 @@ def test_brief_requests_that_are_there_already_are_told_of_to_the_first(server):
                     told.append(after)
                     assert after[0] == path
                     assert 2 <= len(after) <= together.MOST
-                    assert set(after) <= {*mailboxes}
+                    assert {each.rstrip("/") for each in after} <= {*mailboxes}
                 if number % 10 == 5:
                     assert caller.hears_text() == f"POST /half {number}"
                     caller.say("st: a\r\n\r\n")
