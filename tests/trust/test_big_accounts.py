@@ -110,4 +110,4 @@ def test_many_lists_at_once(databases, size, promise):
     promise("A big account's list is whole, and of one moment", tried, wrong)
     most = size(130, 300)
     tried += f"; at most {max(memory)} MiB in a process"
-    promise(f"They take less than {most} MiB", tried, sum(held >= most for held in memory))
+    promise(f"Big lists take less than {most} MiB", tried, sum(held >= most for held in memory))
