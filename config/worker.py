@@ -26,6 +26,7 @@ import select
 import selectors
 import socket
 import time
+from collections import deque
 from contextlib import suppress
 
 from gunicorn.http.unreader import SocketUnreader
@@ -184,7 +185,7 @@ class Connection(TConn):
         self.descriptor = self.sock.fileno()
         self.awaited = select.EPOLLIN
         self.is_last = self.is_leaving = False
-        self.told = {}  # bytes of its last answer, by what it asked
+        self.told = {}  # bytes of its last answer, by who asked for what
 
     def is_idle(self) -> bool:
         return not (self.arriving.first_at or self.sock.unsent or self.is_last)
@@ -215,13 +216,14 @@ class Worker(ThreadWorker):
 
     A connection stands in `waiting`, by its descriptor, while nobody looks after it. Who takes it
     out, which dict.pop lets only one do, owns it: a thread, to serve it, or the main thread, to
-    close it. An event is no more than a hint to look: one that is old, for a descriptor that
+    close it. A thread may leave it to the next one that has its turn, in `taken`. An event is no more than a hint to look: one that is old, for a descriptor that
     has become another connection's, finds nothing to do and does no harm.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.waiting = self.keepalived_conns = {}  # Gunicorn looks how many there are
+        self.taken = deque()  # out of `waiting`, each for the thread that gets to it
         self.idle_until = math.inf
         self.looked_at = 0.0
         self.turns = Turns()
@@ -325,11 +327,13 @@ class Worker(ThreadWorker):
     def serve(self):
         """Look after one connection after the other, whichever is ready, in this thread's turns."""
         while turn := self.turns.take():
+            self.serve_taken(turn)  # what the one before has left
             while self.turns.is_still(turn):
-                self.serve_next(turn)
+                self.take()
+                self.serve_taken(turn)
 
-    def serve_next(self, turn):
-        """Look after a connection that is ready; while they bring brief requests, after some others that are."""
+    def take(self):
+        """Take a connection that is ready; while they bring brief requests, some others that are."""
         brief, conn = [], self.next_ready()
         while conn and self.brings_brief(conn):
             brief.append(conn)
@@ -337,10 +341,16 @@ class Worker(ThreadWorker):
         if len(brief) > 1:
             environs = [one.parser.ahead.environ for one in brief]
             environs[0][together.NEXT] = environs
-        for one in [*brief, conn] if conn else brief:
-            turn.steps += 1
-            self.look_after(one)
-            turn.steps += 1
+        self.taken.extend([*brief, conn] if conn else brief)
+
+    def serve_taken(self, turn):
+        """Look after those that have been taken, unless another thread is quicker."""
+        with suppress(IndexError):
+            while True:
+                conn = self.taken.popleft()
+                turn.steps += 1
+                self.look_after(conn)
+                turn.steps += 1
 
     def next_ready(self, timeout=None):
         """A connection that is ready, taken out; None where there is none, or somebody else has it."""
@@ -355,9 +365,7 @@ class Worker(ThreadWorker):
         with suppress(Exception):  # whoever looks after it meets it, too
             if conn.arriving.take() and conn.arriving.is_whole():
                 request = conn.parser.look_ahead()
-                return bool(request) and together.is_brief(
-                    request.environ, conn.told.get(request.uri)
-                )
+                return bool(request) and together.is_brief(request.environ, conn.told)
         return False
 
     def look_after(self, conn):
@@ -414,7 +422,8 @@ class Worker(ThreadWorker):
         if not self.alive or len(self.waiting) >= self.max_keepalived:
             response.force_close()
         self.answer(req, response)
-        conn.told = {req.uri: response.sent}
+        is_told = response.status.startswith("200")
+        conn.told = {together.who_and_what(req.environ): response.sent} if is_told else {}
         return not response.should_close()
 
     def answer(self, req, response):

@@ -172,39 +172,42 @@ class Asked:
         """As the statement's own."""
         if self.refusal:
             raise self.refusal
-        if self.found is None or given != self.given:
+        found, self.found = self.found, None  # which may be long: not kept till the end
+        if found is None or given != self.given:
             return self.statement.rows(using, **given)
-        return self.found
+        return found
 
 
 def ask_together(several: Sequence[Asked], using: str = "default") -> None:
     """Send these one behind the other, and wait for all answers (libpq's pipeline mode), if the database can.
 
-    Where one is refused, each is run when its rows are wanted. But where no answer has come, none
-    is: nobody waits for that twice.
+    Where one is refused, each is run when its rows are wanted. But where a database that is there
+    gives up, or does not answer, none is: each might wait as long again.
     """
     connection: Any = connections[using]
     if not (several and can_pipeline(connection)):
         return
     connection.health_check_done = True
-    filled = [each.statement.filled(connection, each.given) for each in several]
-    cursors = [cursor_of(connection, number).cursor for number in range(len(filled))]
     try:
-        with connection.wrap_database_errors, connection.connection.pipeline():
-            for cursor, (sql, values) in zip(cursors, filled, strict=True):
-                cursor.execute(sql, values)
+        filled = [each.statement.filled(connection, each.given) for each in several]
+        cursors = [cursor_of(connection, number).cursor for number in range(len(filled))]
+        with connection.wrap_database_errors:
+            with connection.connection.pipeline():
+                for cursor, (sql, values) in zip(cursors, filled, strict=True):
+                    cursor.execute(sql, values)
+            found = [cursor.fetchall() for cursor in cursors]
     except Error as refusal:
         if isinstance(refusal, AWAY) and not has_died(connection):
             for each in several:
                 each.refusal = refusal
         connection.close()  # with whatever is on its way still
     else:
-        for each, cursor in zip(several, cursors, strict=True):
-            each.found = each.statement.converted(cursor.fetchall(), connection)
+        for each, rows in zip(several, found, strict=True):
+            each.found = each.statement.converted(rows, connection)
 
 
 def can_pipeline(connection) -> bool:
-    """Whether it is open, and takes several statements of which each is a transaction."""
+    """Whether it is open, and takes several statements, which are no part of anybody's transaction."""
     return (
         connection.vendor == "postgresql"
         and connection.connection is not None

@@ -92,6 +92,7 @@ def breaks_off(pieces, start_response):
 
 
 ANSWERS = {
+    "/voip/mailbox/0": hold,
     "/exact": exact,
     "/streamed": streamed,
     "/file": file,

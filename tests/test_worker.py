@@ -165,6 +165,28 @@ def test_brief_requests_that_are_there_already_are_told_of_to_the_first(server):
                     assert caller.hears_text() == f"GET {path}/ 0"
 
 
+@contextmanager
+def stopped(server):
+    """Nobody is answered meanwhile: all that is asked is there at the same time then."""
+    (worker,) = children(server.process.pid)
+    os.kill(worker, signal.SIGSTOP)
+    yield
+    os.kill(worker, signal.SIGCONT)
+
+
+def test_whoever_is_taken_with_one_that_is_stuck_is_answered():
+    """By another thread."""
+    with Plain() as server, server.caller() as caller, many(server, 6) as callers:
+        with stopped(server):
+            caller.say("GET /voip/mailbox/0 HTTP/1.1\r\nHost: a\r\n\r\n")
+            for other in callers[1:]:
+                other.say(f"GET {LIST}/{uuid4()} HTTP/1.1\r\nHost: a\r\n\r\n")
+            callers[0].ask("/half")
+        assert {other.hears()[0] for other in callers} == {200}
+        callers[0].ask("/release")
+        assert [callers[0].hears_text(), caller.hears_text()] == ["done", "let go"]
+
+
 @pytest.mark.parametrize(
     ("path", "are_told"), [(LIST, True), ("/exact", False), (f"{LIST}?a=b", True)]
 )
