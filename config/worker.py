@@ -44,6 +44,7 @@ LEAVING_SECONDS = 2  # for a caller to hang up in, who knows that no more comes
 KEPT_BYTES = 32 * 1024 * 1024  # of answers that callers have not taken yet, without a thread
 FILE_BYTES = 1024 * 1024  # of a file, sent as one piece
 TAKEN_AT_ONCE = 4  # callers
+LOOK_SECONDS = 1
 READS = {"GET", "HEAD", "OPTIONS"}
 
 HEAD_END = b"\r\n\r\n"
@@ -329,13 +330,17 @@ class Worker(ThreadWorker):
         while turn := self.turns.take():
             self.serve_taken(turn)  # what the one before has left
             while self.turns.is_still(turn):
-                self.take()
+                self.take(turn)
                 self.serve_taken(turn)
 
-    def take(self):
-        """Take a connection that is ready; while they bring brief requests, some others that are."""
-        brief, conn = [], self.next_ready()
-        while conn and self.brings_brief(conn):
+    def take(self, turn):
+        """Take a connection that is ready; while they bring brief requests, some others that are.
+
+        Not where another thread has its turn by now: it waits here as well, and would not look at
+        what is left for it before a caller is ready, or LOOK_SECONDS are over.
+        """
+        brief, conn = [], self.next_ready(LOOK_SECONDS)
+        while conn and self.turns.is_still(turn) and self.brings_brief(conn):
             brief.append(conn)
             conn = self.next_ready(timeout=0) if len(brief) < together.MOST else None
         if len(brief) > 1:
@@ -352,7 +357,7 @@ class Worker(ThreadWorker):
                 self.look_after(conn)
                 turn.steps += 1
 
-    def next_ready(self, timeout=None):
+    def next_ready(self, timeout):
         """A connection that is ready, taken out; None where there is none, or somebody else has it."""
         for descriptor, _ in self.ready.poll(timeout, 1):
             return self.waiting.pop(descriptor, None)

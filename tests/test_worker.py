@@ -177,6 +177,9 @@ def stopped(server):
 def test_whoever_is_taken_with_one_that_is_stuck_is_answered():
     """By another thread."""
     with Plain() as server, server.caller() as caller, many(server, 6) as callers:
+        for each in (caller, *callers):
+            each.ask("/half")
+            assert each.hears()[0] == 200
         with stopped(server):
             caller.say("GET /voip/mailbox/0 HTTP/1.1\r\nHost: a\r\n\r\n")
             for other in callers[1:]:
