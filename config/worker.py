@@ -44,7 +44,7 @@ LEAVING_SECONDS = 2  # for a caller to hang up in, who knows that no more comes
 KEPT_BYTES = 32 * 1024 * 1024  # of answers that callers have not taken yet, without a thread
 FILE_BYTES = 1024 * 1024  # of a file, sent as one piece
 TAKEN_AT_ONCE = 4  # callers
-LOOK_SECONDS = 1
+LOOK_SECONDS = 1  # until a thread that waits for callers looks at what another may have left
 READS = {"GET", "HEAD", "OPTIONS"}
 
 HEAD_END = b"\r\n\r\n"
@@ -217,8 +217,9 @@ class Worker(ThreadWorker):
 
     A connection stands in `waiting`, by its descriptor, while nobody looks after it. Who takes it
     out, which dict.pop lets only one do, owns it: a thread, to serve it, or the main thread, to
-    close it. A thread may leave it to the next one that has its turn, in `taken`. An event is no more than a hint to look: one that is old, for a descriptor that
-    has become another connection's, finds nothing to do and does no harm.
+    close it. A thread that is stuck leaves what else it has taken to the next one, in `taken`. An
+    event is no more than a hint to look: one that is old, for a descriptor that has become another
+    connection's, finds nothing to do and does no harm.
     """
 
     def __init__(self, *args, **kwargs):
@@ -349,13 +350,16 @@ class Worker(ThreadWorker):
         self.taken.extend([*brief, conn] if conn else brief)
 
     def serve_taken(self, turn):
-        """Look after those that have been taken, unless another thread is quicker."""
+        """Look after those that have been taken, but for those that another thread gets to."""
+        while conn := self.next_taken():
+            turn.steps += 1
+            self.look_after(conn)
+            turn.steps += 1
+
+    def next_taken(self):
         with suppress(IndexError):
-            while True:
-                conn = self.taken.popleft()
-                turn.steps += 1
-                self.look_after(conn)
-                turn.steps += 1
+            return self.taken.popleft()
+        return None
 
     def next_ready(self, timeout):
         """A connection that is ready, taken out; None where there is none, or somebody else has it."""
