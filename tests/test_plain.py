@@ -112,6 +112,7 @@ def test_what_is_not_is_left_as_it_came(text):
         ("limit_request_line", 4094),
         ("forwarded_allow_ips", "*"),
         ("proxy_protocol", "v1"),
+        ("errorlog", "errors.log"),
         ("SCRIPT_NAME", "/a"),
     ],
 )
@@ -122,6 +123,18 @@ def test_what_is_set_otherwise_is_left_to_gunicorn(name, value, monkeypatch):
         monkeypatch.setitem(config.settings, name, copy(config.settings[name]))
         config.set(name, value)
     assert plainly(PLAIN[0]) is None
+
+
+def test_what_was_looked_at_ahead_is_what_comes_next():
+    parser = PlainFirst(config, io.BytesIO(), CLIENT, SERVER)
+    starts = ("GET /1 HTTP/1.1", "GET /2 HTTP/1.1", "HEAD /3 HTTP/1.1")
+    parser.unreader.unread("".join(asked(start, "Host: a") for start in starts).encode())
+    ahead = parser.look_ahead()
+    assert ahead
+    assert parser.look_ahead() is ahead
+    assert [next(parser), next(parser).uri] == [ahead, "/2"]
+    assert parser.look_ahead() is None
+    assert next(parser).uri == "/3"
 
 
 def test_who_does_not_come_by_the_network_is_left_to_gunicorn():
