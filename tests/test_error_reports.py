@@ -134,6 +134,7 @@ def test_a_command_whose_database_is_away_says_so_in_a_line_and_is_reported(sent
     assert report["exception"]["values"][-1]["type"] == "OperationalError"
 
 
+@pytest.mark.long
 def test_what_the_server_finds_at_its_start_is_reported_in_words(sentry, sqlite_databases):
     other = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     with Server(sqlite_databases.copy(), SENTRY_DSN=sentry.dsn, PASS_CODE_KEYS=other):

@@ -148,6 +148,7 @@ def test_first_start_second_start_and_ctrl_c(copy):
         assert (kept_logins, kept_keys) == (True, True)
 
 
+@pytest.mark.long
 def test_a_taken_port_is_told_in_one_line(copy):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

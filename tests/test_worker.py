@@ -307,6 +307,7 @@ def test_who_says_nothing_for_long_is_let_go():
         assert (caller.hears()[0], silent.hears()[0]) == (0, 0)
 
 
+@pytest.mark.long
 def test_who_waits_for_a_thread_is_not_late():
     with Plain("--keep-alive=1") as server, many(server, 6 * THREADS) as callers:
         for caller in callers:

@@ -4,6 +4,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import psycopg
+import pytest
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.databases import default_database, on_postgres
@@ -18,6 +19,7 @@ def days_in(shown):
     return {shown["created_on"], shown["updated_on"]}
 
 
+@pytest.mark.long
 @on_postgres
 def test_of_a_database_with_a_style_of_its_own(databases):
     url = databases.empty()

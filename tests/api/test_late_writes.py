@@ -22,6 +22,7 @@ def held(postgres, request):
         yield service, holder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("method", "table"), [("PUT", "mailboxes_mailbox"), ("POST", "mailboxes_account")]
 )

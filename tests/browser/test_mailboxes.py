@@ -82,6 +82,7 @@ def test_find_by_address_change_see_the_history_undo(page, desks, rosa):
     assert page.complaints == []
 
 
+@pytest.mark.long
 def test_change_two_hundred_and_undo(page, desks, rosa):
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Account", exact=True).fill("acme")

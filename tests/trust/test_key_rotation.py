@@ -74,6 +74,7 @@ def lost(expected: dict, settings) -> int:
     return sum(found[pk] != codes or now[pk] != codes[-1] for pk, codes in expected.items())
 
 
+@pytest.mark.long
 def test_stopped_again_and_again_it_goes_on_where_it_was(codes, settings, size, promise):
     stops = size(1, 50)
     for _ in range(stops):
@@ -112,6 +113,7 @@ def test_what_a_writer_holds_is_left_until_it_is_done(codes):
     assert Mailbox.objects.get(pk=mailbox.pk).password == "7302"
 
 
+@pytest.mark.long
 def test_calls_that_write_meanwhile_lose_nothing(codes, settings, promise):
     headers = headers_for(Account.objects.get())
     expected = {pk: [code] for pk, code in codes.items()}

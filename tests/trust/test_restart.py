@@ -6,6 +6,8 @@ import socket
 import time
 from contextlib import closing
 
+import pytest
+
 from tests.server import Server, successor
 from tests.service import OverSocket
 from tests.trust.ledger import Ledger, differences, writing
@@ -27,6 +29,7 @@ def test_a_call_on_its_way_is_answered_before_the_server_goes(tmp_path):
         assert server.process.wait(timeout=60) == 0
 
 
+@pytest.mark.long
 def test_another_takes_its_place_under_load(tmp_path, size, promise):
     replacements = size(1, 20)
     wrong, unanswered, acknowledged = [], 0, 0
