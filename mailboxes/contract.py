@@ -43,7 +43,10 @@ RFC_9110_PHRASES = {
     422: "Unprocessable Content",
 }
 
+UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
 MAILBOXES = "voip/mailbox"  # the path of them all; behind it, that of one
+MAILBOX_PATH = re.compile(rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")  # of all, or of one
 
 # What a path begins with, by who calls there.
 API, HEALTH = "voip|authenticated", "healthz|readyz"

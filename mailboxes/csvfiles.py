@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 
 from mailboxes import batches, validators
 from mailboxes.batches import chunks
-from mailboxes.contract import MASK
+from mailboxes.contract import MASK, UUID_TEXT
 from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
 from mailboxes.history import EXPORTED
 from mailboxes.keyring import UnknownKeyError
@@ -183,7 +183,7 @@ def staged(source, number, cells) -> ImportRow:
     """The row, with the mailbox that it names, if that is a UUID at all."""
     row = ImportRow(source=source, number=number)
     row.cells = cells
-    if re.fullmatch(validators.UUID_TEXT, cells.get("uuid", "")):
+    if re.fullmatch(UUID_TEXT, cells.get("uuid", "")):
         row.mailbox_uuid = UUID(cells["uuid"])
     return row
 

@@ -5,9 +5,8 @@ finds nothing in the processor's caches any more. Imports only the contract.
 """
 
 import math
-import re
 
-from mailboxes.contract import MAILBOXES
+from mailboxes.contract import MAILBOX_PATH
 
 # In a request's environment: those of the requests that are answered next, its own first.
 NEXT = "mailboxes.next"
@@ -15,18 +14,16 @@ MOST = 8  # as many are waited for, by those that are answered last
 
 FEW_BYTES = 32 * 1024  # of an answer
 
-PATH = re.compile(rf"/{MAILBOXES}(?P<one>/[0-9A-Fa-f-]+)?/?\Z")
-
 
 def is_brief(environ: dict, told: dict[int, int]) -> bool:
     """Whether whoever waits for a request's answer does not wait for long.
 
     It asks for a mailbox, or for all, which were few bytes when the same caller was last `told`.
     """
-    found = PATH.match(environ["PATH_INFO"])
+    found = MAILBOX_PATH.match(environ["PATH_INFO"])
     if found is None or environ["REQUEST_METHOD"] != "GET" or "HTTP_X_AUTH_FOR" in environ:
         return False
-    return bool(found["one"]) or told.get(who_and_what(environ), math.inf) <= FEW_BYTES
+    return bool(found["uuid"]) or told.get(who_and_what(environ), math.inf) <= FEW_BYTES
 
 
 def who_and_what(environ: dict) -> int:

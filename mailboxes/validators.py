@@ -12,12 +12,13 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from mailboxes.contract import UUID_TEXT
+
 # \A and \Z mean the same in Python and in PostgreSQL; $ does not.
 ACCOUNT_NAME_TEXT = "[a-z0-9._-]{3,64}"
 ACCOUNT_NAME = rf"\A{ACCOUNT_NAME_TEXT}\Z"
 CREDENTIAL_NAME = r"\A[A-Za-z0-9._@+-]{1,64}\Z"
 PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
-UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 # The most used four-digit codes that are no repeat, run or year (DataGenetics, "PIN analysis", 2012).
 MOST_USED_PASS_CODES = {"1004", "1010", "1122", "1313", "2001", "2580", "6969", "0852", "5683"}

@@ -92,7 +92,7 @@ def breaks_off(pieces, start_response):
 
 
 ANSWERS = {
-    "/voip/mailbox/0": hold,
+    "/voip/mailbox/00000000-0000-4000-8000-000000000000": hold,
     "/exact": exact,
     "/streamed": streamed,
     "/file": file,

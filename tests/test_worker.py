@@ -21,6 +21,7 @@ from tests.server import ROOT, Server, children, until
 
 THREADS = 3
 LIST = "/voip/mailbox"
+HELD = f"{LIST}/00000000-0000-4000-8000-000000000000"  # until another asks to let go
 
 
 class Plain(Server):
@@ -181,7 +182,7 @@ def test_whoever_is_taken_with_one_that_is_stuck_is_answered():
             each.ask("/half")
             assert each.hears()[0] == 200
         with stopped(server):
-            caller.say("GET /voip/mailbox/0 HTTP/1.1\r\nHost: a\r\n\r\n")
+            caller.say(f"GET {HELD} HTTP/1.1\r\nHost: a\r\n\r\n")
             for other in callers[1:]:
                 other.say(f"GET {LIST}/{uuid4()} HTTP/1.1\r\nHost: a\r\n\r\n")
             callers[0].ask("/half")

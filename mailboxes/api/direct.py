@@ -4,7 +4,6 @@ Who may call, how often, what is read or written and how it is shown is asked of
 in the view. What is refused, nothing having been written, is left to the view, with the reason.
 """
 
-import re
 import time
 from functools import lru_cache
 from io import BytesIO
@@ -25,16 +24,13 @@ from mailboxes.api.conditions import entity_tag, tag_of_content
 from mailboxes.api.parsers import JSONObjectParser, is_json
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
-from mailboxes.contract import MAILBOXES, MAX_BODY_BYTES, envelope, status_message
+from mailboxes.contract import MAILBOX_PATH, MAX_BODY_BYTES, envelope, status_message
 from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
 from mailboxes.models import Account, ApiCredential, ChangedMeanwhileError
 from mailboxes.statements import Asked, ask_together
-from mailboxes.validators import UUID_TEXT
 
 if settings.METRICS_NETWORKS:
     from mailboxes.metrics import count
-
-PATH = re.compile(rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")
 
 METHODS = ("GET", "POST")
 METHODS_OF_ONE = ("GET", "PUT", "PATCH")
@@ -111,8 +107,7 @@ class Call(WSGIRequest):
 
     def beside(self) -> dict:
         """The statement that looks up what is the caller's own, and read on the primary, with who calls."""
-        is_other = self.META.get("HTTP_X_AUTH_FOR") or replica.REPLICA in connections.settings
-        if self.method != "GET" or is_other:
+        if self.META.get("HTTP_X_AUTH_FOR") or replica.REPLICA in connections.settings:
             return {}
         if self.uuid:
             return {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
@@ -171,7 +166,7 @@ def ask_for(environs) -> None:
 
 def plain_call(environ) -> Call | None:
     """What it asks for, if that is all there is or to write an object, as JSON."""
-    method, found = environ["REQUEST_METHOD"], PATH.match(environ["PATH_INFO"])
+    method, found = environ["REQUEST_METHOD"], MAILBOX_PATH.match(environ["PATH_INFO"])
     if not found or method not in (METHODS_OF_ONE if found["uuid"] else METHODS):
         return None
     length = int(environ.get("CONTENT_LENGTH") or 0)

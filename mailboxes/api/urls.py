@@ -3,8 +3,7 @@
 from django.urls import re_path
 
 from mailboxes.api.views import AuthenticatedView, MailboxViewSet, RecipientViewSet, SchemaView
-from mailboxes.contract import MAILBOXES
-from mailboxes.validators import UUID_TEXT
+from mailboxes.contract import MAILBOXES, UUID_TEXT
 
 MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"

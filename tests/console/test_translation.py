@@ -23,10 +23,10 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from mailboxes import batches
 from mailboxes.console.views import accounts, imports, mailbox_list
 from mailboxes.console.views import batches as batch_list
+from mailboxes.contract import UUID_TEXT
 from mailboxes.history import reveal
 from mailboxes.keyring import KeyRing
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
-from mailboxes.validators import UUID_TEXT
 from tests.authenticator import AuthenticatorApp
 from tests.conftest import headers_for
 from tests.console.conftest import staff_of
