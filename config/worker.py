@@ -12,9 +12,6 @@ a few callers who send a byte every few seconds would hold them all. Here a requ
 it is whole, and an answer that its caller takes slowly waits beside the epoll, too. What is long
 holds a thread all the same, and must go fast enough: bodies over AWAITED_BYTES and those whose
 length nobody tells, answers that are made while they are sent.
-
-Of brief requests that are there at the same time the application is told with the first, so that it
-can ask for all what each would ask for (mailboxes/together.py).
 """
 
 import errno
@@ -35,7 +32,6 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from config.plain import PlainFirst, PlainRequest, PlainResponse
 from config.turns import Turns
-from mailboxes import together
 
 AWAITED_BYTES = 64 * 1024  # of a request, without a thread
 REQUEST_SECONDS = 20  # for a request to arrive in, and for an answer to be taken in
@@ -186,7 +182,6 @@ class Connection(TConn):
         self.descriptor = self.sock.fileno()
         self.awaited = select.EPOLLIN
         self.is_last = self.is_leaving = False
-        self.told = {}  # bytes of its last answer, by who asked for what
 
     def is_idle(self) -> bool:
         return not (self.arriving.first_at or self.sock.unsent or self.is_last)
@@ -335,19 +330,9 @@ class Worker(ThreadWorker):
                 self.serve_taken(turn)
 
     def take(self, turn):
-        """Take a connection that is ready; while they bring brief requests, some others that are.
-
-        Not where another thread has its turn by now: it waits here as well, and would not look at
-        what is left for it before a caller is ready, or LOOK_SECONDS are over.
-        """
-        brief, conn = [], self.next_ready(LOOK_SECONDS)
-        while conn and self.turns.is_still(turn) and self.brings_brief(conn):
-            brief.append(conn)
-            conn = self.next_ready(timeout=0) if len(brief) < together.MOST else None
-        if len(brief) > 1:
-            environs = [one.parser.ahead.environ for one in brief]
-            environs[0][together.NEXT] = environs
-        self.taken.extend([*brief, conn] if conn else brief)
+        """Take a connection that is ready."""
+        if conn := self.next_ready(LOOK_SECONDS):
+            self.taken.append(conn)
 
     def serve_taken(self, turn):
         """Look after those that have been taken, but for those that another thread gets to."""
@@ -366,16 +351,6 @@ class Worker(ThreadWorker):
         for descriptor, _ in self.ready.poll(timeout, 1):
             return self.waiting.pop(descriptor, None)
         return None
-
-    def brings_brief(self, conn) -> bool:
-        """Whether its next request is there and brief; what is there has been taken then."""
-        if conn.sock.unsent or conn.is_last:
-            return False
-        with suppress(Exception):  # whoever looks after it meets it, too
-            if conn.arriving.take() and conn.arriving.is_whole():
-                request = conn.parser.look_ahead()
-                return bool(request) and together.is_brief(request.environ, conn.told)
-        return False
 
     def look_after(self, conn):
         """Do all that can be done without waiting for the caller; then wait for it, or hang up."""
@@ -431,8 +406,6 @@ class Worker(ThreadWorker):
         if not self.alive or len(self.waiting) >= self.max_keepalived:
             response.force_close()
         self.answer(req, response)
-        is_told = response.status.startswith("200")
-        conn.told = {together.who_and_what(req.environ): response.sent} if is_told else {}
         return not response.should_close()
 
     def answer(self, req, response):

@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from ipaddress import ip_address
@@ -32,7 +32,7 @@ from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import PRIMARY, LogEnd
-from mailboxes.statements import Asked, Found, Given, RecordedWrites, Statement, as_row, is_at_hand
+from mailboxes.statements import Given, RecordedWrites, Statement, as_row
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -235,15 +235,14 @@ class Account(models.Model):
 
 
 class ApiCredentialQuerySet(models.QuerySet):
-    def in_force(self, now=None):
+    def in_force(self):
         """Those neither revoked nor expired."""
-        now = now or timezone.now()
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
-    def usable(self, now=None):
+    def usable(self):
         """Those in force, of accounts that are not suspended."""
         of_active = Q(account=None) | Q(account__is_active=True)
-        return self.in_force(now).filter(of_active)
+        return self.in_force().filter(of_active)
 
     def by_state(self):
         """A list of them, those that are usable first."""
@@ -263,35 +262,19 @@ class ApiCredentialQuerySet(models.QuerySet):
 
 class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):  # type: ignore[misc]
     def authenticate(
-        self, secret, account_name=None, name=None, is_engine=False, recall=False, **beside
+        self, secret, account_name=None, name=None, is_engine=False, statement=None, **given
     ):
-        """The usable credential with this secret and, where they are given, these names; or None.
+        """Return the usable credential with this secret and, if given, these names; or None.
 
         A program's, or an engine's: neither stands for the other. Found by the secret's hash
         whatever its form, in one query whichever part is wrong, and compared in constant time.
-        What the call is for may be looked up `beside` it: by a statement that has more columns.
-
-        To `recall` it takes no query where an earlier call has found it within a minute: it may
-        have changed since. Whoever acts on it makes sure by its `account_still`, and if not, or
-        before it is refused anything, asks again.
+        A `statement` that reads more columns than BY_SECRET, with the values `given` to it, saves
+        a second query: the columns are in the credential's `extra`.
         """
+        statement = statement or BY_SECRET
         hashed = ApiCredential.hash(secret)
-        # Only a query finds out that a connection has died, and tries another.
-        if recall and is_at_hand(PRIMARY):
-            known = self._judged(REMEMBERED.get(hashed), account_name, name)
-            if known and known.is_stamped:
-                return known
-        found = self._with_secret(hashed, is_engine, **beside)
-        credential = self._judged(found, account_name, name)
-        if recall and credential:
-            credential.remember(hashed)
-        return credential
-
-    def asked(self, secret, statement, **given) -> Asked:
-        """What `authenticate` asks of the statement for a program's secret, beside which it takes this as well."""
-        return Asked(
-            statement, {"secret_sha256": ApiCredential.hash(secret), "is_engine": False} | given
-        )
+        found = self._with_secret(statement, secret_sha256=hashed, is_engine=is_engine, **given)
+        return self._judged(found, account_name, name)
 
     def _judged(self, credential, account_name, name):
         """The credential, if there is one, it is usable, and these are its names."""
@@ -303,15 +286,13 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
         ]
         return credential if credential and all(names_match) and credential.is_usable else None
 
-    def _with_secret(self, hashed, is_engine, statement=None, **given):
-        """The credential whose secret has this hash, and its account, if it has one; or None."""
-        statement = statement or BY_SECRET
-        for row in statement.rows(secret_sha256=hashed, is_engine=is_engine, **given):
-            log_end, row = row[0], row[1:]
+    def _with_secret(self, statement, **given):
+        """The credential that the statement finds, and its account, if it has one; or None."""
+        for log_end, *row in statement.rows(**given):
             own, row = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
-            account, beside = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
+            account, extra = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
             credential = as_row(ApiCredential, CREDENTIAL, own, PRIMARY)
-            credential.log_end, credential.beside = log_end, beside
+            credential.log_end, credential.extra = log_end, extra
             held_by = as_row(Account, ACCOUNT, account, PRIMARY) if account[0] else None
             ApiCredential.account.field.set_cached_value(credential, held_by)
             return credential
@@ -369,8 +350,7 @@ class ApiCredential(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     log_end: str | None = None  # of the primary, when a call's credential was read there
-    beside: tuple = ()  # what has been looked up with it
-    is_remembered = False  # it may have changed since it was read
+    extra: Sequence = ()  # the columns that its statement read besides
 
     objects = ApiCredentialManager()
 
@@ -520,48 +500,14 @@ class ApiCredential(models.Model):
 
     def mark_used(self) -> None:
         """Write the time of use, at most once a minute. No call waits for it: the next one may write it as well."""
-        if self.is_stamped:
-            return
         now = timezone.now()
-        is_stale = Q(last_used_at=None) | Q(last_used_at__lte=now - self.LAST_USED_RESOLUTION)
+        stale = now - self.LAST_USED_RESOLUTION
+        if self.last_used_at is not None and self.last_used_at > stale:
+            return
+        is_stale = Q(last_used_at=None) | Q(last_used_at__lte=stale)
         with suppress(OperationalError), without_waiting():
             ApiCredential.objects.filter(is_stale, pk=self.pk).update(last_used_at=now)
             self.last_used_at = now
-
-    @property
-    def is_stamped(self) -> bool:
-        """Whether the time of its last use is written within the last minute."""
-        stale = timezone.now() - self.LAST_USED_RESOLUTION
-        return self.last_used_at is not None and self.last_used_at > stale
-
-    def remember(self, hashed: str) -> None:
-        """Let later calls recall it, by the hash of its secret."""
-        self.secret_sha256, self.is_remembered = hashed, True
-        if len(REMEMBERED) >= MAX_REMEMBERED:
-            REMEMBERED.clear()
-        REMEMBERED[hashed] = self  # last: another thread may recall it at once
-
-    def forget(self) -> None:
-        """Let no later call recall it."""
-        REMEMBERED.pop(self.secret_sha256, None)
-
-    def account_still(self) -> Found:
-        """Its account, found only while all is so that it has been judged by."""
-        return Found(
-            ACCOUNT_STILL,
-            {
-                "secret_sha256": self.secret_sha256,
-                "is_engine": self.is_engine,
-                "name": self.name,
-                "networks": self.networks,
-                "account_name": str(self.account),
-                "now": timezone.now(),
-            },
-        )
-
-
-REMEMBERED: dict[str, ApiCredential] = {}  # by the hashes of their secrets
-MAX_REMEMBERED = 1000
 
 
 # Every call of a program begins with this: with what it takes to judge who calls.
@@ -587,18 +533,6 @@ WITH_RESELLERS = Statement(
     ).values_list(*ACCOUNT)
 )
 BY_SECRET = Statement(lambda: by_secret().values_list(*CALLER))
-ACCOUNT_STILL = Statement(
-    lambda: (
-        by_secret()
-        .usable(now=Given("now", models.DateTimeField()))
-        .filter(
-            name=Given("name", models.CharField()),
-            networks=Given("networks", models.CharField()),
-            account__name=Given("account_name", models.CharField()),
-        )
-        .values_list("account")
-    )
-)
 
 
 class Sealed:
@@ -788,16 +722,17 @@ class Records(HistoricalRecords):
         """Write the state that a row was in when it was removed."""
         model = instance.writes.history
         kept = {field.attname: getattr(instance, field.attname) for field in model.tracked_fields}
-        model(**kept, **self.told(history_type)).save()
+        model(**kept, **self.history_fields(history_type)).save()
 
     @classmethod
-    def told(cls, history_type: str, by: ApiCredential | None = None) -> dict:
-        """What a row of history says besides the state: of a row made `+`, changed `~` or removed `-`.
+    def history_fields(cls, history_type: str, credential: ApiCredential | None = None) -> dict:
+        """Return the fields of a row of history besides the state: its type is `+`, `~` or `-`.
 
-        Where it is not said `by` whom, it is whoever makes the request that is being answered.
+        Without a credential, the author is whoever makes the request that is being answered.
         """
-        request = None if by else getattr(cls.context, "request", None)
-        author, credential = getattr(request, "user", None), by or getattr(request, "auth", None)
+        request = None if credential else getattr(cls.context, "request", None)
+        author = getattr(request, "user", None)
+        credential = credential or getattr(request, "auth", None)
         return {
             "history_date": timezone.now(),
             "history_type": history_type,
@@ -833,12 +768,12 @@ class Recorded(models.Model):
         sent: dict = {"sender": type(self), "instance": self, "using": using, "raw": False}
         models.signals.pre_save.send(**sent, update_fields=update_fields)
         is_changed = not (force_insert or self._state.adding) and self.writes.update(
-            self, Records.told("~"), using, update_fields or ()
+            self, Records.history_fields("~"), using, update_fields or ()
         )
         if not is_changed and (update_fields or force_update):
             raise DatabaseError("There is no such row any more.")
         if not is_changed:
-            self.writes.insert(self, Records.told("+"), using)
+            self.writes.insert(self, Records.history_fields("+"), using)
         self._state.db, self._state.adding = using, False
         models.signals.post_save.send(**sent, created=not is_changed, update_fields=update_fields)
 
@@ -1007,24 +942,20 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         super().save(**kwargs)
 
     @classmethod
-    def create(cls, account: Account, by: ApiCredential | None = None, **values) -> "Mailbox":
-        """A new mailbox of the account that has these fields, saved: as `save` does, which looks at each for longer.
-
-        Raises IntegrityError where `by` was remembered and has changed; then nothing is saved.
-        """
+    def create(cls, account: Account, credential: ApiCredential, **values) -> "Mailbox":
+        """Create a mailbox with these fields: as `save` does, which looks at each for longer."""
         mailbox = as_row(cls, DEFAULTS, DEFAULTS.values(), PRIMARY)
         mailbox.uuid, mailbox.account_id = uuid4(), account.pk
         mailbox.created_at = mailbox.updated_at = timezone.now()
         for name, value in values.items():
             setattr(mailbox, name, value)
-        cls.writes.insert(mailbox, Records.told("+", by), PRIMARY, found_for(by))
+        cls.writes.insert(mailbox, Records.history_fields("+", credential), PRIMARY)
         return mailbox
 
-    def change(self, values: dict, by: ApiCredential | None = None) -> None:
-        """Set these fields and save them, whoever holds the row.
+    def change(self, values: dict, credential: ApiCredential | None = None) -> None:
+        """Set these fields and save them, without a lock on the row.
 
-        Raises ChangedMeanwhileError where it has changed since it was read, or `by` was remembered
-        and has; then nothing is saved.
+        Raises ChangedMeanwhileError, and saves nothing, if it has changed since it was read.
         """
         as_read = self.version
         for name, value in values.items():
@@ -1034,8 +965,8 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         names = {"version", "updated_at", *values}
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
-        told, found = Records.told("~", by), found_for(by)
-        if not self.writes.update(self, told, PRIMARY, sorted(names), found, version=as_read):
+        fields = Records.history_fields("~", credential)
+        if not self.writes.update(self, fields, PRIMARY, sorted(names), version=as_read):
             raise ChangedMeanwhileError
 
     def check_pass_code(self, code: str) -> None:
@@ -1103,11 +1034,6 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         recipient.full_clean()
         recipient.save()
         return recipient
-
-
-def found_for(by: ApiCredential | None) -> dict[str, Found] | None:
-    """What makes sure, as a mailbox is written by who was remembered, that it still may be."""
-    return {"account_id": by.account_still()} if by and by.is_remembered else None
 
 
 # Of a new mailbox; what is another for each is set anew.

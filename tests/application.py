@@ -7,22 +7,19 @@ from threading import Event
 
 from gunicorn.http.wsgi import FileWrapper
 
-from mailboxes import together
-
 PIECE = b"0123456789abcdef" * 4096
 
 let_go = Event()
 
 
 def application(environ, start_response):
-    """By the path, of so many PIECEs as the query says; other paths are told what they asked, and who is next."""
+    """By the path, of so many PIECEs as the query says; other paths are told what they asked."""
     answer = ANSWERS.get(environ["PATH_INFO"])
     if answer:
         return answer(int(environ["QUERY_STRING"] or 1), start_response)
     body = environ["wsgi.input"].read()
     text = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {len(body)}"
-    after = [each["PATH_INFO"] for each in environ.get(together.NEXT, ())]
-    return whole(text, start_response, *([("X-Next", " ".join(after))] if after else []))
+    return whole(text, start_response)
 
 
 def whole(text, start_response, *headers):

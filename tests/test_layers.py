@@ -12,7 +12,6 @@ MAY_IMPORT = {
     "logs": set(),
     "keyring": set(),
     "bodies": {"contract"},
-    "together": {"contract"},
     "validators": {"contract"},
     "statements": set(),
     "locks": set(),
@@ -38,7 +37,6 @@ MAY_IMPORT = {
     "admin": {"contract", "keyring", "validators", "models", "history", "filters", "forms"},
     "api": {
         "logs",
-        "together",
         "contract",
         "keyring",
         "validators",

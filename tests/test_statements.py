@@ -4,12 +4,12 @@ import sqlite3
 from contextlib import closing, contextmanager
 
 import pytest
-from django.db import DataError, IntegrityError, OperationalError, connection, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.backends.signals import connection_created
 
 from config.database import bound
 from mailboxes.models import Account, ChangedMeanwhileError, Mailbox, Records
-from mailboxes.statements import Asked, Given, Statement, ask_together
+from mailboxes.statements import Given, Statement
 
 pytestmark = pytest.mark.django_db
 
@@ -114,7 +114,7 @@ class TestRecordedWrites:
 
     def test_not_where_it_has_other_values_than_were_read(self, mailbox):
         before = self.states(mailbox)
-        told = Records.told("~")
+        told = Records.history_fields("~")
         mailbox.name = "Support"
         assert not Mailbox.writes.update(mailbox, told, "default", ["name"], version=2)
         assert self.states(mailbox) == before == [self.state(mailbox)]
@@ -233,98 +233,3 @@ def test_what_cannot_be_read_is_read_no_longer(accounts):
         ALL_NAMES.rows(account=accounts[0].pk)
     with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-
-
-BY_NAME = Statement(
-    lambda: Mailbox.objects.filter(name=Given("name", models.CharField())).values_list("name")
-)
-# PostgreSQL cannot: it divides by zero, for any row.
-IMPOSSIBLE = Statement(
-    lambda: Account.objects.filter(name=Given("name", models.CharField())).values_list(
-        models.F("pk") / 0
-    )
-)
-
-
-@pytest.mark.django_db(transaction=True)
-class TestAskedTogether:
-    @pytest.fixture
-    def alone(self, monkeypatch):
-        """The names that a statement of its own has asked for."""
-        names, rows = [], Statement.rows
-
-        def watched(statement, using="default", **given):
-            names.append(given["name"])
-            return rows(statement, using, **given)
-
-        monkeypatch.setattr(Statement, "rows", watched)
-        return names
-
-    def several(self, *names) -> list[Asked]:
-        return [Asked(BY_NAME, {"name": name}) for name in names]
-
-    def counts(self, several) -> list[int]:
-        return [len(list(each.rows(**each.given))) for each in several]
-
-    def test_each_has_its_own_rows(self, accounts, alone):
-        for _ in range(4):  # in the end they are prepared
-            several = self.several("Sales", "100 % of it", "Nobody's", "Sales")
-            ask_together(several)
-            rows = [list(each.rows(**each.given)) for each in several]
-            assert rows == [[("Sales",)] * 4, [("100 % of it",)] * 2, [], [("Sales",)] * 4]
-        assert not alone or connection.vendor == "sqlite"
-
-    def test_values_are_those_of_the_statement(self, accounts):
-        given = {"account": accounts[0].pk, "name": "Sales"}
-        asked = Asked(NAMED, given)
-        ask_together([asked])
-        assert list(asked.rows(**given)) == list(NAMED.rows(**given))
-
-    def test_rows_for_other_values_are_asked_for(self, accounts):
-        (asked,) = several = self.several("Sales")
-        ask_together(several)
-        assert not list(asked.rows(name="Nobody's"))
-
-    def test_none_at_all(self, accounts, alone):
-        ask_together([])
-        assert self.counts(self.several("Sales")) == [4]
-
-    def test_within_a_transaction_each_is_asked_alone(self, accounts, alone):
-        several = self.several("Sales", "Nobody's")
-        with transaction.atomic():
-            Mailbox.objects.filter(name="Sales").first().delete()
-            ask_together(several)
-            assert self.counts(several) == [3, 0]
-        assert alone == ["Sales", "Nobody's"]
-
-    @pytest.mark.skipif(connection.vendor == "sqlite", reason="nobody can cut a file's connection")
-    def test_after_a_connection_has_died_each_is_asked_alone(self, accounts, alone):
-        several = self.several("Sales", "Nobody's")
-        cut()
-        ask_together(several)
-        assert self.counts(several) == [4, 0]
-        assert alone == ["Sales", "Nobody's"]
-
-    @pytest.mark.skipif(connection.vendor == "sqlite", reason="a file divides by zero")
-    def test_where_one_is_refused_each_is_asked_alone(self, accounts, alone):
-        impossible = Asked(IMPOSSIBLE, {"name": "acme"})
-        several = [*self.several("Sales"), impossible, *self.several("Nobody's")]
-        ask_together(several)
-        assert self.counts([several[0], several[2]]) == [4, 0]
-        with pytest.raises(DataError):
-            impossible.rows(name="acme")
-        assert alone == ["Sales", "Nobody's", "acme"]
-
-    @pytest.mark.skipif(connection.vendor == "sqlite", reason="a file has no lock on a table")
-    @pytest.mark.usefixtures("bounded")
-    def test_what_gives_no_answer_is_asked_once(self, accounts, alone):
-        """Whoever asked again would wait as long again."""
-        connection.ensure_connection()
-        several = self.several("Sales", "Nobody's")
-        with locked():
-            ask_together(several)
-            for each in several:
-                with pytest.raises(OperationalError):
-                    each.rows(**each.given)
-        assert not alone
-        assert self.counts(self.several("Sales")) == [4]

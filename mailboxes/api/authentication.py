@@ -11,8 +11,8 @@ from mailboxes.models import Account, ApiCredential
 class CredentialAuthentication(BaseAuthentication):
     """Reads the contract's headers. `request.user` becomes the account acted on, `request.auth` the credential."""
 
-    def __init__(self, **beside):
-        self.beside = beside  # what to look up with the credential
+    def __init__(self, **extra_columns):
+        self.extra_columns = extra_columns  # for ApiCredential.objects.authenticate
 
     def authenticate(self, request):
         credential = self.credential(request)
@@ -37,7 +37,7 @@ class CredentialAuthentication(BaseAuthentication):
     def credential(self, request):
         """The credential that the headers name, or None."""
         shown = self.shown(request)
-        return ApiCredential.objects.authenticate(**shown, **self.beside) if shown else None
+        return ApiCredential.objects.authenticate(**shown, **self.extra_columns) if shown else None
 
     @staticmethod
     def shown(request) -> dict[str, str]:

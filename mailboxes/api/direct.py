@@ -11,13 +11,13 @@ from io import BytesIO
 import orjson
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import IntegrityError, connections
+from django.db import connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
-from rest_framework.exceptions import APIException, PermissionDenied, Throttled
+from rest_framework.exceptions import Throttled
 
-from mailboxes import logs, replica, together
+from mailboxes import logs, replica
 from mailboxes.api import reading, writing
 from mailboxes.api.authentication import CredentialAuthentication
 from mailboxes.api.conditions import entity_tag, tag_of_content
@@ -26,8 +26,7 @@ from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import MAILBOX_PATH, MAX_BODY_BYTES, envelope, status_message
 from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
-from mailboxes.models import Account, ApiCredential, ChangedMeanwhileError
-from mailboxes.statements import Asked, ask_together
+from mailboxes.models import Account, ApiCredential, Mailbox
 
 if settings.METRICS_NETWORKS:
     from mailboxes.metrics import count
@@ -39,8 +38,8 @@ METHODS_OF_ONE = ("GET", "PUT", "PATCH")
 MORE = {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IDEMPOTENCY_KEY"}
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
-# In the environment: the call, for when it is answered; for the view, if it has been refused.
-CALL, REFUSED = "mailboxes.call", "mailboxes.refused"
+# In the environment: the call, for the view, if it has been refused.
+REFUSED = "mailboxes.refused"
 
 
 class DirectCalls:
@@ -51,9 +50,7 @@ class DirectCalls:
         self.headers = headers_of_every_answer()
 
     def __call__(self, environ, start_response):
-        if environs := environ.pop(together.NEXT, None):
-            ask_for(environs)
-        call = environ.pop(CALL, None) or plain_call(environ)
+        call = plain_call(environ)
         if call is None or not call.is_for_us():
             return self.application(environ, start_response)
         start = environ.setdefault(STARTED, time.perf_counter())
@@ -81,7 +78,6 @@ class Call(WSGIRequest):
     """As much of a request as it takes to say who calls, for what, and whether it is for us."""
 
     auth: ApiCredential
-    asked: dict = {}  # as `beside`, but of a statement that has been asked
     user: Account  # type: ignore[assignment]  # on calls of the API
     throttle: CredentialThrottle
     refusal: Exception
@@ -99,43 +95,34 @@ class Call(WSGIRequest):
         return is_host and (not settings.HTTPS or self.is_secure())
 
     def authenticate(self) -> None:
-        """Learn who calls. Who writes its own may be recalled: writing makes sure of it."""
-        if self.method != "GET" and not self.META.get("HTTP_X_AUTH_FOR"):
-            self.recall_who_calls()
-        else:
-            self.ask_who_calls(**(self.asked or self.beside()))
+        authentication = CredentialAuthentication(**self.extra_columns())
+        self.user, self.auth = authentication.authenticate(self)
 
-    def beside(self) -> dict:
-        """The statement that looks up what is the caller's own, and read on the primary, with who calls."""
-        if self.META.get("HTTP_X_AUTH_FOR") or replica.REPLICA in connections.settings:
+    def extra_columns(self) -> dict:
+        """Return the statement that finds the credential with what the call is about, and its values.
+
+        Empty if the two are found in two queries: for a customer's, or on the replica.
+        """
+        if self.META.get("HTTP_X_AUTH_FOR") or self.method == "POST":
+            return {}
+        if self.method != "GET":
+            return {"statement": reading.CALLER_AND_ONE_TO_CHANGE, "uuid": self.uuid}
+        if replica.REPLICA in connections.settings:
             return {}
         if self.uuid:
-            return {"statement": reading.ONE_OF_CALLER, "uuid": self.uuid}
-        return {"statement": reading.ALL_OF_CALLER}
+            return {"statement": reading.CALLER_AND_ONE, "uuid": self.uuid}
+        return {"statement": reading.CALLER_AND_ALL}
 
-    def to_ask(self) -> list[Asked]:
-        """The statement that says who calls, and for what, if one does; whose rows are taken when it is answered."""
-        beside, shown = self.beside(), CredentialAuthentication.shown(self)
-        if not (beside and shown):
-            return []
-        asked = ApiCredential.objects.asked(shown["secret"], **beside)
-        self.asked = beside | {"statement": asked}
-        return [asked]
-
-    def recall_who_calls(self) -> None:
-        try:
-            self.ask_who_calls(recall=True)
-        except PermissionDenied:  # by what was remembered of its networks, perhaps
-            logs.refusal.set("")
-            self.ask_who_calls()
-
-    def ask_who_calls(self, **beside) -> None:
-        self.user, self.auth = CredentialAuthentication(**beside).authenticate(self)
+    def mailbox(self) -> Mailbox:
+        """Return the mailbox that the call is to change. Raises NotFound."""
+        if self.auth.extra:
+            return reading.mailbox_of(self.auth.extra)
+        return reading.to_change(self.user.pk, self.uuid)
 
     def found(self, using: str) -> tuple:
         """What is asked for, and its headers. Raises NotFound."""
-        if self.auth.beside:
-            (text,), self.auth.beside = self.auth.beside, ()  # a long one is not kept till the end
+        if self.auth.extra:
+            (text,), self.auth.extra = self.auth.extra, ()  # a long one is not kept till the end
             return reading.one_in(text) if self.uuid else reading.all_in(text)
         if self.uuid:
             return reading.one_of(using, self.user.pk, self.uuid)
@@ -152,16 +139,6 @@ class Call(WSGIRequest):
                 setattr(request, name, getattr(self, name))
         logs.refusal.set(self.why)
         raise self.refusal
-
-
-def ask_for(environs) -> None:
-    """Ask the database at once what it takes to answer these requests."""
-    asked: list[Asked] = []
-    for environ in environs:
-        if call := plain_call(environ):
-            environ[STARTED], environ[CALL] = time.perf_counter(), call
-            asked += call.to_ask()
-    ask_together(asked)
 
 
 def plain_call(environ) -> Call | None:
@@ -207,21 +184,9 @@ def answer(call: Call) -> tuple[int, bytes, dict]:
     """The status, the body and its headers. Raises what the view would."""
     call.authenticate()
     throttle = CredentialThrottle()
-    try:
-        if not throttle.allow_request(call, view=None):
-            raise Throttled(throttle.wait())
-        status, result, headers = (read if call.method == "GET" else write)(call)
-    except (APIException, IntegrityError, ChangedMeanwhileError) as refusal:
-        if not call.auth.is_remembered:
-            raise
-        # Who calls is known as it was: what is so now comes before all else.
-        call.auth.forget()
-        del call.user, call.auth, call.throttle
-        call.ask_who_calls()
-        call.throttle = throttle
-        if isinstance(refusal, Throttled):
-            raise
-        status, result, headers = write(call)
+    if not throttle.allow_request(call, view=None):
+        raise Throttled(throttle.wait())
+    status, result, headers = (read if call.method == "GET" else write)(call)
     body = orjson.dumps(envelope(status, result))
     if "ETag" not in headers:
         headers["ETag"] = tag_of_content(body)
@@ -236,10 +201,9 @@ def read(call: Call) -> tuple[int, orjson.Fragment, dict]:
 def write(call: Call) -> tuple[int, dict, dict]:
     sent = call.sent()
     if call.uuid:
-        partial = call.method == "PATCH"
-        mailbox = writing.changed(call.user, call.uuid, sent, partial, by=call.auth)
+        mailbox = writing.updated(call.mailbox(), call.auth, sent, call.method == "PATCH")
     else:
-        mailbox = writing.created(call.user, sent, by=call.auth)
+        mailbox = writing.created(call.user, call.auth, sent)
     headers = {"ETag": entity_tag(mailbox)} | writing.warning(sent)
     return 200 if call.uuid else 201, reading.shown_after(mailbox), headers
 

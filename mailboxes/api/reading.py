@@ -21,8 +21,10 @@ from django.db.models import (
     Case,
     F,
     Field,
+    FilteredRelation,
     Func,
     OuterRef,
+    Q,
     Subquery,
     TextField,
     UUIDField,
@@ -42,6 +44,7 @@ from mailboxes.models import (
     Mailbox,
     by_secret,
 )
+from mailboxes.replica import PRIMARY
 from mailboxes.statements import UNREAD, Given, Statement, as_row
 
 log = logging.getLogger("mailboxes.api")
@@ -170,14 +173,14 @@ def quoted(text) -> tuple:
     return '"', text, '"'
 
 
-def recipients() -> tuple:
-    """The texts of a mailbox's, as a JSON array."""
+def recipients(mailbox: str = "pk") -> tuple:
+    """Return the texts of a JSON array of the recipients of a mailbox, by the path to its uuid."""
     values = {
         "created_on": quoted(Day("created_at")),
         "updated_on": quoted(Day("updated_at")),
         "uuid": quoted(Hyphened("uuid")),
     }
-    found = EmailRecipient.objects.filter(mailbox=OuterRef("pk")).order_by(*WITHIN_MAILBOX)
+    found = EmailRecipient.objects.filter(mailbox=OuterRef(mailbox)).order_by(*WITHIN_MAILBOX)
     return "[", EachOf(found.values(one=Joined(*json_object(values, RECIPIENT_KEYS)))), "]"
 
 
@@ -231,16 +234,36 @@ def account():
 # Each gives one text; those of the caller behind what it takes to judge who calls.
 ALL = Statement(lambda: account().values_list(all_of_account("pk")))
 ONE = Statement(lambda: account().values_list(one_of_account("pk")))
-ALL_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, all_of_account("account")))
-ONE_OF_CALLER = Statement(lambda: by_secret().values_list(*CALLER, one_of_account("account")))
+CALLER_AND_ALL = Statement(lambda: by_secret().values_list(*CALLER, all_of_account("account")))
+CALLER_AND_ONE = Statement(lambda: by_secret().values_list(*CALLER, one_of_account("account")))
 
 
+# A mailbox to change: its columns, and its recipients as JSON.
 COLUMNS = [field.attname for field in Mailbox._meta.concrete_fields]
-TO_CHANGE = Statement(
+ONE_TO_CHANGE = Statement(
     lambda: (
         active_one()
         .filter(account=Given("account", BigIntegerField()))
         .values_list(*COLUMNS, Joined(*recipients()))
+    )
+)
+CALLER_AND_ONE_TO_CHANGE = Statement(
+    lambda: (
+        by_secret()
+        .annotate(
+            mailbox=FilteredRelation(
+                "account__mailboxes",
+                condition=Q(
+                    account__mailboxes__uuid=Given("uuid", UUIDField()),
+                    account__mailboxes__deleted_at=None,
+                ),
+            )
+        )
+        .values_list(
+            *CALLER,
+            *(f"mailbox__{name}" for name in COLUMNS),
+            Joined(*recipients("mailbox__uuid")),
+        )
     )
 )
 
@@ -277,16 +300,21 @@ def one_in(text: bytes | None) -> tuple[orjson.Fragment, dict]:
     return orjson.Fragment(mailbox), {"ETag": tag_of(version.decode())}
 
 
-def to_change(using: str, account: int, uuid) -> Mailbox:
-    """The account's mailbox, with its recipients for `shown_after`. Raises NotFound.
-
-    Nobody is kept from writing it meanwhile.
-    """
-    for *own, recipients in TO_CHANGE.rows(using, account=account, uuid=uuid):
-        mailbox = as_row(Mailbox, COLUMNS, own, using)
-        mailbox.recipients_as_json = recipients
-        return mailbox
+def to_change(account: int, uuid) -> Mailbox:
+    """Return the account's mailbox, with its recipients for `shown_after`, unlocked. Raises NotFound."""
+    for row in ONE_TO_CHANGE.rows(account=account, uuid=uuid):
+        return mailbox_of(row)
     raise NotFound
+
+
+def mailbox_of(row) -> Mailbox:
+    """Return the mailbox in a row of ONE_TO_CHANGE. Raises NotFound if there is none."""
+    *columns, recipients = row
+    mailbox = as_row(Mailbox, COLUMNS, columns, PRIMARY)
+    if mailbox.pk is None:
+        raise NotFound
+    mailbox.recipients_as_json = recipients
+    return mailbox
 
 
 def shown_after(mailbox: Mailbox) -> dict:

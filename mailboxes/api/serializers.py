@@ -187,6 +187,6 @@ class MailboxSerializer(serializers.Serializer):
         return Mailbox.create(**validated_data)
 
     def update(self, mailbox, validated_data):
-        by = validated_data.pop("by", None)
-        mailbox.change(validated_data, by)
+        credential = validated_data.pop("credential")
+        mailbox.change(validated_data, credential)
         return mailbox

@@ -148,16 +148,16 @@ class MailboxViewSet(AccountViewSet):
         return self.get_mailboxes()
 
     def make(self, request):
-        self.row = writing.created(request.user, request.data)
+        self.row = writing.created(request.user, request.auth, request.data)
         return Response(reading.shown_after(self.row), status=201)
 
     def update(self, request, uuid, partial=False):
-        self.row = writing.changed(
-            request.user,
-            uuid,
+        self.row = writing.updated(
+            reading.to_change(request.user.pk, uuid),
+            request.auth,
             request.data,
             partial,
-            judge=lambda mailbox: refuse_if_changed(request, mailbox),
+            check=lambda mailbox: refuse_if_changed(request, mailbox),
         )
         return Response(reading.shown_after(self.row))
 

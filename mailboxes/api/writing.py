@@ -7,48 +7,43 @@ from django.db import transaction
 from mailboxes.api import reading
 from mailboxes.api.serializers import MailboxSerializer
 from mailboxes.models import Account, ApiCredential, ChangedMeanwhileError, Mailbox
-from mailboxes.replica import PRIMARY
 from mailboxes.validators import weakness
 
 
-def created(account: Account, sent: dict, by: ApiCredential | None = None) -> Mailbox:
-    """A new mailbox of the account. Raises ValidationError; IntegrityError if `by` was remembered and has changed."""
-    return saved(MailboxSerializer(data=sent), account=account, by=by)
+def created(account: Account, credential: ApiCredential, sent: dict) -> Mailbox:
+    """Create a mailbox of the account. Raises ValidationError."""
+    return save(MailboxSerializer(data=sent), account=account, credential=credential)
 
 
-def changed(
-    account: Account,
-    uuid,
+def updated(
+    mailbox: Mailbox,
+    credential: ApiCredential,
     sent: dict,
     partial: bool,
-    judge: Callable | None = None,
-    by: ApiCredential | None = None,
+    check: Callable[[Mailbox], None] = lambda mailbox: None,
 ) -> Mailbox:
-    """The account's mailbox, as it is now. Raises NotFound, ValidationError, and what `judge` does of it as it was.
+    """Update a mailbox that was read without a lock. Raises NotFound, ValidationError, and what `check` raises.
 
-    It is read, and written if it is still as it was read: nobody waits. If not, it is read again,
-    and held; but of who was remembered, and may have changed as well: ChangedMeanwhileError.
+    If another write came first, the mailbox is read again with a lock, checked and updated.
     """
 
-    def change() -> Mailbox:
-        mailbox = reading.to_change(PRIMARY, account.pk, uuid)
-        if judge:
-            judge(mailbox)
-        return saved(MailboxSerializer(mailbox, data=sent, partial=partial), by=by)
+    def update(mailbox: Mailbox) -> Mailbox:
+        check(mailbox)
+        serializer = MailboxSerializer(mailbox, data=sent, partial=partial)
+        return save(serializer, credential=credential)
 
     try:
-        return change()
+        return update(mailbox)
     except ChangedMeanwhileError:
-        if by and by.is_remembered:  # who may not write any more waits for nobody
-            raise
         with transaction.atomic():
-            account.mailboxes.select_for_update().filter(pk=uuid).first()
-            return change()
+            account = mailbox.account_id
+            Mailbox.objects.select_for_update().filter(account=account, pk=mailbox.pk).first()
+            return update(reading.to_change(account, mailbox.pk))
 
 
-def saved(serializer: MailboxSerializer, **besides) -> Mailbox:
+def save(serializer: MailboxSerializer, **fields) -> Mailbox:
     serializer.is_valid(raise_exception=True)
-    return serializer.save(**besides)
+    return serializer.save(**fields)
 
 
 def warning(sent: dict) -> dict[str, str]:

@@ -98,21 +98,45 @@ def test_a_good_one_costs_one_query(anyone, headers, django_assert_num_queries):
         anyone.get("/authenticated", headers=headers)
 
 
-def test_a_revoked_one_is_refused_at_once(anyone, headers):
-    ApiCredential.objects.get().revoke()
-    assert anyone.get("/authenticated", headers=headers).status == 401
+SET = {"name": "Sales", "password": "4829"}
+CHANGES = {
+    "revoked": lambda: ApiCredential.objects.get().revoke(),
+    "expired": lambda: ApiCredential.objects.update(expires_at=timezone.now()),
+    "suspended": lambda: Account.objects.get().suspend(),
+    "renamed": lambda: ApiCredential.objects.update(name="other"),
+    "account renamed": lambda: Account.objects.update(name="other"),
+    "deleted": lambda: ApiCredential.objects.all().delete(),
+    "an engine's": lambda: ApiCredential.objects.update(is_engine=True),
+    "replaced": lambda: ApiCredential.objects.update(secret_sha256=ApiCredential.hash("other")),
+    "networks": lambda: ApiCredential.objects.update(networks="192.0.2.0/24"),
+}
+CALLS = {
+    "/authenticated": ["GET"],
+    "/voip/mailbox": ["GET", "POST"],
+    "/voip/mailbox/{}": ["GET", "PUT", "PATCH", "DELETE"],
+}
 
 
-def test_an_expired_one_is_refused(anyone, account):
-    headers = headers_for(account, expires_at=timezone.now() + timedelta(minutes=1))
-    assert anyone.get("/authenticated", headers=headers).status == 200
-    ApiCredential.objects.update(expires_at=timezone.now())
-    assert anyone.get("/authenticated", headers=headers).status == 401
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("method", "path"), [(method, path) for path in CALLS for method in CALLS[path]]
+)
+@pytest.mark.parametrize("body", [SET, "{"])
+def test_credential_change_is_heeded_by_the_next_call(service, account, change, method, path, body):
+    """It comes before what is wrong with the call itself."""
+    mailbox = Mailbox.objects.create(account=account, name="Pete")
+    path = path.format(mailbox.pk)
+    assert service.call(method, path, body).status not in (401, 403)
+    before = list(Mailbox.objects.values()), Mailbox.history.count()
+    CHANGES[change]()
+    answer = service.call(method, path, body)
+    assert answer.status == (403 if change == "networks" else 401)
+    assert "ratelimit" not in answer.headers  # as for any stranger
+    assert (list(Mailbox.objects.values()), Mailbox.history.count()) == before
 
 
-def test_a_suspended_accounts_is_refused(anyone, account, headers):
-    Account.objects.update(is_active=False)
-    assert anyone.get("/authenticated", headers=headers).status == 401
+def test_suspended_accounts_bearer_token_is_refused(anyone, account, headers):
+    account.suspend()
     assert anyone.get("/authenticated", headers=bearer(headers)).status == 401
 
 

@@ -160,15 +160,15 @@ def test_wrong_methods(service, paths, method, path):
 
 def test_written_meanwhile_by_another(service, paths, monkeypatch):
     """It is read again and held: what the other wrote stays, where this call says nothing of it."""
-    read = reading.to_change
+    read = reading.mailbox_of
 
-    def overtaken(*args):
-        found = read(*args)
+    def overtaken(row):
+        found = read(row)
         if found.version == 2:
             Mailbox.objects.get(pk=PETES).turn_transcription(True)
         return found
 
-    monkeypatch.setattr(reading, "to_change", overtaken)
+    monkeypatch.setattr(reading, "mailbox_of", overtaken)
     answer = service.patch(paths[1], {"name": "Sales"})
     assert (answer.status, answer.headers["etag"]) == (200, '"4"')
     assert (answer.result["name"], answer.result["transcribe"]) == ("Sales", True)

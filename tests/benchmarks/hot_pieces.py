@@ -2,7 +2,6 @@
 
 import pytest
 
-from mailboxes import together
 from mailboxes.api.throttling import count
 from mailboxes.models import ApiCredential
 from tests.benchmarks.calls import READS, WRITES, Caller, listed
@@ -24,11 +23,6 @@ def test_call(benchmark, caller, name):
 def test_list_of_1000(benchmark):
     caller = Caller(fill(2, 1000))
     assert len(benchmark(listed, caller).result) == 1000
-
-
-def test_as_many_gets_as_are_asked_together(benchmark, caller):
-    paths = [caller.path] * together.MOST
-    assert {answer.status for answer in benchmark(caller.program.get_together, paths)} == {200}
 
 
 def test_pass_code_is_opened(benchmark, caller):

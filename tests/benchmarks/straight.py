@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 
 from config.wsgi import application
-from mailboxes import together
 from tests.service import Answer, Service
 
 ENVIRON = {
@@ -26,12 +25,6 @@ class Straight(Service):
 
     def send(self, method, path, body, headers):
         return answer(environ_of(method, path, body, headers))
-
-    def get_together(self, paths) -> list[Answer]:
-        """As calls that have come at the same time."""
-        environs = [environ_of("GET", path, b"", self.headers) for path in paths]
-        environs[0][together.NEXT] = environs
-        return [answer(environ) for environ in environs]
 
 
 def environ_of(method, path, body, headers) -> dict:

@@ -124,11 +124,28 @@ def test_a_list(service, customers, others, name):
     check(asked(service, "GET", f"/voip/mailbox{query}"), customers, others)
 
 
-@pytest.mark.parametrize("path", ["/voip/mailbox", "/voip/mailbox/{}"])
-def test_what_is_read_with_the_credential_is_of_its_account(customers, path):
+OF_CREDENTIAL = "account_id = (mailboxes_apicredential.account_id)"
+JOINED = (
+    "ON (mailboxes_apicredential.account_id = mailboxes_account.id)",
+    "ON (mailboxes_account.id = mailbox.account_id AND ",
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "parts"),
+    [
+        ("GET", "/voip/mailbox", [OF_CREDENTIAL]),
+        ("GET", "/voip/mailbox/{}", [OF_CREDENTIAL]),
+        ("PUT", "/voip/mailbox/{}", JOINED),
+        ("PATCH", "/voip/mailbox/{}", JOINED),
+    ],
+)
+def test_mailbox_read_with_the_credential_is_of_its_account(customers, method, path, parts):
     service = InProcess(headers_for(customers.account))
-    (statement,) = asked(service, "GET", path.format(customers.pk))
-    assert "account_id = (mailboxes_apicredential.account_id)" in statement
+    body = None if method == "GET" else SETTINGS
+    statement, *writes = asked(service, method, path.format(customers.pk), body)
+    assert all(part in statement for part in parts)
+    assert all(names_row(write, customers.account) for write in writes)
     digest = ApiCredential.hash(service.headers["X-Auth-Password"])
     assert re.search(rf"WHERE .*secret_sha256 = \('?{digest}", statement)
 
