@@ -17,10 +17,10 @@ from django.db.backends.signals import connection_created
 
 import config.urls  # noqa: F401  every view, once for all workers rather than at a first call
 from config.database import bound, keep_up
-from mailboxes.api.direct import DirectCalls
+from mailboxes.api.fastpath import FastPath
 from mailboxes.bodies import AlwaysUTF8, BufferedBodies
 
 connection_created.connect(bound)
 connection_created.connect(keep_up)
 
-application = AlwaysUTF8(BufferedBodies(DirectCalls(django_application)))
+application = AlwaysUTF8(BufferedBodies(FastPath(django_application)))

@@ -25,8 +25,7 @@ class ProgramCalls:
     def __call__(self, request):
         if not self.is_ours(request.path_info):
             return self.get_response(request)
-        is_safe = request.is_secure() or not settings.HTTPS
-        response = self.answer(request) if is_safe else without_https()
+        response = without_https() if lacks_https(request) else self.answer(request)
         response = self.finish(request, response)
         if not response.streaming and response.status_code != 204:  # RFC 9110, 8.6
             response["Content-Length"] = str(len(response.content))
@@ -43,6 +42,11 @@ class ProgramCalls:
     def kept(self, response) -> dict[str, str]:
         """Those of the answer's headers that stay."""
         return {name: response[name] for name in self.KEPT if name in response}
+
+
+def lacks_https(request) -> bool:
+    """Return True if the request must be refused: it came without HTTPS, which is on."""
+    return settings.HTTPS and not request.is_secure()
 
 
 def without_https():

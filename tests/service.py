@@ -69,19 +69,19 @@ class Service:
         return self.call("DELETE", path, **kwargs)
 
 
-class PastDirectCalls(ClientHandler):
-    """Django for its test client, behind what may answer before it."""
+class FastPathHandler(ClientHandler):
+    """Django for its test client, behind the fast path."""
 
     def __call__(self, environ):
         # What only calls a server over a socket has no settings to import this with.
-        from mailboxes.api.direct import DirectCalls
+        from mailboxes.api.fastpath import FastPath
         from mailboxes.bodies import BufferedBodies
 
         started = []
-        direct = DirectCalls(
-            lambda environ, start_response: super(PastDirectCalls, self).__call__(environ)
+        fast_path = FastPath(
+            lambda environ, start_response: super(FastPathHandler, self).__call__(environ)
         )
-        answer = BufferedBodies(direct)(environ, lambda *told: started.extend(told))
+        answer = BufferedBodies(fast_path)(environ, lambda *told: started.extend(told))
         if not started:
             return answer
         status, headers = started
@@ -96,7 +96,7 @@ class InProcess(Service):
 
     def send(self, method, path, body, headers):
         client = Client(SERVER_NAME="localhost", raise_request_exception=False)
-        client.handler = PastDirectCalls()
+        client.handler = FastPathHandler()
         content_type = headers.pop("Content-Type", "")
         response = client.generic(method, path, body, content_type=content_type, headers=headers)
         found = {name.lower(): value for name, value in response.headers.items()}

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from contextlib import closing, contextmanager
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -109,14 +110,16 @@ def test_calls_are_counted_by_view_method_and_status_and_timed(service, measured
         (3, mine | {"status": "200"}),
         (1, {"view": "mailbox-list", "method": "POST", "status": "400"}),
         (1, {"view": "none", "status": "404"}),
+        (1, {"view": "mailbox-detail", "method": "GET", "status": "404"}),
         (3, mine | {"name": f"{seconds}_count"}),
         (3, mine | {"name": f"{seconds}_bucket", "le": "+Inf"}),
-        (5, {}),  # who reads the figures is not counted
+        (6, {}),  # who reads the figures is not counted
     ):
         for _ in range(3):
             service.get("/voip/mailbox")
         service.post("/voip/mailbox", {"name": ""})
         service.get("/voip/nothing")
+        service.get(f"/voip/mailbox/{uuid4()}")
     assert count(measured, f"{seconds}_sum", **mine) > 0
 
 

@@ -1,11 +1,15 @@
 """Request bodies: JSON objects, and nothing else."""
 
+from functools import lru_cache
+
 import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import JSONParser
 
 from mailboxes.api.renderers import MEDIA_TYPE
+
+ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
 
 class Negotiation(DefaultContentNegotiation):
@@ -14,14 +18,24 @@ class Negotiation(DefaultContentNegotiation):
         return [token for token in super().get_accept_list(request) if token] or ["*/*"]
 
     def select_renderer(self, request, renderers, format_suffix=None):
-        """Who takes anything, as most do, gets what is first: nothing is to be weighed."""
-        if request.META.get("HTTP_ACCEPT", "") in ("", "*/*") and not format_suffix:
-            return renderers[0], renderers[0].media_type
+        """Skip DRF's comparison of media types where there is only JSON, and the caller accepts it."""
+        accept = request.META.get("HTTP_ACCEPT", "")
+        is_json_alone = [renderer.media_type for renderer in renderers] == [MEDIA_TYPE]
+        if is_json_alone and not format_suffix and accepts_json(accept):
+            return renderers[0], MEDIA_TYPE
         return super().select_renderer(request, renderers, format_suffix)
 
     def select_parser(self, request, parsers):
         """JSON's, which is the only one; another type is 415."""
         return parsers[0] if is_json(request.content_type) else None
+
+
+@lru_cache
+def accepts_json(accept: str) -> bool:
+    """Return True if an Accept header takes JSON. False may mean that it takes a closer look."""
+    return not accept or any(
+        part.partition(";")[0].strip() in ANY_JSON for part in accept.split(",")
+    )
 
 
 def is_json(content_type: str) -> bool:

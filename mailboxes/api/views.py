@@ -20,7 +20,7 @@ from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api import reading, writing
 from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
-from mailboxes.api.direct import REFUSED
+from mailboxes.api.fastpath import REFUSED_CALL
 from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
@@ -47,8 +47,8 @@ class Command(APIView):
         """Refuse a wrong method whoever asks, then strangers, then a body that is no JSON object."""
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
-        if call := request.META.get(REFUSED):
-            call.refuse(request)
+        if call := request.META.get(REFUSED_CALL):
+            call.raise_error(request)
         super().initial(request, *args, **kwargs)
         if self.takes_body and request.method in METHODS_WITH_BODY:
             if not request.body:

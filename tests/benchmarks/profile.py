@@ -20,7 +20,7 @@ from django.core.management import call_command
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from mailboxes.api import direct  # noqa: E402
+from mailboxes.api import fastpath  # noqa: E402
 from mailboxes.api.throttling import CredentialThrottle  # noqa: E402
 from mailboxes.api.views import AccountViewSet, Command  # noqa: E402
 from mailboxes.keyring import KeyRing  # noqa: E402
@@ -152,7 +152,7 @@ def uncounted():
 def untagged():
     """What has no version gets no tag of its content, and no answer is compared with one."""
     with (
-        replaced(direct, "tag_of_content", lambda content: '"-"'),
+        replaced(fastpath, "tag_of_content", lambda content: '"-"'),
         replaced(AccountViewSet, "finalize_response", Command.finalize_response),
     ):
         yield

@@ -1,22 +1,21 @@
-"""What is answered past the view is what the view would have said: with a stray parameter, it does say it."""
+"""The fast path answers as the view does. A stray query parameter sends the same call to the view."""
 
 import json
 import logging
 import time
+from contextlib import closing
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
-from mailboxes.api import direct, reading
+from mailboxes.api import reading
+from mailboxes.api.fastpath import PlainCall, plain_call
 from mailboxes.models import Mailbox
 
 PETES = UUID("5f9b7c1e-2e0f-4c57-8d2a-0c1f4b6a9d3e")
-BY_ITSELF = {
-    "x-request-id",
-    "ratelimit",
-    "allow",
-}  # Allow is the view's; the first two tell calls apart
+# The first two differ from call to call; the view alone sends Allow.
+DIFFERENT = {"x-request-id", "ratelimit", "allow"}
 
 
 @pytest.fixture
@@ -27,74 +26,74 @@ def paths(account):
 
 
 @pytest.fixture
-def answered_directly(monkeypatch):
-    """The paths of calls that were answered before Django."""
+def fast(monkeypatch):
+    """The paths of calls that the fast path answered."""
     seen = []
-    answer = direct.answer
+    answer = PlainCall.answer
 
     def watched(call):
         answered = answer(call)
         seen.append(call.path)
         return answered
 
-    monkeypatch.setattr(direct, "answer", watched)
+    monkeypatch.setattr(PlainCall, "answer", watched)
     return seen
 
 
 def both(service, path, method="GET", body=None, **kwargs):
-    """The same call, answered directly and by the view, without what tells any two calls apart."""
+    """Yield the answers of the fast path and of the view, without the headers that differ."""
     for each in (path, f"{path}?stray=1"):
         answer = service.call(method, each, body, **kwargs)
-        headers = {name: text for name, text in answer.headers.items() if name not in BY_ITSELF}
+        headers = {name: text for name, text in answer.headers.items() if name not in DIFFERENT}
         yield answer.status, answer.body, headers
 
 
-def test_as_the_view_says_it(service, paths, answered_directly):
+def test_as_the_view_says_it(service, paths, fast):
     for path in paths:
-        by_itself, by_the_view = both(service, path)
-        assert by_itself == by_the_view
-    assert answered_directly == paths
+        by_fast_path, by_view = both(service, path)
+        assert by_fast_path == by_view
+    assert fast == paths
 
 
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "application/json, text/plain, */*", "text/html,*/*;q=0.8"]
 )
-def test_whoever_takes_json(service, paths, answered_directly, accept):
+def test_whoever_takes_json(service, paths, fast, accept):
     assert service.get(paths[0], headers={"Accept": accept}).status == 200
-    assert answered_directly == paths[:1]
+    assert fast == paths[:1]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/jsonp", "nonsense"])
-def test_whoever_takes_none_is_the_views_business(service, paths, answered_directly, accept):
-    by_itself, by_the_view = both(service, paths[0], headers={"Accept": accept})
-    assert by_itself == by_the_view
-    assert answered_directly == []
+def test_whoever_takes_none_is_left_to_the_view(service, paths, fast, accept):
+    by_fast_path, by_view = both(service, paths[0], headers={"Accept": accept})
+    assert by_fast_path == by_view
+    assert fast == []
 
 
 WEAK = {"name": "Sales", "password": "1234", "beep": False}
 
 
-def test_made_as_the_view_makes_it(service, account, answered_directly):
-    by_itself, by_the_view = (
+def test_made_as_the_view_makes_it(service, account, fast):
+    by_fast_path, by_view = (
         (status, json.loads(body)["result"], headers | {"content-length": ""})
         for status, body, headers in both(service, "/voip/mailbox", "POST", WEAK)
     )
-    for _status, result, _headers in (by_itself, by_the_view):
+    for _status, result, _headers in (by_fast_path, by_view):
         mailbox = Mailbox.objects.get(uuid=result.pop("uuid"))
         assert (mailbox.account, mailbox.name, mailbox.password) == (account, "Sales", "1234")
-    assert by_itself == by_the_view
-    assert (by_itself[0], "x-pass-code-warning" in by_itself[2]) == (201, True)
-    assert answered_directly == ["/voip/mailbox"]
+    assert by_fast_path == by_view
+    assert (by_fast_path[0], "x-pass-code-warning" in by_fast_path[2]) == (201, True)
+    assert fast == ["/voip/mailbox"]
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_changed_as_the_view_changes_it(service, paths, answered_directly, method):
-    (status, body, headers), by_the_view = both(service, paths[1], method, WEAK)
+def test_changed_as_the_view_changes_it(service, paths, fast, method):
+    (status, body, headers), by_view = both(service, paths[1], method, WEAK)
     assert headers.pop("etag") == '"3"'  # it was made, and got a recipient
-    by_the_view[2].pop("etag")
-    assert (status, body, headers) == by_the_view
+    by_view[2].pop("etag")
+    assert (status, body, headers) == by_view
     assert (status, "x-pass-code-warning" in headers) == (200, True)
-    assert answered_directly == [paths[1]]
+    assert fast == [paths[1]]
 
 
 def test_history_says_whose_call_it_was(service, paths, account):
@@ -125,9 +124,9 @@ def test_history_says_whose_call_it_was(service, paths, account):
 def test_bad_bodies_change_nothing(service, paths, method, body, status):
     before = list(Mailbox.objects.values())
     path = paths[0] if method == "POST" else paths[1]
-    by_itself, by_the_view = both(service, path, method, body)
-    assert by_itself == by_the_view
-    assert by_itself[0] == status
+    by_fast_path, by_view = both(service, path, method, body)
+    assert by_fast_path == by_view
+    assert by_fast_path[0] == status
     assert list(Mailbox.objects.values()) == before
 
 
@@ -153,9 +152,9 @@ def test_types_of_bodies(service, paths, content_type, status):
     [("PUT", "/voip/mailbox"), ("PATCH", "/voip/mailbox"), ("POST", f"/voip/mailbox/{PETES}")],
 )
 def test_wrong_methods(service, paths, method, path):
-    by_itself, by_the_view = both(service, path, method, WEAK)
-    assert by_itself == by_the_view
-    assert by_itself[0] == 405
+    by_fast_path, by_view = both(service, path, method, WEAK)
+    assert by_fast_path == by_view
+    assert by_fast_path[0] == 405
 
 
 def test_written_meanwhile_by_another(service, paths, monkeypatch):
@@ -178,18 +177,16 @@ def test_written_meanwhile_by_another(service, paths, monkeypatch):
 @pytest.mark.parametrize(
     "headers", [{"If-Match": '"2"'}, {"If-None-Match": '"9"'}, {"Idempotency-Key": "k"}]
 )
-def test_writes_with_conditions_or_a_key_are_the_views_business(
-    service, paths, answered_directly, headers
-):
+def test_writes_with_conditions_or_a_key_are_left_to_the_view(service, paths, fast, headers):
     assert service.put(paths[1], {"name": "Sales"}, headers=headers).status == 200
-    assert answered_directly == []
+    assert fast == []
 
 
-def test_what_has_not_changed_is_the_views_business(service, paths, answered_directly):
+def test_what_has_not_changed_is_left_to_the_view(service, paths, fast):
     tag = service.get(paths[1]).headers["etag"]
     assert service.get(paths[1], headers={"If-None-Match": tag}).status == 304
     assert service.get(paths[1], headers={"If-Match": '"9"'}).status == 412
-    assert answered_directly == [paths[1]]
+    assert fast == [paths[1]]
 
 
 @pytest.mark.parametrize(
@@ -202,17 +199,85 @@ def test_what_has_not_changed_is_the_views_business(service, paths, answered_dir
 )
 def test_refusals(service, paths, headers, status):
     for path in paths:
-        by_itself, by_the_view = both(service, path, headers=headers)
-        assert by_itself == by_the_view
-        assert by_itself[0] == status
+        by_fast_path, by_view = both(service, path, headers=headers)
+        assert by_fast_path == by_view
+        assert by_fast_path[0] == status
 
 
+@pytest.fixture(params=["unknown", "deleted", "foreign"])
+def missing(request, account, stranger):
+    """The path of a mailbox that the account does not have."""
+    if request.param == "unknown":
+        return f"/voip/mailbox/{UUID(int=1)}"
+    owner = stranger if request.param == "foreign" else account
+    mailbox = Mailbox.objects.create(account=owner, name="Pete", password="4711")
+    if request.param == "deleted":
+        mailbox.soft_delete()
+    return f"/voip/mailbox/{mailbox.pk}"
+
+
+@pytest.mark.parametrize("acting", [{}, {"X-Auth-For": "acme"}])
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH"])
-def test_no_such_mailbox(service, paths, method):
-    body = None if method == "GET" else {"name": "Sales"}
-    by_itself, by_the_view = both(service, f"/voip/mailbox/{UUID(int=1)}", method, body)
-    assert by_itself == by_the_view
-    assert by_itself[0] == 404
+def test_missing_mailbox_is_404_as_in_the_view(
+    service, missing, fast, caplog, settings, method, acting
+):
+    caplog.set_level(logging.INFO, "mailboxes.request")
+    settings.RATE_LIMIT = (100, 3600)
+    body = None if method == "GET" else {"name": "", "password": "1234"}
+    before = list(Mailbox.objects.values())
+    by_fast_path, by_view = both(service, missing, method, body, headers=acting)
+    assert by_fast_path == by_view
+    status, content, headers = by_fast_path
+    assert status == 404
+    assert content == b'{"result":{},"status_code":404,"status_message":"Not Found"}'
+    assert "ratelimit-policy" in headers
+    assert "etag" not in headers
+    assert fast == [missing]
+    assert list(Mailbox.objects.values()) == before
+    lines = [record.args | {"milliseconds": 0} for record in caplog.records]
+    assert lines[0] == lines[1]
+    assert (lines[0]["status"], "why" in lines[0]) == (404, False)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize("body", ["{", "[]"])
+def test_bad_body_for_a_missing_mailbox_is_400_as_in_the_view(service, missing, method, body):
+    by_fast_path, by_view = both(service, missing, method, body)
+    assert by_fast_path == by_view
+    assert by_fast_path[0] == 400
+
+
+def test_call_that_the_server_refused_is_left_to_the_view(rf):
+    environ = rf.get("/voip/mailbox").environ
+    assert plain_call(environ)
+    assert plain_call(environ | {"mailboxes.refused": 400}) is None
+
+
+@pytest.mark.parametrize(("https", "left"), [(False, False), (True, True)])
+def test_call_without_https_is_left_to_the_view(rf, settings, https, left):
+    settings.HTTPS = https
+    assert (plain_call(rf.get("/voip/mailbox").environ) is None) == left
+
+
+def test_call_to_another_host_is_left_to_the_view(rf):
+    assert (
+        plain_call(rf.get("/voip/mailbox", headers={"Host": "elsewhere.example"}).environ) is None
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite has no server that ends connections"
+)
+@pytest.mark.parametrize(("method", "number"), [("GET", 0), ("POST", 0), ("PUT", 1), ("PATCH", 1)])
+def test_connection_that_has_died_is_replaced(service, paths, method, number):
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    answer = service.call(method, paths[number], None if method == "GET" else {"name": "Sales"})
+    assert answer.status in (200, 201)
 
 
 def test_database_away(service, paths, monkeypatch):
@@ -220,9 +285,9 @@ def test_database_away(service, paths, monkeypatch):
         raise OperationalError
 
     monkeypatch.setattr("mailboxes.statements.Statement.rows", away)
-    by_itself, by_the_view = both(service, paths[1])
-    assert by_itself == by_the_view
-    assert by_itself[0] == 503
+    by_fast_path, by_view = both(service, paths[1])
+    assert by_fast_path == by_view
+    assert by_fast_path[0] == 503
 
 
 def test_a_call_is_counted_once(service, paths, settings):
@@ -251,15 +316,15 @@ def test_the_log_says_why_it_was_refused_and_of_no_other_call(service, paths, ca
 def test_a_condition_by_date_is_ignored(service, paths):
     """RFC 9110, 13.1.4: nothing tells when a mailbox was changed, but for the day."""
     headers = {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"}
-    by_itself, by_the_view = both(service, paths[1], headers=headers)
-    assert by_itself == by_the_view
-    assert by_itself[0] == 200
+    by_fast_path, by_view = both(service, paths[1], headers=headers)
+    assert by_fast_path == by_view
+    assert by_fast_path[0] == 200
     assert service.patch(paths[1], {"beep": False}, headers=headers).status == 200
 
 
 def test_the_line_of_a_refusal_tells_all_of_its_time(service, paths, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "mailboxes.request")
-    monkeypatch.setattr(direct, "answer", lambda call: time.sleep(0.2) or {}["missing"])
+    monkeypatch.setattr(PlainCall, "answer", lambda call: time.sleep(0.2) or {}["missing"])
     assert service.get(paths[1]).status == 500
     (line,) = (record for record in caplog.records if record.name == "mailboxes.request")
     assert line.args["milliseconds"] >= 200

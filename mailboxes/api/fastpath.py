@@ -1,0 +1,213 @@
+"""Plain calls on mailboxes, answered before Django's middleware and views."""
+
+import time
+from io import BytesIO
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import connections
+from django.http import HttpResponse
+from django.utils.module_loading import import_string
+from rest_framework.exceptions import NotFound, Throttled
+
+from mailboxes import logs, replica
+from mailboxes.api import reading, writing
+from mailboxes.api.authentication import CredentialAuthentication
+from mailboxes.api.conditions import entity_tag, tag_of_content
+from mailboxes.api.parsers import JSONObjectParser, accepts_json, is_json
+from mailboxes.api.renderers import MEDIA_TYPE
+from mailboxes.api.throttling import CredentialThrottle
+from mailboxes.contract import MAILBOX_PATH, MAX_BODY_BYTES, envelope, status_message
+from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
+from mailboxes.models import Account, ApiCredential, Mailbox
+from mailboxes.programs import lacks_https
+
+if settings.METRICS_NETWORKS:
+    from mailboxes.metrics import count
+
+LIST_METHODS = ("GET", "POST")
+MAILBOX_METHODS = ("GET", "PUT", "PATCH")
+
+# A call with one of these is not plain: it is conditional, or may be repeated, or the server has
+# refused it.
+NOT_PLAIN = {
+    "HTTP_IF_MATCH",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IDEMPOTENCY_KEY",
+    "mailboxes.refused",
+}
+
+REFUSED_CALL = "mailboxes.refused_call"  # the key in the environment by which a view finds it
+
+
+class FastPath:
+    """WSGI middleware that answers plain calls on mailboxes: most of all calls, at a third of the cost.
+
+    A call is plain if it lists an account's mailboxes, reads, creates or updates one, has no query
+    string, condition or Idempotency-Key, and comes by the right scheme to the right host, with a
+    whole body of JSON where it writes. It is answered here if it succeeds, or if the account has
+    no such mailbox (404). Everything else is left to the views.
+
+    So is a plain call that is refused. Nothing is written then; the view raises the same exception
+    and answers it, without checking the credential or counting the call again.
+
+    Each rule is a function that the views use too. tests/api/test_fastpath.py compares both.
+    """
+
+    def __init__(self, application):
+        self.application = application
+        self.headers = common_headers()
+
+    def __call__(self, environ, start_response):
+        start = time.perf_counter()
+        call = plain_call(environ)
+        if call is None:
+            return self.application(environ, start_response)
+        request_id = RequestLog.id_of(call)
+        logs.refusal.set("")
+        token = logs.request_id.set(request_id)
+        try:
+            status, body, headers = call.answer()
+        except Exception as error:
+            call.error, call.reason = error, logs.refusal.get()
+            environ |= {REFUSED_CALL: call, STARTED: start, "HTTP_X_REQUEST_ID": request_id}
+            return self.application(environ, start_response)
+        else:
+            RequestLog.tell(call, status, time.perf_counter() - start)
+        finally:
+            logs.request_id.reset(token)
+        if settings.METRICS_NETWORKS:
+            count(call.view, call.method, status, time.perf_counter() - start)
+        headers |= self.headers | {"X-Request-ID": request_id}
+        start_response(f"{status} {status_message(status)}", list(headers.items()))
+        return [body]
+
+
+class PlainCall(WSGIRequest):
+    """A plain call and its answer."""
+
+    auth: ApiCredential
+    user: Account  # type: ignore[assignment]  # on calls of the API
+    throttle: CredentialThrottle
+    error: Exception
+    reason: str  # for the log, of a refusal
+
+    def __init__(self, environ, uuid):
+        environ = environ.copy()  # a view may need it as it came
+        TrustedProxies.settle(environ)
+        super().__init__(environ)
+        self.uuid = uuid
+        self.view = "mailbox-detail" if uuid else "mailbox-list"
+
+    def answer(self) -> tuple[int, bytes, dict]:
+        """Return the status, the body and the headers. Raises what the view would, except NotFound."""
+        authentication = CredentialAuthentication(**self.extra_columns())
+        self.user, self.auth = authentication.authenticate(self)
+        throttle = CredentialThrottle()
+        if not throttle.allow_request(self, view=None):
+            raise Throttled(throttle.wait())
+        try:
+            status, result, headers = self.show() if self.method == "GET" else self.save()
+        except NotFound:
+            status, result, headers = 404, None, {}
+        body = orjson.dumps(envelope(status, result))
+        if status == 200 and "ETag" not in headers:
+            headers["ETag"] = tag_of_content(body)
+        throttle.tell(headers)
+        headers |= {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
+        return status, body, headers
+
+    def extra_columns(self) -> dict:
+        """Return the statement that reads the credential and what the call is about, and its values.
+
+        Empty if that takes two queries: for a customer, or with a replica to read from.
+        """
+        if self.META.get("HTTP_X_AUTH_FOR") or self.method == "POST":
+            return {}
+        if self.method != "GET":
+            return {"statement": reading.CALLER_AND_ONE_TO_CHANGE, "uuid": self.uuid}
+        if replica.REPLICA in connections.settings:
+            return {}
+        if self.uuid:
+            return {"statement": reading.CALLER_AND_ONE, "uuid": self.uuid}
+        return {"statement": reading.CALLER_AND_ALL}
+
+    def show(self) -> tuple[int, orjson.Fragment, dict]:
+        if self.auth.extra:
+            (text,), self.auth.extra = self.auth.extra, ()  # a long text is freed early
+            return 200, *(reading.one_in(text) if self.uuid else reading.all_in(text))
+        return 200, *replica.read(self.auth.log_end, self.read_from)
+
+    def read_from(self, using: str) -> tuple[orjson.Fragment, dict]:
+        if self.uuid:
+            return reading.one_of(using, self.user.pk, self.uuid)
+        return reading.all_of(using, self.user.pk)
+
+    def save(self) -> tuple[int, dict, dict]:
+        sent = JSONObjectParser().parse(self)
+        if self.uuid:
+            mailbox = writing.updated(self.mailbox(), self.auth, sent, self.method == "PATCH")
+        else:
+            mailbox = writing.created(self.user, self.auth, sent)
+        headers = {"ETag": entity_tag(mailbox)} | writing.warning(sent)
+        return 200 if self.uuid else 201, reading.shown_after(mailbox), headers
+
+    def mailbox(self) -> Mailbox:
+        """Return the mailbox to change. Raises NotFound."""
+        if self.auth.extra:
+            return reading.mailbox_of(self.auth.extra)
+        return reading.to_change(self.user.pk, self.uuid)
+
+    def raise_error(self, request) -> None:
+        """Raise the refusal in a view, whose request gets what is known of the caller."""
+        for name in ("user", "auth", "throttle"):
+            if hasattr(self, name):
+                setattr(request, name, getattr(self, name))
+        logs.refusal.set(self.reason)
+        raise self.error
+
+
+def plain_call(environ) -> PlainCall | None:
+    """Return the call if it is plain. See FastPath."""
+    method, path = environ["REQUEST_METHOD"], MAILBOX_PATH.match(environ["PATH_INFO"])
+    if not path or method not in (MAILBOX_METHODS if path["uuid"] else LIST_METHODS):
+        return None
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if (
+        environ.get("QUERY_STRING")
+        or not NOT_PLAIN.isdisjoint(environ)
+        or not accepts_json(environ.get("HTTP_ACCEPT", ""))
+        or (length if method == "GET" else not has_json_body(environ, length))
+    ):
+        return None
+    call = PlainCall(environ, path["uuid"])
+    try:
+        call.get_host()
+    except DisallowedHost:
+        return None
+    return None if lacks_https(call) else call
+
+
+def has_json_body(environ, length: int) -> bool:
+    """Return True if the body has arrived as a whole, within the limit, and is declared as JSON."""
+    return (
+        0 < length <= MAX_BODY_BYTES
+        and isinstance(environ["wsgi.input"], BytesIO)
+        and is_json(environ.get("CONTENT_TYPE", ""))
+    )
+
+
+def common_headers() -> dict[str, str]:
+    """Return the headers that ANSWER_MIDDLEWARE adds to every answer."""
+
+    def chain(request):
+        return HttpResponse()
+
+    for name in reversed(settings.ANSWER_MIDDLEWARE):
+        chain = import_string(name)(chain)
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "https", "wsgi.input": BytesIO()}
+    response = chain(WSGIRequest(environ))
+    del response["Content-Type"]
+    return dict(response.items())
