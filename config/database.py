@@ -32,9 +32,12 @@ def bound(sender, connection, **kwargs):
     its commits wait for a standby that is gone.
     """
     if connection.vendor == "postgresql":
-        psycopg = connection.connection
         timeout = REPLICA_TIMEOUT if connection.alias == REPLICA else settings.DATABASE_TIMEOUT
-        psycopg.wait = partial(psycopg.wait, timeout=timeout)
+        # psycopg has no setting for how long a client waits for an answer, and PostgreSQL's own
+        # timeouts do not run while it stands still. Every query waits in Connection.wait, which
+        # takes a timeout; tests/test_statements.py fails if that changes.
+        driver = connection.connection
+        driver.wait = partial(driver.wait, timeout=timeout)
         # A little sooner, PostgreSQL gives up itself: what waits for a lock would be written all
         # the same once it has it, though the caller was told that it was not. Foreign keys are
         # looked at after the statement's time is over, so locks have their own.

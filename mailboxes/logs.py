@@ -19,9 +19,8 @@ refusal: ContextVar[str] = ContextVar("refusal", default="")
 SIGNED = re.compile(r"(/sounds/+)[\w%-]+", re.ASCII | re.IGNORECASE)
 
 
-# No line tells of these, and each takes its time to find out (Python's Logging HOWTO, "Optimization").
+# No line shows these, and finding them out takes time (Python's Logging HOWTO, "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging._srcfile = None
 
 
 def without_signatures(line: str) -> str:
@@ -48,18 +47,6 @@ class Lines(logging.StreamHandler):
             self.stream.flush()
         except Exception:
             self.handleError(record)
-
-
-class RequestLine(logging.LogRecord):
-    """What is told of a request, by one logger, always alike: nobody needs to find out where in the code that is."""
-
-    alike = vars(logging.makeLogRecord({"levelno": logging.INFO, "levelname": "INFO"}))
-
-    def __init__(self, name: str, message: str, told: dict):
-        self.__dict__ |= self.alike
-        self.name, self.msg, self.args = name, message, told
-        self.created = time.time()
-        self.msecs = self.created % 1 * 1000
 
 
 class TextLines(logging.Formatter):

@@ -1,6 +1,7 @@
 """Compiled queries: the same rows as the queryset's, whichever values they are run with."""
 
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 
 import pytest
@@ -220,6 +221,16 @@ class TestConnectionThatHasDied:
         ):
             NAMED.rows(account=accounts[0].pk, name="Sales")
         assert len([sql for sql in asked if "mailboxes_mailbox" in sql]) == 1
+
+    @pytest.mark.usefixtures("bounded")
+    def test_client_gives_up_when_the_server_does_not(self, accounts):
+        """As when PostgreSQL stands still: its own timeouts do not run."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 0; SET lock_timeout = 10000")
+        start = time.monotonic()
+        with locked(), pytest.raises(OperationalError):
+            NAMED.rows(account=accounts[0].pk, name="Sales")
+        assert 1 <= time.monotonic() - start < 5
 
 
 @pytest.mark.django_db(transaction=True)
