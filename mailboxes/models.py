@@ -32,7 +32,7 @@ from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import PRIMARY, LogEnd
-from mailboxes.statements import Given, RecordedWrites, Statement, as_row
+from mailboxes.statements import Given, RecordedWrites, Statement
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -228,7 +228,7 @@ class Account(models.Model):
         if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL takes no NUL
             # One query whether there is such an account or not: the time must not tell.
             rows = WITH_RESELLERS.rows(name=name)
-            found = [as_row(Account, ACCOUNT, row, PRIMARY) for row in rows]
+            found = [Account.from_db(PRIMARY, ACCOUNT, row) for row in rows]
             if self in found:
                 return next(account for account in found if account.name == name)
         raise Account.DoesNotExist
@@ -291,10 +291,9 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
         for log_end, *row in statement.rows(**given):
             own, row = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
             account, extra = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
-            credential = as_row(ApiCredential, CREDENTIAL, own, PRIMARY)
+            credential = ApiCredential.from_db(PRIMARY, CREDENTIAL, own)
             credential.log_end, credential.extra = log_end, extra
-            held_by = as_row(Account, ACCOUNT, account, PRIMARY) if account[0] else None
-            ApiCredential.account.field.set_cached_value(credential, held_by)
+            credential.account = Account.from_db(PRIMARY, ACCOUNT, account) if account[0] else None
             return credential
         return None
 
@@ -715,9 +714,6 @@ class Records(HistoricalRecords):
         model.writes = RecordedWrites(model, made)
         return made
 
-    def post_save(self, instance, created, using=None, **kwargs):
-        """Nothing is left to do: a `Recorded` row is written with its row of history."""
-
     def create_historical_record(self, instance, history_type, using=None):
         """Write the state that a row was in when it was removed."""
         model = instance.writes.history
@@ -757,25 +753,28 @@ class Recorded(models.Model):
     class Meta:
         abstract = True
 
-    def save_base(
-        self, raw=False, force_insert=False, force_update=False, using=None, update_fields=None
+    def save(
+        self,
+        *,
+        force_insert=False,
+        force_update=False,
+        using=None,
+        update_fields=None,
+        credential=None,
     ):
-        """As Django's, by statements that are written down once."""
-        if raw:  # read from a file, in which its history stands too
-            super().save_base(raw, force_insert, force_update, using, update_fields)
-            return
+        """Save with a prepared query, and add a row of history, by the credential if one is given.
+
+        No signal is sent. Raises DatabaseError if a row is to be updated that is not there.
+        """
         using = using or PRIMARY
-        sent: dict = {"sender": type(self), "instance": self, "using": using, "raw": False}
-        models.signals.pre_save.send(**sent, update_fields=update_fields)
-        is_changed = not (force_insert or self._state.adding) and self.writes.update(
-            self, Records.history_fields("~"), using, update_fields or ()
+        is_updated = not (force_insert or self._state.adding) and self.writes.update(
+            self, Records.history_fields("~", credential), using, update_fields or ()
         )
-        if not is_changed and (update_fields or force_update):
+        if not is_updated and (update_fields or force_update):
             raise DatabaseError("There is no such row any more.")
-        if not is_changed:
-            self.writes.insert(self, Records.history_fields("+"), using)
+        if not is_updated:
+            self.writes.insert(self, Records.history_fields("+", credential), using)
         self._state.db, self._state.adding = using, False
-        models.signals.post_save.send(**sent, created=not is_changed, update_fields=update_fields)
 
 
 # Of creation: an account's mailboxes, and a mailbox's recipients, which have places besides.
@@ -871,7 +870,7 @@ class MailboxQuerySet(models.QuerySet):
         return self.alias(digits=digits_of_uuid).filter(found)
 
 
-class Mailbox(SealedPassCode, Recorded, Timed):
+class Mailbox(SealedPassCode, Timed, Recorded):
     """A place for callers to leave a voicemail message."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
@@ -943,13 +942,9 @@ class Mailbox(SealedPassCode, Recorded, Timed):
 
     @classmethod
     def create(cls, account: Account, credential: ApiCredential, **values) -> "Mailbox":
-        """Create a mailbox with these fields: as `save` does, which looks at each for longer."""
-        mailbox = as_row(cls, DEFAULTS, DEFAULTS.values(), PRIMARY)
-        mailbox.uuid, mailbox.account_id = uuid4(), account.pk
-        mailbox.created_at = mailbox.updated_at = timezone.now()
-        for name, value in values.items():
-            setattr(mailbox, name, value)
-        cls.writes.insert(mailbox, Records.history_fields("+", credential), PRIMARY)
+        """Create a mailbox with these fields."""
+        mailbox = cls(account=account, **values)
+        mailbox.save(force_insert=True, credential=credential)
         return mailbox
 
     def change(self, values: dict, credential: ApiCredential | None = None) -> None:
@@ -1036,11 +1031,7 @@ class Mailbox(SealedPassCode, Recorded, Timed):
         return recipient
 
 
-# Of a new mailbox; what is another for each is set anew.
-DEFAULTS = {field.attname: field.get_default() for field in Mailbox._meta.concrete_fields}
-
-
-class EmailRecipient(Recorded, Timed):
+class EmailRecipient(Timed, Recorded):
     """An address that a mailbox's messages are mailed to."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)

@@ -14,7 +14,6 @@ from typing import cast
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connections, models, transaction
-from django.db.models.base import ModelState
 from django.utils.functional import cached_property
 from psycopg import adapters
 from psycopg.abc import Buffer
@@ -34,15 +33,14 @@ TAKEN_AS_THEY_ARE: dict[str, set[type]] = {
 MOMENTS = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
 
-class Unread(Loader):
-    """Leaves a text as it came, in UTF-8."""
+class Undecoded(Loader):
+    """Leaves a text as the UTF-8 bytes that came."""
 
     def load(self, data: Buffer) -> bytes:
         return bytes(data)
 
 
-UNREAD = "bpchar"  # a type of text that no column of ours has
-adapters.register_loader(UNREAD, Unread)
+UNDECODED = "bpchar"  # a type of text that no column of ours has
 
 
 def on_living(connection, read: Callable):
@@ -142,17 +140,9 @@ def cursor_of(connection):
         cursor = connection.cursor()
         if connection.vendor == "postgresql":
             cursor.adapters.register_loader("timestamptz", MOMENTS)
+            cursor.adapters.register_loader(UNDECODED, Undecoded)
         connection.cursor_of_statements = (connection.connection, cursor)
     return cursor
-
-
-def as_row(model: type[models.Model], names: Iterable[str], values: Iterable, using: str):
-    """The row of these columns' values, as Model.from_db makes it, which looks at each field for longer."""
-    row = model.__new__(model)
-    row.__dict__.update(zip(names, values, strict=True))
-    row._state = ModelState()
-    row._state.adding, row._state.db = False, using
-    return row
 
 
 class RecordedWrites:

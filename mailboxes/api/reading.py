@@ -45,7 +45,7 @@ from mailboxes.models import (
     by_secret,
 )
 from mailboxes.replica import PRIMARY
-from mailboxes.statements import UNREAD, Given, Statement, as_row
+from mailboxes.statements import UNDECODED, Given, Statement
 
 log = logging.getLogger("mailboxes.api")
 
@@ -154,10 +154,10 @@ class EachOf(Subquery):
 
 
 class Raw(Written):
-    """A text, as bytes: it goes to the caller as it came."""
+    """A text as bytes, where a Statement reads it: it goes to the caller as it came."""
 
     output_field = BinaryField()
-    postgresql = f"(%(expressions)s)::{UNREAD}"
+    postgresql = f"(%(expressions)s)::{UNDECODED}"
     sqlite = "CAST(%(expressions)s AS BLOB)"
 
 
@@ -204,7 +204,7 @@ def mailbox() -> Iterator:
 
 def rows(mailboxes, *order: str):
     """A text for each of the mailboxes, in this order."""
-    return mailboxes.order_by(*order).values_list(Raw(Joined(*mailbox())), flat=True)
+    return mailboxes.order_by(*order).values_list(Joined(*mailbox()), flat=True)
 
 
 def all_of_account(account: str) -> Raw:
@@ -274,9 +274,9 @@ def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
     return all_in(text)
 
 
-def listed(rows: Iterable[bytes]) -> tuple[orjson.Fragment, dict]:
+def listed(rows: Iterable[str]) -> tuple[orjson.Fragment, dict]:
     """The mailboxes of these rows, and what the answer's headers say of them."""
-    return all_in(b"[%b]" % b",".join(rows))
+    return all_in(f"[{','.join(rows)}]".encode())
 
 
 def all_in(text: bytes) -> tuple[orjson.Fragment, dict]:
@@ -310,7 +310,7 @@ def to_change(account: int, uuid) -> Mailbox:
 def mailbox_of(row) -> Mailbox:
     """Return the mailbox in a row of ONE_TO_CHANGE. Raises NotFound if there is none."""
     *columns, recipients = row
-    mailbox = as_row(Mailbox, COLUMNS, columns, PRIMARY)
+    mailbox = Mailbox.from_db(PRIMARY, COLUMNS, columns)
     if mailbox.pk is None:
         raise NotFound
     mailbox.recipients_as_json = recipients
