@@ -287,7 +287,7 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
         return credential if credential and all(names_match) and credential.is_usable else None
 
     def _with_secret(self, statement, **given):
-        """The credential that the statement finds, and its account, if it has one; or None."""
+        """Return the credential that the statement finds, with its account; or None."""
         for log_end, *row in statement.rows(**given):
             own, row = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
             account, extra = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
@@ -722,7 +722,7 @@ class Records(HistoricalRecords):
 
     @classmethod
     def history_fields(cls, history_type: str, credential: ApiCredential | None = None) -> dict:
-        """Return the fields of a row of history besides the state: its type is `+`, `~` or `-`.
+        """Return the fields of a history row besides the state; its type is `+`, `~` or `-`.
 
         Without a credential, the author is whoever makes the request that is being answered.
         """
@@ -762,9 +762,9 @@ class Recorded(models.Model):
         update_fields=None,
         credential=None,
     ):
-        """Save with a prepared query, and add a row of history, by the credential if one is given.
+        """Save with a prepared query, and add a history row with the credential as author.
 
-        No signal is sent. Raises DatabaseError if a row is to be updated that is not there.
+        Without one, the author is the one of the current request. No signal is sent. Raises DatabaseError if a row is to be updated that is not there.
         """
         using = using or PRIMARY
         is_updated = not (force_insert or self._state.adding) and self.writes.update(

@@ -134,7 +134,10 @@ class Statement:
 
 
 def cursor_of(connection):
-    """Return the cursor that a connection's statements share: making one takes half as long as a statement."""
+    """Return the cursor that a connection's statements share.
+
+    Making one takes half as long as running a statement.
+    """
     made_by, cursor = getattr(connection, "cursor_of_statements", (None, None))
     if made_by is None or made_by is not connection.connection or connection.queries_logged:
         cursor = connection.cursor()
@@ -156,7 +159,7 @@ class RecordedWrites:
         self.model, self.history = model, history
 
     def insert(self, row: models.Model, history: dict, using: str) -> None:
-        """Write a new row, and a row of history with these `history` fields. Raises django.db.Error."""
+        """Write a new row, and a history row with these fields besides. Raises django.db.Error."""
         connection = connections[using]
         values = values_of(row, self.columns)
         query = insertion(self.model, tuple(values))
@@ -165,7 +168,7 @@ class RecordedWrites:
     def update(
         self, row: models.Model, history: dict, using: str, names: Iterable[str] = (), **as_read
     ) -> bool:
-        """Write the fields of these names, or all, and a row of history with these `history` fields.
+        """Write the fields of these names, or all, and a history row with these fields besides.
 
         Return False, and write nothing, if the row is gone or its fields are not `as_read`.
         Raises django.db.Error.
@@ -263,7 +266,7 @@ def at_once(write: str, copy: str) -> str:
 
 @cache
 def copying(model, history, names: tuple[str, ...]) -> str:
-    """Return the start of an INSERT of history: a model's rows, and values for the columns of these names."""
+    """Return the start of an INSERT of history rows: copies, with values for these names."""
     kept = [field.attname for field in history.tracked_fields]
     columns = ", ".join(quoted(history, [*kept, *names]))
     values = ", ".join([*quoted(model, kept), *["%s"] * len(names)])

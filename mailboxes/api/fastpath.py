@@ -43,17 +43,16 @@ REFUSED_CALL = "mailboxes.refused_call"  # the key in the environment by which a
 
 
 class FastPath:
-    """WSGI middleware that answers plain calls on mailboxes: most of all calls, at a third of the cost.
+    """WSGI middleware that answers plain calls on mailboxes without Django's middleware and views.
 
-    A call is plain if it lists an account's mailboxes, reads, creates or updates one, has no query
-    string, condition or Idempotency-Key, and comes by the right scheme to the right host, with a
-    whole body of JSON where it writes. It is answered here if it succeeds, or if the account has
-    no such mailbox (404). Everything else is left to the views.
+    Those take longer than the work of such a call. A call is plain if it lists an account's
+    mailboxes, or reads, creates or updates one, and is not conditional, filtered or to be
+    repeated. It is answered here if it succeeds, or if the account has no such mailbox (404).
 
-    So is a plain call that is refused. Nothing is written then; the view raises the same exception
-    and answers it, without checking the credential or counting the call again.
+    Everything else is left to the views, and so is a plain call that is refused: nothing has been
+    written, and the view raises the same exception, without counting the call again.
 
-    Each rule is a function that the views use too. tests/api/test_fastpath.py compares both.
+    Each rule is a function that the views use too; tests/api/test_fastpath.py compares the two.
     """
 
     def __init__(self, application):
@@ -102,7 +101,10 @@ class PlainCall(WSGIRequest):
         self.view = "mailbox-detail" if uuid else "mailbox-list"
 
     def answer(self) -> tuple[int, bytes, dict]:
-        """Return the status, the body and the headers. Raises what the view would, except NotFound."""
+        """Return the status, the body and the headers of an answer with 200, 201 or 404.
+
+        Any other refusal is raised, as in the view.
+        """
         authentication = CredentialAuthentication(**self.extra_columns())
         self.user, self.auth = authentication.authenticate(self)
         throttle = CredentialThrottle()
@@ -120,7 +122,7 @@ class PlainCall(WSGIRequest):
         return status, body, headers
 
     def extra_columns(self) -> dict:
-        """Return the statement that reads the credential and what the call is about, and its values.
+        """Return the statement that reads the credential with its mailboxes, and its values.
 
         Empty if that takes two queries: for a customer, or with a replica to read from.
         """
@@ -191,7 +193,7 @@ def plain_call(environ) -> PlainCall | None:
 
 
 def has_json_body(environ, length: int) -> bool:
-    """Return True if the body has arrived as a whole, within the limit, and is declared as JSON."""
+    """Return True if the body is whole, within the limit, and declared as JSON."""
     return (
         0 < length <= MAX_BODY_BYTES
         and isinstance(environ["wsgi.input"], BytesIO)

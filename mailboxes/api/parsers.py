@@ -18,7 +18,7 @@ class Negotiation(DefaultContentNegotiation):
         return [token for token in super().get_accept_list(request) if token] or ["*/*"]
 
     def select_renderer(self, request, renderers, format_suffix=None):
-        """Skip DRF's comparison of media types where there is only JSON, and the caller accepts it."""
+        """Choose JSON at once if there is nothing else and the caller accepts it."""
         accept = request.META.get("HTTP_ACCEPT", "")
         is_json_alone = [renderer.media_type for renderer in renderers] == [MEDIA_TYPE]
         if is_json_alone and not format_suffix and accepts_json(accept):
@@ -32,7 +32,7 @@ class Negotiation(DefaultContentNegotiation):
 
 @lru_cache
 def accepts_json(accept: str) -> bool:
-    """Return True if an Accept header takes JSON. False may mean that it takes a closer look."""
+    """Return True if an Accept header plainly takes JSON; False leaves it to DRF."""
     return not accept or any(
         part.partition(";")[0].strip() in ANY_JSON for part in accept.split(",")
     )

@@ -174,7 +174,7 @@ def quoted(text) -> tuple:
 
 
 def recipients(mailbox: str = "pk") -> tuple:
-    """Return the texts of a JSON array of the recipients of a mailbox, by the path to its uuid."""
+    """Return the texts of a JSON array of the mailbox's recipients; `mailbox` leads to its uuid."""
     values = {
         "created_on": quoted(Day("created_at")),
         "updated_on": quoted(Day("updated_at")),
@@ -301,14 +301,14 @@ def one_in(text: bytes | None) -> tuple[orjson.Fragment, dict]:
 
 
 def to_change(account: int, uuid) -> Mailbox:
-    """Return the account's mailbox, with its recipients for `shown_after`, unlocked. Raises NotFound."""
+    """Return the account's mailbox, not locked, with its recipients. Raises NotFound."""
     for row in ONE_TO_CHANGE.rows(account=account, uuid=uuid):
         return mailbox_of(row)
     raise NotFound
 
 
 def mailbox_of(row) -> Mailbox:
-    """Return the mailbox in a row of ONE_TO_CHANGE. Raises NotFound if there is none."""
+    """Return the mailbox in a row of ONE_TO_CHANGE. Raises NotFound if the row holds none."""
     *columns, recipients = row
     mailbox = Mailbox.from_db(PRIMARY, COLUMNS, columns)
     if mailbox.pk is None:

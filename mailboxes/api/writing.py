@@ -22,9 +22,10 @@ def updated(
     partial: bool,
     check: Callable[[Mailbox], None] = lambda mailbox: None,
 ) -> Mailbox:
-    """Update a mailbox that was read without a lock. Raises NotFound, ValidationError, and what `check` raises.
+    """Update a mailbox that was read without a lock, once `check` has raised nothing.
 
     If another write came first, the mailbox is read again with a lock, checked and updated.
+    Raises NotFound, ValidationError, and what `check` raises.
     """
 
     def update(mailbox: Mailbox) -> Mailbox:

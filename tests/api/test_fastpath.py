@@ -1,4 +1,4 @@
-"""The fast path answers as the view does. A stray query parameter sends the same call to the view."""
+"""The fast path answers as the view, to which a stray parameter sends the same call."""
 
 import json
 import logging
@@ -41,7 +41,7 @@ def fast(monkeypatch):
 
 
 def both(service, path, method="GET", body=None, **kwargs):
-    """Yield the answers of the fast path and of the view, without the headers that differ."""
+    """Yield the answers of the fast path and the view, without the headers that differ."""
     for each in (path, f"{path}?stray=1"):
         answer = service.call(method, each, body, **kwargs)
         headers = {name: text for name, text in answer.headers.items() if name not in DIFFERENT}

@@ -163,7 +163,7 @@ class TestSomebodyElseIsQuicker:
 
 
 def test_few_statements(service, path, django_assert_num_queries):
-    """One reads the credential, with the mailbox to change; one writes, for which SQLite needs two."""
+    """One reads the credential and the mailbox to change; one writes, or two on SQLite."""
     service.get(path)  # the credential's use is written down
     to_write = 1 if connection.vendor == "postgresql" else 2
     with django_assert_num_queries(1 + to_write):
