@@ -1,27 +1,36 @@
-"""What is not worth waiting for."""
+"""Best-effort writes that give up instead of blocking."""
 
 from contextlib import contextmanager
 
 from django.db import connections, transaction
 
 
-@contextmanager
 def without_waiting(using: str = "default"):
-    """For a write that may be lost: it waits for nobody's lock, and on PostgreSQL not for the disk either, or a standby.
+    """For a write that may be lost: see `waiting_at_most`."""
+    return waiting_at_most(0, using)
+
+
+@contextmanager
+def waiting_at_most(seconds: int, using: str = "default"):
+    """Wait so long for anybody's lock, and on PostgreSQL not at all for the disk or a standby.
 
     Raises OperationalError where somebody else holds what it needs; then nothing is written.
     """
     connection = connections[using]
+    milliseconds = seconds * 1000
     if connection.vendor == "postgresql":
+        lock_timeout = milliseconds or 1  # 0 would be no limit
         with transaction.atomic(using), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '1ms'; SET LOCAL synchronous_commit = off")
+            cursor.execute(
+                f"SET LOCAL lock_timeout = {lock_timeout}; SET LOCAL synchronous_commit = off"
+            )
             yield
     else:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout")
-            (milliseconds,) = cursor.fetchone()
-            cursor.execute("PRAGMA busy_timeout = 0")
+            (before,) = cursor.fetchone()
+            cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
             try:
                 yield
             finally:
-                cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
+                cursor.execute(f"PRAGMA busy_timeout = {before}")
