@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "locks": set(),
     "replica": {"statements"},
     "models": {"contract", "keyring", "locks", "replica", "statements", "validators"},
+    "processes": {"locks", "models"},
     "history": {"contract", "models"},
     "batches": {"contract", "history", "models"},
     "groups": set(),

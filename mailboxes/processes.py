@@ -1,0 +1,95 @@
+"""Records in the database that this process runs, and which key it encrypts with."""
+
+import logging
+import os
+import socket
+from contextlib import suppress
+from datetime import timedelta
+from threading import Event, Thread
+from time import monotonic
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import Error, connection
+from django.db.models.functions import Now
+
+from mailboxes.locks import waiting_at_most
+from mailboxes.models import ServerProcess
+
+log = logging.getLogger("mailboxes")
+
+# A psycopg connection that finds no free file descriptor raises OSError.
+FAILURES = (Error, OSError)
+WARN_AFTER = 3  # failures in a row: on SQLite, another writer may hold the lock for seconds
+
+
+class Heartbeat:
+    """Keeps this process's row of ServerProcess up to date, from `start` to `stop`.
+
+    A thread of its own does all that uses the database, so that neither method waits for longer
+    than PATIENCE, whatever the database does. Call both in the process that answers requests:
+    a thread does not survive a fork.
+    """
+
+    INTERVAL = 60  # seconds
+    RETRY = 1  # seconds, after a failure: `rotate_pass_codes` relies on the rows
+    LOCK_WAIT = 2  # seconds: on a busy SQLite, attempts that do not wait fail again and again
+    PATIENCE = 5  # seconds
+
+    def start(self) -> None:
+        """Write the row, and go on in the background; also if the database is away."""
+        self.uuid, self.started = uuid4(), monotonic()
+        self.written, self.stopped = Event(), Event()
+        self.thread = Thread(target=self.run, name="heartbeat", daemon=True)
+        self.thread.start()
+        self.written.wait(self.PATIENCE)
+
+    def stop(self) -> None:
+        """Delete the row. Call it once nothing is encrypted any more: after the last request."""
+        self.stopped.set()
+        self.thread.join(self.PATIENCE)
+
+    def run(self) -> None:
+        """Write the row once a minute until the process stops, then delete it."""
+        failures = 0
+        while not self.stopped.is_set():
+            try:
+                self.write()
+            except FAILURES as error:
+                failures += 1
+                if failures == WARN_AFTER:
+                    log.warning(
+                        "The database does not record that this process runs: %s. "
+                        "It is tried again until it does.",
+                        str(error).partition("\n")[0],
+                    )
+            else:
+                failures = 0
+                self.written.set()
+            self.stopped.wait(self.RETRY if failures else self.INTERVAL)
+        with suppress(*FAILURES):  # a row that stays is forgotten after minutes
+            self.delete()
+
+    def write(self) -> None:
+        """Create or refresh the row: one that a restore has removed comes back."""
+        try:
+            with waiting_at_most(self.LOCK_WAIT):
+                ServerProcess.objects.update_or_create(
+                    pk=self.uuid,
+                    defaults={"seen_at": Now()},
+                    create_defaults={
+                        "host": socket.gethostname(),
+                        "pid": os.getpid(),
+                        "key": settings.PASS_CODE_KEYS.current,
+                        # The first attempt may have been long ago.
+                        "started_at": Now() - timedelta(seconds=monotonic() - self.started),
+                    },
+                )
+        finally:
+            connection.close()
+
+    def delete(self) -> None:
+        try:
+            ServerProcess.objects.filter(pk=self.uuid).delete()
+        finally:
+            connection.close()

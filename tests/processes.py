@@ -1,0 +1,62 @@
+"""A process that records that it runs, as each process of the server does, and does nothing else."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.server import ROOT, on_database, until
+
+PROGRAM = """
+import sys
+import django
+django.setup()
+from mailboxes.processes import Heartbeat
+
+heartbeat = Heartbeat()
+heartbeat.INTERVAL = float(sys.argv[1])
+heartbeat.start()
+print("started", flush=True)
+sys.stdin.read()
+heartbeat.stop()
+"""
+
+
+class RunningProcess:
+    """`with RunningProcess(database_url) as process:` it has started; it is stopped at the end."""
+
+    def __init__(self, database_url, interval=60, **environment):
+        self.command = [sys.executable, "-c", PROGRAM, str(interval)]
+        self.environment = on_database(database_url, **environment)
+
+    def __enter__(self):
+        self.log = tempfile.NamedTemporaryFile()
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        until(lambda: "started" in self.output())
+        return self
+
+    def __exit__(self, *error):
+        self.process.stdin.close()
+        self.returncode = self.process.wait(timeout=60)
+        self.last_words = self.output()
+        self.log.close()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self):
+        """End it as a power cut does."""
+        self.process.kill()
+        self.process.wait()
+
+    def output(self) -> str:
+        """Return all that it has printed so far."""
+        return Path(self.log.name).read_text()
