@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from django.core.management.base import CommandError
 
 from mailboxes.keyring import ID_LENGTH
-from mailboxes.models import Sealed
+from mailboxes.models import Sealed, ServerProcess
 
 # What `migrate` fills by itself: rows in these alone are no data.
 FILLED_BY_MIGRATE = {
@@ -16,6 +16,10 @@ FILLED_BY_MIGRATE = {
     "django_content_type",
     "django_migrations",
 }
+
+# Tables that are backed up without their rows: after a restore, these would name processes that
+# do not run.
+LEFT_EMPTY = {ServerProcess._meta.db_table}
 
 
 class BackupError(CommandError):

@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
 from mailboxes.backups.figures import (
+    LEFT_EMPTY,
     BackupError,
     figure,
     key_query,
@@ -54,7 +55,8 @@ class PostgreSQL:
                 "--no-acl",
                 "--encoding=UTF8",
                 "--strict-names",
-                *(f'--table="{table}"' for table in tables),
+                *(f'--table="{table}"' for table in self.tables(cursor)),
+                *(f'--exclude-table-data="{table}"' for table in LEFT_EMPTY),
                 f"--snapshot={snapshot}",
                 f"--file={path}",
                 f"--dbname={self.address()}",
@@ -126,9 +128,9 @@ class PostgreSQL:
         return self.connection.introspection.table_names(cursor)
 
     def figures(self, cursor) -> dict:
-        """Of each table, by its name; its rows are written as pg_dump writes them."""
+        """Of each table that is backed up with its rows; they are written as pg_dump writes them."""
         found = {}
-        for table in self.tables(cursor):
+        for table in sorted(set(self.tables(cursor)) - LEFT_EMPTY):
             with cursor.copy(f'COPY "{table}" TO STDOUT') as rows:
                 found[table] = figure(rows)
         return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED
 
 from mailboxes.backups.figures import (
+    LEFT_EMPTY,
     BackupError,
     figure,
     key_query,
@@ -36,6 +37,8 @@ class SQLite:
             tables = figures(source)
             keys = [name.decode() for (name,) in source.execute(key_query(tables))]
             source.backup(copy)
+            for table in LEFT_EMPTY & names(copy):
+                copy.execute(f'DELETE FROM "{table}"')  # noqa: S608  our own
             copy.execute("PRAGMA journal_mode=DELETE")  # a single file, with no -wal beside it
         return applied, keys, tables
 
@@ -90,13 +93,18 @@ def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         raise BackupError(f"SQLite cannot use {path.name}: {error}.") from None
 
 
-def figures(database: sqlite3.Connection) -> dict:
-    """Of each table, by its name."""
-    names = database.execute(
+def names(database: sqlite3.Connection) -> set[str]:
+    """Return the names of all tables but SQLite's own."""
+    found = database.execute(
         r"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
-    ).fetchall()
+    )
+    return {name.decode() for (name,) in found}
+
+
+def figures(database: sqlite3.Connection) -> dict:
+    """Of each table that is backed up with its rows, by its name."""
     found = {}
-    for name in (name.decode() for (name,) in names):
+    for name in sorted(names(database) - LEFT_EMPTY):
         rows = database.execute(f'SELECT * FROM "{name}"')  # noqa: S608  a name of its own
         found[name] = figure(repr(row).encode() for row in rows)
     return found

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from mailboxes.backups import archive
 from mailboxes.health import what_is_missing
 from mailboxes.keyring import KEY_BYTES, KeyRing
-from mailboxes.models import Account, Mailbox
+from mailboxes.models import Account, Mailbox, ServerProcess
 from tests.databases import PASS_CODE, default_database, on_postgres, on_sqlite, rows
 
 
@@ -314,3 +314,26 @@ def test_what_cannot_be_removed_is_not_replaced(databases, backup):
         connection.execute("CREATE VIEW names AS SELECT name FROM mailboxes_mailbox")
     said = refusal(url, backup, "--replace")
     assert said.startswith("PostgreSQL refused: cannot drop desired object(s)")
+
+
+def test_processes_of_the_server_are_not_in_a_backup(databases, tmp_path):
+    """After a restore their rows would name processes that do not run."""
+    url = databases.copy()
+    with default_database(url):
+        ServerProcess.objects.create(host="web1", pid=1, key="0a1b2c3d")
+    backup = back_up(url, tmp_path / "mailboxes.backup")
+    elsewhere = databases.empty()
+    restore(elsewhere, backup)
+    assert held(elsewhere) == held(databases.filled)
+    restore(url, backup, "--replace")
+    assert held(url) == held(databases.filled)
+
+
+def test_processes_of_the_server_are_no_data(databases, backup):
+    """An empty service that has begun to run is restored into without --replace."""
+    elsewhere = databases.empty()
+    with default_database(elsewhere):
+        call_command("migrate", verbosity=0)
+        ServerProcess.objects.create(host="web1", pid=1, key="0a1b2c3d")
+    restore(elsewhere, backup)
+    assert held(elsewhere) == held(databases.filled)
