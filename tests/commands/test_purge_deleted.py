@@ -3,9 +3,10 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox
+from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox, ServerProcess
 
 
 @pytest.fixture
@@ -54,3 +55,11 @@ def test_a_file_left_half_way_is_removed_after_a_day(db):
     call_command("purge_deleted")
     assert Import.objects.get().file_name == "23.csv"
     assert ImportRow.objects.get().source.file_name == "23.csv"
+
+
+def test_process_that_was_killed_is_removed_after_a_day(db):
+    for hours in (23, 25):
+        seen_at = Now() - timedelta(hours=hours)
+        ServerProcess.objects.create(host=f"{hours}", pid=1, key="0a1b2c3d", seen_at=seen_at)
+    call_command("purge_deleted")
+    assert ServerProcess.objects.get(pid=1).host == "23"

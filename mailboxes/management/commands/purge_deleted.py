@@ -1,18 +1,19 @@
-"""Removes for good what was deleted longer ago than the retention time, and files left half-way."""
+"""Removes for good what was deleted longer ago than the retention time, and what was left half-way."""
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from mailboxes.models import EmailRecipient, Import, Mailbox
+from mailboxes.models import EmailRecipient, Import, Mailbox, ServerProcess
 
 BATCH = 500
 
 
 class Command(BaseCommand):
-    help = "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and history; and imports that were begun over a day ago."
+    help = "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and history; imports that were begun over a day ago; and what processes of the server left that were killed over a day ago."
 
     def handle(self, *args, **options) -> str:
         Import.objects.past().delete()
+        ServerProcess.objects.past().delete()
         removed = 0
         while count := purge():
             removed += count
