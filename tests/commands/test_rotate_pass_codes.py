@@ -1,15 +1,21 @@
+import base64
 import io
 import json
+import os
 import secrets
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 
 from mailboxes import csvfiles
 from mailboxes.keyring import KEY_BYTES, KeyRing
-from mailboxes.models import IdempotentAnswer, ImportRow, Mailbox
+from mailboxes.models import IdempotentAnswer, ImportRow, Mailbox, ServerProcess
+from tests.databases import default_database
+from tests.processes import RunningProcess
 
 OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
 NAMES = {key: KeyRing.identify(key) for key in (OLD, NEW, LOST)}
@@ -23,6 +29,7 @@ DONE = (
 @pytest.fixture
 def mailbox(service, settings):
     """One of everything that is sealed, with the old key; on the ring stands a new one before it."""
+    ServerProcess.objects.all().delete()  # a server that other tests have started has its own key
     settings.PASS_CODE_KEYS = KeyRing([OLD])
     body = {"name": "Sales", "password": "4829"}
     uuid = service.post("/voip/mailbox", body, headers={"Idempotency-Key": "k"}).result["uuid"]
@@ -109,3 +116,78 @@ def test_what_was_set_meanwhile_stays(mailbox):
     writer.save()
     assert not mailbox.reseal()
     assert Mailbox.objects.get(pk=mailbox.pk).password == "7302"
+
+
+FIRST = os.environ["PASS_CODE_KEYS"]  # encrypts what the databases beside the suite's own hold
+SECOND = base64.b64encode(NEW).decode()
+
+
+@pytest.fixture
+def database(databases, settings):
+    """A database whose pass codes the second key shall encrypt from now on: its URL."""
+    settings.PASS_CODE_KEYS = KeyRing.parse(f"{SECOND},{FIRST}")
+    url = databases.copy()
+    with default_database(url):
+        yield url
+
+
+def refusal():
+    """Return what the command says as it refuses that a key is removed."""
+    with pytest.raises(CommandError) as refused:
+        call_command("rotate_pass_codes")
+    assert refused.value.returncode == 1
+    return str(refused.value)
+
+
+def line(process):
+    return f"\n  {process}, encrypts with {process.key}\n"
+
+
+def test_old_key_may_go_once_every_process_is_restarted(database, capsys):
+    with RunningProcess(database, PASS_CODE_KEYS=FIRST):
+        assert "Restart them" in refusal()
+    with RunningProcess(database, PASS_CODE_KEYS=f"{SECOND},{FIRST}"):
+        assert ServerProcess.objects.get().key == NAMES[NEW]
+        call_command("rotate_pass_codes")
+    assert capsys.readouterr().out.endswith(f"Sealed with an older key: 0.\n{DONE}\n")
+
+
+def test_processes_with_another_key_are_named_before_and_after(database, capsys):
+    with (
+        RunningProcess(database, PASS_CODE_KEYS=FIRST) as one,
+        RunningProcess(database, PASS_CODE_KEYS=f"{FIRST},{SECOND}") as other,
+        RunningProcess(database, PASS_CODE_KEYS=f"{SECOND},{FIRST}"),
+    ):
+        lagging = list(ServerProcess.objects.lagging())
+        assert {process.pid for process in lagging} == {one.pid, other.pid}
+        said = refusal()
+    output = capsys.readouterr()
+    for process in lagging:
+        assert f"process {process.pid}, running since {process.started_at:%Y-%m-%d}" in line(
+            process
+        )
+        assert line(process) in said
+        assert line(process) in output.err
+    assert said.count("encrypts with") == 2
+    assert "may be removed" not in said + output.out
+    assert set(Mailbox.counts_by_key()) == {NAMES[NEW]}
+
+
+def test_process_that_was_killed_is_forgotten_after_three_minutes(database, capsys):
+    with RunningProcess(database, PASS_CODE_KEYS=FIRST) as process:
+        process.kill()
+    assert "A process that has ended without saying so" in refusal()
+    ServerProcess.objects.update(seen_at=Now() - timedelta(minutes=2))
+    assert f"process {process.pid}," in refusal()
+    ServerProcess.objects.update(seen_at=Now() - timedelta(minutes=4))
+    call_command("rotate_pass_codes")
+    assert capsys.readouterr().out.endswith(f"{DONE}\n")
+
+
+def test_text_and_process_under_the_old_key_are_both_told(database):
+    lost = Mailbox.objects.first()
+    Mailbox.objects.filter(pk=lost.pk).update(password_sealed=KeyRing([LOST]).seal("8305", b""))
+    with RunningProcess(database, PASS_CODE_KEYS=FIRST) as process:
+        said = refusal()
+    assert said.startswith(f"Still sealed with an older key: 1 (1 under {NAMES[LOST]}).\n")
+    assert f"process {process.pid}," in said

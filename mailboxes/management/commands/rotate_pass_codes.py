@@ -10,7 +10,7 @@ from django.db import transaction
 from tqdm import tqdm
 
 from mailboxes.keyring import UnknownKeyError
-from mailboxes.models import Sealed
+from mailboxes.models import Sealed, ServerProcess
 
 BATCH = 100  # rows of one transaction: on SQLite, all other writers wait for its end
 PASSES = 3  # meanwhile writers hold rows, or put back a pass code as an older row of history has it
@@ -28,6 +28,8 @@ class Command(BaseCommand):
         self.stdout.write(f"In PASS_CODE_KEYS, in this order: {', '.join(keys.names)}.")
         older = remaining()
         self.stdout.write(f"Sealed with an older key: {in_words(older)}.")
+        if processes := lagging():
+            self.stderr.write(f"To be restarted before a key may be removed:\n{processes}")
         try:
             with tqdm(total=older.total(), unit=" texts", disable=None) as progress:
                 for _ in range(PASSES):
@@ -39,8 +41,8 @@ class Command(BaseCommand):
             ) from None
         for name, key in unopened():
             self.stderr.write(f"No key in PASS_CODE_KEYS opens {name} (key {key}).")
-        if left := remaining():
-            raise CommandError(f"Still sealed with an older key: {in_words(left)}.")
+        if found := "\n".join(problems()):
+            raise CommandError(found)
         return (
             f"All is sealed with the first of PASS_CODE_KEYS, {keys.current}: "
             "those listed behind it may be removed."
@@ -52,6 +54,28 @@ def remaining() -> Counter[str]:
     counts: Counter[str] = sum((model.counts_by_key() for model in Sealed.kinds()), Counter())
     del counts[settings.PASS_CODE_KEYS.current]
     return counts
+
+
+def problems() -> Iterator[str]:
+    """Say what forbids to remove a key, if anything does, and what to do."""
+    # Before the texts are counted: what a process has written that stops now is among them.
+    processes = lagging()
+    if left := remaining():
+        yield f"Still sealed with an older key: {in_words(left)}."
+    if processes:
+        yield (
+            "Processes still encrypt with another key than the first of PASS_CODE_KEYS, "
+            f"{settings.PASS_CODE_KEYS.current}:\n{processes}\n"
+            "They have not read the new PASS_CODE_KEYS. Restart them, then run this again; "
+            "remove no key before. A process that has ended without saying so, as when it is "
+            "killed, is forgotten after three minutes."
+        )
+
+
+def lagging() -> str:
+    """Return a line for each running process that encrypts with another key than the first."""
+    processes = ServerProcess.objects.lagging()
+    return "\n".join(f"  {process}, encrypts with {process.key}" for process in processes)
 
 
 def in_words(counts: Counter[str]) -> str:
