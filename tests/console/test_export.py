@@ -103,4 +103,6 @@ def test_nothing_selected_says_so(viewer, sales, query):
 
 
 def test_is_kept_by_no_cache(viewer, sales):
-    assert "no-store" in viewer.post(ALL, {"delimiter": ","})["Cache-Control"]
+    response = viewer.post(ALL, {"delimiter": ","})
+    assert "no-store" in response["Cache-Control"]
+    response.close()
