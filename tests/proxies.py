@@ -1,4 +1,4 @@
-"""What stands before and behind the service where it grows, run on the configuration in docs/growing."""
+"""Proxies and poolers around the service, run on the sample configuration in docs."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ class Proxy:
     """`with` it, the program listens on `port`; `here` says what stands on this machine in the sample's places."""
 
     name: str  # the program's, and its package's in Debian
-    sample: str
+    sample: str  # in docs
     arguments: tuple = ()
 
     def __enter__(self):
@@ -27,7 +27,7 @@ class Proxy:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailboxes-{self.name}-"))
         self.folder.chmod(0o755)  # it is read by nobody
-        configuration = self.folder / self.sample
+        configuration = self.folder / Path(self.sample).name
         configuration.write_text(self.filled_in())
         command = [*as_nobody(), program, *self.arguments, configuration]
         with (self.folder / "log").open("w") as log:
@@ -45,7 +45,7 @@ class Proxy:
         raise NotImplementedError
 
     def filled_in(self) -> str:
-        text = (ROOT / "docs/growing" / self.sample).read_text()
+        text = (ROOT / "docs" / self.sample).read_text()
         for there, here in self.here().items():
             assert text.count(there) == 1, there
             text = text.replace(there, here)
@@ -61,7 +61,7 @@ class PgBouncer(Proxy):
     """Before a PostgreSQL, with so few connections to it that its callers share them."""
 
     name = "pgbouncer"
-    sample = "pgbouncer.ini"
+    sample = "growing/pgbouncer.ini"
     password = "correct horse"
 
     def __init__(self, postgres, connections):
@@ -87,7 +87,7 @@ class HAProxy(Proxy):
     """Before servers of this machine; without TLS, and it says that there was."""
 
     name = "haproxy"
-    sample = "haproxy.cfg"
+    sample = "growing/haproxy.cfg"
     arguments = ("-db", "-f")
 
     def __init__(self, servers):
@@ -100,3 +100,32 @@ class HAProxy(Proxy):
         }
         tls = "bind :443 ssl crt /etc/haproxy/mailboxes.pem alpn h2,http/1.1"
         return places | {tls: f"bind 127.0.0.1:{self.port}"}
+
+
+class Nginx(Proxy):
+    """In front of a server of this machine; without TLS, and it says that there was."""
+
+    name = "nginx"
+    sample = "nginx/mailboxes.conf"
+
+    def __init__(self, server):
+        self.server = server
+
+    @property
+    def arguments(self):
+        main = f"daemon off; pid {self.folder}/pid; error_log {self.folder}/errors;"
+        return ("-p", self.folder, "-g", main, "-c")
+
+    def here(self):
+        return {
+            "listen 443 ssl;": f"listen 127.0.0.1:{self.port};",
+            "    ssl_certificate /etc/nginx/mailboxes.pem;\n": "",
+            "    ssl_certificate_key /etc/nginx/mailboxes.key;\n": "",
+            "http://127.0.0.1:8000": f"http://127.0.0.1:{self.server.port}",
+            "$scheme": "https",
+        }
+
+    def filled_in(self):
+        folders = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        paths = " ".join(f"{name}_temp_path {self.folder}/{name};" for name in folders)
+        return f"events {{}} http {{ access_log off; {paths} {super().filled_in()} }}"
