@@ -32,7 +32,7 @@ from mailboxes import contract, validators
 from mailboxes.keyring import ID_LENGTH, KeyRing, UnknownKeyError
 from mailboxes.locks import without_waiting
 from mailboxes.replica import PRIMARY, LogEnd
-from mailboxes.statements import Given, RecordedWrites, Statement
+from mailboxes.statements import Given, RecordedWrites, Statement, row_of
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -228,7 +228,7 @@ class Account(models.Model):
         if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL takes no NUL
             # One query whether there is such an account or not: the time must not tell.
             rows = WITH_RESELLERS.rows(name=name)
-            found = [Account.from_db(PRIMARY, ACCOUNT, row) for row in rows]
+            found = [row_of(Account, ACCOUNT, row, PRIMARY) for row in rows]
             if self in found:
                 return next(account for account in found if account.name == name)
         raise Account.DoesNotExist
@@ -291,9 +291,9 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
         for log_end, *row in statement.rows(**given):
             own, row = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
             account, extra = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
-            credential = ApiCredential.from_db(PRIMARY, CREDENTIAL, own)
+            credential = row_of(ApiCredential, CREDENTIAL, own, PRIMARY)
             credential.log_end, credential.extra = log_end, extra
-            credential.account = Account.from_db(PRIMARY, ACCOUNT, account) if account[0] else None
+            credential.account = row_of(Account, ACCOUNT, account, PRIMARY) if account[0] else None
             return credential
         return None
 

@@ -14,6 +14,7 @@ from typing import cast
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connections, models, transaction
+from django.db.models.base import ModelState
 from django.utils.functional import cached_property
 from psycopg import adapters
 from psycopg.abc import Buffer
@@ -131,6 +132,18 @@ class Statement:
         sql, slots = compiler.as_sql()
         columns = [expression for expression, _sql, _alias in compiler.select]
         return sql, slots, compiler.get_converters(columns), compiler
+
+
+def row_of(model: type[models.Model], names: Iterable[str], values: Iterable, using: str):
+    """Return an instance with these columns' values, as Model.from_db does.
+
+    `from_db` looks at each field and sends two signals, which takes a tenth of an API call's time.
+    """
+    row = model.__new__(model)
+    row.__dict__.update(zip(names, values, strict=True))
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, using
+    return row
 
 
 def cursor_of(connection):

@@ -45,7 +45,7 @@ from mailboxes.models import (
     by_secret,
 )
 from mailboxes.replica import PRIMARY
-from mailboxes.statements import UNDECODED, Given, Statement
+from mailboxes.statements import UNDECODED, Given, Statement, row_of
 
 log = logging.getLogger("mailboxes.api")
 
@@ -310,7 +310,7 @@ def to_change(account: int, uuid) -> Mailbox:
 def mailbox_of(row) -> Mailbox:
     """Return the mailbox in a row of ONE_TO_CHANGE. Raises NotFound if the row holds none."""
     *columns, recipients = row
-    mailbox = Mailbox.from_db(PRIMARY, COLUMNS, columns)
+    mailbox = row_of(Mailbox, COLUMNS, columns, PRIMARY)
     if mailbox.pk is None:
         raise NotFound
     mailbox.recipients_as_json = recipients
