@@ -21,13 +21,20 @@ from mailboxes.keyring import KeyRing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+
+class Environment(environ.Env):
+    """The environment and the `.env` file. Child processes do not inherit the file's values: they read it anew."""
+
+    ENVIRON = os.environ.copy()
+
+
+env = Environment()
 ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 if ENV_FILE.exists() and not os.access(ENV_FILE, os.R_OK):
     raise ImproperlyConfigured(
         f"{ENV_FILE} is not yours to read: run this as the user who owns it."
     )
-environ.Env.read_env(ENV_FILE)
+Environment.read_env(ENV_FILE)
 
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
@@ -179,6 +186,14 @@ if SOUNDS_DIR and SOUNDS_URL:
 # Worker processes of the server; without CACHE_URL each enforces its share of the limit.
 WORKERS = read("WEB_CONCURRENCY", whole_number, "2", "is no whole number, 1 or more.")
 
+# Seconds in which a request must have arrived: of a program, and of a page, which may bring a file.
+REQUEST_TIMEOUT = read(
+    "REQUEST_TIMEOUT", whole_number, "60", "is no whole number of seconds, 1 or more."
+)
+UPLOAD_TIMEOUT = read(
+    "UPLOAD_TIMEOUT", whole_number, "600", "is no whole number of seconds, 1 or more."
+)
+
 CACHES = {
     "default": read(
         "CACHE_URL", cache, "locmemcache://", "is wrong: write it as redis://host:6379/0."
@@ -193,6 +208,9 @@ LOG_FORMAT = read("LOG_FORMAT", one_of("text", "json"), "text", "is neither text
 
 # From where /metrics may be read; from nowhere, and nothing is counted.
 METRICS_NETWORKS = read("METRICS_NETWORKS", networks, "", NO_NETWORK)
+
+# Where the worker processes of one server count; var/metrics-PORT by default.
+METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "")
 
 # Where errors are reported to; nowhere by default.
 SENTRY_DSN = read(
@@ -324,6 +342,7 @@ MIDDLEWARE = [
     "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
     "mailboxes.middleware.RequestLog",
     *ANSWER_MIDDLEWARE,
+    "mailboxes.middleware.Refusals",
     "mailboxes.health.HealthChecks",  # before whoever asks by what host
     "mailboxes.api.calls.ApiCalls",
     "mailboxes.engines.calls.EngineCalls",
@@ -521,10 +540,6 @@ LOGGING: dict = {
         "axes": {"level": "WARNING"},
         # What goes wrong besides, on a connection that has died, after what was raised.
         "psycopg": {"level": "ERROR"},
-        # The server's own words, which are few, in the same form as all others.
-        "gunicorn.error": {"handlers": [], "level": "ERROR", "propagate": True},
-        # It would say of each HEAD that it drops the body.
-        "gunicorn.http.wsgi": {"level": "ERROR"},
     },
 }
 if SENTRY_DSN:

@@ -18,9 +18,9 @@ from django.db.backends.signals import connection_created
 import config.urls  # noqa: F401  every view, once for all workers rather than at a first call
 from config.database import bound, keep_up
 from mailboxes.api.fastpath import FastPath
-from mailboxes.bodies import AlwaysUTF8, BufferedBodies
+from mailboxes.bodies import AlwaysUTF8
 
 connection_created.connect(bound)
 connection_created.connect(keep_up)
 
-application = AlwaysUTF8(BufferedBodies(FastPath(django_application)))
+application = AlwaysUTF8(FastPath(django_application))

@@ -1,31 +1,60 @@
-"""Request bodies, made such that Django can take them. Plain WSGI; imports only the contract."""
+"""Request bodies: how much of one is read, and for how long; and that it is text in UTF-8."""
 
-import io
 import re
+import tempfile
+from io import BytesIO
+from typing import IO, NamedTuple
+
+from django.conf import settings
 
 from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_program_path
 
-CHUNK_BYTES = 64 * 1024
+# In the environ of a request that cannot be served: the status and the message of its answer.
+REFUSAL = "mailboxes.refused"
 
-# Of a Content-Type: all of its parameters but the one that parts of a form are told by.
-NEEDLESS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
+MAX_UPLOAD_BYTES = (
+    33 * 1024 * 1024
+)  # the largest file that staff may upload, and the form around it
+MEMORY_BYTES = 1024 * 1024  # what is longer goes to a file that has no name
+
+# The parameters of a Content-Type, except the boundary of a form's parts.
+PARAMETERS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
 
 
-class BrokenOff(io.RawIOBase):
-    """A body that the caller did not finish. Reading it raises OSError, from which Django knows."""
+class Limits(NamedTuple):
+    """Limits of a request's body: bytes that are kept, bytes that are read, and seconds to read them in.
 
-    def read(self, size=-1, /):
-        raise OSError("The body broke off.")
+    One byte more is kept than the application takes, so that it refuses a larger body.
+    """
 
-    readline = read
+    kept: int
+    read: int
+    seconds: int
+
+    def file(self) -> IO[bytes]:
+        """Return an empty file to keep the body in."""
+        if self.kept > MEMORY_BYTES + 1:
+            return tempfile.SpooledTemporaryFile(MEMORY_BYTES)
+        return BytesIO()
+
+
+def limits_of(path: str) -> Limits:
+    """Return the limits of a body sent to this path.
+
+    The contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is read
+    and thrown away first". A server that answers without reading resets the connection.
+    """
+    if is_program_path(path):
+        return Limits(MAX_BODY_BYTES + 1, MAX_DISCARDED_BYTES, settings.REQUEST_TIMEOUT)
+    return Limits(MAX_UPLOAD_BYTES + 1, MAX_UPLOAD_BYTES + 1, settings.UPLOAD_TIMEOUT)
 
 
 class AlwaysUTF8:
-    """WSGI middleware: addresses and bodies are UTF-8, whatever encoding the caller names.
+    """WSGI middleware: take paths and bodies as UTF-8, whatever encoding the Content-Type names.
 
-    Python has encodings that raise or give no text. Where one is named, be it of the body or of a
-    word in the header itself (RFC 8187), Django fails while it makes the request, or while it
-    shows the page that refuses the form: the call is in no log, and its answer lacks every header.
+    Some of Python's encodings raise or give no text. With one of those, be it the body's or that of
+    a parameter (RFC 8187), Django fails while it builds the request or shows the page that refuses
+    the form: the request has no line in the log, and its answer lacks every security header.
     """
 
     def __init__(self, application):
@@ -33,42 +62,5 @@ class AlwaysUTF8:
 
     def __call__(self, environ, start_response):
         if "CONTENT_TYPE" in environ:
-            environ["CONTENT_TYPE"] = NEEDLESS.sub("", environ["CONTENT_TYPE"])
+            environ["CONTENT_TYPE"] = PARAMETERS.sub("", environ["CONTENT_TYPE"])
         return self.application(environ, start_response)
-
-
-class BufferedBodies:
-    """WSGI middleware: gives a body without a length one, and keeps no more of any than it takes to refuse it.
-
-    The contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to
-    16 MiB is read and thrown away first, and a body without a length is counted while
-    read". A server that answers before it has read the body resets the connection, and
-    Django takes a body without a length for an empty one.
-    """
-
-    def __init__(self, application):
-        self.application = application
-
-    def __call__(self, environ, start_response):
-        if is_program_path(environ.get("PATH_INFO", "")):
-            try:
-                body = self.read(environ)
-            except OSError:
-                environ["wsgi.input"], environ["CONTENT_LENGTH"] = BrokenOff(), "1"
-            else:
-                environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
-        return self.application(environ, start_response)
-
-    @staticmethod
-    def read(environ) -> bytes:
-        """The body, cut one byte past the limit: enough for Django to refuse it. Raises OSError if it broke off."""
-        has_length = "HTTP_TRANSFER_ENCODING" not in environ
-        length = int(environ.get("CONTENT_LENGTH") or 0) if has_length else MAX_DISCARDED_BYTES
-        left = min(length, MAX_DISCARDED_BYTES)
-        kept = bytearray()
-        while left > 0 and (chunk := environ["wsgi.input"].read(min(CHUNK_BYTES, left))):
-            left -= len(chunk)
-            kept += chunk[: MAX_BODY_BYTES + 1 - len(kept)]
-        if has_length and left > 0:
-            raise OSError("The body broke off.")
-        return bytes(kept)

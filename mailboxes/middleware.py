@@ -9,11 +9,13 @@ from random import getrandbits
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.http import JsonResponse
 from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.encoding import escape_uri_path
 
 from mailboxes import contract, logs, second_factor
+from mailboxes.bodies import REFUSAL
 
 log = logging.getLogger("mailboxes.request")
 
@@ -141,6 +143,25 @@ class RequestLog:
 def in_line(text: str) -> str:
     """What a caller sent, such that it begins no line of the log."""
     return text if PLAIN.match(text) else escape_uri_path(text)
+
+
+class Refusals:
+    """Answers, in the contract's envelope, a request that the server could not pass on as it was sent."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if REFUSAL not in request.META:
+            return self.get_response(request)
+        status, message = request.META[REFUSAL]
+        logs.refusal.set("malformed")
+        errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
+        # What is left of the request must not be taken for the next one.
+        headers = {"Connection": "close"}
+        return JsonResponse(
+            contract.envelope(status, errors=errors), status=status, headers=headers
+        )
 
 
 class AnswerHeaders:

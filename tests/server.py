@@ -6,19 +6,19 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKERS = 2  # WEB_CONCURRENCY, where nothing else is said
 
 
 def on_database(url, **more) -> dict:
     """The environment of a process of the service's own, on the database that the URL names."""
-    return os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url, **more}
+    named = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url, **more}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def until(true):
@@ -93,23 +93,28 @@ class Server:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2)
                 return
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:
                 time.sleep(0.05)
         self.process.kill()
         self.process.wait()
         raise RuntimeError(f"The server did not come up:\n{self.output()}")
 
 
-def children(pid) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def workers(server) -> set[int]:
+    """Return the numbers of the server's worker processes."""
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in children if is_worker(child)}
 
 
-def successor(server) -> int:
-    """A second server on the same port, ready: the number of its first process."""
-    first = server.process.pid
-    until(lambda: len(children(first)) == WORKERS)
-    workers = set(children(first))
-    os.kill(first, signal.SIGUSR2)
-    (second,) = until(lambda: set(children(first)) - workers)
-    until(lambda: len(children(second)) == WORKERS)
-    return second
+def is_worker(pid) -> bool:
+    with suppress(OSError):  # it has ended meanwhile
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def reload(server) -> None:
+    """Let the server change to new code and settings, and wait until it has."""
+    before = workers(server)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: len(workers(server) - before) == len(before) and not workers(server) & before)

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "backups": {"keyring", "models", "backups"},
     "health": set(),
     "demo": {"contract", "validators", "models"},
-    "middleware": {"contract", "logs", "second_factor"},
+    "middleware": {"bodies", "contract", "logs", "second_factor"},
     "programs": {"logs"},
     "metrics": {"contract", "middleware"},
     "error_reports": {"logs"},

@@ -57,7 +57,7 @@ class Run:
 
     def is_up(self):
         assert self.process.poll() is None, self.said
-        if "has loaded the service" not in self.said:
+        if "Application startup complete" not in self.said:
             return False  # who answers on that port is somebody else
         with suppress(OSError):
             return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2)

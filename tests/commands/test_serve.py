@@ -1,17 +1,15 @@
-"""What `serve` says in the log before the first call, and when another server takes over."""
+"""The log of `serve` at a start and a reload."""
 
-import os
-import re
 import signal
+from contextlib import closing
 
 import pytest
 
 from tests.conftest import database_url
-from tests.server import Server, successor
+from tests.server import Server, reload, until, workers
+from tests.service import OverSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-LOADED = re.compile(r" INFO mailboxes Process (\d+) has loaded the service\. id=-$", re.MULTILINE)
 
 
 @pytest.mark.long
@@ -32,17 +30,28 @@ def test_where_it_listens_and_by_whose_word_on_https(proxies, told):
 @pytest.mark.long
 def test_without_https_nothing_is_warned_of():
     with Server(database_url(), HTTPS="off") as server:
-        first, loaded = server.output().splitlines()
-    assert "HTTPS: not required. Trusted proxies: none." in first
-    assert LOADED.search(loaded)[1] == str(server.process.pid)
+        assert "HTTPS: not required. Trusted proxies: none." in server.output().splitlines()[0]
+        assert "WARNING" not in server.output()
 
 
 @pytest.mark.long
-def test_a_change_over_can_be_followed_in_the_log():
+def test_a_reload_can_be_followed_in_the_log():
     with Server(database_url()) as server:
-        second = successor(server)
-        try:
-            processes = [int(process) for process in LOADED.findall(server.output())]
-            assert processes == [server.process.pid, second]
-        finally:
-            os.kill(second, signal.SIGTERM)
+        reload(server)
+        assert "Received SIGHUP, restarting processes." in server.output()
+        assert server.output().count("Application startup complete.") == 4
+
+
+@pytest.mark.long
+def test_a_reload_with_a_wrong_setting_leaves_the_old_workers_serving(tmp_path):
+    env_file = tmp_path / ".env"
+    env_file.write_text("RATE_LIMIT=100/minute\n")
+    with Server(database_url(), ENV_FILE=str(env_file), RATE_LIMIT=None) as server:
+        before = workers(server)
+        env_file.write_text("RATE_LIMIT=often\n")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "aborting the restart" in server.output())
+        assert "RATE_LIMIT is wrong" in server.output()
+        assert workers(server) == before
+        with closing(OverSocket(port=server.port)) as caller:
+            assert caller.get("/healthz").status == 200

@@ -13,7 +13,7 @@ from pathlib import Path
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.databases import default_database
-from tests.server import Server, children
+from tests.server import Server, workers
 from tests.service import OverSocket
 
 LIST = "/voip/mailbox"
@@ -105,7 +105,7 @@ def test_many_lists_at_once(databases, size, promise):
         headers, uuids = fill(url, mailboxes)
         with Coming(headers, server.port):
             wrong = lists(headers, server.port, callers, uuids)
-        memory = [most_memory(process) for process in children(server.process.pid)]
+        memory = [most_memory(process) for process in workers(server)]
     tried = f"{databases.engine}: {callers} lists of {mailboxes:,} at once, others coming and going"
     promise("A big account's list is whole, and of one moment", tried, wrong)
     most = size(130, 300)

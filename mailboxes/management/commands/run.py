@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, call_command
 from django.db import transaction
 
-from mailboxes.management.commands.serve import port_number, refuse_unusable
+from mailboxes.management.commands.serve import listen, port_number
 from mailboxes.models import Account, ApiCredential
 
 # The demo's logins, kept because each start prints them; a file only its owner reads, which
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=port_number, default=8000, help="port to listen on")
 
     def handle(self, *args, port, **options):
-        refuse_unusable("127.0.0.1", port)
+        listen("127.0.0.1", port).close()  # a port that is taken is refused before anything is made
         call_command("migrate", verbosity=0)
         if not Account.objects.exists():
             self.make_demo()

@@ -3,20 +3,24 @@
 import errno
 import logging
 import os
-import select
+import resource
 import socket
-import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from config import server
 
 log = logging.getLogger("mailboxes")
 
 # Of the C library (mallopt(3)): what long lists have taken is given back to the machine, rather than
 # kept for later ones by each thread.
 MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024)}
+
+MOST_FILES = 8192  # open at once in a process, connections among them
 
 
 class Command(BaseCommand):
@@ -28,20 +32,16 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=port_number, default=8000, help="port to listen on")
 
     def handle(self, *args, host, port, **options):
-        if not hasattr(select, "epoll"):
-            raise CommandError("The server needs Linux. To try the service elsewhere: make dev.")
-        refuse_unusable(host, port)
+        listener = listen(host, port)
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("Style sheets are not in place: run manage.py collectstatic first.")
         if settings.METRICS_NETWORKS:
             make_room_for_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
         tell_start(host, port)
-        os.environ |= MEMORY | os.environ
-        gunicorn = Path(sys.executable).parent / "gunicorn"
-        os.execv(  # noqa: S606  our own server's program, no shell wanted
-            gunicorn,
-            [gunicorn.name, "--config=python:config.server", f"--bind=[{host}]:{port}"],
-        )
+        allow_many_connections()
+        os.environ |= MEMORY | os.environ  # read by the worker processes as they start
+        connections.close_all()
+        server.serve(listener, settings.WORKERS)
 
 
 def port_number(text) -> int:
@@ -70,18 +70,19 @@ def tell_start(host, port):
 
 
 def make_room_for_metrics(folder):
-    """Let the worker processes count in one folder, empty at first: this one, or PROMETHEUS_MULTIPROC_DIR."""
-    folder = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(folder)))
+    """Let the worker processes count in one folder, empty at first: this one, or METRICS_DIR."""
+    folder = Path(settings.METRICS_DIR or folder)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # prometheus-client in the workers reads it
     folder.mkdir(parents=True, exist_ok=True)
     for counted_before in folder.glob("*.db"):
         counted_before.unlink()
 
 
-def refuse_unusable(host, port):
-    """Raises CommandError if one cannot listen there."""
+def listen(host, port) -> socket.socket:
+    """Return a socket that listens there. Raises CommandError."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        socket.create_server(address, family=family).close()
+        return socket.create_server(address, family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
@@ -89,3 +90,9 @@ def refuse_unusable(host, port):
                 f"(make run PORT={port + 1}, or serve --port {port + 1})."
             ) from None
         raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from None
+
+
+def allow_many_connections():
+    """Raise the limit of open files to what the system allows this process."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MOST_FILES), hard))

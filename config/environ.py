@@ -1,0 +1,64 @@
+"""The WSGI environ (PEP 3333) of a request. A header arrives as it was sent, or the request is refused."""
+
+import sys
+from functools import lru_cache
+from io import BytesIO
+from urllib.parse import unquote_to_bytes
+from wsgiref.util import FileWrapper
+
+from mailboxes.bodies import REFUSAL
+
+FILE_CHUNK_BYTES = 64 * 1024
+
+# One of these that is sent twice is a list (RFC 9110, 5.3). All others may be sent once.
+LISTS = {
+    f"HTTP_{name}"
+    for name in (
+        *("ACCEPT", "ACCEPT_ENCODING", "ACCEPT_LANGUAGE", "CACHE_CONTROL", "CONNECTION", "COOKIE"),
+        *("FORWARDED", "IF_MATCH", "IF_NONE_MATCH", "TE", "TRACESTATE", "VIA", "X_FORWARDED_FOR"),
+    )
+}
+
+EVERY_REQUEST = {
+    "SCRIPT_NAME": "",
+    "wsgi.errors": sys.stderr,
+    "wsgi.file_wrapper": lambda file, size: FileWrapper(file, FILE_CHUNK_BYTES),
+    "wsgi.multiprocess": True,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}
+
+
+def environ_of(scope) -> dict:
+    """Return the environ of an ASGI scope, with an empty body."""
+    path = scope["raw_path"]
+    environ = EVERY_REQUEST | {
+        "REQUEST_METHOD": scope["method"],
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "REMOTE_ADDR": scope["client"][0],
+        "SERVER_NAME": scope["server"][0],
+        "SERVER_PORT": str(scope["server"][1]),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "wsgi.input": BytesIO(),
+        "wsgi.url_scheme": scope["scheme"],
+    }
+    for name, value in scope["headers"]:
+        key, text = key_of(name), value.decode("latin-1")
+        if key not in environ:
+            environ[key] = text
+        elif key in LISTS:
+            environ[key] += ("; " if key == "HTTP_COOKIE" else ", ") + text
+        else:
+            environ[REFUSAL] = 400, f"The header {name.decode('latin-1')} is there twice."
+        if b"_" in name:  # X_Auth_For must not pass for X-Auth-For
+            environ[REFUSAL] = 400, "Write the names of headers with hyphens, not underscores."
+    return environ
+
+
+@lru_cache
+def key_of(name: bytes) -> str:
+    """Return the key of a header in the environ."""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
