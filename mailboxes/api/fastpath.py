@@ -188,7 +188,8 @@ def plain_call(environ) -> PlainCall | None:
     ):
         return None
     call = PlainCall(environ, path["uuid"])
-    return None if lacks_https(call) or not is_allowed(environ.get("HTTP_HOST", "")) else call
+    host = environ.get("HTTP_HOST", environ["SERVER_NAME"])
+    return None if lacks_https(call) or not is_allowed(host) else call
 
 
 @lru_cache
