@@ -52,6 +52,8 @@ def test_no_line_of_the_head_comes_from_a_page(client, rosa, account, text):
         client.post("/export/", {"every": "on", "q": "X-Evil", "separator": ","}),
     ]
     assert [evil(answer.headers) for answer in answers] == [[]] * len(answers)
+    for answer in answers:
+        answer.close()
 
 
 def unescaped(page_text) -> list:
@@ -66,6 +68,8 @@ def test_no_page_carries_a_script(client, rosa, written):
     html = {a: p.text for a, p in pages.items() if "text/html" in p.get("Content-Type", "")}
     assert {address: unescaped(text) for address, text in html.items() if unescaped(text)} == {}
     assert sum(escape(SCRIPTS[0]) in text for text in html.values()) > 20
+    for page in pages.values():
+        page.close()
 
 
 @pytest.mark.django_db
