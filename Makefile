@@ -15,7 +15,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres trust bench bench-growth call fuzz import-50000 lookups-100000 screenshots check audit lock
+.PHONY: help run dev test test-postgres trust bench-growth call fuzz import-50000 lookups-100000 screenshots check audit lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -35,10 +35,6 @@ test-postgres: $(VENV)/dev.stamp ## run them on a private PostgreSQL
 
 trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table
 	@TRUST=full $(VENV)/bin/pytest --quiet tests/trust $(ARGS)
-
-bench: $(VENV)/dev.stamp ## time the hot pieces, and tell where the time of a call goes
-	@$(VENV)/bin/python -m tests.postgres $(VENV)/bin/pytest --quiet --benchmark-only tests/benchmarks/hot_pieces.py $(ARGS)
-	@$(VENV)/bin/python -m tests.benchmarks.profile
 
 bench-growth: $(VENV)/dev.stamp ## compare an account among 1,000 mailboxes and among a million; minutes
 	@$(VENV)/bin/python -m tests.benchmarks.growth

@@ -98,29 +98,6 @@ def test_a_body_that_breaks_off_makes_nothing(connection, request_head):
     assert not Mailbox.objects.exists()
 
 
-def test_callers_who_fall_silent_are_let_go(server, request_head):
-    """They begin requests, one for each thread, and send no more; others are served after a while."""
-    starts = [f"{request_head}Content-Length: 100\r\n\r\n{{", "GET /authenticated HTTP/1.1\r\nHos"]
-    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
-    try:
-        for number, connection in enumerate(silent):
-            connection.sendall(starts[number % 2].encode())
-        with closing(OverSocket(port=server.port)) as caller:
-            caller.connection.timeout = 60
-            assert caller.get("/healthz").status == 200
-    finally:
-        for connection in silent:
-            connection.close()
-    assert not Mailbox.objects.exists()
-
-
-@pytest.mark.parametrize("folded", ["X-Auth-For:\r\n stranger", "X-Auth-For: acme\r\n\tstranger"])
-def test_a_folded_header_is_refused(connection, request_head, folded):
-    head = request_head.replace("POST", "GET").rstrip()
-    connection.sendall(f"{head}\r\n{folded}\r\n\r\n".encode())
-    assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
-
-
 def test_no_content_is_no_bytes_at_all(connection, request_head):
     """204 on the raw connection: no body and no length, and the next answer follows in step."""
     send_chunked(connection, request_head, b'{"name": "Sales"}')

@@ -1,1 +1,1 @@
-"""How fast it is, and whether it stays so: `make bench` and `make bench-growth`."""
+"""Measurements: `make bench-growth`, and the service as the load harness fills and starts it."""
