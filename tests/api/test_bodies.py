@@ -2,14 +2,12 @@
 
 import json
 import socket
-from contextlib import closing
 
 import pytest
 
 from mailboxes.contract import MAX_BODY_BYTES
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
-from tests.service import OverSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
