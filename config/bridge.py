@@ -6,13 +6,12 @@ time; asgiref runs all requests in one thread.
 """
 
 import asyncio
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 from config.environ import environ_of
 from mailboxes.bodies import REFUSAL, limits_of
 
-THREADS = int(os.environ.get("THREADS", 4))
+THREADS = 4  # of a process; each keeps a connection to the database
 CHUNK_BYTES = 64 * 1024  # of an answer: more of it is made once the caller has taken these
 
 

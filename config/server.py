@@ -17,9 +17,7 @@ HEAD_BYTES = 32 * 1024
 HEADERS = 100
 DRAIN_SECONDS = 60  # for a caller to take what is in the buffer, 64 KiB or so
 KEEP_ALIVE_SECONDS = 75  # until an idle connection is closed
-LINGER_SECONDS = (
-    2  # an idle connection stays open while the server stops: a request may be on its way
-)
+LINGER_SECONDS = 2  # for a request on its way, on an idle connection, when the server stops
 STOP_SECONDS = 30  # for the requests that have begun when the server stops
 START_SECONDS = 30  # for a worker to load the service, or to answer its parent
 
@@ -31,7 +29,7 @@ log = logging.getLogger("mailboxes")
 
 
 class Protocol(HttpToolsProtocol):
-    """Close connections that are late with a request's head or do not take an answer, and those too many.
+    """Close connections that are too slow or too many.
 
     uvicorn calls `shutdown` when it stops. An idle connection is then kept for LINGER_SECONDS, and
     each answer says that the connection closes, so that no request on its way is lost.
