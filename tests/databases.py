@@ -27,7 +27,11 @@ def default_database(url):
     before = connections["default"]
     settings = database(url)
     if url.startswith("sqlite"):
-        settings["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL"}
+        settings["OPTIONS"] = {
+            "init_command": "PRAGMA journal_mode=WAL",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 60,  # seconds
+        }
     else:
         settings["OPTIONS"] = POSTGRESQL_OPTIONS
     settings["CONN_MAX_AGE"] = KEPT_SECONDS

@@ -113,8 +113,11 @@ def is_worker(pid) -> bool:
     return False
 
 
-def reload(server) -> None:
-    """Let the server change to new code and settings, and wait until it has."""
+def reload(server, command=None) -> None:
+    """Reload the server with SIGHUP, or with a shell's command, and wait until that is done."""
     before = workers(server)
-    server.process.send_signal(signal.SIGHUP)
+    if command:
+        subprocess.run(command, shell=True, check=True)
+    else:
+        server.process.send_signal(signal.SIGHUP)
     until(lambda: len(workers(server) - before) == len(before) and not workers(server) & before)

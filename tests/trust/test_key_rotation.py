@@ -1,7 +1,8 @@
-"""A new key for pass codes, while everything runs: real processes, the suite's own database."""
+"""A new key for pass codes, while everything runs: real processes, each test on a database of its own."""
 
 import base64
 import random
+import re
 import secrets
 import signal
 import subprocess
@@ -13,23 +14,42 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 
 from mailboxes.keyring import KEY_BYTES, KeyRing
-from mailboxes.models import Account, Mailbox
-from tests.conftest import database_url, headers_for
-from tests.server import ROOT, Server, on_database
+from mailboxes.models import Account, Mailbox, Sealed
+from tests.databases import default_database, headers_for, prepare
+from tests.server import ROOT, Server, on_database, reload, until, workers
 from tests.service import OverSocket
+from tests.trust.ledger import Ledger, differences, risen, writing
 
-pytestmark = pytest.mark.django_db(transaction=True)
 
-OLD, NEW = (base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for _ in range(2))
+def any_key() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def name_of(key: str) -> str:
+    """Return the name by which `rotate_pass_codes` calls the key."""
+    return KeyRing.parse(key).current
+
+
+OLD, NEW = any_key(), any_key()
 BOTH = f"{NEW},{OLD}"
 WRITERS = 3
 
 
 @pytest.fixture
-def codes(settings, size):
+def database(databases):
+    """The URL of a database of the test's own, which is Django's default one meanwhile."""
+    url = databases.empty()
+    with default_database(url):
+        call_command("migrate", verbosity=0)
+        yield url
+
+
+@pytest.fixture
+def codes(database, settings, size):
     """The pass codes of many mailboxes, each with a row of history; all sealed with the old key."""
     settings.PASS_CODE_KEYS = KeyRing.parse(OLD)
     account = Account.objects.create(name="acme")
@@ -47,12 +67,12 @@ def any_code() -> str:
     return f"{random.randrange(10_000):04}"
 
 
-def rotation() -> subprocess.Popen:
-    """The command, begun."""
+def rotation(database, **environment) -> subprocess.Popen:
+    """Start the command, with both keys unless the environment says otherwise."""
     return subprocess.Popen(
         [sys.executable, "manage.py", "rotate_pass_codes"],
         cwd=ROOT,
-        env=on_database(database_url(), PASS_CODE_KEYS=BOTH),
+        env=on_database(database, **{"PASS_CODE_KEYS": BOTH} | environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -75,11 +95,11 @@ def lost(expected: dict, settings) -> int:
 
 
 @pytest.mark.long
-def test_stopped_again_and_again_it_goes_on_where_it_was(codes, settings, size, promise):
+def test_stopped_again_and_again_it_goes_on_where_it_was(database, codes, settings, size, promise):
     stops = size(1, 50)
     for _ in range(stops):
         before = remaining()
-        process = rotation()
+        process = rotation(database)
         while remaining() == before and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
@@ -87,7 +107,7 @@ def test_stopped_again_and_again_it_goes_on_where_it_was(codes, settings, size, 
         assert process.returncode == 130, said
         assert f"Still sealed with an older key: {remaining()} (" in said
         assert 0 < remaining() < before
-    process = rotation()
+    process = rotation(database)
     said, _ = process.communicate()
     assert (process.returncode, remaining()) == (0, 0), said
     promise(
@@ -97,24 +117,24 @@ def test_stopped_again_and_again_it_goes_on_where_it_was(codes, settings, size, 
     )
 
 
-def test_what_a_writer_holds_is_left_until_it_is_done(codes):
+def test_what_a_writer_holds_is_left_until_it_is_done(database, codes):
     """PostgreSQL passes such a row over. On SQLite, which has one writer at a time, the command waits."""
     with transaction.atomic():
         mailbox = Mailbox.objects.select_for_update().first()
-        first = rotation()
+        first = rotation(database)
         if connection.vendor == "postgresql":
             assert (first.wait(), remaining()) == (1, 1)
         mailbox.password = "7302"
         mailbox.save()
     first.communicate()
-    again = rotation()
+    again = rotation(database)
     said, _ = again.communicate()
     assert (again.returncode, remaining()) == (0, 0), said
     assert Mailbox.objects.get(pk=mailbox.pk).password == "7302"
 
 
 @pytest.mark.long
-def test_calls_that_write_meanwhile_lose_nothing(codes, settings, promise):
+def test_calls_that_write_meanwhile_lose_nothing(database, codes, settings, promise):
     headers = headers_for(Account.objects.get())
     expected = {pk: [code] for pk, code in codes.items()}
     over = threading.Event()
@@ -134,10 +154,10 @@ def test_calls_that_write_meanwhile_lose_nothing(codes, settings, promise):
         return count
 
     pks = list(codes)
-    with Server(database_url(), PASS_CODE_KEYS=BOTH) as server, ThreadPoolExecutor() as pool:
+    with Server(database, PASS_CODE_KEYS=BOTH) as server, ThreadPoolExecutor() as pool:
         writers = [pool.submit(write, pks[n::WRITERS]) for n in range(WRITERS)]
         try:
-            process = rotation()
+            process = rotation(database)
             said, _ = process.communicate()
         finally:
             over.set()
@@ -150,3 +170,85 @@ def test_calls_that_write_meanwhile_lose_nothing(codes, settings, promise):
         f"{2 * len(codes):,} sealed texts, {written:,} acknowledged writes",
         lost(expected, settings),
     )
+
+
+@pytest.fixture
+def env_file(tmp_path):
+    """A `.env` with the old key alone: the keys are in no process's environment."""
+    file = tmp_path / ".env"
+    file.write_text(f"PASS_CODE_KEYS={OLD}\n")
+    return file
+
+
+@pytest.mark.long
+def test_rotation_as_in_the_readme_loses_no_pass_code(databases, env_file, size, promise):
+    """Its steps, one after the other, while callers write at each of them."""
+    url, rotations = databases.empty(), size(1, 3)
+    headers = prepare(url)
+
+    def change_keys(*keys):
+        """Reload with these keys. Each caller writes before, meanwhile and after."""
+        until(risen(ledgers, "acknowledged", by=5))
+        env_file.write_text(f"PASS_CODE_KEYS={','.join(keys)}\n")
+        have_written = risen(ledgers, "acknowledged")
+        reload(server)
+        assert have_written()
+        until(risen(ledgers, "acknowledged", by=5))
+
+    with Server(url, ENV_FILE=str(env_file), PASS_CODE_KEYS=None) as server:
+        ledgers = [Ledger(f"w{number}", headers, server.port) for number in range(WRITERS)]
+        new = OLD
+        with writing(ledgers):
+            for _ in range(rotations):
+                old, new = new, any_key()
+                change_keys(old, new)
+                change_keys(new, old)
+                said = server.manage("rotate_pass_codes")
+                assert f"PASS_CODE_KEYS, {name_of(new)}: those listed behind it may be" in said
+                change_keys(new)
+        with closing(OverSocket(headers, port=server.port)) as service:
+            wrong = differences(service, ledgers)
+        for ledger in ledgers:
+            ledger.service.close()
+        assert "PASS_CODE_KEYS" not in server.output()  # no key was missing at any time
+    with default_database(url):
+        under = {key for model in Sealed.kinds() for key in model.counts_by_key()}
+    assert under == {name_of(new)}
+    acknowledged = sum(ledger.acknowledged for ledger in ledgers)
+    promise(
+        f"Keys are changed as the README says, {databases.engine}",
+        f"{rotations} changes of key, {acknowledged:,} acknowledged writes",
+        len(wrong),
+    )
+
+
+@pytest.mark.long
+def test_process_that_was_not_reloaded_is_named(databases, env_file):
+    url = databases.empty()
+    headers = prepare(url)
+    files = {"ENV_FILE": str(env_file), "PASS_CODE_KEYS": None}
+    with (
+        Server(url, **files) as server,
+        closing(OverSocket(headers, port=server.port)) as service,
+    ):
+        env_file.write_text(f"PASS_CODE_KEYS={OLD},{NEW}\n")
+        reload(server)
+        env_file.write_text(f"PASS_CODE_KEYS={BOTH}\n")
+        body = {"name": "Sales", "password": "4829"}
+        mailbox = service.post("/voip/mailbox", body).result["uuid"]
+
+        process = rotation(url, **files)
+        said, _ = process.communicate()
+        assert process.returncode == 1
+        assert "All is sealed" not in said
+        for pid in workers(server):
+            assert re.search(
+                rf"process {pid}, running since .+, encrypts with {name_of(OLD)}", said
+            )
+
+        reload(server)
+        assert "All is sealed with the first" in server.manage("rotate_pass_codes")
+        env_file.write_text(f"PASS_CODE_KEYS={NEW}\n")
+        reload(server)
+        service.close()  # its worker has ended: the next call opens a new connection
+        assert service.get(f"/voip/mailbox/{mailbox}").result["password"] == "4829"
