@@ -1,12 +1,13 @@
 """The log of `serve` at a start and a reload."""
 
+import re
 import signal
 from contextlib import closing
 
 import pytest
 
-from tests.conftest import database_url
-from tests.server import Server, reload, until, workers
+from tests.conftest import database_url, headers_for
+from tests.server import ROOT, Server, reload, until, workers
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,3 +56,29 @@ def test_a_reload_with_a_wrong_setting_leaves_the_old_workers_serving(tmp_path):
         assert workers(server) == before
         with closing(OverSocket(port=server.port)) as caller:
             assert caller.get("/healthz").status == 200
+
+
+def readme_command(server) -> str:
+    """Return the README's line that reloads a server, for this one."""
+    [line] = re.findall("^ *kill -HUP [0-9]+$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return line.replace("4711", str(server.process.pid))
+
+
+@pytest.mark.long
+def test_a_reload_gives_new_settings_to_a_running_server(tmp_path, account):
+    env_file = tmp_path / ".env"
+    env_file.write_text("PASS_CODE_POLICY=warn\n")
+    weak = {"name": "Sales", "password": "1234"}
+    with (
+        Server(database_url(), ENV_FILE=str(env_file), PASS_CODE_POLICY=None) as server,
+        closing(OverSocket(headers_for(account), port=server.port)) as service,
+    ):
+        answer = service.post("/voip/mailbox", weak)
+        assert (answer.status, "x-pass-code-warning" in answer.headers) == (201, True)
+        env_file.write_text("PASS_CODE_POLICY=reject\n")
+        answer = service.post("/voip/mailbox", weak)
+        assert answer.status == 201  # not yet
+        reload(server, readme_command(server))
+        service.close()  # its worker has ended: the next call opens a new connection
+        answer = service.post("/voip/mailbox", weak)
+        assert (answer.status, [*answer.errors]) == (400, ["password"])
