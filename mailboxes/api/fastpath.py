@@ -196,7 +196,9 @@ def plain_call(environ) -> PlainCall | None:
 def is_allowed(host: str) -> bool:
     """Return True if Django takes a request for this host."""
     try:
-        WSGIRequest({"REQUEST_METHOD": "GET", "wsgi.input": BytesIO(), "HTTP_HOST": host}).get_host()
+        WSGIRequest(
+            {"REQUEST_METHOD": "GET", "wsgi.input": BytesIO(), "HTTP_HOST": host}
+        ).get_host()
     except DisallowedHost:
         return False
     return True

@@ -72,7 +72,9 @@ def tell_start(host, port):
 def make_room_for_metrics(folder):
     """Let the worker processes count in one folder, empty at first: this one, or METRICS_DIR."""
     folder = Path(settings.METRICS_DIR or folder)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # prometheus-client in the workers reads it
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(
+        folder
+    )  # prometheus-client in the workers reads it
     folder.mkdir(parents=True, exist_ok=True)
     for counted_before in folder.glob("*.db"):
         counted_before.unlink()
