@@ -7,6 +7,7 @@ takes an answer, nor the number of connections.
 import logging
 import resource
 import time
+from collections import deque
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 HEAD_SECONDS = 20  # for the head of a request, and for a new connection's first
 HEAD_BYTES = 32 * 1024
 HEADERS = 100
+PIPELINED = 100  # requests without an answer on one connection
 DRAIN_SECONDS = 60  # for a caller to take what is in the buffer, 64 KiB or so
 KEEP_ALIVE_SECONDS = 75  # until an idle connection is closed
 LINGER_SECONDS = 2  # for a request on its way, on an idle connection, when the server stops
@@ -36,12 +38,13 @@ class Protocol(HttpToolsProtocol):
     """
 
     head_timer = drain_timer = None
-    head_bytes = unparsed_bytes = header_count = 0
+    head_bytes = unparsed_bytes = header_count = 0  # unparsed: since the parser last reported a part
     has_open_head = is_stopping = False
     warned_at = 0.0
 
     def connection_made(self, transport):
         super().connection_made(transport)
+        self.unanswered = deque()  # requests whose head is complete, oldest first
         self.head_timer = self.loop.call_later(HEAD_SECONDS, transport.abort)
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
@@ -54,35 +57,53 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc):
         self.head_timer = cancel(self.head_timer)
         self.drain_timer = cancel(self.drain_timer)
+        for cycle in self.unanswered:  # uvicorn ends the newest alone
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data):
-        had_open_head = self.has_open_head
+        self.unparsed_bytes += len(data)
         super().data_received(data)
-        is_idle = self.cycle is None or self.cycle.response_complete
-        if self.head_timer is None and (self.has_open_head or is_idle):
+        if self.head_timer is None and (self.has_open_head or not self.unanswered):
             self.head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-        if had_open_head and self.has_open_head and not self.transport.is_closing():
-            self.unparsed_bytes += len(data)  # of one header, perhaps, without an end
-            if self.unparsed_bytes > HEAD_BYTES:
-                self.send_400_response("The head of the request is too large.")
+        if self.unparsed_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("A header or a chunk's size has no end.")
+
+    def send_400_response(self, msg):
+        """Refuse what arrived, once the whole requests before it are answered, and close.
+
+        A 400 must not be taken for the answer to one of them.
+        """
+        newest = self.unanswered[-1] if self.unanswered else None
+        if newest and not newest.more_body:
+            newest.keep_alive = False
+            self.flow.pause_reading()
+        elif newest and (len(self.unanswered) > 1 or newest.response_started):
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
+            self.limit_drain()
 
     def on_message_begin(self):
         super().on_message_begin()
         self.has_open_head = True
-        self.head_bytes = self.unparsed_bytes = self.header_count = 0
+        self.head_bytes = self.header_count = 0
 
     def on_url(self, url):
         super().on_url(url)
         self.count(len(url))
 
     def on_header(self, name, value):
+        if not self.has_open_head:  # it would reach the application as a header
+            raise ValueError("Trailers are not taken.")
         super().on_header(name, value)
         self.header_count += 1
         self.count(len(name) + len(value))
 
     def count(self, size):
         """Count what is parsed of a head. The parser makes an error of it a 400."""
+        self.unparsed_bytes = 0
         self.head_bytes += size
         if self.head_bytes > HEAD_BYTES or self.header_count > HEADERS:
             raise ValueError("The head of the request is too large.")
@@ -91,8 +112,16 @@ class Protocol(HttpToolsProtocol):
         self.has_open_head = False
         self.head_timer = cancel(self.head_timer)
         super().on_headers_complete()
+        self.unanswered.append(self.cycle)
         if self.is_stopping:
             self.cycle.keep_alive = False
+        if len(self.unanswered) > PIPELINED:
+            self.transport.abort()
+            raise ValueError("Too many requests wait on this connection.")
+
+    def on_body(self, body):
+        self.unparsed_bytes = 0
+        super().on_body(body)
 
     def pause_writing(self):
         super().pause_writing()
@@ -103,6 +132,7 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_response_complete(self):
+        self.unanswered.popleft()
         super().on_response_complete()
         if self.transport.is_closing():
             self.limit_drain()
@@ -116,7 +146,7 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self):
         self.is_stopping = True
-        if self.cycle is None or self.cycle.response_complete:
+        if not self.unanswered:
             self.loop.call_later(LINGER_SECONDS, super().shutdown)
         else:
             super().shutdown()

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-from config.server import HEAD_BYTES, HEADERS
+from config.server import HEAD_BYTES, HEADERS, PIPELINED
 from tests.echo import PIECE
 from tests.server import Server, until
 
@@ -180,8 +180,17 @@ def test_head_that_is_too_large_is_refused(caller, line, status):
     assert caller.status() == status
 
 
-@pytest.mark.parametrize("start", ["GET /", "GET / HTTP/1.1\r\nX-Long: ", "GET / HTTP/1.1\r\nX"])
-def test_head_without_an_end_is_refused(caller, start):
+CHUNKED = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        *("GET /", "GET / HTTP/1.1\r\nX-Long: ", "GET / HTTP/1.1\r\nX"),
+        *(f"{CHUNKED}2;", f"{CHUNKED}2\r\nhe\r\n0\r\nX-Trailer: "),
+    ],
+)
+def test_head_or_chunk_without_an_end_is_refused(caller, start):
     caller.send(start)
     with suppress(ConnectionError):
         for _ in range(1000):
@@ -236,6 +245,26 @@ def test_body_with_a_doubtful_end_is_refused(caller, tmp_path, lines, body):
     assert not mark.exists()
 
 
+def test_trailer_is_refused(caller, tmp_path):
+    """One that reached the application as a header would speak for the caller, or for the proxy."""
+    mark = tmp_path / "called"
+    body = f"2\r\nhe\r\n0\r\nX-Mark: {mark}\r\n\r\n"
+    caller.ask(*POST, "Transfer-Encoding: chunked", body=body.encode())
+    assert (caller.status(), caller.is_closed()) == (400, True)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("line", ["Content-Length: {}", "Transfer-Encoding: chunked"])
+def test_body_of_an_upgrade_is_not_taken_for_a_request(caller, tmp_path, line):
+    """The parser ends such a request with its head."""
+    mark = tmp_path / "called"
+    body = f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mark: {mark}\r\n\r\n".encode()
+    caller.ask(*POST, line.format(len(body)), "Connection: Upgrade", "Upgrade: h2c")
+    caller.send(body)
+    assert caller.received()["malformed"][0] == 400
+    assert not mark.exists()
+
+
 def test_lines_that_end_in_lf_alone_are_refused(caller):
     caller.send("GET / HTTP/1.1\nHost: localhost\n\n")
     assert (caller.status(), caller.is_closed()) == (400, True)
@@ -267,6 +296,30 @@ def test_pipelined_requests_are_answered_in_order(caller):
     for number in range(20):
         caller.ask(*POST, "Content-Length: 2", body=b"%02d" % number)
     assert [caller.received()["body"] for _ in range(20)] == [f"{n:02}" for n in range(20)]
+
+
+@pytest.mark.parametrize("garbage", [b"x", b"\0", b"GET /\r\nX-Broken\r\n\r\n"])
+def test_whole_request_is_answered_before_what_follows_is_refused(caller, garbage):
+    """A 400 would say that nothing was changed."""
+    caller.ask(*POST, "Content-Length: 5", body=b"hello" + garbage)
+    assert caller.received()["body"] == "hello"
+    assert caller.is_closed()
+
+
+def test_too_many_pipelined_requests_are_refused(caller):
+    caller.send(b"GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n" * (PIPELINED + 1))
+    assert (caller.status(), caller.is_closed()) == (0, True)
+
+
+def test_caller_who_leaves_pipelined_requests_is_no_error():
+    with Echo() as echo:
+        with echo.connect() as caller:
+            caller.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+            caller.head()
+        with echo.connect() as another:
+            another.ask("GET /plain HTTP/1.1", "Host: localhost")
+            another.status()
+        assert "Traceback" not in echo.output()
 
 
 # --- Answers --------------------------------------------------------------------------------------
