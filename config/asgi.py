@@ -45,4 +45,9 @@ def stop_with_parent():
     """Stop if the parent is killed: it would neither replace this worker nor stop it any more."""
     if parent := multiprocessing.parent_process():
         loop = asyncio.get_running_loop()
-        loop.add_reader(parent.sentinel, signal.raise_signal, signal.SIGTERM)
+
+        def stop():
+            loop.remove_reader(parent.sentinel)
+            signal.raise_signal(signal.SIGTERM)
+
+        loop.add_reader(parent.sentinel, stop)
