@@ -9,7 +9,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from config.environ import environ_of
-from mailboxes.bodies import REFUSAL, limits_of
+from mailboxes.bodies import REFUSAL, TooManyFilesError, limits_of
 
 THREADS = 4  # of a process; each keeps a connection to the database
 CHUNK_BYTES = 64 * 1024  # of an answer: more of it is made once the caller has taken these
@@ -29,6 +29,8 @@ class Bridge:
                 await read_body(environ, receive)
             except TimeoutError:
                 environ[REFUSAL] = 408, "The body did not arrive in time."
+            except TooManyFilesError:
+                environ[REFUSAL] = 503, "Too many large files arrive at once: try again later."
             except ConnectionError:
                 return  # the body broke off: nobody waits for an answer
         with environ["wsgi.input"]:

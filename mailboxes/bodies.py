@@ -4,6 +4,7 @@ import re
 import tempfile
 from io import BytesIO
 from typing import IO, NamedTuple
+from weakref import WeakSet
 
 from django.conf import settings
 
@@ -16,9 +17,29 @@ MAX_UPLOAD_BYTES = (
     33 * 1024 * 1024
 )  # the largest file that staff may upload, and the form around it
 MEMORY_BYTES = 1024 * 1024  # what is longer goes to a file that has no name
+MAX_FILES = 32  # such files at once in a process: anybody may send one
 
 # The parameters of a Content-Type, except the boundary of a form's parts.
 PARAMETERS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
+
+
+class TooManyFilesError(Exception):
+    """MAX_FILES bodies are in files already."""
+
+
+class LongBody(tempfile.SpooledTemporaryFile):
+    """A body in memory, and in a file once it is longer than that. Raises TooManyFilesError."""
+
+    in_files: WeakSet = WeakSet()
+
+    def __init__(self):
+        super().__init__(MEMORY_BYTES)
+
+    def rollover(self):
+        if len(self.in_files) >= MAX_FILES:
+            raise TooManyFilesError
+        self.in_files.add(self)
+        super().rollover()
 
 
 class Limits(NamedTuple):
@@ -34,7 +55,7 @@ class Limits(NamedTuple):
     def file(self) -> IO[bytes]:
         """Return an empty file to keep the body in."""
         if self.kept > MEMORY_BYTES + 1:
-            return tempfile.SpooledTemporaryFile(MEMORY_BYTES)
+            return LongBody()
         return BytesIO()
 
 

@@ -159,6 +159,8 @@ class Refusals:
         errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
         # What is left of the request must not be taken for the next one.
         headers = {"Connection": "close"}
+        if status == 503:
+            headers["Retry-After"] = str(contract.RETRY_SECONDS)
         return JsonResponse(
             contract.envelope(status, errors=errors), status=status, headers=headers
         )
