@@ -51,6 +51,8 @@ def test_no_line_of_the_head_comes_from_a_page(client, rosa, account, text):
         client.get(reverse("console:import-errors", args=[source.pk])),
         client.post("/export/", {"every": "on", "q": "X-Evil", "separator": ","}),
     ]
+    for answer in answers:
+        answer.getvalue()  # which closes a file
     assert [evil(answer.headers) for answer in answers] == [[]] * len(answers)
     for answer in answers:
         answer.close()
@@ -65,6 +67,8 @@ def unescaped(page_text) -> list:
 def test_no_page_carries_a_script(client, rosa, written):
     client.force_login(rosa)
     pages = {address: client.get(address) for address in addresses(written)}
+    for page in pages.values():
+        page.getvalue()  # which closes a file
     html = {a: p.text for a, p in pages.items() if "text/html" in p.get("Content-Type", "")}
     assert {address: unescaped(text) for address, text in html.items() if unescaped(text)} == {}
     assert sum(escape(SCRIPTS[0]) in text for text in html.values()) > 20

@@ -96,8 +96,8 @@ def test_nor_does_a_second_header(production, credential):
         assert connection.recv(65536).startswith(b"HTTP/1.1 403 ")
 
 
-def test_the_same_header_written_another_way_is_thrown_away(production, credential):
+def test_same_header_with_underscores_is_refused(production, credential):
     """A server that takes _ for - would let `X_Forwarded_For` through past the proxy."""
-    with Browser(production.port) as browser:
-        for name in ("X_Forwarded_For", "X-Forwarded_For", "x_forwarded-for"):
-            assert status(browser, credential, **{name: "198.51.100.1"}) == 403
+    for name in ("X_Forwarded_For", "X-Forwarded_For", "x_forwarded-for"):
+        with Browser(production.port) as browser:
+            assert status(browser, credential, **{name: "198.51.100.1"}) == 400
