@@ -38,7 +38,8 @@ class Protocol(HttpToolsProtocol):
     """
 
     head_timer = drain_timer = None
-    head_bytes = unparsed_bytes = header_count = 0  # unparsed: since the parser last reported a part
+    head_bytes = header_count = 0
+    unparsed_bytes = 0  # since the parser last reported a part of a request
     has_open_head = is_stopping = False
     warned_at = 0.0
 

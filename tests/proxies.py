@@ -26,7 +26,8 @@ class Proxy:
             parts.missing(self.name, f"{self.name} is not on this machine.")
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailboxes-{self.name}-"))
-        self.folder.chmod(0o755)  # it is read by nobody
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "nobody")  # who runs it
         configuration = self.folder / Path(self.sample).name
         configuration.write_text(self.filled_in())
         command = [*as_nobody(), program, *self.arguments, configuration]
@@ -103,13 +104,13 @@ class HAProxy(Proxy):
 
 
 class Nginx(Proxy):
-    """In front of a server of this machine; without TLS, and it says that there was."""
+    """In front of the first of these servers; without TLS, and it says that there was."""
 
     name = "nginx"
     sample = "nginx/mailboxes.conf"
 
-    def __init__(self, server):
-        self.server = server
+    def __init__(self, servers):
+        self.server = servers[0]
 
     @property
     def arguments(self):

@@ -156,6 +156,7 @@ def export_request(server, account, recipients) -> bytes:
         f"X-CSRFToken: {browser.cookies['csrftoken']}",
         "Content-Type: application/x-www-form-urlencoded",
         "Content-Length: 11",
+        "Referer: https://localhost/export/",
     ]
     return ("\r\n".join(lines) + "\r\n\r\ndelimiter=,").encode()
 
