@@ -8,7 +8,7 @@ time; asgiref runs all requests in one thread.
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from config.environ import environ_of
+from config.environ import environ_of, has_body
 from mailboxes.bodies import REFUSAL, TooManyFilesError, limits_of
 
 THREADS = 4  # of a process; each keeps a connection to the database
@@ -24,7 +24,7 @@ class Bridge:
 
     async def __call__(self, scope, receive, send):
         environ = environ_of(scope)
-        if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+        if has_body(environ):
             try:
                 await read_body(environ, receive)
             except TimeoutError:

@@ -54,10 +54,14 @@ def environ_of(scope) -> dict:
             environ[REFUSAL] = 400, f"The header {name.decode('latin-1')} is there twice."
         if b"_" in name:  # X_Auth_For must not pass for X-Auth-For
             environ[REFUSAL] = 400, "Write the names of headers with hyphens, not underscores."
-    if "HTTP_UPGRADE" in environ or scope["method"] == "CONNECT":
+    if scope["method"] == "CONNECT" or ("HTTP_UPGRADE" in environ and has_body(environ)):
         # The parser takes what follows the head, be it the body, for another protocol's.
-        environ[REFUSAL] = 400, "This service changes to no other protocol: send no Upgrade."
+        environ[REFUSAL] = 400, "Send no body with Upgrade: no other protocol is spoken here."
     return environ
+
+
+def has_body(environ) -> bool:
+    return "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
 
 
 @lru_cache

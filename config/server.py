@@ -114,7 +114,7 @@ class Protocol(HttpToolsProtocol):
         self.head_timer = cancel(self.head_timer)
         super().on_headers_complete()
         self.unanswered.append(self.cycle)
-        if self.is_stopping:
+        if self.is_stopping or self.parser.should_upgrade():
             self.cycle.keep_alive = False
         if len(self.unanswered) > PIPELINED:
             self.transport.abort()

@@ -262,7 +262,14 @@ def test_body_of_an_upgrade_is_not_taken_for_a_request(caller, tmp_path, line):
     caller.ask(*POST, line.format(len(body)), "Connection: Upgrade", "Upgrade: h2c")
     caller.send(body)
     assert caller.received()["malformed"][0] == 400
+    assert caller.is_closed()
     assert not mark.exists()
+
+
+def test_upgrade_is_not_made(caller):
+    caller.ask(*GET, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
+    assert caller.received()["malformed"] is None
+    assert caller.is_closed()
 
 
 def test_lines_that_end_in_lf_alone_are_refused(caller):
