@@ -13,9 +13,7 @@ from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_program_p
 # In the environ of a request that cannot be served: the status and the message of its answer.
 REFUSAL = "mailboxes.refused"
 
-MAX_UPLOAD_BYTES = (
-    33 * 1024 * 1024
-)  # the largest file that staff may upload, and the form around it
+MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of staff, and the form around it
 MEMORY_BYTES = 1024 * 1024  # what is longer goes to a file that has no name
 MAX_FILES = 32  # such files at once in a process: anybody may send one
 
