@@ -7,9 +7,10 @@ time; asgiref runs all requests in one thread.
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from config.environ import environ_of, has_body
-from mailboxes.bodies import REFUSAL, TooManyFilesError, limits_of
+from mailboxes.bodies import MEMORY_BYTES, REFUSAL, TooManyFilesError, limits_of, move_to_file
 
 THREADS = 4  # of a process; each keeps a connection to the database
 CHUNK_BYTES = 64 * 1024  # of an answer: more of it is made once the caller has taken these
@@ -48,6 +49,11 @@ class Bridge:
             body = self.wsgi_application(environ, start_response)
             pieces = iter(body)
             chunk = read_chunk(pieces)
+            with suppress(TooManyFilesError):
+                if len(chunk) > MEMORY_BYTES:  # of slow callers, they would fill the memory
+                    pieces, file = move_to_file(chunk, pieces)
+                    close(body)
+                    chunk, body = next(pieces), file
             if len(chunk) >= CHUNK_BYTES:
                 return chunk, pieces, body
             close(body)

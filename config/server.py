@@ -24,7 +24,7 @@ STOP_SECONDS = 30  # for the requests that have begun when the server stops
 START_SECONDS = 30  # for a worker to load the service, or to answer its parent
 
 # File descriptors are kept for the database, bodies and files: connections get the others.
-RESERVED_FILES = 100
+RESERVED_FILES = 150
 MAX_CONNECTIONS = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES, 10)
 
 log = logging.getLogger("mailboxes")
@@ -47,6 +47,8 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.unanswered = deque()  # requests whose head is complete, oldest first
         self.head_timer = self.loop.call_later(HEAD_SECONDS, transport.abort)
+        if self.client is None:  # reset already, so nobody knows from where a request came
+            transport.abort()
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             if time.monotonic() > Protocol.warned_at + 1:

@@ -1,7 +1,9 @@
-"""Request bodies: how much of one is read, and for how long; and that it is text in UTF-8."""
+"""Bodies: how much of a request's is read, and for how long; what is kept in files; text in UTF-8."""
 
 import re
 import tempfile
+from collections.abc import Iterable, Iterator
+from functools import partial
 from io import BytesIO
 from typing import IO, NamedTuple
 from weakref import WeakSet
@@ -15,29 +17,46 @@ REFUSAL = "mailboxes.refused"
 
 MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of staff, and the form around it
 MEMORY_BYTES = 1024 * 1024  # what is longer goes to a file that has no name
-MAX_FILES = 32  # such files at once in a process: anybody may send one
+# Files at once in a process (config/server.py keeps descriptors for them): of requests, which
+# anybody may send, and of answers, of which more stay in memory.
+MAX_RECEIVED = 32
+MAX_SENT = 64
+READ_BYTES = 256 * 1024  # of a file, to send them
 
 # The parameters of a Content-Type, except the boundary of a form's parts.
 PARAMETERS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
 
 
 class TooManyFilesError(Exception):
-    """MAX_FILES bodies are in files already."""
+    """As many bodies as may be are in files already."""
 
 
 class LongBody(tempfile.SpooledTemporaryFile):
     """A body in memory, and in a file once it is longer than that. Raises TooManyFilesError."""
 
-    in_files: WeakSet = WeakSet()
-
-    def __init__(self):
+    def __init__(self, in_files: WeakSet, most: int):
         super().__init__(MEMORY_BYTES)
+        self.in_files, self.most = in_files, most
 
     def rollover(self):
-        if len(self.in_files) >= MAX_FILES:
+        if len(self.in_files) >= self.most:
             raise TooManyFilesError
         self.in_files.add(self)
         super().rollover()
+
+
+RECEIVED: WeakSet = WeakSet()  # requests' bodies that are in files
+SENT: WeakSet = WeakSet()  # answers'
+
+
+def move_to_file(first: bytes, others: Iterable[bytes]) -> tuple[Iterator[bytes], LongBody]:
+    """Keep an answer in a file. Return its pieces, and the file to close."""
+    file = LongBody(SENT, MAX_SENT)
+    file.rollover()
+    file.write(first)
+    file.writelines(others)
+    file.seek(0)
+    return iter(partial(file.read, READ_BYTES), b""), file
 
 
 class Limits(NamedTuple):
@@ -53,7 +72,7 @@ class Limits(NamedTuple):
     def file(self) -> IO[bytes]:
         """Return an empty file to keep the body in."""
         if self.kept > MEMORY_BYTES + 1:
-            return LongBody()
+            return LongBody(RECEIVED, MAX_RECEIVED)
         return BytesIO()
 
 

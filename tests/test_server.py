@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-from config.server import HEAD_BYTES, HEADERS, PIPELINED
+from config.server import HEAD_BYTES, HEADERS, PIPELINED, RESERVED_FILES
 from tests.echo import PIECE
 from tests.server import Server, until
 
@@ -410,9 +410,19 @@ def test_connection_without_a_request_is_closed(caller, sent):
     assert caller.is_closed()
 
 
+def test_reset_connection_is_no_error():
+    with Echo() as echo:
+        for _ in range(100):
+            with echo.connect() as caller:
+                caller.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                caller.ask("GET /plain HTTP/1.1", "Host: localhost")
+        assert answers(echo)
+        assert "Traceback" not in echo.output()
+
+
 @pytest.mark.long
 def test_too_many_connections_are_refused_and_logged_until_some_are_closed():
-    with Echo(files=160) as echo:
+    with Echo(files=RESERVED_FILES + 60) as echo:
         with callers(echo, 200) as some:
             closed = [caller for caller in some if at_once_closed(caller)]
             assert 100 <= len(closed) < 200
