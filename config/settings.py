@@ -209,7 +209,7 @@ LOG_FORMAT = read("LOG_FORMAT", one_of("text", "json"), "text", "is neither text
 # From where /metrics may be read; from nowhere, and nothing is counted.
 METRICS_NETWORKS = read("METRICS_NETWORKS", networks, "", NO_NETWORK)
 
-# Where the worker processes of one server count; var/metrics-PORT by default.
+# The folder in which a server's worker processes count; var/metrics-PORT by default.
 METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "")
 
 # Where errors are reported to; nowhere by default.

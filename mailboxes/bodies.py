@@ -28,7 +28,7 @@ PARAMETERS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
 
 
 class TooManyFilesError(Exception):
-    """As many bodies as may be are in files already."""
+    """The limit of bodies kept in files is reached."""
 
 
 class LongBody(tempfile.SpooledTemporaryFile):

@@ -146,7 +146,7 @@ def in_line(text: str) -> str:
 
 
 class Refusals:
-    """Answers, in the contract's envelope, a request that the server could not pass on as it was sent."""
+    """Answer a request that the server refused: ambiguous, late or too large. In the envelope."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -157,7 +157,7 @@ class Refusals:
         status, message = request.META[REFUSAL]
         logs.refusal.set("malformed")
         errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
-        # What is left of the request must not be taken for the next one.
+        # The rest of the request must not be taken for the next one.
         headers = {"Connection": "close"}
         if status == 503:
             headers["Retry-After"] = str(contract.RETRY_SECONDS)

@@ -224,7 +224,7 @@ class TestConnectionThatHasDied:
 
     @pytest.mark.usefixtures("bounded")
     def test_client_gives_up_when_the_server_does_not(self, accounts):
-        """As when PostgreSQL stands still: its own timeouts do not run."""
+        """A PostgreSQL that stands still does not run its own timeouts either."""
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0; SET lock_timeout = 10000")
         start = time.monotonic()
