@@ -764,7 +764,8 @@ class Recorded(models.Model):
     ):
         """Save with a prepared query, and add a history row with the credential as author.
 
-        Without one, the author is the one of the current request. No signal is sent. Raises DatabaseError if a row is to be updated that is not there.
+        Without one, the author is the one of the current request. No signal is sent. Raises
+        DatabaseError if the row to update is not there.
         """
         using = using or PRIMARY
         is_updated = not (force_insert or self._state.adding) and self.writes.update(
