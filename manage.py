@@ -35,9 +35,9 @@ def in_words(error):
         return error
     if isinstance(error, PermissionError):
         return f"{error.filename} is not yours to use: run this as the user who owns it."
-    from config import database
+    from mailboxes.db import connections
 
-    return database.in_words(error)
+    return connections.in_words(error)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from django.db import connections
 
 from config.bridge import Bridge
 from config.wsgi import application as wsgi_application
-from mailboxes.processes import Heartbeat
+from mailboxes.monitoring.heartbeat import Heartbeat
 
 log = logging.getLogger("mailboxes")
 bridge = Bridge(wsgi_application)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from config.environ import environ_of, has_body
-from mailboxes.bodies import MEMORY_BYTES, REFUSAL, TooManyFilesError, limits_of, move_to_file
+from mailboxes.http.bodies import MEMORY_BYTES, REFUSAL, TooManyFilesError, limits_of, move_to_file
 
 THREADS = 4  # of a process; each keeps a connection to the database
 CHUNK_BYTES = 64 * 1024  # of an answer: more of it is made once the caller has taken these

@@ -6,7 +6,7 @@ from io import BytesIO
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
 
-from mailboxes.bodies import REFUSAL
+from mailboxes.http.bodies import REFUSAL
 
 FILE_CHUNK_BYTES = 64 * 1024
 

@@ -5,134 +5,35 @@ environment (or a `.env` file), is read once, here, and is documented in
 `.env.example`. A wrong value is refused at start, one sentence each.
 """
 
-import os
 from datetime import timedelta
 from importlib.util import find_spec
-from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import django
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.env import (
+    BASE_DIR,
+    base_url,
+    cache,
+    database,
+    dsn,
+    env,
+    folder,
+    networks,
+    one_of,
+    postgresql,
+    rate,
+    read,
+    refusals,
+    switch,
+    whole_number,
+)
 from mailboxes import contract
-from mailboxes.keyring import KeyRing
+from mailboxes.encryption import KeyRing
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-class Environment(environ.Env):
-    """The environment and the `.env` file. Child processes do not inherit the file's values: they read it anew."""
-
-    ENVIRON = os.environ.copy()
-
-
-env = Environment()
-ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
-if ENV_FILE.exists() and not os.access(ENV_FILE, os.R_OK):
-    raise ImproperlyConfigured(
-        f"{ENV_FILE} is not yours to read: run this as the user who owns it."
-    )
-Environment.read_env(ENV_FILE)
-
-
-DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
 NO_DATABASE = "is wrong: write it as postgres://user:password@host:5432/name."
 NO_NETWORK = "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1."
-SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
-
-refusals = []
-
-
-def read(name, parse, default, sentence):
-    """The parsed value of an environment variable; if it is wrong, note the sentence and go on."""
-    try:
-        return parse(env.str(name, default))
-    except (KeyError, ValueError):
-        refusals.append(f"{name} {sentence}")
-        return None
-
-
-def switch(text):
-    """True for on, False for off. Raises KeyError: a word that is neither must not mean off."""
-    return SWITCH[text.lower()]
-
-
-def database(url):
-    """Django's settings of the database that the URL names. Raises ValueError if it is none of ours."""
-    if url.partition(":")[0] not in DATABASE_SCHEMES:
-        raise ValueError
-    settings = env.db_url_config(url)
-    if not settings["NAME"]:
-        raise ValueError
-    return settings
-
-
-def postgresql(url):
-    """Django's settings of the PostgreSQL that the URL names. Raises ValueError."""
-    if url.startswith("sqlite"):
-        raise ValueError
-    return database(url)
-
-
-def one_of(*words):
-    """A parser that takes these words alone. It raises ValueError."""
-    return lambda text: words[words.index(text)]
-
-
-def whole_number(text):
-    """A number, 1 or more. Raises ValueError if it is none, or less than one."""
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
-
-
-def rate(text):
-    """Calls and the seconds they may be made in. Raises ValueError or KeyError."""
-    calls, _, period = text.partition("/")
-    if int(calls) < 1:
-        raise ValueError
-    return int(calls), {"second": 1, "minute": 60, "hour": 3600}[period]
-
-
-def cache(url):
-    """Django's settings of the cache. Raises ValueError if the URL names none of ours."""
-    if url.partition(":")[0] not in {"redis", "rediss", "locmemcache"}:
-        raise ValueError
-    return env.cache_url_config(url)
-
-
-def folder(text):
-    """The folder of that path, or None. Raises ValueError if there is no such folder."""
-    if text and not Path(text).is_dir():
-        raise ValueError
-    return Path(text) if text else None
-
-
-def base_url(text):
-    """An address that names are put behind, with a slash at its end, or none. Raises ValueError."""
-    # Asterisk would play what stands before and after an ampersand as two files.
-    if text and (not text.startswith(("http://", "https://")) or set(text) & set("&?# ")):
-        raise ValueError
-    return text and text.removesuffix("/") + "/"
-
-
-def networks(text):
-    """The networks named. Raises ValueError where one is none, or is the whole world."""
-    named = [ip_network(word) for word in text.replace(",", " ").split()]
-    if any(network.prefixlen == 0 for network in named):
-        raise ValueError
-    return named
-
-
-def dsn(text):
-    """The address of a project at Sentry, or none. Raises ValueError if it is no such address."""
-    parts = urlsplit(text)
-    is_one = parts.scheme in {"http", "https"} and parts.username and parts.path.strip("/")
-    if text and not is_one:
-        raise ValueError
-    return text
 
 
 # --- What a deployment decides ------------------------------------------------
@@ -226,7 +127,7 @@ DATABASES = {
     )
 }
 
-# A streaming replica that reads may go to (mailboxes.replica); none by default.
+# A streaming replica that reads may go to (mailboxes.db.replica); none by default.
 if env.str("DATABASE_REPLICA_URL", ""):
     DATABASES["replica"] = read(
         "DATABASE_REPLICA_URL",
@@ -236,7 +137,7 @@ if env.str("DATABASE_REPLICA_URL", ""):
     )
     if DATABASES["replica"] and env.str("DATABASE_URL", "sqlite").startswith("sqlite"):
         refusals.append("DATABASE_REPLICA_URL is set, but DATABASE_URL names no PostgreSQL.")
-    DATABASE_ROUTERS = ["mailboxes.replica.Router"]
+    DATABASE_ROUTERS = ["mailboxes.db.replica.Router"]
 
 # Whether PostgreSQL keeps queries prepared, and cursors open: not where PgBouncer hands each
 # transaction another connection.
@@ -331,19 +232,19 @@ INSTALLED_APPS = [
 
 # Their headers stand on every answer, so they come before whoever may make one.
 ANSWER_MIDDLEWARE = [
-    "mailboxes.middleware.AnswerHeaders",
-    "mailboxes.middleware.ContentSecurityPolicy",
+    "mailboxes.http.headers.AnswerHeaders",
+    "mailboxes.http.headers.ContentSecurityPolicy",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
 ]
 if django.VERSION >= (6, 0):
     ANSWER_MIDDLEWARE[1] = "django.middleware.csp.ContentSecurityPolicyMiddleware"
 MIDDLEWARE = [
-    "mailboxes.middleware.TrustedProxies",  # all below ask who calls, and how
-    "mailboxes.middleware.RequestLog",
+    "mailboxes.http.proxies.TrustedProxies",  # all below ask who calls, and how
+    "mailboxes.monitoring.request_log.RequestLog",
     *ANSWER_MIDDLEWARE,
-    "mailboxes.middleware.Refusals",
-    "mailboxes.health.HealthChecks",  # before whoever asks by what host
+    "mailboxes.http.bodies.Refusals",
+    "mailboxes.monitoring.health.HealthChecks",  # before whoever asks by what host
     "mailboxes.api.calls.ApiCalls",
     "mailboxes.engines.calls.EngineCalls",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -352,7 +253,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "mailboxes.middleware.SecondFactor",
+    "mailboxes.staff.middleware.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
@@ -361,7 +262,8 @@ MIDDLEWARE = [
 if METRICS_NETWORKS:
     # Behind TrustedProxies, which says who calls; before all that may answer.
     MIDDLEWARE.insert(
-        MIDDLEWARE.index("mailboxes.middleware.RequestLog"), "mailboxes.metrics.Metrics"
+        MIDDLEWARE.index("mailboxes.monitoring.request_log.RequestLog"),
+        "mailboxes.monitoring.metrics.Metrics",
     )
 
 ROOT_URLCONF = "config.urls"
@@ -447,13 +349,13 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on makes the wait no longer
-AXES_CLIENT_IP_CALLABLE = "mailboxes.middleware.caller"
+AXES_CLIENT_IP_CALLABLE = "mailboxes.http.proxies.caller"
 AXES_LOCKOUT_CALLABLE = "mailboxes.console.views.sign_in.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username"]  # in the log: some type their password there
 AXES_VERBOSE = False  # commands that print JSON print nothing else
 AXES_DISABLE_ACCESS_LOG = True  # it would grow for ever
 
-# The second factor: who has set it up gives it (mailboxes.middleware.SecondFactor).
+# The second factor: who has set it up gives it (mailboxes.staff.middleware.SecondFactor).
 OTP_TOTP_ISSUER = "Mailbox service"
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
@@ -472,7 +374,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 CSRF_FAILURE_VIEW = "mailboxes.console.views.errors.csrf_failure"
-SESSION_ENGINE = "mailboxes.sessions"
+SESSION_ENGINE = "mailboxes.staff.sessions"
 SESSION_COOKIE_AGE = 12 * 3600  # a working day; then one signs in again
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -513,8 +415,8 @@ LOGGING: dict = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"()": "mailboxes.logs.TextLines"},
-        "json": {"()": "mailboxes.logs.JSONLines"},
+        "text": {"()": "mailboxes.monitoring.logs.TextLines"},
+        "json": {"()": "mailboxes.monitoring.logs.JSONLines"},
     },
     "filters": {
         "crashes": {
@@ -524,7 +426,7 @@ LOGGING: dict = {
     },
     "handlers": {
         "stdout": {
-            "class": "mailboxes.logs.Lines",
+            "class": "mailboxes.monitoring.logs.Lines",
             "stream": "ext://sys.stdout",
             "formatter": LOG_FORMAT,
         }
@@ -544,7 +446,7 @@ LOGGING: dict = {
 }
 if SENTRY_DSN:
     LOGGING["handlers"]["sentry"] = {
-        "()": "mailboxes.error_reports.handler",
+        "()": "mailboxes.monitoring.sentry.handler",
         "dsn": SENTRY_DSN,
         "level": "ERROR",
     }

@@ -16,9 +16,9 @@ except ImproperlyConfigured as error:
 from django.db.backends.signals import connection_created
 
 import config.urls  # noqa: F401  every view, once for all workers rather than at a first call
-from config.database import bound, keep_up
 from mailboxes.api.fastpath import FastPath
-from mailboxes.bodies import AlwaysUTF8
+from mailboxes.db.connections import bound, keep_up
+from mailboxes.http.bodies import AlwaysUTF8
 
 connection_created.connect(bound)
 connection_created.connect(keep_up)

@@ -17,10 +17,10 @@ from django.template.response import TemplateResponse
 from django.urls import path
 
 from mailboxes import contract
+from mailboxes.encryption import UnknownKeyError
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
 from mailboxes.history import changes, reveal
-from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
 admin.site.site_title = admin.site.site_header = "Mailbox service"

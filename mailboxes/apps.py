@@ -8,7 +8,7 @@ class MailboxesConfig(AppConfig):
 
     def ready(self):
         import mailboxes.checks  # noqa: F401  registered there
-        from mailboxes.groups import keep_groups
+        from mailboxes.staff.groups import keep_groups
 
         # After Django's own receiver, which makes the permissions.
         post_migrate.connect(keep_groups, sender=self)

@@ -11,13 +11,8 @@ from django.utils import timezone
 
 from mailboxes import contract
 from mailboxes.history import FIELDS
-from mailboxes.models import (
-    WITHIN_MAILBOX,
-    Batch,
-    ChangedMeanwhileError,
-    EmailRecipient,
-    Mailbox,
-)
+from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
 
 # What a row of a mailbox's history keeps of its state.
 STATE = (*FIELDS, "deleted_at")

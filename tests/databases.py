@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
-from config.settings import KEPT_SECONDS, POSTGRESQL_OPTIONS, database
+from config.env import database
+from config.settings import KEPT_SECONDS, POSTGRESQL_OPTIONS
 from mailboxes.models import Account, ApiCredential, Mailbox
 
 PASS_CODE = "8305"

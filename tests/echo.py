@@ -6,7 +6,7 @@ from pathlib import Path
 
 import config.wsgi  # noqa: F401  the service's settings and log
 from config.bridge import Bridge
-from mailboxes.bodies import REFUSAL
+from mailboxes.http.bodies import REFUSAL
 
 PIECE = b"0123456789abcdef" * 4096
 

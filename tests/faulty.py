@@ -3,7 +3,7 @@
 import os
 
 from config.settings import *  # noqa: F403
-from mailboxes.keyring import KeyRing
+from mailboxes.encryption import KeyRing
 
 
 def seal(ring, text, owner):

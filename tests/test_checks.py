@@ -6,7 +6,7 @@ import secrets
 import pytest
 from django.core.management import call_command
 
-from mailboxes.keyring import KEY_BYTES, KeyRing
+from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Mailbox
 from tests.server import Server
 

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from mailboxes.keyring import KeyRing
+from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
 from tests.service import shows

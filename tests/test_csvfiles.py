@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from mailboxes import batches, csvfiles
+from mailboxes import batches
+from mailboxes.csvfiles import exporting, importing
+from mailboxes.csvfiles.rows import defused, lines, restored
 from mailboxes.models import Account, EmailRecipient, Import, ImportRow, Mailbox
 from tests.service import shows
 
@@ -22,7 +24,7 @@ TRICKY = st.sampled_from("=+-@'\"0123456789;, \t")
 def exported(mailboxes=None, **options):
     """The bytes of the file."""
     mailboxes = Mailbox.objects.all() if mailboxes is None else mailboxes
-    return "".join(csvfiles.export(mailboxes, **options)).encode()
+    return "".join(exporting.export(mailboxes, **options)).encode()
 
 
 def rows_of(data, delimiter=","):
@@ -32,8 +34,8 @@ def rows_of(data, delimiter=","):
 
 
 def checked(user, data) -> Import:
-    source = csvfiles.stage(user, io.BytesIO(data), "mailboxes.csv")
-    csvfiles.check(source, seconds=600)
+    source = importing.stage(user, io.BytesIO(data), "mailboxes.csv")
+    importing.check(source, seconds=600)
     return source
 
 
@@ -59,24 +61,24 @@ def sales(account):
 
 @given(st.text(st.one_of(TRICKY, st.characters(exclude_categories=["Cs"]))))
 def test_a_defused_cell_comes_back(text):
-    assert csvfiles.restored(csvfiles.defused(text)) == text
+    assert restored(defused(text)) == text
 
 
 @given(st.text(TRICKY))
 def test_no_cell_starts_a_formula(text):
-    assert not csvfiles.defused(text).startswith(tuple("=+-@\t\r\n"))
+    assert not defused(text).startswith(tuple("=+-@\t\r\n"))
 
 
 @pytest.mark.parametrize(
     "cell", ["=1+1", "+44", "-1", "@SUM", "\tx", "\rx", "0830", "004420123456"]
 )
 def test_what_a_spreadsheet_would_alter_has_an_apostrophe_before_it(cell):
-    assert csvfiles.defused(cell) == f"'{cell}"
+    assert defused(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["Sales", "'t Hof", "1374", "0.5", " =1", ""])
 def test_other_cells_are_left_alone(cell):
-    assert csvfiles.defused(cell) == csvfiles.restored(cell) == cell
+    assert defused(cell) == restored(cell) == cell
 
 
 # --- Round trip --------------------------------------------------------------------------
@@ -90,9 +92,7 @@ class TestRoundTrip(TestCase):
         Mailbox.objects.bulk_create(Mailbox(account=account, name=name) for name in names)
         for delimiter in ",;":
             data = exported(delimiter=delimiter)
-            assert {row["name"] for row in rows_of(data, delimiter)} == set(
-                map(csvfiles.defused, names)
-            )
+            assert {row["name"] for row in rows_of(data, delimiter)} == set(map(defused, names))
             assert counts(checked(rosa, data))["unchanged"] == len(names)
 
 
@@ -109,7 +109,7 @@ def test_what_was_exported_comes_back_in_an_empty_service(rosa, sales):
     EmailRecipient.objects.create(mailbox=sales, email='"a;b,c"@acme.example')
     data = exported(pass_codes_for=rosa)
     Mailbox.objects.all().delete()
-    csvfiles.write(checked(rosa, data), rosa)
+    importing.write(checked(rosa, data), rosa)
     assert exported(pass_codes_for=rosa) == data
     assert Mailbox.objects.get().password == "0830"
 
@@ -200,7 +200,7 @@ def test_export_takes_few_queries(sales, django_assert_num_queries):
 )
 def test_a_wrong_file_is_refused_and_leaves_nothing(rosa, data, sentence):
     with pytest.raises(ValidationError) as refusal:
-        csvfiles.stage(rosa, io.BytesIO(data), "wrong.csv")
+        importing.stage(rosa, io.BytesIO(data), "wrong.csv")
     assert sentence in " ".join(refusal.value.messages)
     assert not Import.objects.exists()
 
@@ -208,21 +208,21 @@ def test_a_wrong_file_is_refused_and_leaves_nothing(rosa, data, sentence):
 def test_only_some_of_many_wrong_columns_are_told(rosa):
     with pytest.raises(ValidationError) as refusal:
         checked(rosa, b"name,x" * 100_000 + b"\n1\n")
-    assert len(refusal.value.messages) == csvfiles.ERRORS_TOLD + 1
+    assert len(refusal.value.messages) == importing.ERRORS_TOLD + 1
 
 
 def test_a_file_of_too_many_rows_is_refused(rosa, monkeypatch):
-    monkeypatch.setattr(csvfiles, "MAX_ROWS", 2)
-    csvfiles.stage(rosa, io.BytesIO(b"name\n1\n2\n"), "long.csv")
+    monkeypatch.setattr(importing, "MAX_ROWS", 2)
+    importing.stage(rosa, io.BytesIO(b"name\n1\n2\n"), "long.csv")
     with pytest.raises(ValidationError, match="more than 2 rows"):
-        csvfiles.stage(rosa, io.BytesIO(b"name\n1\n2\n3\n"), "long.csv")
+        importing.stage(rosa, io.BytesIO(b"name\n1\n2\n3\n"), "long.csv")
 
 
 def test_new_weak_pass_codes_are_refused_where_the_policy_says_so(rosa, account, settings):
     weak = Mailbox.objects.create(account=account, name="Weak", password="1234")
     settings.PASS_CODE_POLICY = "reject"
     rows = [(str(weak.pk), "", "Still weak", "1234"), ("", "acme", "New", "7777")]
-    data = csvfiles.lines([["uuid", "account", "name", "password"], *rows])
+    data = lines([["uuid", "account", "name", "password"], *rows])
     source = checked(rosa, data.encode())
     assert counts(source) == {"created": 0, "changed": 1, "unchanged": 0, "wrong": 1}
     wrong = source.rows.get(outcome="wrong")
@@ -230,7 +230,7 @@ def test_new_weak_pass_codes_are_refused_where_the_policy_says_so(rosa, account,
 
 
 def test_staged_pass_codes_are_sealed(rosa, account):
-    csvfiles.stage(rosa, io.BytesIO(b"name,password\nSales,8305\n"), "new.csv")
+    importing.stage(rosa, io.BytesIO(b"name,password\nSales,8305\n"), "new.csv")
     assert ImportRow.objects.get().cells == {"name": "Sales", "password": "8305"}
     assert not shows(ImportRow.objects.values().get(), "8305")
 
@@ -246,7 +246,7 @@ def test_the_next_upload_clears_away_what_is_past_or_wrong(rosa, sales, settings
 
 
 def what_is_wrong(rosa, header, row):
-    source = checked(rosa, csvfiles.lines([header, row]).encode())
+    source = checked(rosa, lines([header, row]).encode())
     assert source.wrong == 1
     return source.rows.get().errors
 
@@ -339,7 +339,7 @@ def test_words_for_no(rosa, account, word):
 
 
 def checked_and_written(rosa, text):
-    return csvfiles.write(checked(rosa, text.encode()), rosa)
+    return importing.write(checked(rosa, text.encode()), rosa)
 
 
 def test_a_new_mailbox_gets_the_defaults_of_columns_that_are_not_there(rosa, account):
@@ -410,37 +410,37 @@ def test_rows_are_gone_once_they_are_written(rosa, account):
 
 def test_writing_twice_writes_once(rosa, account):
     source = checked(rosa, b"account,name\nacme,New\n")
-    assert csvfiles.write(source, rosa) == csvfiles.write(source, rosa)
+    assert importing.write(source, rosa) == importing.write(source, rosa)
     assert Mailbox.objects.count() == 1
 
 
 def test_what_is_discarded_meanwhile_is_neither_checked_nor_written(rosa, account):
     source = checked(rosa, b"account,name\nacme,Sales\n")
     Import.objects.all().delete()
-    csvfiles.check(source, seconds=60)
-    with pytest.raises(csvfiles.NotReadyError):
-        csvfiles.write(source, rosa)
+    importing.check(source, seconds=60)
+    with pytest.raises(importing.NotReadyError):
+        importing.write(source, rosa)
     assert not Import.objects.exists()
     assert not Mailbox.objects.exists()
 
 
 def test_nothing_is_written_where_a_row_is_wrong(rosa, account):
     source = checked(rosa, b"account,name\nacme,New\nnobody,New\n")
-    with pytest.raises(csvfiles.NotReadyError):
-        csvfiles.write(source, rosa)
+    with pytest.raises(importing.NotReadyError):
+        importing.write(source, rosa)
     assert not Mailbox.objects.exists()
 
 
 def test_nothing_is_written_where_a_mailbox_has_changed_since(rosa, sales):
     source = checked(rosa, f"uuid,account,name\n,acme,New\n{sales.pk},,Other\n".encode())
     sales.turn_transcription(on=True)
-    with pytest.raises(csvfiles.NotReadyError):
-        csvfiles.write(source, rosa)
+    with pytest.raises(importing.NotReadyError):
+        importing.write(source, rosa)
     assert [mailbox.name for mailbox in Mailbox.objects.all()] == ["Sales"]
     source.refresh_from_db()
     assert not source.is_checked
-    csvfiles.check(source, seconds=600)
-    csvfiles.write(source, rosa)
+    importing.check(source, seconds=600)
+    importing.write(source, rosa)
     sales.refresh_from_db()
     assert (sales.name, sales.transcribe) == ("Other", True)
 
@@ -453,8 +453,8 @@ def test_nothing_is_written_where_a_new_mailbox_cannot_be_made_any_more(rosa, ac
         Mailbox.objects.create(pk=uuid, account=account, name="First")
     else:
         account.delete()
-    with pytest.raises(csvfiles.NotReadyError):
-        csvfiles.write(source, rosa)
+    with pytest.raises(importing.NotReadyError):
+        importing.write(source, rosa)
     assert not Mailbox.objects.filter(name="New").exists()
 
 
@@ -465,8 +465,8 @@ def test_all_or_nothing_when_the_database_refuses_in_the_middle(rosa, account, m
     spoilt = source.rows.order_by("mailbox_uuid")[2]
     spoilt.cells = spoilt.cells | {"name": ""}  # which a constraint of the database refuses
     spoilt.save()
-    with pytest.raises(csvfiles.NotReadyError):
-        csvfiles.write(source, rosa)
+    with pytest.raises(importing.NotReadyError):
+        importing.write(source, rosa)
     assert not Mailbox.objects.exists()
     assert not Mailbox.history.exists()
 

@@ -14,7 +14,7 @@ from queue import Queue
 
 import pytest
 
-from mailboxes.keyring import KEY_BYTES
+from mailboxes.encryption import KEY_BYTES
 from tests.conftest import database_url, headers_for
 from tests.postgres import free_port
 from tests.server import ROOT, Server, on_database

@@ -3,7 +3,7 @@ import secrets
 
 import pytest
 
-from mailboxes.keyring import KeyRing, UnknownKeyError
+from mailboxes.encryption import KeyRing, UnknownKeyError
 from tests.service import shows
 
 OLD, NEW = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))

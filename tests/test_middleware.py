@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from mailboxes.middleware import TrustedProxies
+from mailboxes.http.proxies import TrustedProxies
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
 from tests.service import InProcess, shows

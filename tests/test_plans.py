@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
-from config.database import PLANS
+from mailboxes.db.connections import PLANS
 from mailboxes.models import Mailbox
 from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary
 from tests.benchmarks.filling import fill

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from mailboxes.logs import JSONLines
 from mailboxes.models import Account
+from mailboxes.monitoring.logs import JSONLines
 from tests.conftest import headers_for
 from tests.engines.engine import Asterisk, engine_headers
 from tests.service import InProcess

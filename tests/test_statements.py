@@ -8,9 +8,11 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.backends.signals import connection_created
 
-from config.database import bound
-from mailboxes.models import Account, ChangedMeanwhileError, Mailbox, Records
-from mailboxes.statements import Given, Statement
+from mailboxes.db.connections import bound
+from mailboxes.db.queries import Given, Statement
+from mailboxes.models import Account, Mailbox
+from mailboxes.models.history import Records
+from mailboxes.models.mailboxes import ChangedMeanwhileError
 
 pytestmark = pytest.mark.django_db
 

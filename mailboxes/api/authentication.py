@@ -4,8 +4,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission
 
-from mailboxes import logs
 from mailboxes.models import Account, ApiCredential
+from mailboxes.monitoring import logs
 
 
 class CredentialAuthentication(BaseAuthentication):

@@ -2,7 +2,7 @@
 
 from mailboxes import contract
 from mailboxes.api.renderers import EnvelopeRenderer, error_response
-from mailboxes.programs import ProgramCalls
+from mailboxes.http.machine_paths import ProgramCalls
 
 
 class ApiCalls(ProgramCalls):

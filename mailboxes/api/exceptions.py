@@ -10,7 +10,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
 from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, UNEXPLAINED
-from mailboxes.statements import AWAY
+from mailboxes.db.connections import AWAY
 
 # Codes of a model's ValidationError that are no fault of the value: it clashes with what is there.
 CONFLICTS = {"unique", "limit"}

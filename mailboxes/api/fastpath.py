@@ -13,20 +13,23 @@ from django.http import HttpResponse
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import NotFound, Throttled
 
-from mailboxes import logs, replica
-from mailboxes.api import reading, writing
+from mailboxes.api import representation, writing
 from mailboxes.api.authentication import CredentialAuthentication
 from mailboxes.api.conditions import entity_tag, tag_of_content
 from mailboxes.api.parsers import JSONObjectParser, accepts_json, is_json
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import MAILBOX_PATH, MAX_BODY_BYTES, envelope, status_message
-from mailboxes.middleware import STARTED, RequestLog, TrustedProxies
+from mailboxes.db import replica
+from mailboxes.db.connections import REPLICA
+from mailboxes.http.machine_paths import lacks_https
+from mailboxes.http.proxies import TrustedProxies
 from mailboxes.models import Account, ApiCredential, Mailbox
-from mailboxes.programs import lacks_https
+from mailboxes.monitoring import logs
+from mailboxes.monitoring.request_log import STARTED, RequestLog
 
 if settings.METRICS_NETWORKS:
-    from mailboxes.metrics import count
+    from mailboxes.monitoring.metrics import count
 
 LIST_METHODS = ("GET", "POST")
 MAILBOX_METHODS = ("GET", "PUT", "PATCH")
@@ -132,23 +135,23 @@ class PlainCall(WSGIRequest):
         if self.META.get("HTTP_X_AUTH_FOR") or self.method == "POST":
             return {}
         if self.method != "GET":
-            return {"statement": reading.CALLER_AND_ONE_TO_CHANGE, "uuid": self.uuid}
-        if replica.REPLICA in connections.settings:
+            return {"statement": representation.CALLER_AND_ONE_TO_CHANGE, "uuid": self.uuid}
+        if REPLICA in connections.settings:
             return {}
         if self.uuid:
-            return {"statement": reading.CALLER_AND_ONE, "uuid": self.uuid}
-        return {"statement": reading.CALLER_AND_ALL}
+            return {"statement": representation.CALLER_AND_ONE, "uuid": self.uuid}
+        return {"statement": representation.CALLER_AND_ALL}
 
     def show(self) -> tuple[int, orjson.Fragment, dict]:
         if self.auth.extra:
             (text,), self.auth.extra = self.auth.extra, ()  # a long text is freed early
-            return 200, *(reading.one_in(text) if self.uuid else reading.all_in(text))
+            return 200, *(representation.one_in(text) if self.uuid else representation.all_in(text))
         return 200, *replica.read(self.auth.log_end, self.read_from)
 
     def read_from(self, using: str) -> tuple[orjson.Fragment, dict]:
         if self.uuid:
-            return reading.one_of(using, self.user.pk, self.uuid)
-        return reading.all_of(using, self.user.pk)
+            return representation.one_of(using, self.user.pk, self.uuid)
+        return representation.all_of(using, self.user.pk)
 
     def save(self) -> tuple[int, dict, dict]:
         sent = JSONObjectParser().parse(self.environ["wsgi.input"])
@@ -157,13 +160,13 @@ class PlainCall(WSGIRequest):
         else:
             mailbox = writing.created(self.user, self.auth, sent)
         headers = {"ETag": entity_tag(mailbox)} | writing.warning(sent)
-        return 200 if self.uuid else 201, reading.shown_after(mailbox), headers
+        return 200 if self.uuid else 201, representation.shown_after(mailbox), headers
 
     def mailbox(self) -> Mailbox:
         """Return the mailbox to change. Raises NotFound."""
         if self.auth.extra:
-            return reading.mailbox_of(self.auth.extra)
-        return reading.to_change(self.user.pk, self.uuid)
+            return representation.mailbox_of(self.auth.extra)
+        return representation.to_change(self.user.pk, self.uuid)
 
     def raise_error(self, request) -> None:
         """Raise the refusal in a view, whose request gets what is known of the caller."""

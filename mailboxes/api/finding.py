@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import replace_query_param
 
-from mailboxes.api.reading import rows
+from mailboxes.api.representation import rows
 
 MAX_LIMIT = 1000
 ORDERS = {"created": "created_at", "name": "name", "updated": "updated_at"}

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from mailboxes.api.conditions import entity_tag
 from mailboxes.api.exceptions import Conflict
-from mailboxes.keyring import UnknownKeyError
+from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import IdempotentAnswer
 
 HEADER = "Idempotency-Key"

@@ -18,14 +18,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from mailboxes.api import reading, writing
+from mailboxes.api import representation, writing
 from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
 from mailboxes.api.fastpath import REFUSED_CALL
 from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
+from mailboxes.db.connections import PRIMARY
+from mailboxes.db.replica import from_replica
 from mailboxes.history import changes
-from mailboxes.replica import PRIMARY, from_replica
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
 SETTING_PASS_CODE = ["create", "update", "partial_update"]
@@ -149,17 +150,17 @@ class MailboxViewSet(AccountViewSet):
 
     def make(self, request):
         self.row = writing.created(request.user, request.auth, request.data)
-        return Response(reading.shown_after(self.row), status=201)
+        return Response(representation.shown_after(self.row), status=201)
 
     def update(self, request, uuid, partial=False):
         self.row = writing.updated(
-            reading.to_change(request.user.pk, uuid),
+            representation.to_change(request.user.pk, uuid),
             request.auth,
             request.data,
             partial,
             check=lambda mailbox: refuse_if_changed(request, mailbox),
         )
-        return Response(reading.shown_after(self.row))
+        return Response(representation.shown_after(self.row))
 
     @extend_schema(parameters=[ListParameters])
     @from_replica
@@ -167,14 +168,14 @@ class MailboxViewSet(AccountViewSet):
         if parameters := ListParameters.read(request.query_params):
             page = Page(request.user.mailboxes.using(self.using), parameters)
             rows, headers = page.rows(), page.headers(request.build_absolute_uri())
-            mailboxes, counted = reading.listed(rows)
+            mailboxes, counted = representation.listed(rows)
             return Response(mailboxes, headers=counted | headers)
-        mailboxes, headers = reading.all_of(self.using, request.user.pk)
+        mailboxes, headers = representation.all_of(self.using, request.user.pk)
         return Response(mailboxes, headers=headers)
 
     @from_replica
     def retrieve(self, request, *args, **kwargs):
-        mailbox, headers = reading.one_of(self.using, request.user.pk, self.kwargs["uuid"])
+        mailbox, headers = representation.one_of(self.using, request.user.pk, self.kwargs["uuid"])
         return Response(mailbox, headers=headers)
 
     @extend_schema(responses=ChangeSerializer(many=True))
@@ -190,7 +191,7 @@ class MailboxViewSet(AccountViewSet):
     def make_active(self):
         mailbox = self.get_object()
         mailbox.restore()
-        restored, _headers = reading.one_of(self.using, self.request.user.pk, mailbox.pk)
+        restored, _headers = representation.one_of(self.using, self.request.user.pk, mailbox.pk)
         return Response(restored)
 
     def perform_destroy(self, mailbox):

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from mailboxes.api import reading
+from mailboxes.api import representation
 from mailboxes.api.serializers import MailboxSerializer
-from mailboxes.models import Account, ApiCredential, ChangedMeanwhileError, Mailbox
+from mailboxes.models import Account, ApiCredential, Mailbox
+from mailboxes.models.mailboxes import ChangedMeanwhileError
 from mailboxes.validators import weakness
 
 
@@ -39,7 +40,7 @@ def updated(
         with transaction.atomic():
             account = mailbox.account_id
             Mailbox.objects.select_for_update().filter(account=account, pk=mailbox.pk).first()
-            return update(reading.to_change(account, mailbox.pk))
+            return update(representation.to_change(account, mailbox.pk))
 
 
 def save(serializer: MailboxSerializer, **fields) -> Mailbox:

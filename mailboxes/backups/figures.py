@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from django.core.management.base import CommandError
 
-from mailboxes.keyring import ID_LENGTH
-from mailboxes.models import Sealed, ServerProcess
+from mailboxes.encryption import ID_LENGTH
+from mailboxes.models import ServerProcess
+from mailboxes.models.encrypted import Sealed
 
 # What `migrate` fills by itself: rows in these alone are no data.
 FILLED_BY_MIGRATE = {

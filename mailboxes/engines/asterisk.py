@@ -44,7 +44,8 @@ def single(request, credential):
 @engine_lookup
 def multi(request, credential):
     """The mailboxes of a context, for lists: without their pass codes, which no list needs."""
-    mailboxes = credential.mailboxes(request.POST.get("context", ""))
+    account = request.POST.get("context", "")
+    mailboxes = Mailbox.objects.readable_by(credential, name=account).of_account_called(account)
     return answer("".join(line(mailbox) for mailbox in mailboxes.with_addresses()))
 
 

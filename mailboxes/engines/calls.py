@@ -6,7 +6,7 @@ from django.http import HttpResponse
 
 from mailboxes import contract
 from mailboxes.engines import asterisk
-from mailboxes.programs import ProgramCalls
+from mailboxes.http.machine_paths import ProgramCalls
 
 log = logging.getLogger("mailboxes.engines")
 

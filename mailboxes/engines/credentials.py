@@ -8,9 +8,9 @@ from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from mailboxes import logs
+from mailboxes.db.connections import AWAY
 from mailboxes.models import ApiCredential
-from mailboxes.statements import AWAY
+from mailboxes.monitoring import logs
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="mailboxes"'}
 

@@ -5,7 +5,7 @@ import logging
 from django.core.exceptions import ValidationError
 
 from mailboxes import validators
-from mailboxes.keyring import UnknownKeyError
+from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import Mailbox
 
 log = logging.getLogger("mailboxes.engines")
@@ -17,9 +17,10 @@ UNDIALLABLE = "none"
 def mailbox_called(credential, uuid: str, account: str | None = None):
     """The mailbox that a call is for, if the engine may read it and it is that account's; as a queryset."""
     try:
-        mailbox = credential.mailbox(validators.parse_uuid(uuid))
+        pk = validators.parse_uuid(uuid)
     except ValidationError:
         return Mailbox.objects.none()
+    mailbox = Mailbox.objects.readable_by(credential, mailboxes=pk).filter(pk=pk)
     if account is None:
         return mailbox
     return mailbox.of_account_called(account)

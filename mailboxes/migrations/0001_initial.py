@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.db.models.lookups
 import django.utils.timezone
-import mailboxes.models
+import mailboxes.models.encrypted
 import mailboxes.validators
 import simple_history.models
 import uuid
@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                 'ordering': ('-history_date', '-history_id'),
                 'get_latest_by': ('history_date', 'history_id'),
             },
-            bases=(simple_history.models.HistoricalChanges, models.Model, mailboxes.models.SealedPassCode),
+            bases=(simple_history.models.HistoricalChanges, models.Model, mailboxes.models.encrypted.SealedPassCode),
         ),
         migrations.CreateModel(
             name='IdempotentAnswer',
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                 'ordering': ['created_at', 'uuid'],
                 'abstract': False,
             },
-            bases=(mailboxes.models.SealedPassCode, models.Model),
+            bases=(mailboxes.models.encrypted.SealedPassCode, models.Model),
         ),
         migrations.CreateModel(
             name='HistoricalEmailRecipient',

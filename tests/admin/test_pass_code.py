@@ -2,7 +2,7 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from mailboxes.keyring import KeyRing
+from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox
 from tests.admin.browser import address, log, staff_who_may
 from tests.service import shows

@@ -121,7 +121,7 @@ def test_a_crash_is_500_and_is_logged(service, monkeypatch, caplog):
     def crash(*args, **kwargs):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("mailboxes.api.reading.written", crash)
+    monkeypatch.setattr("mailboxes.api.representation.written", crash)
     with caplog.at_level(logging.ERROR):
         assert_envelope(service.get("/voip/mailbox"), 500)
     assert "a fault of ours" in caplog.text
@@ -133,7 +133,7 @@ def test_a_crash_is_500_in_the_envelope_even_while_debugging(service, monkeypatc
     def crash(*args, **kwargs):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("mailboxes.api.reading.written", crash)
+    monkeypatch.setattr("mailboxes.api.representation.written", crash)
     assert_envelope(service.get("/voip/mailbox"), 500)
     assert_envelope(service.get("/voip/unknown"), 404)
 
@@ -142,7 +142,7 @@ def test_a_database_that_is_down_is_503_with_a_time_to_retry(service, monkeypatc
     def down(*args, **kwargs):
         raise OperationalError("server closed the connection unexpectedly: password=hunter2")
 
-    monkeypatch.setattr("mailboxes.models.ApiCredentialManager.authenticate", down)
+    monkeypatch.setattr("mailboxes.models.credentials.ApiCredentialManager.authenticate", down)
     answer = service.get("/voip/mailbox")
     assert_envelope(answer, 503, errors=True)
     assert answer.headers["retry-after"] == "5"

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError, connection
 
-from mailboxes.api import reading
+from mailboxes.api import representation
 from mailboxes.api.fastpath import PlainCall, plain_call
 from mailboxes.models import Mailbox
 
@@ -159,7 +159,7 @@ def test_wrong_methods(service, paths, method, path):
 
 def test_written_meanwhile_by_another(service, paths, monkeypatch):
     """It is read again and held: what the other wrote stays, where this call says nothing of it."""
-    read = reading.mailbox_of
+    read = representation.mailbox_of
 
     def overtaken(row):
         found = read(row)
@@ -167,7 +167,7 @@ def test_written_meanwhile_by_another(service, paths, monkeypatch):
             Mailbox.objects.get(pk=PETES).turn_transcription(True)
         return found
 
-    monkeypatch.setattr(reading, "mailbox_of", overtaken)
+    monkeypatch.setattr(representation, "mailbox_of", overtaken)
     answer = service.patch(paths[1], {"name": "Sales"})
     assert (answer.status, answer.headers["etag"]) == (200, '"4"')
     assert (answer.result["name"], answer.result["transcribe"]) == ("Sales", True)
@@ -284,7 +284,7 @@ def test_database_away(service, paths, monkeypatch):
     def away(*args, **kwargs):
         raise OperationalError
 
-    monkeypatch.setattr("mailboxes.statements.Statement.rows", away)
+    monkeypatch.setattr("mailboxes.db.queries.Statement.rows", away)
     by_fast_path, by_view = both(service, paths[1])
     assert by_fast_path == by_view
     assert by_fast_path[0] == 503

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mailboxes.api import reading
+from mailboxes.api import representation
 from mailboxes.api.finding import Page
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
@@ -247,7 +247,7 @@ def test_what_is_deleted_while_a_page_is_made_is_not_on_it(account):
     boxes = [Mailbox.objects.create(account=account, name=f"Box {number}") for number in range(3)]
     page = Page(account.mailboxes, {"limit": 3})
     boxes[1].soft_delete()
-    shown, _headers = reading.listed(page.rows())
+    shown, _headers = representation.listed(page.rows())
     assert [mailbox["name"] for mailbox in orjson.loads(orjson.dumps(shown))] == ["Box 0", "Box 2"]
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import RequestFactory
 
+from mailboxes.http.machine_paths import answer
 from mailboxes.models import EmailRecipient, Mailbox
-from mailboxes.programs import answer
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from mailboxes.keyring import KEY_BYTES, KeyRing
+from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Mailbox
 from tests.service import shows
 

@@ -234,7 +234,7 @@ def test_error_has_the_documented_shape_and_is_the_example(
     elif status == 429:
         settings.RATE_LIMIT = (0, 3600)
     elif status in FAULTS:
-        authenticate = "mailboxes.models.ApiCredentialManager.authenticate"
+        authenticate = "mailboxes.models.credentials.ApiCredentialManager.authenticate"
         monkeypatch.setattr(authenticate, raising(FAULTS[status]))
     answer = service.call(method, path_called, **call)
     assert answer.status == status

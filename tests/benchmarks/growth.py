@@ -17,7 +17,7 @@ from django.db.backends.signals import connection_created
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from config.database import bound  # noqa: E402
+from mailboxes.db.connections import bound  # noqa: E402
 from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary  # noqa: E402
 from tests.benchmarks.filling import SIZE, fill  # noqa: E402
 from tests.databases import default_database  # noqa: E402

@@ -13,9 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from mailboxes.backups import archive
-from mailboxes.health import what_is_missing
-from mailboxes.keyring import KEY_BYTES, KeyRing
+from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox, ServerProcess
+from mailboxes.monitoring.health import what_is_missing
 from tests.databases import PASS_CODE, default_database, on_postgres, on_sqlite, rows
 
 

@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
-from mailboxes import csvfiles
-from mailboxes.keyring import KEY_BYTES, KeyRing
+from mailboxes.csvfiles import importing
+from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import IdempotentAnswer, ImportRow, Mailbox, ServerProcess
 from tests.databases import default_database
 from tests.processes import RunningProcess
@@ -35,7 +35,7 @@ def mailbox(service, settings):
     uuid = service.post("/voip/mailbox", body, headers={"Idempotency-Key": "k"}).result["uuid"]
     service.post("/voip/mailbox", {"name": "No pass code"})
     file = io.BytesIO(b"account,name,password\nacme,Support,7392\n")
-    csvfiles.stage(User.objects.create_user("rosa"), file, "mailboxes.csv")
+    importing.stage(User.objects.create_user("rosa"), file, "mailboxes.csv")
     settings.PASS_CODE_KEYS = KeyRing([NEW, OLD])
     return Mailbox.objects.get(pk=uuid)
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from mailboxes.keyring import KeyRing
+from mailboxes.encryption import KeyRing
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import messages, staff, state, undo_address

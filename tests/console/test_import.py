@@ -6,9 +6,11 @@ from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from mailboxes import batches, csvfiles
+from mailboxes import batches
 from mailboxes.console.views import imports
-from mailboxes.keyring import KeyRing
+from mailboxes.csvfiles import importing, reports
+from mailboxes.csvfiles.rows import COLUMNS
+from mailboxes.encryption import KeyRing
 from mailboxes.models import Batch, Import, ImportRow, Mailbox
 from tests.console.conftest import staff
 from tests.service import shows
@@ -80,12 +82,12 @@ def test_imports(account, group):
 
 def test_says_what_columns_there_are(support):
     page = support.get("/import/").content.decode()
-    assert all(f"<code>{column}</code>" in page for column in csvfiles.COLUMNS)
+    assert all(f"<code>{column}</code>" in page for column in COLUMNS)
 
 
 def test_offers_a_file_to_fill_in(support):
     response = support.get("/import/template.csv")
-    assert response.getvalue().decode("utf-8-sig").strip().split(",") == [*csvfiles.COLUMNS]
+    assert response.getvalue().decode("utf-8-sig").strip().split(",") == [*COLUMNS]
 
 
 def test_tells_what_changes_from_what_to_what(support, sales):
@@ -188,7 +190,7 @@ def test_nothing_is_written_before_all_is_checked(support, account, slowly):
 def test_names_each_error_by_row_and_column(support, account):
     address, page = preview_of(support, WRONG)
     assert "1 row of 2 is wrong" in page
-    assert list(csvfiles.faults(ImportRow.objects.filter(outcome="wrong"))) == [
+    assert list(reports.faults(ImportRow.objects.filter(outcome="wrong"))) == [
         (2, "password", "••••", "Use four digits, 0000 to 9999.")
     ]
     assert "<code>password</code>" in page
@@ -233,7 +235,7 @@ def test_a_file_that_is_none_is_refused_at_the_field(support, data, sentence):
 
 
 def test_a_file_too_large_is_refused_at_the_field(support, monkeypatch):
-    monkeypatch.setattr(csvfiles, "MAX_MIB", 1)
+    monkeypatch.setattr(importing, "MAX_MIB", 1)
     assert refusal(send(support, "name\n" * 300_000)) == [
         "The file is larger than 1 MiB: split it."
     ]

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
-from mailboxes import csvfiles
+from mailboxes.csvfiles import importing
 from mailboxes.models import Account, Batch, Mailbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,9 +26,9 @@ def desks():
 
 
 def checked(user, rows):
-    text = csvfiles.lines([["uuid", "account", "name"], *rows])
-    source = csvfiles.stage(user, io.BytesIO(text.encode()), "mailboxes.csv")
-    csvfiles.check(source, seconds=60)
+    text = rows.lines([["uuid", "account", "name"], *rows])
+    source = importing.stage(user, io.BytesIO(text.encode()), "mailboxes.csv")
+    importing.check(source, seconds=60)
     return source
 
 
@@ -39,8 +39,8 @@ def write_at_once(user, *sources):
     def write(source):
         start.wait()
         try:
-            return csvfiles.write(source, user)
-        except csvfiles.NotReadyError:
+            return importing.write(source, user)
+        except importing.NotReadyError:
             return "refused"
         finally:
             connections.close_all()

@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from mailboxes.keyring import KeyRing
+from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox
 from mailboxes.validators import is_pass_code, is_weak_pass_code
 from tests.console.conftest import messages

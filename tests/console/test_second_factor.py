@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from mailboxes import second_factor
+from mailboxes.staff import second_factor
 from tests.admin.browser import sign_in
 from tests.authenticator import AuthenticatorApp
 from tests.conftest import headers_for

@@ -24,8 +24,8 @@ from mailboxes import batches
 from mailboxes.console.views import accounts, imports, mailbox_list
 from mailboxes.console.views import batches as batch_list
 from mailboxes.contract import UUID_TEXT
+from mailboxes.encryption import KeyRing
 from mailboxes.history import reveal
-from mailboxes.keyring import KeyRing
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from tests.authenticator import AuthenticatorApp
 from tests.conftest import headers_for

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from mailboxes import csvfiles
+from mailboxes.csvfiles import importing
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
 from tests.conftest import database_url
 from tests.doors.browser import Browser, superuser
@@ -51,8 +51,8 @@ def rows(account, rosa):
     credential, _ = ApiCredential.objects.issue(account, "pbx")
     hugo = User.objects.create_user("hugo", is_staff=True)
     file = SimpleUploadedFile("mailboxes.csv", b"account,name,password\nacme,Support,12\n")
-    source = csvfiles.stage(rosa, file, file.name)
-    csvfiles.check(source, seconds=60)
+    source = importing.stage(rosa, file, file.name)
+    importing.check(source, seconds=60)
     return {
         "account": account,
         "mailbox": mailbox,
@@ -85,6 +85,6 @@ def written(rows):
         mailbox.save()
     cells = ",".join('"{}"'.format(script.replace('"', '""')) for script in SCRIPTS[:3])
     file = SimpleUploadedFile("x", f"account,name,password\n{cells}\n".encode())
-    source = csvfiles.stage(User.objects.get(username="rosa"), file, SCRIPTS[1])
-    csvfiles.check(source, seconds=60)
+    source = importing.stage(User.objects.get(username="rosa"), file, SCRIPTS[1])
+    importing.check(source, seconds=60)
     return rows | {"import": source}

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from mailboxes.bodies import MAX_UPLOAD_BYTES
+from mailboxes.http.bodies import MAX_UPLOAD_BYTES
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
 from tests.proxies import HAProxy, Nginx

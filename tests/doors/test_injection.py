@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from mailboxes import csvfiles
+from mailboxes.csvfiles import importing
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
 from tests.doors.addresses import addresses
@@ -39,7 +39,7 @@ def test_no_line_of_the_head_comes_from_a_page(client, rosa, account, text):
     """Of what a page leads to, and of the names of its files."""
     client.force_login(rosa)
     Mailbox.objects.create(account=account, name=text)
-    source = csvfiles.stage(rosa, SimpleUploadedFile("x", b"account,name\nacme,\n"), text)
+    source = importing.stage(rosa, SimpleUploadedFile("x", b"account,name\nacme,\n"), text)
     answers = [
         client.get("/sign-in/", {"next": f"/{text}"}),
         client.post("/sign-out/", {"next": f"/{text}"}),

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from mailboxes import second_factor
-from mailboxes.second_factor import key_of
+from mailboxes.staff import second_factor
+from mailboxes.staff.second_factor import key_of
 from tests.authenticator import AuthenticatorApp
 from tests.doors.browser import HOST, PASSWORD
 

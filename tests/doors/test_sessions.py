@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 
-from mailboxes import second_factor
+from mailboxes.staff import second_factor
 from tests.authenticator import AuthenticatorApp
 from tests.doors.browser import PASSWORD, Browser
 

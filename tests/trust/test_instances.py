@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 
-from mailboxes import second_factor
 from mailboxes.models import Account, Mailbox
+from mailboxes.staff import second_factor
 from tests.authenticator import AuthenticatorApp
 from tests.databases import default_database, headers_for
 from tests.doors.browser import Browser, superuser

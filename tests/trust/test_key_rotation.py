@@ -17,8 +17,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from mailboxes.keyring import KEY_BYTES, KeyRing
-from mailboxes.models import Account, Mailbox, Sealed
+from mailboxes.encryption import KEY_BYTES, KeyRing
+from mailboxes.models import Account, Mailbox
+from mailboxes.models.encrypted import Sealed
 from tests.databases import default_database, headers_for, prepare
 from tests.server import ROOT, Server, on_database, reload, until, workers
 from tests.service import OverSocket

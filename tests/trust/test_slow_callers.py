@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from config.server import HEAD_SECONDS, RESERVED_FILES
-from mailboxes.bodies import MAX_RECEIVED
+from mailboxes.http.bodies import MAX_RECEIVED
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.doors.browser import Browser, superuser

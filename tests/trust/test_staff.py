@@ -19,10 +19,11 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from mailboxes import batches, csvfiles
+from mailboxes import batches
 from mailboxes.console.urls import urlpatterns
-from mailboxes.groups import GROUPS
+from mailboxes.csvfiles import importing
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
+from mailboxes.staff.groups import GROUPS
 from tests.service import shows
 from tests.trust.doors import (
     ADMIN,
@@ -92,7 +93,7 @@ def prepare(door, person):
     user = User.objects.filter(username=person).first() or User.objects.get(username="Support")
     if door.page.startswith("import-"):
         sent = csv_file(Visit(None, Account.objects.earliest("pk")))["file"]
-        csvfiles.check(csvfiles.stage(user, sent, sent.name), seconds=60)
+        importing.check(importing.stage(user, sent, sent.name), seconds=60)
     if door.page == "undo":
         versions = dict(Mailbox.objects.values_list("pk", "version")[:1])
         batches.change_each(user, Batch.Action.RESTORED, versions, lambda mailbox: True)

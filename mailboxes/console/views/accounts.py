@@ -1,7 +1,8 @@
 """The accounts: all of them as a tree, one of them, and suspending it."""
 
 from django.core.paginator import Paginator
-from django.db.models import Count, Sum
+from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -9,7 +10,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from mailboxes.console.access import say_done, staff_with
 from mailboxes.console.writing import atomic_post, held, log_change, log_saved
 from mailboxes.forms import AccountForm
-from mailboxes.models import LINEAGE_SEPARATOR, Account, ApiCredential, Mailbox
+from mailboxes.models import Account, ApiCredential, Mailbox
+from mailboxes.models.accounts import LINEAGE_SEPARATOR
 
 ACCOUNTS_PER_PAGE = 50
 CUSTOMERS_SHOWN = 10
@@ -27,7 +29,7 @@ STATES = {"active": True, "suspended": False}
 @staff_with("mailboxes.view_account")
 def account_list(request, name=None):
     """The tree of all accounts, or of one's customers; or of these the ones searched for."""
-    accounts = Account.objects.with_counts()
+    accounts = with_counts(Account.objects.all())
     chain = []
     if name:
         reseller = get_object_or_404(Account, name=name)
@@ -53,6 +55,19 @@ def account_list(request, name=None):
     return render(request, "console/account_list.html", context)
 
 
+def with_counts(accounts):
+    """Annotate active mailboxes (`mailbox_count`) and usable credentials (`credential_count`)."""
+
+    def count(rows):
+        of_one = rows.filter(account=OuterRef("pk")).order_by().values("account")
+        return Coalesce(Subquery(of_one.annotate(count=Count("pk")).values("count")), 0)
+
+    return accounts.annotate(
+        mailbox_count=count(Mailbox.objects.active()),
+        credential_count=count(ApiCredential.objects.usable()),
+    )
+
+
 @require_safe
 @staff_with("mailboxes.view_account")
 def account_names(request):
@@ -71,7 +86,7 @@ def account(request, name):
     """One account, with its place in the tree and what it has."""
     account = get_object_or_404(Account, name=name)
     # Account by account: all mailboxes would be read to find those of a tree of any size.
-    tree = Account.objects.tree(account).with_counts()
+    tree = with_counts(Account.objects.tree(account))
     tree = tree.aggregate(accounts=Count("pk"), mailboxes=Sum("mailbox_count"))
     mailboxes = Mailbox.objects.active()
     return render(
@@ -81,7 +96,7 @@ def account(request, name):
             "account": account,
             "chain": account.chain(),
             "below": tree["accounts"] - 1,
-            "customers": account.customers.with_counts()[:CUSTOMERS_SHOWN],
+            "customers": with_counts(account.customers.all())[:CUSTOMERS_SHOWN],
             "mailbox_count": mailboxes.filter(account=account).count(),
             "mailbox_count_below": tree["mailboxes"],
             "latest": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[

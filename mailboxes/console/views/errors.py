@@ -6,9 +6,9 @@ from django.core.exceptions import DisallowedHost
 from django.shortcuts import render
 from django.views import csrf, defaults
 
-from mailboxes import logs
 from mailboxes.contract import RETRY_SECONDS
-from mailboxes.statements import AWAY
+from mailboxes.db.connections import AWAY
+from mailboxes.monitoring import logs
 
 
 def bad_request(request, exception):

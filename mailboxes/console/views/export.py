@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from mailboxes import csvfiles
 from mailboxes.console.access import nothing_selected, staff_with
 from mailboxes.console.filters import Selection
+from mailboxes.csvfiles import exporting
 
 
 class ExportForm(forms.Form):
@@ -47,7 +47,7 @@ def export(request):
             raise PermissionDenied
         return csv_file(
             f"mailboxes-{timezone.now():%Y-%m-%d}.csv",
-            csvfiles.export(
+            exporting.export(
                 selection.mailboxes,
                 pass_codes_for=request.user if wants_pass_codes else None,
                 delimiter=form.cleaned_data["delimiter"],

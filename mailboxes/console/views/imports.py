@@ -12,10 +12,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from mailboxes import csvfiles
 from mailboxes.console.access import say_done, staff_with
 from mailboxes.console.views.export import csv_file
-from mailboxes.keyring import UnknownKeyError
+from mailboxes.csvfiles import importing, reports
+from mailboxes.csvfiles.rows import BOM, COLUMNS, lines
+from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import Batch, Import, ImportRow
 
 ROWS_PER_PAGE = 50
@@ -47,10 +48,10 @@ class UploadForm(forms.Form):
 
     def clean_file(self):
         file = self.cleaned_data["file"]
-        if file.size > csvfiles.MAX_MIB * 1024**2:
+        if file.size > importing.MAX_MIB * 1024**2:
             raise ValidationError(
                 _("The file is larger than %(most)s MiB: split it."),
-                params={"most": csvfiles.MAX_MIB},
+                params={"most": importing.MAX_MIB},
             )
         return file
 
@@ -64,13 +65,13 @@ def upload(request):
     if form.is_valid():
         file = form.cleaned_data["file"]
         try:
-            source = csvfiles.stage(request.user, file, file.name)
+            source = importing.stage(request.user, file, file.name)
         except ValidationError as error:
             form.add_error("file", error)
         else:
-            csvfiles.check(source, SLICE_SECONDS)
+            importing.check(source, SLICE_SECONDS)
             return redirect("console:import-preview", source.pk)
-    context = {"form": form, "most_rows": csvfiles.MAX_ROWS, "most_mib": csvfiles.MAX_MIB}
+    context = {"form": form, "most_rows": importing.MAX_ROWS, "most_mib": importing.MAX_MIB}
     return render(request, "console/import.html", context)
 
 
@@ -78,7 +79,7 @@ def upload(request):
 @may_import
 def template(request):
     """A file with the names of the columns, to be filled in."""
-    return csv_file("mailboxes.csv", [csvfiles.BOM, csvfiles.lines([csvfiles.COLUMNS])])
+    return csv_file("mailboxes.csv", [BOM, lines([COLUMNS])])
 
 
 @require_safe
@@ -99,7 +100,7 @@ def preview(request, uuid):
     page = Paginator(source.rows.filter(outcome=outcome), ROWS_PER_PAGE).get_page(
         request.GET.get("page")
     )
-    rows = csvfiles.faults(page) if outcome == "wrong" else csvfiles.steps(page)
+    rows = reports.faults(page) if outcome == "wrong" else reports.steps(page)
     context = {"source": source, "outcome": outcome, "tabs": tabs, "page": page, "rows": rows}
     return render(request, "console/import_preview.html", context)
 
@@ -110,7 +111,7 @@ def check(request, uuid):
     """Check the next slice: the page asks for one after the other; without JavaScript a button does."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     if not source.batch_id:  # another page may have written it
-        csvfiles.check(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
+        importing.check(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
     if not request.htmx:
         return redirect("console:import-preview", uuid)
     if source.is_checked:
@@ -124,8 +125,8 @@ def write(request, uuid):
     """Write all of it, once, however often the button is pressed."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     try:
-        batch = csvfiles.write(source, request.user)
-    except csvfiles.NotReadyError:
+        batch = importing.write(source, request.user)
+    except importing.NotReadyError:
         messages.warning(
             request,
             _(
@@ -155,4 +156,4 @@ def errors(request, uuid):
     """All that is wrong with the file, as a file."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     rows = source.rows.filter(outcome=ImportRow.Outcome.WRONG)
-    return csv_file("errors.csv", csvfiles.export_faults(rows.iterator()))
+    return csv_file("errors.csv", reports.export_faults(rows.iterator()))

@@ -15,9 +15,9 @@ from mailboxes import batches, validators
 from mailboxes.console.access import say_done, staff_with
 from mailboxes.console.conflict import Conflict, differ
 from mailboxes.contract import MASK, MAX_RECIPIENTS
+from mailboxes.encryption import UnknownKeyError
 from mailboxes.forms import MailboxSettingsForm, NewMailboxForm, RecipientForm
 from mailboxes.history import reveal
-from mailboxes.keyring import UnknownKeyError
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 
 CHANGE = Batch.permissions(Batch.Action.CHANGED)

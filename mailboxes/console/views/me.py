@@ -6,8 +6,8 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from mailboxes import second_factor
 from mailboxes.console.access import say_done, staff_with
+from mailboxes.staff import second_factor
 
 
 @require_safe

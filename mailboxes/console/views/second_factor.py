@@ -15,8 +15,8 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
-from mailboxes import second_factor
 from mailboxes.console.access import next_page, say_done, staff_with
+from mailboxes.staff import second_factor
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
 

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from mailboxes.backups.archive import restore
-from mailboxes.health import what_is_missing
+from mailboxes.monitoring.health import what_is_missing
 
 
 class Command(BaseCommand):

@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
 
-from mailboxes.keyring import UnknownKeyError
-from mailboxes.models import Sealed, ServerProcess
+from mailboxes.encryption import UnknownKeyError
+from mailboxes.models import ServerProcess
+from mailboxes.models.encrypted import Sealed
 
 BATCH = 100  # rows of one transaction: on SQLite, all other writers wait for its end
 PASSES = 3  # meanwhile writers hold rows, or put back a pass code as an older row of history has it

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from mailboxes.locks import waiting_at_most
+from mailboxes.db.connections import waiting_at_most
 from mailboxes.models import ServerProcess
 
 log = logging.getLogger("mailboxes")

@@ -13,9 +13,8 @@ from functools import wraps
 
 from django.db import connections, models
 
-from mailboxes.statements import AWAY, on_living
+from mailboxes.db.connections import AWAY, PRIMARY, REPLICA, on_living
 
-PRIMARY, REPLICA = "default", "replica"
 PAUSE = 10  # seconds that a replica is left alone after it has failed
 
 log = logging.getLogger(__name__)

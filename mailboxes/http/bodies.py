@@ -9,8 +9,33 @@ from typing import IO, NamedTuple
 from weakref import WeakSet
 
 from django.conf import settings
+from django.http import JsonResponse
 
+from mailboxes import contract
 from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_program_path
+from mailboxes.monitoring import logs
+
+
+class Refusals:
+    """Answer a request that the server refused: ambiguous, late or too large. In the envelope."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if REFUSAL not in request.META:
+            return self.get_response(request)
+        status, message = request.META[REFUSAL]
+        logs.refusal.set("malformed")
+        errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
+        # The rest of the request must not be taken for the next one.
+        headers = {"Connection": "close"}
+        if status == 503:
+            headers["Retry-After"] = str(contract.RETRY_SECONDS)
+        return JsonResponse(
+            contract.envelope(status, errors=errors), status=status, headers=headers
+        )
+
 
 # In the environ of a request that cannot be served: the status and the message of its answer.
 REFUSAL = "mailboxes.refused"

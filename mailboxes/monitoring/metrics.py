@@ -19,7 +19,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from mailboxes import contract
-from mailboxes.middleware import STARTED
+from mailboxes.monitoring.request_log import STARTED
 
 PATH = "/metrics"
 METHODS = {method.upper() for method in View.http_method_names}

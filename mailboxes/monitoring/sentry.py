@@ -5,7 +5,7 @@ from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.integrations.logging import EventHandler
 
-from mailboxes.logs import request_id
+from mailboxes.monitoring.logs import request_id
 
 KEPT = "event_id timestamp platform level logger release environment server_name sdk".split()
 

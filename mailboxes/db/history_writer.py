@@ -1,164 +1,22 @@
-"""Queries compiled once: the ORM takes longer to write a query down than a database to answer it.
+"""Writes a row and its history row with one prepared query."""
 
-A statement is a queryset like any other, with names where the values stand that come with each
-call. It is written down when it first runs, and PostgreSQL prepares it: from then on a call
-sends the values and reads the rows.
-"""
-
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from types import NoneType
 from typing import cast
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections, models, transaction
-from django.db.models.base import ModelState
+from django.db import connections, models, transaction
 from django.utils.functional import cached_property
-from psycopg import adapters
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.pq import Format
 
-AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
-PLAIN = (models.BigIntegerField, models.BooleanField, models.CharField)  # drivers know their values
+from mailboxes.db.queries import cursor_of
 
 # Of what a row holds, by the kind of database; each field would look at it for longer.
 TAKEN_AS_THEY_ARE: dict[str, set[type]] = {
     "postgresql": {bool, datetime, NoneType, str, UUID},
     "sqlite": {bool, NoneType},
 }
-
-# psycopg's own reader of moments: Django's, on top of it, is several times as slow.
-MOMENTS = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
-
-
-class Undecoded(Loader):
-    """Leaves a text as the UTF-8 bytes that came."""
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
-
-
-UNDECODED = "bpchar"  # a type of text that no column of ours has
-
-
-def on_living(connection, read: Callable):
-    """What `read` returns. Raises django.db.Error.
-
-    A connection that has died since its last call is replaced: this is read again on a new one,
-    so nobody has to ask beforehand whether it still lives. One that gives no answer has not died:
-    whoever has waited for it does not wait once more. Nor is one used for longer than CONN_MAX_AGE.
-    """
-    if has_aged(connection):
-        connection.close()
-    connection.health_check_done = True
-    is_new = connection.connection is None
-    try:
-        return read()
-    except AWAY:
-        if is_new or connection.in_atomic_block or not has_died(connection):
-            raise
-        connection.close()
-        return read()
-
-
-def has_aged(connection) -> bool:
-    """Whether its time is over. Django looks only before the requests that it answers."""
-    until = connection.close_at
-    return until is not None and time.monotonic() >= until and not connection.in_atomic_block
-
-
-def has_died(connection) -> bool:
-    """Whether the other side has ended it, as psycopg knows; a file's does not."""
-    return getattr(connection.connection, "closed", False)
-
-
-class Given(models.Expression):
-    """In a query, a value of this kind of field that each run gives."""
-
-    def __init__(self, name: str, output_field: models.Field):
-        super().__init__(output_field=output_field)
-        self.name = name
-
-    def as_sql(self, compiler, connection):
-        return "%s", [self]
-
-    def value(self, value, connection):
-        """As the database's driver takes it."""
-        if isinstance(self.output_field, PLAIN):
-            return value
-        return self.output_field.get_db_prep_value(value, connection)
-
-
-class Statement:
-    """The query that `build` returns, of `values_list`, to be run again and again.
-
-    It is built when it first runs: it can be declared beside the models it asks for.
-    """
-
-    def __init__(self, build: Callable[[], models.QuerySet]):
-        self.build = build
-        self.written: dict[str, tuple] = {}  # by the kind of database
-
-    def rows(self, using: str = "default", **given) -> Iterable:
-        """The rows for these values. Raises django.db.Error, as any query does."""
-        connection = connections[using]
-        return on_living(connection, lambda: self.run(connection, given))
-
-    def run(self, connection, given):
-        if connection.vendor not in self.written:
-            self.written[connection.vendor] = self.write(connection.alias)
-        sql, slots, converters, compiler = self.written[connection.vendor]
-        values = [
-            slot.value(given[slot.name], connection) if isinstance(slot, Given) else slot
-            for slot in slots
-        ]
-        cursor = cursor_of(connection)
-        try:
-            cursor.execute(sql, values)
-            with connection.wrap_database_errors:  # as the cursor itself would, by a longer way
-                rows = cursor.cursor.fetchall()
-        except Exception:
-            cursor.close()  # SQLite would go on reading, as of now
-            connection.cursor_of_statements = (None, None)
-            raise
-        return compiler.apply_converters(rows, converters) if converters else rows
-
-    def write(self, using):
-        """The query's text, what stands in its places, and what makes Python's values of a row's."""
-        compiler = self.build().query.get_compiler(using)
-        sql, slots = compiler.as_sql()
-        columns = [expression for expression, _sql, _alias in compiler.select]
-        return sql, slots, compiler.get_converters(columns), compiler
-
-
-def row_of(model: type[models.Model], names: Iterable[str], values: Iterable, using: str):
-    """Return an instance with these columns' values, as Model.from_db does.
-
-    `from_db` looks at each field and sends two signals, which takes a tenth of an API call's time.
-    """
-    row = model.__new__(model)
-    row.__dict__.update(zip(names, values, strict=True))
-    row._state = ModelState()
-    row._state.adding, row._state.db = False, using
-    return row
-
-
-def cursor_of(connection):
-    """Return the cursor that a connection's statements share.
-
-    Making one takes half as long as running a statement.
-    """
-    made_by, cursor = getattr(connection, "cursor_of_statements", (None, None))
-    if made_by is None or made_by is not connection.connection or connection.queries_logged:
-        cursor = connection.cursor()
-        if connection.vendor == "postgresql":
-            cursor.adapters.register_loader("timestamptz", MOMENTS)
-            cursor.adapters.register_loader(UNDECODED, Undecoded)
-        connection.cursor_of_statements = (connection.connection, cursor)
-    return cursor
 
 
 class RecordedWrites:

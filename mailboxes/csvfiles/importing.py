@@ -11,153 +11,37 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from time import monotonic
-from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from django import forms
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from mailboxes import batches, validators
 from mailboxes.batches import chunks
-from mailboxes.contract import MASK, UUID_TEXT
-from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
-from mailboxes.history import EXPORTED
-from mailboxes.keyring import UnknownKeyError
+from mailboxes.contract import UUID_TEXT
+from mailboxes.csvfiles.rows import (
+    COLUMNS,
+    FIXED,
+    NEW,
+    SILENT_IF_EMPTY,
+    YES,
+    RowForm,
+    addresses_of,
+    cells,
+    restored,
+)
+from mailboxes.forms import SWITCHES, AddressesField
 from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
-
-COLUMNS = ("uuid", "state", "account", "name", "password", "greeting", *SWITCHES, "recipients")
-# Of the mailbox itself: a file finds a mailbox by them and cannot change them.
-FIXED = ("uuid", "state", "account")
-# An empty cell of these counts as a column that is not there; of the others it says "none".
-SILENT_IF_EMPTY = {*FIXED, *SWITCHES}
-
-NEW = {"state": "active"}  # what is known of a mailbox that is not there yet
-
-YES, NO = "yes", "no"
-WORDS = {YES: True, "true": True, "on": True, "1": True}
-WORDS |= {NO: False, "false": False, "off": False, "0": False}
 
 MAX_MIB = 32
 MAX_ROWS = 100_000
 ERRORS_TOLD = 10  # of the row that names the columns
 DELIMITERS = ",;\t"
 
-# What a spreadsheet would run as a formula, or take for a number and shorten; apostrophes before
-# it are there because this was so before. One more apostrophe makes it text again.
-ALTERED = re.compile(r"'*(?:[=+\-@\t\r\n]|0[0-9]+\Z|[0-9]{12,}\Z)")
-
 
 class NotReadyError(Exception):
     """The import is not checked through, or what it would write has changed since it was."""
-
-
-# --- One mailbox as a row -----------------------------------------------------------
-
-
-def cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
-    """What each column holds of the mailbox, with these addresses of its recipients."""
-    try:
-        password = mailbox.password or ""
-    except UnknownKeyError:
-        password = MASK
-    return {
-        "uuid": str(mailbox.pk),
-        "state": "deleted" if mailbox.is_deleted else "active",
-        "account": mailbox.account.name,
-        "name": mailbox.name,
-        "password": password,
-        "greeting": str(mailbox.greeting or ""),
-        **{flag: YES if getattr(mailbox, flag) else NO for flag in SWITCHES},
-        "recipients": "; ".join(addresses),
-    }
-
-
-def addresses_of(mailbox: Mailbox) -> list[str]:
-    return [recipient.email for recipient in mailbox.email_recipients.all()]
-
-
-def defused(cell: str) -> str:
-    """The cell as a file holds it, so that a spreadsheet shows it as it is."""
-    return f"'{cell}" if ALTERED.match(cell) else cell
-
-
-def restored(cell: str) -> str:
-    """The cell as it was before it was defused."""
-    return cell[1:] if cell.startswith("'") and ALTERED.match(cell, 1) else cell
-
-
-class YesNoField(forms.Field):
-    """Yes or no, in one of the words for it."""
-
-    default_error_messages = {"invalid": gettext_lazy("Use yes or no.")}
-
-    def to_python(self, value):
-        try:
-            return WORDS[value.lower()]
-        except KeyError:
-            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
-
-
-class RowForm(MailboxForm):
-    """The cells of a row that are to be set: only these are asked for, and a new mailbox's account and name."""
-
-    account = forms.CharField()
-    beep = play_caller_id = play_timestamp = transcribe = YesNoField()
-    recipients = AddressesField(required=False)
-
-    class Meta(MailboxForm.Meta):
-        # The account is looked up for many rows at once, not asked for again by each.
-        fields = [name for name in MailboxForm.Meta.fields if name != "account"]
-
-    def __init__(self, cells, accounts, *, instance):
-        super().__init__(cells, instance=instance)
-        self.accounts = accounts
-        asked = cells.keys() | ({"account", "name"} if instance._state.adding else set())
-        self.fields = {name: field for name, field in self.fields.items() if name in asked}
-
-    def clean_account(self):
-        name = self.cleaned_data["account"]
-        if name not in self.accounts:
-            raise ValidationError(_("No account is called “%(name)s”."), params={"name": name})
-        self.instance.account = self.accounts[name]
-        return name
-
-
-# --- Out ---------------------------------------------------------------------------------
-
-
-def export(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[str]:
-    """The mailboxes as the text of a file, some hundreds of rows at a time.
-
-    Pass codes are in it only for a user who asked for them, and whose are is written in the
-    admin's log before they are handed out.
-    """
-    columns = [column for column in COLUMNS if pass_codes_for or column != "password"]
-    yield BOM + lines([columns], delimiter)
-    mailboxes = mailboxes.select_related("account").prefetch_related("email_recipients")
-    for some in chunks(mailboxes.iterator(chunk_size=batches.ROWS_AT_ONCE)):
-        if pass_codes_for:
-            told = [mailbox for mailbox in some if mailbox.password_sealed]
-            LogEntry.objects.log_actions(pass_codes_for.pk, told, CHANGE, EXPORTED)
-        rows = (cells(mailbox, addresses_of(mailbox)) for mailbox in some)
-        yield lines(([row[column] for column in columns] for row in rows), delimiter)
-
-
-BOM = "\ufeff"  # without it Excel takes UTF-8 for something else
-
-
-def lines(rows: Iterable[Iterable[str]], delimiter=",") -> str:
-    """The rows as lines of a file."""
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter).writerows(map(defused, row) for row in rows)
-    return text.getvalue()
-
-
-# --- In: reading ---------------------------------------------------------------------------
 
 
 def stage(user, file, file_name) -> Import:
@@ -254,9 +138,6 @@ def told(columns, row, number) -> dict[str, str]:
         if not given[column]:
             del given[column]
     return given
-
-
-# --- In: checking --------------------------------------------------------------------------
 
 
 def check(source: Import, seconds: float) -> None:
@@ -377,9 +258,6 @@ def lacking(present: list[str], wanted: list[str]) -> list[str]:
     return [address for address in wanted if address not in present]
 
 
-# --- In: what it will do, and doing it ------------------------------------------------------------
-
-
 def write(source: Import, user) -> Batch:
     """Write all of it, or nothing. Who asks twice gets the same batch. Raises NotReadyError."""
     to_write = source.rows.filter(outcome__in=["created", "changed"])
@@ -409,22 +287,22 @@ def write_some(batch, rows) -> None:
     given = [row.cells for row in rows]
     accounts = accounts_named(given)
     created, changed, added, removed = [], [], [], []
-    for row, cells in zip(rows, given, strict=True):
+    for row, row_cells in zip(rows, given, strict=True):
         mailbox = held.get(row.mailbox_uuid)
         if row.version != (mailbox and mailbox.version):
             raise NotReadyError
         if mailbox:
             recipients = list(mailbox.email_recipients.all())
             changed.append(mailbox)
-        elif cells["account"] in accounts:
+        elif row_cells["account"] in accounts:
             recipients = []
-            mailbox = Mailbox(uuid=row.mailbox_uuid, account=accounts[cells["account"]])
+            mailbox = Mailbox(uuid=row.mailbox_uuid, account=accounts[row_cells["account"]])
             created.append(mailbox)
         else:
             raise NotReadyError
-        take(mailbox, cells)
-        if "recipients" in cells:
-            wanted = AddressesField.split(cells["recipients"])
+        take(mailbox, row_cells)
+        if "recipients" in row_cells:
+            wanted = AddressesField.split(row_cells["recipients"])
             present = [recipient.email for recipient in recipients]
             removed += [recipient for recipient in recipients if recipient.email not in wanted]
             added += mailbox.recipients_to_add(lacking(present, wanted))
@@ -443,61 +321,3 @@ def take(mailbox, given) -> None:
         mailbox.greeting = UUID(given["greeting"]) if given["greeting"] else None
     if "password" in different:
         mailbox.password = given["password"] or None
-
-
-class Fault(NamedTuple):
-    """What is wrong in a cell, or lacking."""
-
-    number: int
-    column: str
-    cell: str
-    error: str
-
-
-def faults(rows: Iterable[ImportRow]) -> Iterator[Fault]:
-    """Each thing that is wrong in these rows, pass codes masked."""
-    for row in rows:
-        given = row.cells
-        for column, errors in row.errors.items():
-            cell = shown(column, given.get(column, ""))
-            yield from (Fault(row.number, column, cell, error) for error in errors)
-
-
-def export_faults(rows: Iterable[ImportRow]) -> Iterator[str]:
-    """The same as the text of a file."""
-    yield BOM + lines([[_("Row"), _("Column"), _("Cell"), _("What is wrong")]])
-    for some in chunks(faults(rows)):
-        yield lines([str(fault.number), *fault[1:]] for fault in some)
-
-
-class Step(NamedTuple):
-    """What a row does to a mailbox that exists or not: column by column, from what, to what."""
-
-    number: int
-    name: str
-    account: str
-    exists: bool
-    changes: list[tuple[str, str, str]]
-
-
-def steps(rows: Iterable[ImportRow]) -> Iterator[Step]:
-    """What each of these rows does, pass codes masked; in two queries."""
-    found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
-    mailboxes = found.in_bulk([row.mailbox_uuid for row in rows])
-    for row in rows:
-        mailbox = mailboxes.get(row.mailbox_uuid)
-        before = cells(mailbox, addresses_of(mailbox)) if mailbox else {}
-        after = before | row.cells
-        # A new mailbox has nothing before it; its name and account are told anyway.
-        told = [column for column in after if mailbox or column not in (*FIXED, "name")]
-        changes = [
-            (column, shown(column, before.get(column, "")), shown(column, after[column]))
-            for column in told
-            if after[column] != before.get(column, "")
-        ]
-        yield Step(row.number, after["name"], after["account"], mailbox is not None, changes)
-
-
-def shown(column, text) -> str:
-    """The cell as a page shows it."""
-    return MASK if column == "password" and text else text

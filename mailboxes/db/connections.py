@@ -1,11 +1,85 @@
-"""What is asked of each connection to PostgreSQL: that no caller waits for ever, or meets a table of before; and who does not answer."""
+"""Database connections: timeouts, locks, and what is done when one has died."""
 
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
 from functools import partial
 
 from django.conf import settings
-from django.db import NotSupportedError, OperationalError
+from django.db import (
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    connections,
+    transaction,
+)
 
-from mailboxes.replica import REPLICA
+AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
+
+
+def on_living(connection, read: Callable):
+    """What `read` returns. Raises django.db.Error.
+
+    A connection that has died since its last call is replaced: this is read again on a new one,
+    so nobody has to ask beforehand whether it still lives. One that gives no answer has not died:
+    whoever has waited for it does not wait once more. Nor is one used for longer than CONN_MAX_AGE.
+    """
+    if has_aged(connection):
+        connection.close()
+    connection.health_check_done = True
+    is_new = connection.connection is None
+    try:
+        return read()
+    except AWAY:
+        if is_new or connection.in_atomic_block or not has_died(connection):
+            raise
+        connection.close()
+        return read()
+
+
+def has_aged(connection) -> bool:
+    """Whether its time is over. Django looks only before the requests that it answers."""
+    until = connection.close_at
+    return until is not None and time.monotonic() >= until and not connection.in_atomic_block
+
+
+def has_died(connection) -> bool:
+    """Whether the other side has ended it, as psycopg knows; a file's does not."""
+    return getattr(connection.connection, "closed", False)
+
+
+def without_waiting(using: str = "default"):
+    """For a write that may be lost: see `waiting_at_most`."""
+    return waiting_at_most(0, using)
+
+
+@contextmanager
+def waiting_at_most(seconds: int, using: str = "default"):
+    """Wait so long for anybody's lock, and on PostgreSQL not at all for the disk or a standby.
+
+    Raises OperationalError where somebody else holds what it needs; then nothing is written.
+    """
+    connection = connections[using]
+    milliseconds = seconds * 1000
+    if connection.vendor == "postgresql":
+        lock_timeout = milliseconds or 1  # 0 would be no limit
+        with transaction.atomic(using), connection.cursor() as cursor:
+            cursor.execute(
+                f"SET LOCAL lock_timeout = {lock_timeout}; SET LOCAL synchronous_commit = off"
+            )
+            yield
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout")
+            (before,) = cursor.fetchone()
+            cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
+            try:
+                yield
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {before}")
+
+
+PRIMARY, REPLICA = "default", "replica"
 
 REPLICA_TIMEOUT = 2  # seconds: the primary can be asked instead
 

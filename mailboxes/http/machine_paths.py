@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import resolve
 from simple_history.middleware import HistoryRequestMiddleware
 
-from mailboxes import logs
+from mailboxes.monitoring import logs
 
 
 class ProgramCalls:

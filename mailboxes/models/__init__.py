@@ -1,0 +1,21 @@
+"""The models, for Django and for imports."""
+
+from mailboxes.models.accounts import Account
+from mailboxes.models.credentials import ApiCredential
+from mailboxes.models.history import Batch
+from mailboxes.models.idempotency import IdempotentAnswer
+from mailboxes.models.imports import Import, ImportRow
+from mailboxes.models.mailboxes import EmailRecipient, Mailbox
+from mailboxes.models.processes import ServerProcess
+
+__all__ = [
+    "Account",
+    "ApiCredential",
+    "Batch",
+    "EmailRecipient",
+    "IdempotentAnswer",
+    "Import",
+    "ImportRow",
+    "Mailbox",
+    "ServerProcess",
+]

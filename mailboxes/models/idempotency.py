@@ -1,0 +1,64 @@
+"""Stored answers to calls with an Idempotency-Key."""
+
+from datetime import timedelta
+
+from django.db import models
+from django.utils import timezone
+
+from mailboxes.models.accounts import Account
+from mailboxes.models.encrypted import Sealed
+
+
+class IdempotentAnswerQuerySet(models.QuerySet):
+    def current(self):
+        """Those that are still given again."""
+        return self.filter(created_at__gt=timezone.now() - IdempotentAnswer.KEPT)
+
+    def past(self):
+        """Those that are not given again any more."""
+        return self.filter(created_at__lte=timezone.now() - IdempotentAnswer.KEPT)
+
+    def keep(self, account, key, fingerprint, status, body):
+        """Keep the answer, in place of one whose time is over."""
+        self.past().filter(account=account, key=key).delete()
+        answer = self.model(account=account, key=key, fingerprint=fingerprint, status=status)
+        answer.body = body
+        answer.save()
+        return answer
+
+
+class IdempotentAnswer(Sealed, models.Model):
+    """The first answer to a call with an Idempotency-Key, to be given again."""
+
+    SEALED_IN = "body_sealed"
+    KEPT = timedelta(days=1)
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body_sealed = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = IdempotentAnswerQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "key"], name="key_once_per_account")
+        ]
+
+    def __str__(self):
+        return f"{self.account}: {self.key}"
+
+    @property
+    def body(self) -> str:
+        """In clear: sealed, because a mailbox's pass code is in it. Raises UnknownKeyError."""
+        return self.open()
+
+    @body.setter
+    def body(self, text: str) -> None:
+        self.seal(text)
+
+    @property
+    def owner(self) -> bytes:
+        return f"{self.account_id}:{self.key}".encode()

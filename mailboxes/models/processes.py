@@ -1,0 +1,50 @@
+"""Running server processes."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from mailboxes.encryption import ID_LENGTH
+
+
+class ServerProcessQuerySet(models.QuerySet):
+    def alive(self):
+        """Return the processes that still run, as far as the database has heard."""
+        return self.filter(seen_at__gt=Now() - ServerProcess.FORGOTTEN_AFTER)
+
+    def lagging(self):
+        """Return the live processes that encrypt with another key than the first of PASS_CODE_KEYS."""
+        return self.alive().exclude(key=settings.PASS_CODE_KEYS.current)
+
+    def past(self):
+        """Return the processes that ended over a day ago without deleting their row."""
+        return self.filter(seen_at__lte=Now() - ServerProcess.KEPT)
+
+
+class ServerProcess(models.Model):
+    """A process of the server, and the key that it encrypts with; see `processes.Heartbeat`.
+
+    Both times are by the database's clock: clocks of several machines differ.
+    """
+
+    FORGOTTEN_AFTER = timedelta(minutes=3)
+    KEPT = timedelta(days=1)
+
+    # Containers on one host may share its name and process ids.
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    key = models.CharField(max_length=ID_LENGTH)
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+
+    objects = ServerProcessQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["host", "started_at", "pid"]
+
+    def __str__(self):
+        return f"{self.host}, process {self.pid}, running since {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
