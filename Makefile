@@ -34,7 +34,7 @@ test-postgres: $(VENV)/dev.stamp ## run them on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
 
 trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table
-	@TRUST=full $(VENV)/bin/pytest --quiet tests/trust $(ARGS)
+	@TRUST=full $(VENV)/bin/pytest --quiet tests/guarantees $(ARGS)
 
 bench-growth: $(VENV)/dev.stamp ## compare an account among 1,000 mailboxes and among a million; minutes
 	@$(VENV)/bin/python -m tests.benchmarks.growth

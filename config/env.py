@@ -41,6 +41,14 @@ def read(name, parse, default, sentence):
         return None
 
 
+def raise_refusals():
+    """Raise ImproperlyConfigured if a value was refused. Django may import the settings again."""
+    if refusals:
+        sentences = "\n".join(refusals)
+        refusals.clear()
+        raise ImproperlyConfigured(sentences)
+
+
 def switch(text):
     """True for on, False for off. Raises KeyError: a word that is neither must not mean off."""
     return SWITCH[text.lower()]

@@ -23,6 +23,7 @@ from config.env import (
     networks,
     one_of,
     postgresql,
+    raise_refusals,
     rate,
     read,
     refusals,
@@ -155,8 +156,7 @@ for name, value, module, package in (
     if value and find_spec(module) is None:
         refusals.append(f"{name} needs a package that is not installed: pip install {package}.")
 
-if refusals:
-    raise ImproperlyConfigured("\n".join(refusals))
+raise_refusals()
 
 if not env.str("CACHE_URL", ""):
     CACHES["default"]["BACKEND"] = "mailboxes.api.throttling.OwnShare"

@@ -12,10 +12,10 @@ from hypothesis import settings
 
 from mailboxes.models import Account
 from tests import databases as beside
-from tests import parts
+from tests import requirements
 from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for
-from tests.emptying import Emptying
 from tests.postgres import PrivatePostgres, free_port
+from tests.reset_db import Emptying
 from tests.server import Server
 from tests.service import InProcess, OverSocket
 
@@ -91,9 +91,11 @@ def database_url() -> str:
 @pytest.fixture(scope="session")
 def postgres():
     """A private PostgreSQL of this session's own."""
-    programs = parts.postgres_programs()
+    programs = requirements.postgres_programs()
     if programs is None:
-        parts.missing("postgres", "PostgreSQL's programs (initdb, pg_ctl) are not on this machine.")
+        requirements.missing(
+            "postgres", "PostgreSQL's programs (initdb, pg_ctl) are not on this machine."
+        )
     with PrivatePostgres(programs) as running:
         yield running
 
@@ -113,7 +115,7 @@ def redis_url(tmp_path_factory):
     """A private Redis."""
     program = which("redis-server")
     if program is None:
-        parts.missing("redis", "redis-server is not on this machine.")
+        requirements.missing("redis", "redis-server is not on this machine.")
     port = free_port()
     folder = tmp_path_factory.mktemp("redis")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]

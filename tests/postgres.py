@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.parts import postgres_programs
+from tests.requirements import postgres_programs
 
 USER = "mailboxes"
 

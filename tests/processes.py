@@ -11,7 +11,7 @@ PROGRAM = """
 import sys
 import django
 django.setup()
-from mailboxes.processes import Heartbeat
+from mailboxes.monitoring.heartbeat import Heartbeat
 
 heartbeat = Heartbeat()
 heartbeat.INTERVAL = float(sys.argv[1])

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from tests import parts
+from tests import requirements
 from tests.postgres import USER, as_nobody, free_port
 from tests.server import ROOT, until
 
@@ -23,7 +23,7 @@ class Proxy:
     def __enter__(self):
         program = shutil.which(self.name, path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
-            parts.missing(self.name, f"{self.name} is not on this machine.")
+            requirements.missing(self.name, f"{self.name} is not on this machine.")
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailboxes-{self.name}-"))
         if os.geteuid() == 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 import tests.settings  # noqa: F401  keys of the moment, as the tests have them
-from tests import parts
+from tests import requirements
 from tests.server import ROOT, Server
 
 PASSWORD = "correct horse"
@@ -21,7 +21,7 @@ def main():
         server.manage("createsuperuser", "--noinput", "--username=rosa", "--email=")
         with server, sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=parts.chromium(), args=["--no-sandbox"]
+                executable_path=requirements.chromium(), args=["--no-sandbox"]
             )
             for scheme in SCHEMES:
                 take(browser, f"http://127.0.0.1:{server.port}", scheme)

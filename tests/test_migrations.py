@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.test import override_settings
 
 from tests.databases import default_database
-from tests.trust.upgrade.settings import MIGRATION_MODULES
+from tests.guarantees.upgrade.settings import MIGRATION_MODULES
 
 SQUAWK = Path(sys.executable).with_name("squawk")
 SET_ASIDE = [
@@ -79,7 +79,7 @@ def test_every_migration(connection):
 
 
 def test_the_example_of_a_next_version(connection):
-    """What is tried on a live service in tests/trust is what is asked for here."""
+    """What is tried on a live service in tests/guarantees is what is asked for here."""
     with override_settings(MIGRATION_MODULES=MIGRATION_MODULES):
         assert broken_by_all(connection) == EXCEPTIONS
 

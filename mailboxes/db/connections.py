@@ -109,7 +109,7 @@ def bound(sender, connection, **kwargs):
         timeout = REPLICA_TIMEOUT if connection.alias == REPLICA else settings.DATABASE_TIMEOUT
         # psycopg has no setting for how long a client waits for an answer, and PostgreSQL's own
         # timeouts do not run while it stands still. Every query waits in Connection.wait, which
-        # takes a timeout; tests/test_statements.py fails if that changes.
+        # takes a timeout; tests/db/test_queries.py fails if that changes.
         driver = connection.connection
         driver.wait = partial(driver.wait, timeout=timeout)
         # A little sooner, PostgreSQL gives up itself: what waits for a lock would be written all

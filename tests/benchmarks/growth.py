@@ -21,8 +21,8 @@ from mailboxes.db.connections import bound  # noqa: E402
 from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary  # noqa: E402
 from tests.benchmarks.filling import SIZE, fill  # noqa: E402
 from tests.databases import default_database  # noqa: E402
-from tests.parts import postgres_programs  # noqa: E402
 from tests.postgres import PrivatePostgres  # noqa: E402
+from tests.requirements import postgres_programs  # noqa: E402
 
 SIZES = [int(size) for size in os.environ.get("SIZES", "1000 100000 1000000").split()]
 ROUNDS, MORE_ROUNDS = 8, 30

@@ -12,7 +12,7 @@ from django.db import connections
 from django.test import Client
 from playwright.sync_api import sync_playwright
 
-from tests import parts
+from tests import requirements
 
 # Links of the bar that one would have to scroll for.
 BEYOND_THE_WINDOW = """
@@ -25,9 +25,9 @@ VIOLATIONS = Path(__file__).with_name("violations.js").read_text()
 
 @pytest.fixture(scope="session")
 def browser(django_db_setup):
-    program = parts.chromium()
+    program = requirements.chromium()
     if program is None:
-        parts.missing("browser", "Chromium is not on this machine.")
+        requirements.missing("browser", "Chromium is not on this machine.")
     # Playwright keeps an event loop in this thread; Django would refuse the database beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:

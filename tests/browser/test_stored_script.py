@@ -3,8 +3,8 @@
 import pytest
 
 from tests.browser.conftest import sign_in
-from tests.doors.addresses import addresses
-from tests.doors.conftest import rosa, rows, written  # noqa: F401
+from tests.security.addresses import addresses
+from tests.security.conftest import rosa, rows, written  # noqa: F401
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 

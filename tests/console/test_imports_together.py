@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from mailboxes.csvfiles import importing
+from mailboxes.csvfiles.rows import lines
 from mailboxes.models import Account, Batch, Mailbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,7 +27,7 @@ def desks():
 
 
 def checked(user, rows):
-    text = rows.lines([["uuid", "account", "name"], *rows])
+    text = lines([["uuid", "account", "name"], *rows])
     source = importing.stage(user, io.BytesIO(text.encode()), "mailboxes.csv")
     importing.check(source, seconds=60)
     return source

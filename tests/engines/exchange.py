@@ -19,7 +19,7 @@ from tests.service import OverSocket
 SAMPLE = ROOT / "docs/asterisk"
 SAMPLE_MAILBOX = "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b"
 
-NO_KIT = "Set ASTERISK_KIT to a folder that runs a real Asterisk: see tests/parts.py."
+NO_KIT = "Set ASTERISK_KIT to a folder that runs a real Asterisk: see tests/requirements.py."
 
 # What one dials before a mailbox's uuid.
 LEAVE, LISTEN = "1", "2"

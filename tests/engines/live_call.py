@@ -1,6 +1,6 @@
 """A mailbox made by the API answers real calls: a real Asterisk, real SIP and audio, in one run.
 
-python -m tests.engines.live_call    plays the scenes below and tells what happened (ASTERISK_KIT, see tests/parts.py)
+python -m tests.engines.live_call    plays the scenes below and tells what happened (ASTERISK_KIT, see tests/requirements.py)
 
 All of it runs in a network namespace of its own, where there is nothing but the loopback. Each
 scene has a mailbox of its own, so they are played at the same time.
@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import django
 
-from tests import parts
+from tests import requirements
 from tests.engines.exchange import LEAVE, LISTEN, NO_KIT, Call, Exchange, fetch
 from tests.engines.sound import seconds_of_tone, write_tone
 from tests.server import ROOT
@@ -275,7 +275,7 @@ def inside(kit, programs):
 
 
 def main():
-    kit = parts.asterisk_kit()
+    kit = requirements.asterisk_kit()
     if kit is None:
         sys.exit(NO_KIT)
     again = [sys.executable, "-m", "tests.engines.live_call", kit, fetch(kit)]

@@ -14,7 +14,7 @@ from statistics import median
 
 import django
 
-from tests import parts
+from tests import requirements
 from tests.postgres import PrivatePostgres
 from tests.server import Server
 from tests.service import OverSocket
@@ -67,7 +67,7 @@ def measure(url, count):
 
 def main():
     count = int(os.environ.get("MAILBOXES", "100000"))
-    programs = parts.postgres_programs()
+    programs = requirements.postgres_programs()
     postgres = PrivatePostgres(programs) if programs else nullcontext()
     with tempfile.TemporaryDirectory() as folder, postgres:
         urls = {"SQLite": f"sqlite:///{Path(folder)}/mailboxes.sqlite3"}

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests import parts
+from tests import requirements
 from tests.engines.exchange import NO_KIT, fetch
 from tests.engines.live_call import SCENES
 from tests.server import ROOT
@@ -13,15 +13,17 @@ from tests.server import ROOT
 
 @pytest.fixture
 def kit():
-    kit = parts.asterisk_kit()
+    kit = requirements.asterisk_kit()
     if kit is None:
-        parts.missing("asterisk", NO_KIT)
+        requirements.missing("asterisk", NO_KIT)
     try:
         fetch(kit)
     except subprocess.CalledProcessError:
-        parts.missing("asterisk", "Asterisk's programs cannot be fetched.")
+        requirements.missing("asterisk", "Asterisk's programs cannot be fetched.")
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0:
-        parts.missing("asterisk", "This machine gives no network namespace to play calls in.")
+        requirements.missing(
+            "asterisk", "This machine gives no network namespace to play calls in."
+        )
 
 
 @pytest.mark.long

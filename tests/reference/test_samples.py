@@ -14,7 +14,7 @@ from django.test import Client
 from mailboxes.api.schema import COMMANDS, EXAMPLES
 from mailboxes.models import Account, Mailbox
 from mailboxes.validators import is_weak_pass_code
-from tests import parts
+from tests import requirements
 from tests.conftest import headers_for
 from tests.server import ROOT
 
@@ -85,7 +85,7 @@ def test_their_pass_code_is_taken_where_weak_ones_are_not(policy, refused):
 def test_sample_runs_as_shown(samples, environment, command, language):
     program = PROGRAMS[language]
     if shutil.which(program[0]) is None:
-        parts.missing(program[0], f"{TITLES[language]} is not on this machine.")
+        requirements.missing(program[0], f"{TITLES[language]} is not on this machine.")
     run = subprocess.run(
         program,
         input=samples[command, language],

@@ -1,0 +1,90 @@
+"""The real server as it stands in production: HTTPS on, behind a proxy on this machine; and a row of each kind."""
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from mailboxes.csvfiles import importing
+from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
+from tests.conftest import database_url
+from tests.security.browser import Browser, superuser
+from tests.server import Server
+
+# Each would run if it were written into a page as it stands: in text, in an attribute, in
+# a script, in a template of ours, as an address.
+SCRIPTS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "' autofocus onfocus='alert(3)",
+    "</title></textarea></script><svg onload=alert(4)>",
+    "javascript:alert(5)//{{7*7}}{% now 'Y' %}",
+    "\\u003cscript\\u003ealert(6)\\u003c/script\\u003e",
+]
+
+
+@pytest.fixture(scope="session")
+def production(django_db_setup):
+    with Server(database_url(), HTTPS="on", TRUSTED_PROXIES="127.0.0.1") as running:
+        yield running
+
+
+@pytest.fixture
+def browser(production):
+    """A stranger's, at the production server."""
+    with Browser(production.port) as browser:
+        yield browser
+
+
+@pytest.fixture
+def rosa(db):
+    return superuser("rosa")
+
+
+@pytest.fixture
+def rows(account, rosa):
+    """A row of each kind that an address may name, by the name of its kind."""
+    mailbox = Mailbox.objects.create(account=account, name="Sales", password="8305")
+    recipient = mailbox.add_recipient("ann@acme.example")
+    credential, _ = ApiCredential.objects.issue(account, "pbx")
+    hugo = User.objects.create_user("hugo", is_staff=True)
+    file = SimpleUploadedFile("mailboxes.csv", b"account,name,password\nacme,Support,12\n")
+    source = importing.stage(rosa, file, file.name)
+    importing.check(source, seconds=60)
+    return {
+        "account": account,
+        "mailbox": mailbox,
+        "emailrecipient": recipient,
+        "apicredential": credential,
+        "import": source,
+        "batch": Batch.objects.create(user=rosa, action=Batch.Action.CHANGED, count=1),
+        "user": hugo,
+        "group": Group.objects.get(name="Viewer"),
+        "accessattempt": AccessAttempt.objects.create(
+            username="hugo", ip_address="192.0.2.1", failures_since_start=1
+        ),
+        "totpdevice": TOTPDevice.objects.create(user=hugo),
+        "staticdevice": StaticDevice.objects.create(user=hugo),
+    }
+
+
+@pytest.fixture
+def written(rows):
+    """The rows of each kind, with a script wherever somebody may write words."""
+    text = SCRIPTS[0]
+    Account.objects.update(contact_name=text)
+    Account.objects.create(name="customer", contact_name=text, reseller=rows["account"])
+    ApiCredential.objects.update(name=text, networks="192.0.2.0/24")
+    EmailRecipient.objects.update(email='"<script>alert(7)</script>"@acme.example')
+    User.objects.filter(username="hugo").update(first_name=text, last_name=text, email=text)
+    for number, script in enumerate(SCRIPTS):
+        mailbox = rows["mailbox"] if number == 0 else Mailbox(account=rows["account"])
+        mailbox.name = script
+        mailbox.save()
+    cells = ",".join('"{}"'.format(script.replace('"', '""')) for script in SCRIPTS[:3])
+    file = SimpleUploadedFile("x", f"account,name,password\n{cells}\n".encode())
+    source = importing.stage(User.objects.get(username="rosa"), file, SCRIPTS[1])
+    importing.check(source, seconds=60)
+    return rows | {"import": source}

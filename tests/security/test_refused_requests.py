@@ -1,0 +1,125 @@
+"""Requests that the server refuses before a view sees them: nothing is done, and each is answered and logged."""
+
+import json
+import time
+
+import pytest
+
+from mailboxes.api.fastpath import common_headers
+from mailboxes.models import Account, Mailbox
+from tests.config.test_server import Caller
+from tests.conftest import database_url, headers_for
+from tests.server import Server, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BODY = b'{"name": "Sales"}'
+
+
+@pytest.fixture
+def reseller(account):
+    """An account with a customer, whose credential acts on either."""
+    Account.objects.create(name="customer", reseller=account)
+    return account
+
+
+@pytest.fixture
+def caller(production):
+    with Caller(production.port) as caller:
+        yield caller
+
+
+def create(caller, account, *lines, path="/voip/mailbox", length=None):
+    """Ask for a new mailbox."""
+    fields = headers_for(account) | {"Host": "localhost", "X-Forwarded-Proto": "https"}
+    fields |= {"Content-Type": "application/json", "Content-Length": length or len(BODY)}
+    fields = [f"{name}: {value}" for name, value in fields.items()]
+    caller.ask(f"POST {path} HTTP/1.1", *fields, *lines, body=BODY)
+
+
+def assert_is_refused(server, caller, status):
+    """The answer is the contract's, wears each header, and has its line in the log."""
+    answered, headers, body = caller.answer()
+    assert (answered, json.loads(body)["status_code"]) == (status, status)
+    assert json.loads(body)["errors"]["non_field_errors"][0]["code"] == "invalid"
+    assert {name.lower() for name in common_headers()} <= headers.keys()
+    assert headers["connection"] == "close"
+    assert caller.is_closed()
+    line = f" {status} "
+    until(lambda: any(line in each for each in lines_of(server, headers["x-request-id"])))
+    assert not Mailbox.objects.exists()
+
+
+def lines_of(server, request_id) -> list[str]:
+    return [line for line in server.output().splitlines() if f"id={request_id}" in line]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["X-Auth-For: customer", "X-Auth-For: customer"],
+        ["X-Auth-For: customer", "X-Auth-For:"],
+        ["X_Auth_For: customer"],
+        ["X-Auth_For: customer"],
+        ["Connection: Upgrade", "Upgrade: h2c"],
+    ],
+)
+def test_ambiguous_request_is_refused(production, reseller, caller, lines):
+    create(caller, reseller, *lines)
+    assert_is_refused(production, caller, 400)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"X-Auth-For: \xfc\xe4", 403),
+        (b"X-Auth-For: \xa0", 403),
+        (b"X-Auth-For: customer\xff", 403),
+        (b"X-Auth-For: customer\0", 400),
+        (b"X-Auth-For: \0", 400),
+        (b"X-Auth-For:\r\n customer", 400),
+        (b"X-Auth-For: \r\n\tcustomer", 400),
+    ],
+)
+def test_unusual_customer_is_refused(reseller, caller, line, status):
+    create(caller, reseller, line)
+    assert caller.status() == status
+    assert not Mailbox.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"), [("X-Auth-For:", "acme"), ("X-Auth-For: customer", "customer")]
+)
+def test_empty_customer_means_none(reseller, caller, line, name):
+    create(caller, reseller, line)
+    assert caller.status() == 201
+    assert Mailbox.objects.get().account.name == name
+
+
+@pytest.mark.parametrize("line", ["X-Auth-For: customer", "X-Forwarded-For: 192.0.2.9"])
+def test_trailer_is_no_header(reseller, caller, line):
+    fields = headers_for(reseller) | {"Host": "localhost", "X-Forwarded-Proto": "https"}
+    fields |= {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    fields = [f"{name}: {value}" for name, value in fields.items()]
+    body = b"11\r\n%s\r\n0\r\n%s\r\n\r\n" % (BODY, line.encode())
+    caller.ask("POST /voip/mailbox HTTP/1.1", *fields, body=body)
+    assert caller.status() == 400
+    assert not Mailbox.objects.exists()
+
+
+@pytest.fixture(scope="module")
+def impatient(django_db_setup):
+    with Server(database_url(), REQUEST_TIMEOUT="1", UPLOAD_TIMEOUT="3") as running:
+        yield running
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("/voip/mailbox", 1), ("/import/", 3)])
+def test_deadline_of_a_body_does_not_grow(impatient, account, path, seconds):
+    start = time.monotonic()
+    with Caller(impatient.port) as caller:
+        create(caller, account, path=path, length=900_000)
+        while time.monotonic() < start + seconds - 0.3:
+            caller.send(b" " * 1000)
+            time.sleep(0.1)
+        assert_is_refused(impatient, caller, 408)
+    assert time.monotonic() - start >= seconds

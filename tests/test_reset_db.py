@@ -1,0 +1,19 @@
+import pytest
+from django.contrib.auth.models import Group, Permission
+
+from mailboxes.models import Account
+from tests.reset_db import Emptying
+
+
+@pytest.mark.django_db
+def test_what_a_test_did_is_undone():
+    emptying = Emptying()
+    groups = {group.name: {*group.permissions.all()} for group in Group.objects.all()}
+    Account.objects.create(name="acme")
+    Group.objects.get(name="Viewer").permissions.clear()
+    Group.objects.filter(name="Support").update(name="Helpers")
+    Group.objects.create(name="Another")
+    emptying()
+    assert not Account.objects.exists()
+    assert {group.name: {*group.permissions.all()} for group in Group.objects.all()} == groups
+    assert Permission.objects.exists()

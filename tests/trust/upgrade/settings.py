@@ -1,5 +1,0 @@
-"""The service's settings, with the next version's migrations behind its own."""
-
-from config.settings import *  # noqa: F403
-
-MIGRATION_MODULES = {"mailboxes": "tests.trust.upgrade.migrations"}
