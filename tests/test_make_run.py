@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import commands
 from tests.postgres import free_port
 from tests.server import ROOT, until
 
@@ -89,12 +90,6 @@ def paste(line, copy):
     return done.stdout
 
 
-def readme_lines():
-    """The lines that the README gives to whoever calls the API, as one script."""
-    part = (ROOT / "README.md").read_text().partition("\n## Call it")[2].partition("\n## ")[0]
-    return "\n".join(re.findall("```sh\n(.+?)```", part, re.DOTALL))
-
-
 @pytest.mark.long
 def test_first_start_second_start_and_ctrl_c(copy):
     with Run(copy, free_port()) as run:
@@ -107,7 +102,7 @@ def test_first_start_second_start_and_ctrl_c(copy):
         for page in ("/", "/admin/", "/docs/"):
             assert f"http://127.0.0.1:{run.port}{page}" in first
         paste(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)
-        said = paste(readme_lines().replace(":8000", f":{run.port}"), copy).split("\n")
+        said = paste(commands("docs/api.md").replace(":8000", f":{run.port}"), copy).split("\n")
         answers = [json.loads(answer)["status_code"] for answer in said if answer]
         assert answers == [
             200,
