@@ -39,7 +39,7 @@ trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is pr
 bench-growth: $(VENV)/dev.stamp ## compare an account among 1,000 mailboxes and among a million; minutes
 	@$(VENV)/bin/python -m tests.benchmarks.growth
 
-call: $(VENV)/dev.stamp ## call mailboxes by telephone: a real Asterisk, and what was heard (ASTERISK_KIT=…)
+call: $(VENV)/dev.stamp var/static/staticfiles.json ## call mailboxes by telephone: a real Asterisk, and what was heard (ASTERISK_KIT=…)
 	@$(VENV)/bin/python -m tests.engines.live_call
 
 fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)
