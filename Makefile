@@ -27,7 +27,7 @@ dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for whoever changes the c
 	@$(manage) migrate --verbosity 0
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
-test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: those too that take long; REQUIRE=postgres,browser,redis,node,php,haproxy,nginx,pgbouncer,asterisk: none of these may be skipped)
+test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: those too that take long; REQUIRE=postgres,browser,redis,node,php,haproxy,nginx,pgbouncer,systemd,asterisk: none of these may be skipped)
 	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(if $(LONG),,-m 'not long') $(ARGS)
 
 test-postgres: $(VENV)/dev.stamp ## run them on a private PostgreSQL
