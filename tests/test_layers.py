@@ -1,4 +1,4 @@
-"""Imports run one way, as the README's tree says."""
+"""Imports run one way, as the tree in CONTRIBUTING.md says."""
 
 import ast
 
