@@ -86,6 +86,8 @@ def test_first_start_second_start_and_ctrl_c(copy):
         assert len(boxes) >= 15
         for page in ("/", "/admin/", "/docs/"):
             assert f"http://127.0.0.1:{run.port}{page}" in first
+        documented = commands("README.md", "After the start").partition("\n")[0]
+        assert json.loads(run_script(documented.replace(":8000", f":{run.port}"), copy)) == answer
         run_script(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)
         said = run_script(commands("docs/api.md").replace(":8000", f":{run.port}"), copy).split(
             "\n"
