@@ -21,6 +21,7 @@ RUN = {
         ("docs/api.md", heading): "tests/test_make_run.py"
         for heading, _ in blocks("docs/api.md", "sh")
     },
+    ("docs/telephony.md", "Connect your PBX"): "tests/test_operations.py",
     (MANUAL, "Operate the service"): "tests/test_operations.py",
     (MANUAL, "Install"): "tests/test_operations.py",
     (MANUAL, "systemd"): "tests/test_operations.py",

@@ -96,6 +96,8 @@ def test_documented_commands_install_back_up_and_restore(copy, tmp_path):
         DJANGO_SUPERUSER_EMAIL="",
     )
     headers = re.findall("^(X-Auth-.+): (.+)$", printed, re.MULTILINE)
+    for_engine = commands("docs/telephony.md", "Connect your PBX")
+    assert "asterisk" in run_script(f"{ALIAS}\n{for_engine}", copy)
     folder = "/var/backups/mailboxes"
     making = lines_of("systemd", "install").replace(
         "--owner mailboxes", f"--owner {getpass.getuser()}"
