@@ -23,23 +23,23 @@ help: ## list the commands
 run: $(VENV)/run.stamp .env var/static/staticfiles.json ## serve on 127.0.0.1:8000 (PORT=… for another)
 	@$(manage) run --port $(PORT)
 
-dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for whoever changes the code
+dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for developers
 	@$(manage) migrate --verbosity 0
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
-test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: those too that take long; REQUIRE=postgres,browser,redis,node,php,haproxy,nginx,pgbouncer,asterisk: none of these may be skipped)
+test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: slow tests too; REQUIRE=postgres,browser,redis,node,php,haproxy,nginx,pgbouncer,systemd,asterisk: fail instead of skipping these)
 	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(if $(LONG),,-m 'not long') $(ARGS)
 
 test-postgres: $(VENV)/dev.stamp ## run them on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
 
-trust: $(VENV)/dev.stamp var/static/staticfiles.json ## try at length what is promised, and print the table
+trust: $(VENV)/dev.stamp var/static/staticfiles.json ## test the promises of SECURITY.md at length, and print the table
 	@TRUST=full $(VENV)/bin/pytest --quiet tests/guarantees $(ARGS)
 
 bench-growth: $(VENV)/dev.stamp ## compare an account among 1,000 mailboxes and among a million; minutes
 	@$(VENV)/bin/python -m tests.benchmarks.growth
 
-call: $(VENV)/dev.stamp ## call mailboxes by telephone: a real Asterisk, and what was heard (ASTERISK_KIT=…)
+call: $(VENV)/dev.stamp var/static/staticfiles.json ## place calls to a real Asterisk, and print what was heard (ASTERISK_KIT=…)
 	@$(VENV)/bin/python -m tests.engines.live_call
 
 fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)
@@ -51,7 +51,7 @@ import-50000: $(VENV)/dev.stamp ## import CSV files of 50,000 rows and print the
 lookups-100000: $(VENV)/dev.stamp ## time engines' lookups among 100,000 mailboxes (MAILBOXES=… for others)
 	@MAILBOXES=$(MAILBOXES) $(VENV)/bin/python -m tests.engines.lookup_speed
 
-screenshots: $(VENV)/dev.stamp var/static/staticfiles.json ## take the README's pictures of the console anew
+screenshots: $(VENV)/dev.stamp var/static/staticfiles.json ## take the README's pictures of the console again
 	@$(VENV)/bin/python -m tests.screenshots
 
 check: $(VENV)/dev.stamp ## style, types, migrations in step, production settings
@@ -63,10 +63,10 @@ check: $(VENV)/dev.stamp ## style, types, migrations in step, production setting
 		ALLOWED_HOSTS=mailboxes.example DATABASE_URL=sqlite://:memory: \
 		sh -c '$(manage) makemigrations --check --dry-run && $(manage) check --deploy --fail-level WARNING'
 
-audit: $(VENV)/dev.stamp ## look for dependencies with known holes, unsafe code, committed secrets
+audit: $(VENV)/dev.stamp ## look for vulnerable dependencies, unsafe code, committed secrets
 	@$(VENV)/bin/python -m tests.audit
 
-lock: ## write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
+lock: ## write requirements/*.txt again from pyproject.toml (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "uv is needed to lock: pip install uv"; exit 1; }
 	@$(call compile,run,django<6,3.11,)
 	@$(call compile,dev,django<6,3.11,$(extras) --constraint requirements/run.txt)
@@ -92,7 +92,7 @@ $(VENV)/dev.stamp: $(LOCK) | $(VENV)/bin/python
 	@$(install) $<
 	@touch $@
 
-# The service's own keys, made once. Whoever loses them loses the pass codes.
+# The service's keys, created once. Without PASS_CODE_KEYS the pass codes cannot be recovered.
 .env: | $(VENV)/bin/python
 	@umask 077; { \
 		echo "SECRET_KEY=$$($(call random,50))"; \

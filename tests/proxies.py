@@ -62,7 +62,7 @@ class PgBouncer(Proxy):
     """Before a PostgreSQL, with so few connections to it that its callers share them."""
 
     name = "pgbouncer"
-    sample = "growing/pgbouncer.ini"
+    sample = "scaling/pgbouncer.ini"
     password = "correct horse"
 
     def __init__(self, postgres, connections):
@@ -88,7 +88,7 @@ class HAProxy(Proxy):
     """Before servers of this machine; without TLS, and it says that there was."""
 
     name = "haproxy"
-    sample = "growing/haproxy.cfg"
+    sample = "scaling/haproxy.cfg"
     arguments = ("-db", "-f")
 
     def __init__(self, servers):

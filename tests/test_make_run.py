@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.clone import clone, environment, run_script
+from tests.documents import commands
 from tests.postgres import free_port
-from tests.server import ROOT, until
+from tests.server import until
 
 # The environment that runs the tests serves the copy too; -o: it is not built anew.
 VENV = Path(sys.prefix)
@@ -24,16 +25,7 @@ MAKE = ["make", f"VENV={VENV}", "-o", f"{VENV}/run.stamp"]
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """The project as a clone has it: no keys, no data, no collected files."""
-    folder = tmp_path_factory.mktemp("clone") / "mailboxes"
-    skip = shutil.ignore_patterns(".git", ".env", ".venv*", "var", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT, folder, ignore=skip)
-    return folder
-
-
-def environment():
-    """What a newcomer has: none of the tests' settings."""
-    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return clone(tmp_path_factory.mktemp("clone") / "mailboxes")
 
 
 class Run:
@@ -83,31 +75,23 @@ class Run:
         self.log.close()
 
 
-def paste(line, copy):
-    """What the line prints when it is pasted into a shell."""
-    done = subprocess.run(line, shell=True, cwd=copy, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
-def readme_lines():
-    """The lines that the README gives to whoever calls the API, as one script."""
-    part = (ROOT / "README.md").read_text().partition("\n## Call it")[2].partition("\n## ")[0]
-    return "\n".join(re.findall("```sh\n(.+?)```", part, re.DOTALL))
-
-
 @pytest.mark.long
 def test_first_start_second_start_and_ctrl_c(copy):
     with Run(copy, free_port()) as run:
         first = run.said
         curl = re.search("^curl .+$", first, re.MULTILINE)[0]
-        answer = json.loads(paste(curl, copy))
+        answer = json.loads(run_script(curl, copy))
         assert answer["status_code"] == 200, (answer, run.logged)
         boxes = answer["result"]
         assert len(boxes) >= 15
         for page in ("/", "/admin/", "/docs/"):
             assert f"http://127.0.0.1:{run.port}{page}" in first
-        paste(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)
-        said = paste(readme_lines().replace(":8000", f":{run.port}"), copy).split("\n")
+        documented = commands("README.md", "After the start").partition("\n")[0]
+        assert json.loads(run_script(documented.replace(":8000", f":{run.port}"), copy)) == answer
+        run_script(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)
+        said = run_script(commands("docs/api.md").replace(":8000", f":{run.port}"), copy).split(
+            "\n"
+        )
         answers = [json.loads(answer)["status_code"] for answer in said if answer]
         assert answers == [
             200,
@@ -139,7 +123,7 @@ def test_first_start_second_start_and_ctrl_c(copy):
     with Run(copy, free_port()) as again:
         curl = re.search("^curl .+$", again.said, re.MULTILINE)[0]
         assert (
-            len(json.loads(paste(curl, copy))["result"]) == len(boxes) + 2
+            len(json.loads(run_script(curl, copy))["result"]) == len(boxes) + 2
         )  # two made, one deleted
         assert "Made" not in again.said
         logins = re.compile(r"^Staff login .+$|X-Auth-Password: \S+", re.MULTILINE)

@@ -1,13 +1,13 @@
 """The log of `serve` at a start and a reload."""
 
-import re
 import signal
 from contextlib import closing
 
 import pytest
 
 from tests.conftest import database_url, headers_for
-from tests.server import ROOT, Server, reload, until, workers
+from tests.documents import commands
+from tests.server import Server, reload, until, workers
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,9 +58,10 @@ def test_a_reload_with_a_wrong_setting_leaves_the_old_workers_serving(tmp_path):
             assert caller.get("/healthz").status == 200
 
 
-def readme_command(server) -> str:
-    """Return the README's line that reloads a server, for this one."""
-    [line] = re.findall("^ *kill -HUP [0-9]+$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def documented_reload(server) -> str:
+    """Return the documented command that reloads a server, for this one."""
+    lines = commands("docs/operations.md", "Upgrade and reload").splitlines()
+    [line] = [line for line in lines if line.startswith("kill")]
     return line.replace("4711", str(server.process.pid))
 
 
@@ -78,7 +79,7 @@ def test_a_reload_gives_new_settings_to_a_running_server(tmp_path, account):
         env_file.write_text("PASS_CODE_POLICY=reject\n")
         answer = service.post("/voip/mailbox", weak)
         assert answer.status == 201  # not yet
-        reload(server, readme_command(server))
+        reload(server, documented_reload(server))
         service.close()  # its worker has ended: the next call opens a new connection
         answer = service.post("/voip/mailbox", weak)
         assert (answer.status, [*answer.errors]) == (400, ["password"])

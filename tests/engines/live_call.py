@@ -88,10 +88,10 @@ class Scene:
         return seconds
 
     def listen(self, seconds, *digits) -> Call:
-        """Call from afar and type digits, each `second:digits`."""
+        """Call to listen and type digits, each `second:digits`."""
         call = self.exchange.call(LISTEN, self.uuid, seconds, *digits)
         typed = " ".join(word.partition(":")[2] for word in digits)
-        self.tell(f"a call from afar, typing {typed}: {played(call)}")
+        self.tell(f"a call to listen, typing {typed}: {played(call)}")
         return call
 
 
@@ -104,7 +104,7 @@ def shown(settings):
 
 
 class Message(Scene):
-    """A caller leaves a message; those whom it is for are mailed it, and hear it from afar"""
+    """A caller leaves a message; it is mailed to each recipient and played by telephone"""
 
     def act(self):
         self.create(password="4829")
@@ -131,7 +131,7 @@ class Message(Scene):
 
 
 class Greeting(Scene):
-    """A greeting is played in place of Asterisk's own, and no beep where that is off"""
+    """The mailbox's greeting is played instead of Asterisk's, and no beep if it is off"""
 
     name = "x\\,beep=yes&greeting_url=/etc/passwd,${SHELL(id)}%0A\"']]>"
 
@@ -149,7 +149,7 @@ class Greeting(Scene):
 
 
 class Announced(Scene):
-    """Before a message it is said when it came and who called"""
+    """Time and caller of a message are announced before it is played"""
 
     on = True
 
@@ -163,13 +163,13 @@ class Announced(Scene):
 
 
 class NotAnnounced(Announced):
-    """Or not, where that is off"""
+    """Time and caller are not announced if that is off"""
 
     on = False
 
 
 class PassCode(Scene):
-    """A pass code changed through the API is the one that the next call wants"""
+    """A pass code changed through the API is valid from the next call on"""
 
     def act(self):
         self.create(password="4829")
@@ -181,7 +181,7 @@ class PassCode(Scene):
 
 
 class PassCodeByTelephone(Scene):
-    """A pass code changed by telephone is the one that the API shows; history says who changed it"""
+    """A pass code changed by telephone is shown by the API, and history names the engine"""
 
     def act(self):
         self.create(password="4829")
@@ -197,7 +197,7 @@ class PassCodeByTelephone(Scene):
 
 
 class NoPassCode(Scene):
-    """Without a pass code, nobody opens it from afar"""
+    """A mailbox without a pass code cannot be opened by telephone"""
 
     def act(self):
         self.create(password=None)

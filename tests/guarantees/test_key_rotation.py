@@ -21,6 +21,7 @@ from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox
 from mailboxes.models.encrypted import Sealed
 from tests.databases import default_database, headers_for, prepare
+from tests.documents import commands
 from tests.guarantees.ledger import Ledger, differences, risen, writing
 from tests.server import ROOT, Server, on_database, reload, until, workers
 from tests.service import OverSocket
@@ -182,8 +183,11 @@ def env_file(tmp_path):
 
 
 @pytest.mark.long
-def test_rotation_as_in_the_readme_loses_no_pass_code(databases, env_file, size, promise):
-    """Its steps, one after the other, while callers write at each of them."""
+def test_documented_rotation_loses_no_pass_code(databases, env_file, size, promise):
+    """Take the steps of docs/operations.md one after the other, while callers write."""
+    command = commands("docs/operations.md", "Change the pass code key")
+    manage, *arguments = command.split()
+    assert manage == "manage"
     url, rotations = databases.empty(), size(1, 3)
     headers = prepare(url)
 
@@ -204,7 +208,7 @@ def test_rotation_as_in_the_readme_loses_no_pass_code(databases, env_file, size,
                 old, new = new, any_key()
                 change_keys(old, new)
                 change_keys(new, old)
-                said = server.manage("rotate_pass_codes")
+                said = server.manage(*arguments)
                 assert f"PASS_CODE_KEYS, {name_of(new)}: those listed behind it may be" in said
                 change_keys(new)
         with closing(OverSocket(headers, port=server.port)) as service:
@@ -217,7 +221,7 @@ def test_rotation_as_in_the_readme_loses_no_pass_code(databases, env_file, size,
     assert under == {name_of(new)}
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
     promise(
-        f"Keys are changed as the README says, {databases.engine}",
+        f"Keys are changed as docs/operations.md says, {databases.engine}",
         f"{rotations} changes of key, {acknowledged:,} acknowledged writes",
         len(wrong),
     )

@@ -1,4 +1,4 @@
-"""History parted by account, by the sample in docs/growing: the service goes on as it was."""
+"""History parted by account, by the sample in docs/scaling: the service goes on as it was."""
 
 import subprocess
 import time
@@ -20,7 +20,7 @@ def server(postgres):
 
 
 def part(postgres, url):
-    sample = ROOT / "docs/growing/partitions.sql"
+    sample = ROOT / "docs/scaling/partitions.sql"
     done = subprocess.run(
         [postgres.programs / "psql", "--single-transaction", "--set=ON_ERROR_STOP=1", url],
         input=sample.read_text(),

@@ -1,0 +1,62 @@
+"""The Markdown documents: their headings, shell commands, configuration files and links."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from tests.server import ROOT
+
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+)
+
+
+def parsed(document) -> list:
+    return MarkdownIt().enable("table").parse((ROOT / document).read_text())
+
+
+def blocks(document, language) -> list[tuple[str, str]]:
+    """Return the code blocks of that language in order, each after the heading it is under."""
+    found, heading = [], ""
+    for before, token in pairwise(parsed(document)):
+        if before.type == "heading_open":
+            heading = token.content
+        elif token.type == "fence" and token.info == language:
+            found.append((heading, token.content))
+    return found
+
+
+def commands(document, *headings) -> str:
+    """Return the shell commands under these headings, or in the whole document, as one script."""
+    found = blocks(document, "sh")
+    script = "".join(text for heading, text in found if not headings or heading in headings)
+    assert script, f"{document} has no commands there"
+    return script
+
+
+def files(document) -> dict[str, str]:
+    """Return the text of each configuration file shown; its first line is a comment with its path."""
+    shown = (text.partition("\n") for _, text in blocks(document, "ini"))
+    return {first.removeprefix("# "): rest for first, _, rest in shown}
+
+
+def anchors(document) -> set[str]:
+    """Return the anchors that a Markdown host makes of the headings."""
+    pairs = pairwise(parsed(document))
+    headings = [after.content for token, after in pairs if token.type == "heading_open"]
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def links(document) -> list[str]:
+    """Return where links lead to and images come from, without those of other hosts."""
+    inline = (child for token in parsed(document) for child in token.children or [])
+    named = (child.attrGet("href") or child.attrGet("src") for child in inline)
+    return [link for link in named if link and not link.startswith(("http://", "https://"))]
+
+
+def target(document, link) -> tuple[Path, str]:
+    """Return the file that a link leads to, and the anchor in it or an empty text."""
+    path, _, anchor = link.partition("#")
+    return (ROOT / document).parent / path if path else ROOT / document, anchor
