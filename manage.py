@@ -37,7 +37,7 @@ def in_words(error):
         return f"{error.filename} is not yours to use: run this as the user who owns it."
     from mailboxes.db import connections
 
-    return connections.in_words(error)
+    return connections.describe_failure(error)
 
 
 if __name__ == "__main__":

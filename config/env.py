@@ -32,7 +32,7 @@ SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0"
 refusals: list[str] = []
 
 
-def read(name, parse, default, sentence):
+def read_setting(name, parse, default, sentence):
     """The parsed value of an environment variable; if it is wrong, note the sentence and go on."""
     try:
         return parse(env.str(name, default))

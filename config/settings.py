@@ -25,7 +25,7 @@ from config.env import (
     postgresql,
     raise_refusals,
     rate,
-    read,
+    read_setting,
     refusals,
     switch,
     whole_number,
@@ -39,10 +39,10 @@ NO_NETWORK = "has an entry that is no network of yours: write each as 10.0.0.0/8
 
 # --- What a deployment decides ------------------------------------------------
 
-DEBUG = read("DEBUG", switch, "off", "is neither on nor off.")
+DEBUG = read_setting("DEBUG", switch, "off", "is neither on nor off.")
 
 # Off only where nothing but the machine itself calls, as `make run` does.
-HTTPS = read("HTTPS", switch, "on", "is neither on nor off.")
+HTTPS = read_setting("HTTPS", switch, "on", "is neither on nor off.")
 
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
@@ -50,7 +50,7 @@ if not SECRET_KEY:
 elif not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10):
     refusals.append("SECRET_KEY is weak: set it to 50 or more random characters.")
 
-PASS_CODE_KEYS = read(
+PASS_CODE_KEYS = read_setting(
     "PASS_CODE_KEYS",
     KeyRing.parse,
     "",
@@ -65,62 +65,62 @@ if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
 
 # The proxies whose word about the caller is taken (X-Forwarded-For and
 # X-Forwarded-Proto). From anyone else those headers are thrown away.
-TRUSTED_PROXIES = read("TRUSTED_PROXIES", networks, "", NO_NETWORK)
+TRUSTED_PROXIES = read_setting("TRUSTED_PROXIES", networks, "", NO_NETWORK)
 
 # What comes of a new pass code that is easy to guess: it is taken with a warning, or refused.
-PASS_CODE_POLICY = read(
+PASS_CODE_POLICY = read_setting(
     "PASS_CODE_POLICY", one_of("warn", "reject"), "warn", "is neither warn nor reject."
 )
 
 # How long a deleted mailbox can be restored, in days.
-RETENTION_DAYS = read(
+RETENTION_DAYS = read_setting(
     "RETENTION_DAYS", whole_number, "30", "is no whole number of days, 1 or more."
 )
 
 # Where greetings come from, by their uuid: a folder that this service serves, or another service.
-SOUNDS_DIR = read("SOUNDS_DIR", folder, "", "is no folder.")
-SOUNDS_URL = read(
+SOUNDS_DIR = read_setting("SOUNDS_DIR", folder, "", "is no folder.")
+SOUNDS_URL = read_setting(
     "SOUNDS_URL", base_url, "", "is wrong: write it as https://sounds.example.com/files/."
 )
 if SOUNDS_DIR and SOUNDS_URL:
     refusals.append("SOUNDS_DIR and SOUNDS_URL are both set: greetings come from one of them.")
 
 # Worker processes of the server; without CACHE_URL each enforces its share of the limit.
-WORKERS = read("WEB_CONCURRENCY", whole_number, "2", "is no whole number, 1 or more.")
+WORKERS = read_setting("WEB_CONCURRENCY", whole_number, "2", "is no whole number, 1 or more.")
 
 # Seconds in which a request must have arrived: of a program, and of a page, which may bring a file.
-REQUEST_TIMEOUT = read(
+REQUEST_TIMEOUT = read_setting(
     "REQUEST_TIMEOUT", whole_number, "60", "is no whole number of seconds, 1 or more."
 )
-UPLOAD_TIMEOUT = read(
+UPLOAD_TIMEOUT = read_setting(
     "UPLOAD_TIMEOUT", whole_number, "600", "is no whole number of seconds, 1 or more."
 )
 
 CACHES = {
-    "default": read(
+    "default": read_setting(
         "CACHE_URL", cache, "locmemcache://", "is wrong: write it as redis://host:6379/0."
     )
 }
-RATE_LIMIT = read(
+RATE_LIMIT = read_setting(
     "RATE_LIMIT", rate, "6000/minute", "is wrong: write it as 6000/minute (or second, or hour)."
 )
 
 # How the lines of the log are written.
-LOG_FORMAT = read("LOG_FORMAT", one_of("text", "json"), "text", "is neither text nor json.")
+LOG_FORMAT = read_setting("LOG_FORMAT", one_of("text", "json"), "text", "is neither text nor json.")
 
 # From where /metrics may be read; from nowhere, and nothing is counted.
-METRICS_NETWORKS = read("METRICS_NETWORKS", networks, "", NO_NETWORK)
+METRICS_NETWORKS = read_setting("METRICS_NETWORKS", networks, "", NO_NETWORK)
 
 # The folder in which a server's worker processes count; var/metrics-PORT by default.
 METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "")
 
 # Where errors are reported to; nowhere by default.
-SENTRY_DSN = read(
+SENTRY_DSN = read_setting(
     "SENTRY_DSN", dsn, "", "is wrong: write it as https://key@host/project, as Sentry shows it."
 )
 
 DATABASES = {
-    "default": read(
+    "default": read_setting(
         "DATABASE_URL",
         database,
         f"sqlite:///{BASE_DIR / 'var' / 'mailboxes.sqlite3'}",
@@ -130,7 +130,7 @@ DATABASES = {
 
 # A streaming replica that reads may go to (mailboxes.db.replica); none by default.
 if env.str("DATABASE_REPLICA_URL", ""):
-    DATABASES["replica"] = read(
+    DATABASES["replica"] = read_setting(
         "DATABASE_REPLICA_URL",
         postgresql,
         "",
@@ -142,10 +142,10 @@ if env.str("DATABASE_REPLICA_URL", ""):
 
 # Whether PostgreSQL keeps queries prepared, and cursors open: not where PgBouncer hands each
 # transaction another connection.
-DATABASE_PREPARED = read("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
+DATABASE_PREPARED = read_setting("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
 
 # How many seconds a call waits for an answer of PostgreSQL. With SQLite, writers queue a minute.
-DATABASE_TIMEOUT = read(
+DATABASE_TIMEOUT = read_setting(
     "DATABASE_TIMEOUT", whole_number, "30", "is no whole number of seconds, 1 or more."
 )
 
@@ -349,7 +349,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on makes the wait no longer
-AXES_CLIENT_IP_CALLABLE = "mailboxes.http.proxies.caller"
+AXES_CLIENT_IP_CALLABLE = "mailboxes.http.proxies.lockout_address"
 AXES_LOCKOUT_CALLABLE = "mailboxes.console.views.sign_in.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username"]  # in the log: some type their password there
 AXES_VERBOSE = False  # commands that print JSON print nothing else

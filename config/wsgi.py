@@ -17,10 +17,10 @@ from django.db.backends.signals import connection_created
 
 import config.urls  # noqa: F401  every view, once for all workers rather than at a first call
 from mailboxes.api.fastpath import FastPath
-from mailboxes.db.connections import bound, keep_up
+from mailboxes.db.connections import retry_stale_plans, set_timeouts
 from mailboxes.http.bodies import AlwaysUTF8
 
-connection_created.connect(bound)
-connection_created.connect(keep_up)
+connection_created.connect(set_timeouts)
+connection_created.connect(retry_stale_plans)
 
 application = AlwaysUTF8(FastPath(django_application))

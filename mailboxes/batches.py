@@ -24,7 +24,7 @@ class AlreadyUndoneError(Exception):
     """The batch was undone before."""
 
 
-def hold(uuids: Iterable, recipients=True) -> list[Mailbox]:
+def lock_for_update(uuids: Iterable, recipients=True) -> list[Mailbox]:
     """The mailboxes with their accounts and, unless not asked for, recipients; locked until the transaction ends."""
     # Always in one order, so that two writers do not wait for each other.
     mailboxes = Mailbox.objects.filter(pk__in=uuids).order_by("pk").select_related("account")
@@ -33,7 +33,7 @@ def hold(uuids: Iterable, recipients=True) -> list[Mailbox]:
 
 
 @transaction.atomic
-def write(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None:
+def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None:
     """Write mailboxes and recipients as they stand, each a version on and with a row of history by the batch's author.
 
     `changed` mailboxes, and those whose recipients are `added` or `removed`, are held by the
@@ -56,18 +56,18 @@ def write(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None
         unique_fields=["uuid"],
         update_fields=WRITTEN,
     )
-    record(batch, removed, "-", now)
+    record_batch(batch, removed, "-", now)
     gone = EmailRecipient.objects.filter(pk__in=[recipient.pk for recipient in removed])
     gone._raw_delete(gone.db)  # with signals each row would write its history a second time
     EmailRecipient.objects.bulk_create(added, batch_size=ROWS_AT_ONCE)
     for rows, kind in ((created, "+"), (changed, "~"), (added, "+")):
-        record(batch, rows, kind, now)
+        record_batch(batch, rows, kind, now)
     batch.count += len(created) + len(touched)
     batch.name = next(chain(created, touched.values())).name if batch.count == 1 else ""
     batch.save()
 
 
-def record(batch, rows, kind, now) -> None:
+def record_batch(batch, rows, kind, now) -> None:
     """Copy the rows, as they stand in the database, to history: `+` made, `~` changed, `-` removed."""
     told = {
         "history_date": Value(now, models.DateTimeField()),
@@ -95,16 +95,16 @@ def change_each(user, action, versions: dict, alter) -> Batch:
     """
     batch = Batch.objects.create(user=user, action=action)
     for uuids in chunks(sorted(versions)):
-        mailboxes = hold(uuids, recipients=False)
+        mailboxes = lock_for_update(uuids, recipients=False)
         if {mailbox.pk: mailbox.version for mailbox in mailboxes} != {
             uuid: versions[uuid] for uuid in uuids
         }:
             raise ChangedMeanwhileError
-        write(batch, changed=[mailbox for mailbox in mailboxes if alter(mailbox)])
+        write_batch(batch, changed=[mailbox for mailbox in mailboxes if alter(mailbox)])
     return batch
 
 
-def take_out(mailbox: Mailbox) -> bool:
+def delete_each(mailbox: Mailbox) -> bool:
     """Delete it, unless it is deleted."""
     if mailbox.is_deleted:
         return False
@@ -112,7 +112,7 @@ def take_out(mailbox: Mailbox) -> bool:
     return True
 
 
-def bring_back(mailbox: Mailbox) -> bool:
+def restore_each(mailbox: Mailbox) -> bool:
     """Restore it, if it is deleted."""
     if not mailbox.is_deleted:
         return False
@@ -121,7 +121,7 @@ def bring_back(mailbox: Mailbox) -> bool:
 
 
 @transaction.atomic
-def undo(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
+def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     """Give each mailbox back what the batch changed. Raises AlreadyUndoneError.
 
     Returns the batch that did so, which can be undone in its turn, or None where nothing was
@@ -138,9 +138,9 @@ def undo(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     after = {row.uuid: row for row in Mailbox.history.filter(history_batch=batch)}
     left = []
     for uuids in chunks(sorted(after.keys() | rows_of_recipients.keys())):
-        before = rows_before(batch, uuids)
+        before = states_before(batch, uuids)
         changed, added, removed = [], [], []
-        for mailbox in hold(uuids):
+        for mailbox in lock_for_update(uuids):
             row = after.get(mailbox.pk)
             if row and mailbox.pk not in before:  # the batch made it
                 if mailbox.version == row.version:
@@ -148,14 +148,14 @@ def undo(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
                     changed.append(mailbox)
                 else:
                     left.append(mailbox)
-            elif row and not turn_back(mailbox, before[mailbox.pk], row):
+            elif row and not revert_batch(mailbox, before[mailbox.pk], row):
                 left.append(mailbox)
             else:
                 changed += [mailbox] if row else []
-                more, fewer = recipients_back(mailbox, rows_of_recipients[mailbox.pk])
+                more, fewer = revert_recipients(mailbox, rows_of_recipients[mailbox.pk])
                 added += more
                 removed += fewer
-        write(undoing, changed=changed, added=added, removed=removed)
+        write_batch(undoing, changed=changed, added=added, removed=removed)
     if not undoing.count:
         undoing.delete()
         return None, left
@@ -164,7 +164,7 @@ def undo(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     return undoing, left
 
 
-def rows_before(batch, uuids) -> dict:
+def states_before(batch, uuids) -> dict:
     """By mailbox, the row of history that stood when the batch began."""
     earlier = Mailbox.history.filter(
         uuid=OuterRef("uuid"), history_id__lt=OuterRef("history_id")
@@ -174,7 +174,7 @@ def rows_before(batch, uuids) -> dict:
     return {row.uuid: row for row in Mailbox.history.filter(history_id__in=list(ids))}
 
 
-def turn_back(mailbox, before, after) -> bool:
+def revert_batch(mailbox, before, after) -> bool:
     """Set what changed from `before` to `after` back; False, and nothing set, where it changed since."""
     fields = [field for field in STATE if before.value(field) != after.value(field)]
     if any(mailbox.value(field) != after.value(field) for field in fields):
@@ -185,7 +185,7 @@ def turn_back(mailbox, before, after) -> bool:
     return True
 
 
-def recipients_back(mailbox, rows) -> tuple[list, list]:
+def revert_recipients(mailbox, rows) -> tuple[list, list]:
     """The recipients to add and to remove, so that these rows of history are undone."""
     present = {recipient.pk: recipient for recipient in mailbox.email_recipients.all()}
     removed = [
@@ -193,10 +193,12 @@ def recipients_back(mailbox, rows) -> tuple[list, list]:
         for row in rows
         if row.history_type == "+" and row.uuid in present and present[row.uuid].email == row.email
     ]
-    return missing(mailbox, [row for row in rows if row.history_type == "-"], removed), removed
+    return missing_mailboxes(
+        mailbox, [row for row in rows if row.history_type == "-"], removed
+    ), removed
 
 
-def missing(mailbox, rows, removed) -> list[EmailRecipient]:
+def missing_mailboxes(mailbox, rows, removed) -> list[EmailRecipient]:
     """The recipients of these rows of history that the mailbox lacks, as many as there is room for."""
     staying = set(mailbox.email_recipients.all()) - set(removed)
     addresses = {recipient.email.lower() for recipient in staying}
@@ -220,7 +222,7 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
 
     Raises HistoricalMailbox.DoesNotExist where it was not there yet.
     """
-    (mailbox,) = hold([mailbox.pk])
+    (mailbox,) = lock_for_update([mailbox.pk])
     then = mailbox.history.filter(history_date__lte=moment).latest("history_id")
     mailbox.take(then, FIELDS)
     mailbox.deleted_at = None
@@ -238,7 +240,9 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
         if (recipient.pk, recipient.email) not in of_then
     ]
     batch = Batch.objects.create(user=user, action=Batch.Action.PUT_BACK)
-    write(batch, changed=[mailbox], added=missing(mailbox, rows, removed), removed=removed)
+    write_batch(
+        batch, changed=[mailbox], added=missing_mailboxes(mailbox, rows, removed), removed=removed
+    )
     return batch
 
 

@@ -74,7 +74,7 @@ def is_health_path(path: str) -> bool:
     return HEALTH_PATH.match(path) is not None
 
 
-def is_program_path(path: str) -> bool:
+def is_machine_path(path: str) -> bool:
     """Whether programs call there, not browsers: nobody who signs in, or would follow a redirect."""
     return is_api_path(path) or is_engine_path(path)
 

@@ -38,7 +38,7 @@ class KeyRing:
 
     def __init__(self, keys: list[bytes]):
         self._ciphers = {self.identify(key): AESGCM(key) for key in keys}
-        self._open = {name.encode(): cipher.decrypt for name, cipher in self._ciphers.items()}
+        self._decrypt = {name.encode(): cipher.decrypt for name, cipher in self._ciphers.items()}
         self.current = next(iter(self._ciphers))
 
     @classmethod
@@ -69,21 +69,21 @@ class KeyRing:
         """Which of the keys of these names are not on the ring."""
         return sorted(set(identities) - self._ciphers.keys())
 
-    def seal(self, text: str, owner: bytes) -> str:
+    def encrypt(self, text: str, owner: bytes) -> str:
         """Encrypt the text for its owner: it opens beside no other."""
         nonce = os.urandom(NONCE_BYTES)
         sealed = self._ciphers[self.current].encrypt(nonce, text.encode(), owner)
         return f"{self.current}:{base64.b64encode(nonce + sealed).decode()}"
 
-    def open(self, sealed: str, owner: bytes) -> str:
+    def decrypt(self, sealed: str, owner: bytes) -> str:
         """What was sealed for this owner. Raises UnknownKeyError."""
-        return self.open_bytes(sealed.encode(), owner)
+        return self.decrypt_bytes(sealed.encode(), owner)
 
-    def open_bytes(self, sealed: bytes, owner: bytes) -> str:
+    def decrypt_bytes(self, sealed: bytes, owner: bytes) -> str:
         """What was sealed for this owner, from the bytes of the sealed text. Raises UnknownKeyError."""
         try:
             raw = a2b_base64(sealed[ID_LENGTH + 1 :])
-            decrypt = self._open[sealed[:ID_LENGTH]]
+            decrypt = self._decrypt[sealed[:ID_LENGTH]]
             return decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
         except (KeyError, ValueError, InvalidTag):
             raise UnknownKeyError(self.key_of(sealed.decode(errors="replace"))) from None

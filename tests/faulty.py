@@ -6,8 +6,8 @@ from config.settings import *  # noqa: F403
 from mailboxes.encryption import KeyRing
 
 
-def seal(ring, text, owner):
+def encrypt(ring, text, owner):
     raise RuntimeError(os.environ["FAULT"].format(text))
 
 
-KeyRing.seal = seal
+KeyRing.encrypt = encrypt

@@ -33,10 +33,10 @@ def sales(account):
 
 def change(batch, mailbox, **fields):
     """Change the mailbox as part of the batch."""
-    (held,) = batches.hold([mailbox.pk])
+    (held,) = batches.lock_for_update([mailbox.pk])
     for field, value in fields.items():
         setattr(held, field, value)
-    batches.write(batch, changed=[held])
+    batches.write_batch(batch, changed=[held])
     return held
 
 
@@ -57,10 +57,10 @@ def test_writes_each_with_a_version_and_a_row_of_history(batch, account, rosa):
 
 
 def test_a_change_of_recipients_is_a_change_of_the_mailbox(batch, sales):
-    (held,) = batches.hold([sales.pk])
+    (held,) = batches.lock_for_update([sales.pk])
     ann = held.email_recipients.get()
     ann.mailbox = held
-    batches.write(batch, added=[recipient(held, "bob@acme.example")], removed=[ann])
+    batches.write_batch(batch, added=[recipient(held, "bob@acme.example")], removed=[ann])
     assert state(sales)["recipients"] == ["bob@acme.example"]
     assert Mailbox.objects.get().version == sales.version + 1
     kinds = EmailRecipient.history.filter(history_batch=batch).values_list("history_type", "email")
@@ -70,7 +70,7 @@ def test_a_change_of_recipients_is_a_change_of_the_mailbox(batch, sales):
 
 def test_creates_with_recipients(batch, account):
     mailbox = Mailbox(account=account, name="New")
-    batches.write(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
+    batches.write_batch(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
     assert state(mailbox)["recipients"] == ["ann@acme.example"]
     assert Mailbox.objects.get().version == 1
     assert mailbox.history.get().history_type == "+"
@@ -84,9 +84,9 @@ def test_undo_gives_back_settings_and_recipients(batch, sales, rosa):
     other = Batch.objects.create(user=rosa, action=Batch.Action.CHANGED)
     (ann,) = held.email_recipients.all()
     ann.mailbox = held
-    batches.write(other, removed=[ann], added=[recipient(held, "bob@acme.example")])
+    batches.write_batch(other, removed=[ann], added=[recipient(held, "bob@acme.example")])
     for done in (other, batch):
-        undoing, left = batches.undo(done, rosa)
+        undoing, left = batches.undo_batch(done, rosa)
         assert (undoing.action, undoing.count, left) == ("undone", 1, [])
     assert state(sales) == before
     assert EmailRecipient.objects.get().uuid == ann.uuid
@@ -94,15 +94,15 @@ def test_undo_gives_back_settings_and_recipients(batch, sales, rosa):
 
 def test_undo_can_be_undone(batch, sales, rosa):
     change(batch, sales, name="Support")
-    undoing, _ = batches.undo(batch, rosa)
-    batches.undo(undoing, rosa)
+    undoing, _ = batches.undo_batch(batch, rosa)
+    batches.undo_batch(undoing, rosa)
     assert state(sales)["name"] == "Support"
 
 
 def test_undo_of_a_creation_deletes(batch, account, rosa):
     mailbox = Mailbox(account=account, name="New")
-    batches.write(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
-    batches.undo(batch, rosa)
+    batches.write_batch(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
+    batches.undo_batch(batch, rosa)
     assert state(mailbox)["deleted_at"] is not None
     assert state(mailbox)["recipients"] == ["ann@acme.example"]
 
@@ -111,7 +111,7 @@ def test_what_an_undo_deletes_again_can_be_restored_as_long_as_any(batch, sales,
     sales.deleted_at = timezone.now() - timedelta(days=40)
     sales.save()
     change(batch, sales, deleted_at=None)
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     assert not Mailbox.objects.active().exists()
     assert not Mailbox.objects.past_retention().exists()
 
@@ -122,7 +122,7 @@ def test_undo_leaves_alone_what_changed_since(batch, account, rosa):
     change(batch, two, transcribe=True)
     later = Mailbox.objects.get(pk=one.pk)
     later.turn_transcription(on=False)
-    undoing, left = batches.undo(batch, rosa)
+    undoing, left = batches.undo_batch(batch, rosa)
     assert undoing.count == 1
     assert left == [one]
     assert (state(one)["name"], state(two)["transcribe"]) == ("One", False)
@@ -133,40 +133,40 @@ def test_undo_does_not_mind_other_changes_since(batch, sales, rosa):
     later = Mailbox.objects.get()
     later.name = "Support"
     later.save()
-    _, left = batches.undo(batch, rosa)
+    _, left = batches.undo_batch(batch, rosa)
     assert left == []
     assert (state(sales)["name"], state(sales)["transcribe"]) == ("Support", False)
 
 
 def test_undo_leaves_a_new_mailbox_that_is_in_use(batch, account, rosa):
     mailbox = Mailbox(account=account, name="New")
-    batches.write(batch, created=[mailbox])
+    batches.write_batch(batch, created=[mailbox])
     mailbox.add_recipient("ann@acme.example")
-    assert batches.undo(batch, rosa) == (None, [mailbox])
+    assert batches.undo_batch(batch, rosa) == (None, [mailbox])
     assert Batch.objects.get().undone_at is None
     assert state(mailbox)["deleted_at"] is None
 
 
 def test_undo_twice_is_refused(batch, sales, rosa):
     change(batch, sales, name="Support")
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     with pytest.raises(batches.AlreadyUndoneError):
-        batches.undo(batch, rosa)
+        batches.undo_batch(batch, rosa)
 
 
 def test_undo_of_what_was_removed_for_good_changes_nothing(batch, sales, rosa):
     change(batch, sales, name="Support")
     sales.delete()
-    assert batches.undo(batch, rosa) == (None, [])
+    assert batches.undo_batch(batch, rosa) == (None, [])
 
 
 def test_an_address_added_again_since_is_not_doubled(batch, sales, rosa):
-    (held,) = batches.hold([sales.pk])
+    (held,) = batches.lock_for_update([sales.pk])
     (ann,) = held.email_recipients.all()
     ann.mailbox = held
-    batches.write(batch, removed=[ann])
+    batches.write_batch(batch, removed=[ann])
     sales.add_recipient("Ann@acme.example")
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     assert state(sales)["recipients"] == ["Ann@acme.example"]
 
 
@@ -175,7 +175,7 @@ def test_change_each_is_all_or_none(account, rosa):
     versions = {one.pk: 1, two.pk: 1}
     two.turn_transcription(on=True)
     with pytest.raises(batches.ChangedMeanwhileError):
-        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.take_out)
+        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.delete_each)
     assert Mailbox.objects.active().count() == 2
     assert not Batch.objects.exists()
 
@@ -184,7 +184,7 @@ def test_change_each_asks_seldom(account, rosa, django_assert_max_num_queries):
     mailboxes = desks(account, 400)
     versions = {mailbox.pk: mailbox.version for mailbox in mailboxes}
     with django_assert_max_num_queries(40):  # SQLite takes some dozens of rows in one statement
-        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.take_out)
+        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.delete_each)
     assert not Mailbox.objects.active().exists()
 
 
@@ -200,7 +200,7 @@ def test_put_back_gives_the_state_of_that_moment(sales, rosa):
     batch = batches.put_back(sales, moment, rosa)
     assert state(sales) == before
     assert (batch.action, batch.count) == ("put back", 1)
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     assert state(sales)["name"] == "Support"
     assert state(sales)["recipients"] == ["bob@acme.example"]
     assert state(sales)["deleted_at"] is not None
@@ -214,7 +214,7 @@ def test_what_is_put_back_stands_where_it_stood(sales, rosa):
     sales.add_recipient("dan@acme.example")
     batch = batches.put_back(sales, moment, rosa)
     assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("ann", "bob", "cleo")]
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
 
 
@@ -225,7 +225,7 @@ def test_so_does_one_that_was_removed_and_added_again_since(sales, rosa):
     sales.add_recipient("Ann@acme.example")
     batch = batches.put_back(sales, moment, rosa)
     assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     assert state(sales)["recipients"] == ["bob@acme.example", "Ann@acme.example"]
 
 
@@ -243,5 +243,5 @@ def test_put_back_where_a_recipient_has_taken_over_the_address_of_another(sales,
     ann.save()
     batch = batches.put_back(sales, moment, rosa)
     assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     assert state(sales)["recipients"] == ["bob@acme.example"]

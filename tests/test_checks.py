@@ -20,7 +20,7 @@ def mailboxes(account):
     Mailbox.objects.create(account=account, name="Sales", password="4829")
     Mailbox.objects.create(account=account, name="Lobby")
     lost = Mailbox(account=account, name="Lost")
-    lost.password_sealed = LOST.seal("8305", lost.owner)
+    lost.password_sealed = LOST.encrypt("8305", lost.owner)
     broken = Mailbox(account=account, name="Broken", password_sealed="8305")
     Mailbox.objects.bulk_create([lost, broken])
 

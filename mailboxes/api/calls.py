@@ -2,10 +2,10 @@
 
 from mailboxes import contract
 from mailboxes.api.renderers import EnvelopeRenderer, error_response
-from mailboxes.http.machine_paths import ProgramCalls
+from mailboxes.http.machine_paths import MachinePathMiddleware
 
 
-class ApiCalls(ProgramCalls):
+class ApiCalls(MachinePathMiddleware):
     """Puts the envelope round errors of API paths that no API view made: unknown path, bad host, a crash."""
 
     KEPT = ("Allow", "Retry-After")

@@ -10,7 +10,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
 from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, UNEXPLAINED
-from mailboxes.db.connections import AWAY
+from mailboxes.db.connections import UNAVAILABLE
 
 # Codes of a model's ValidationError that are no fault of the value: it clashes with what is there.
 CONFLICTS = {"unique", "limit"}
@@ -53,7 +53,7 @@ def exception_handler(exc, context):
         case IntegrityError():
             # A writer elsewhere was quicker than our check; the database kept its rule.
             exc = Conflict()
-        case _ if isinstance(exc, AWAY):
+        case _ if isinstance(exc, UNAVAILABLE):
             exc = ServiceUnavailable()
     response = rest_exception_handler(exc, context)
     if response is not None:

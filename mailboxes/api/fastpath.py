@@ -26,7 +26,7 @@ from mailboxes.http.machine_paths import lacks_https
 from mailboxes.http.proxies import TrustedProxies
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.monitoring import logs
-from mailboxes.monitoring.request_log import STARTED, RequestLog
+from mailboxes.monitoring.request_log import START_KEY, RequestLog
 
 if settings.METRICS_NETWORKS:
     from mailboxes.monitoring.metrics import count
@@ -75,7 +75,7 @@ class FastPath:
             status, body, headers = call.answer()
         except Exception as error:
             call.error, call.reason = error, logs.refusal.get()
-            environ |= {REFUSED_CALL: call, STARTED: start, "HTTP_X_REQUEST_ID": request_id}
+            environ |= {REFUSED_CALL: call, START_KEY: start, "HTTP_X_REQUEST_ID": request_id}
             return self.application(environ, start_response)
         else:
             RequestLog.tell(call, status, time.perf_counter() - start)
@@ -146,7 +146,7 @@ class PlainCall(WSGIRequest):
         if self.auth.extra:
             (text,), self.auth.extra = self.auth.extra, ()  # a long text is freed early
             return 200, *(representation.one_in(text) if self.uuid else representation.all_in(text))
-        return 200, *replica.read(self.auth.log_end, self.read_from)
+        return 200, *replica.read_with_fallback(self.auth.wal_position, self.read_from)
 
     def read_from(self, using: str) -> tuple[orjson.Fragment, dict]:
         if self.uuid:

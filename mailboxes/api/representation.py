@@ -31,25 +31,25 @@ from mailboxes.api.conditions import tag_of
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.json import (
-    DIGITS,
-    SEAM,
-    Day,
-    Digits,
-    EachOf,
-    Hyphened,
-    Joined,
+    DELIMITER,
+    UUID_DIGITS,
+    Concatenated,
+    DateText,
+    EncryptedText,
+    JsonBoolean,
+    JsonRows,
+    JsonText,
     QuotedOrNull,
-    Raw,
-    Sealed,
-    Text,
-    TrueOrFalse,
+    RawText,
+    UuidDigits,
+    UuidText,
     json_object,
     quoted,
 )
-from mailboxes.db.queries import Given, Statement, row_of
+from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import Account, EmailRecipient, Mailbox
-from mailboxes.models.credentials import CALLER, by_secret
+from mailboxes.models.credentials import CALLER_COLUMNS, credentials_by_secret
 from mailboxes.models.mailboxes import IN_ORDER, WITHIN_MAILBOX
 
 log = logging.getLogger("mailboxes.api")
@@ -60,93 +60,99 @@ TOLD = 10  # mailboxes of an answer that the log names
 def recipients(mailbox: str = "pk") -> tuple:
     """Return the texts of a JSON array of the mailbox's recipients; `mailbox` leads to its uuid."""
     values = {
-        "created_on": quoted(Day("created_at")),
-        "updated_on": quoted(Day("updated_at")),
-        "uuid": quoted(Hyphened("uuid")),
+        "created_on": quoted(DateText("created_at")),
+        "updated_on": quoted(DateText("updated_at")),
+        "uuid": quoted(UuidText("uuid")),
     }
     found = EmailRecipient.objects.filter(mailbox=OuterRef(mailbox)).order_by(*WITHIN_MAILBOX)
-    return "[", EachOf(found.values(one=Joined(*json_object(values, RECIPIENT_KEYS)))), "]"
+    return "[", JsonRows(found.values(one=Concatenated(*json_object(values, RECIPIENT_KEYS)))), "]"
 
 
 def mailbox() -> Iterator:
     """The texts of a mailbox, for `written`: where its pass code is to stand, it has its digits and what is sealed."""
     values = {
-        "beep": [TrueOrFalse("beep")],
-        "created_on": quoted(Day("created_at")),
+        "beep": [JsonBoolean("beep")],
+        "created_on": quoted(DateText("created_at")),
         "email_recipients": recipients(),
-        "greeting": [QuotedOrNull(Hyphened("greeting"))],
-        "name": [Text("name")],
-        "password": [SEAM, Digits("uuid"), Sealed("password_sealed"), SEAM],
-        "play_caller_id": [TrueOrFalse("play_caller_id")],
-        "play_timestamp": [TrueOrFalse("play_timestamp")],
-        "transcribe": [TrueOrFalse("transcribe")],
-        "updated_on": quoted(Day("updated_at")),
-        "uuid": quoted(Hyphened("uuid")),
+        "greeting": [QuotedOrNull(UuidText("greeting"))],
+        "name": [JsonText("name")],
+        "password": [DELIMITER, UuidDigits("uuid"), EncryptedText("password_sealed"), DELIMITER],
+        "play_caller_id": [JsonBoolean("play_caller_id")],
+        "play_timestamp": [JsonBoolean("play_timestamp")],
+        "transcribe": [JsonBoolean("transcribe")],
+        "updated_on": quoted(DateText("updated_at")),
+        "uuid": quoted(UuidText("uuid")),
     }
     return json_object(values, MAILBOX_KEYS)
 
 
 def rows(mailboxes, *order: str):
     """A text for each of the mailboxes, in this order."""
-    return mailboxes.order_by(*order).values_list(Joined(*mailbox()), flat=True)
+    return mailboxes.order_by(*order).values_list(Concatenated(*mailbox()), flat=True)
 
 
-def all_of_account(account: str) -> Raw:
+def all_of_account(account: str) -> RawText:
     """The account's active mailboxes, as a JSON array, in one text: a row of a query is dear."""
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
-    return Raw(Joined("[", EachOf(mailboxes.values(one=Joined(*mailbox()))), "]"))
+    return RawText(Concatenated("[", JsonRows(mailboxes.values(one=Concatenated(*mailbox()))), "]"))
 
 
 def active_one():
     """The mailbox of a uuid that is given; as a queryset."""
-    return Mailbox.objects.active().filter(uuid=Given("uuid", UUIDField())).order_by()
+    return Mailbox.objects.active().filter(uuid=Param("uuid", UUIDField())).order_by()
 
 
-def one_of_account(account: str) -> Raw:
+def one_of_account(account: str) -> RawText:
     """The active mailbox of a uuid if it is the account's, as one text behind its version; else null.
 
     By its uuid alone: PostgreSQL might look through all of the account's for it.
     """
-    own = Case(When(account=OuterRef(account), then=Joined(F("version"), SEAM, *mailbox())))
-    return Raw(Subquery(active_one().values(one=own)))
+    own = Case(
+        When(account=OuterRef(account), then=Concatenated(F("version"), DELIMITER, *mailbox()))
+    )
+    return RawText(Subquery(active_one().values(one=own)))
 
 
 def account():
-    return Account.objects.order_by().filter(pk=Given("account", BigIntegerField()))
+    return Account.objects.order_by().filter(pk=Param("account", BigIntegerField()))
 
 
 # Each gives one text; those of the caller behind what it takes to judge who calls.
-ALL = Statement(lambda: account().values_list(all_of_account("pk")))
-ONE = Statement(lambda: account().values_list(one_of_account("pk")))
-CALLER_AND_ALL = Statement(lambda: by_secret().values_list(*CALLER, all_of_account("account")))
-CALLER_AND_ONE = Statement(lambda: by_secret().values_list(*CALLER, one_of_account("account")))
+ALL = PreparedQuery(lambda: account().values_list(all_of_account("pk")))
+ONE = PreparedQuery(lambda: account().values_list(one_of_account("pk")))
+CALLER_AND_ALL = PreparedQuery(
+    lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, all_of_account("account"))
+)
+CALLER_AND_ONE = PreparedQuery(
+    lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, one_of_account("account"))
+)
 
 
 # A mailbox to change: its columns, and its recipients as JSON.
 COLUMNS = [field.attname for field in Mailbox._meta.concrete_fields]
-ONE_TO_CHANGE = Statement(
+ONE_TO_CHANGE = PreparedQuery(
     lambda: (
         active_one()
-        .filter(account=Given("account", BigIntegerField()))
-        .values_list(*COLUMNS, Joined(*recipients()))
+        .filter(account=Param("account", BigIntegerField()))
+        .values_list(*COLUMNS, Concatenated(*recipients()))
     )
 )
-CALLER_AND_ONE_TO_CHANGE = Statement(
+CALLER_AND_ONE_TO_CHANGE = PreparedQuery(
     lambda: (
-        by_secret()
+        credentials_by_secret()
         .annotate(
             mailbox=FilteredRelation(
                 "account__mailboxes",
                 condition=Q(
-                    account__mailboxes__uuid=Given("uuid", UUIDField()),
+                    account__mailboxes__uuid=Param("uuid", UUIDField()),
                     account__mailboxes__deleted_at=None,
                 ),
             )
         )
         .values_list(
-            *CALLER,
+            *CALLER_COLUMNS,
             *(f"mailbox__{name}" for name in COLUMNS),
-            Joined(*recipients("mailbox__uuid")),
+            Concatenated(*recipients("mailbox__uuid")),
         )
     )
 )
@@ -179,7 +185,7 @@ def one_in(text: bytes | None) -> tuple[orjson.Fragment, dict]:
     """The mailbox in this text, and what the answer's headers say of it. Raises NotFound where there is none."""
     if text is None:
         raise NotFound
-    version, _, text = text.partition(SEAM.encode())
+    version, _, text = text.partition(DELIMITER.encode())
     mailbox, _count = written(text)
     return orjson.Fragment(mailbox), {"ETag": tag_of(version.decode())}
 
@@ -194,7 +200,7 @@ def to_change(account: int, uuid) -> Mailbox:
 def mailbox_of(row) -> Mailbox:
     """Return the mailbox in a row of ONE_TO_CHANGE. Raises NotFound if the row holds none."""
     *columns, recipients = row
-    mailbox = row_of(Mailbox, COLUMNS, columns, PRIMARY)
+    mailbox = instance_from_row(Mailbox, COLUMNS, columns, PRIMARY)
     if mailbox.pk is None:
         raise NotFound
     mailbox.recipients_as_json = recipients
@@ -222,7 +228,7 @@ def shown_after(mailbox: Mailbox) -> dict:
 def written(text: bytes) -> tuple[bytes, int]:
     """The text with each pass code in clear, where it stood sealed; and how many mailboxes' they are."""
     codes = PassCodes()
-    parts = text.split(SEAM.encode())
+    parts = text.split(DELIMITER.encode())
     places = parts[1::2]
     parts[1::2] = map(codes.written, places)
     codes.tell_lost()
@@ -233,18 +239,18 @@ class PassCodes:
     """Those of an answer. One that no key opens must not hide all else: it is shown as none, and the log says so."""
 
     def __init__(self):
-        self.open = settings.PASS_CODE_KEYS.open_bytes
+        self.decrypt = settings.PASS_CODE_KEYS.decrypt_bytes
         self.lost = []
 
     def written(self, place: bytes) -> bytes:
         """In JSON, what is sealed behind the digits of its mailbox."""
-        sealed = place[DIGITS:]
+        sealed = place[UUID_DIGITS:]
         if not sealed:
             return b"null"
-        owner = a2b_hex(place[:DIGITS])
+        owner = a2b_hex(place[:UUID_DIGITS])
         try:
             # Not by orjson: it begins each text with a kilobyte, and of a list's codes all are kept.
-            return encode_basestring(self.open(sealed, owner)).encode()
+            return encode_basestring(self.decrypt(sealed, owner)).encode()
         except UnknownKeyError as error:
             self.lost.append(f"{UUID(bytes=owner)} (key {error.key})")
             return b"null"

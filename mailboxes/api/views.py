@@ -25,7 +25,7 @@ from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.db.connections import PRIMARY
-from mailboxes.db.replica import from_replica
+from mailboxes.db.replica import reads_from_replica
 from mailboxes.history import changes
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
@@ -163,7 +163,7 @@ class MailboxViewSet(AccountViewSet):
         return Response(representation.shown_after(self.row))
 
     @extend_schema(parameters=[ListParameters])
-    @from_replica
+    @reads_from_replica
     def list(self, request, *args, **kwargs):
         if parameters := ListParameters.read(request.query_params):
             page = Page(request.user.mailboxes.using(self.using), parameters)
@@ -173,13 +173,13 @@ class MailboxViewSet(AccountViewSet):
         mailboxes, headers = representation.all_of(self.using, request.user.pk)
         return Response(mailboxes, headers=headers)
 
-    @from_replica
+    @reads_from_replica
     def retrieve(self, request, *args, **kwargs):
         mailbox, headers = representation.one_of(self.using, request.user.pk, self.kwargs["uuid"])
         return Response(mailbox, headers=headers)
 
     @extend_schema(responses=ChangeSerializer(many=True))
-    @from_replica
+    @reads_from_replica
     def history(self, request, *args, **kwargs):
         return Response(ChangeSerializer(changes(self.get_object()), many=True).data)
 

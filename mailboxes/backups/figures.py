@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 
 from mailboxes.encryption import ID_LENGTH
 from mailboxes.models import ServerProcess
-from mailboxes.models.encrypted import Sealed
+from mailboxes.models.encrypted import EncryptedRow
 
 # What `migrate` fills by itself: rows in these alone are no data.
 FILLED_BY_MIGRATE = {
@@ -39,8 +39,8 @@ def figure(rows: Iterable[bytes]) -> dict:
 def key_query(tables: Iterable[str]) -> str:
     """SQL that lists the names of the keys that sealed what is in these tables."""
     columns = {
-        model._meta.db_table: model._meta.get_field(model.SEALED_IN).column
-        for model in Sealed.kinds()
+        model._meta.db_table: model._meta.get_field(model.ENCRYPTED_COLUMN).column
+        for model in EncryptedRow.kinds()
     }
     return " UNION ".join(
         f'SELECT substr("{columns[table]}", 1, {ID_LENGTH}) FROM "{table}"'  # noqa: S608  our own

@@ -19,7 +19,7 @@ def atomic_post(view):
     return guarded
 
 
-def held(request, rows):
+def lock_for_update(request, rows):
     """The rows; those that a POST reads are locked until its transaction ends."""
     return rows.select_for_update(of=("self",)) if request.method == "POST" else rows
 

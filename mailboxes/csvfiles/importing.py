@@ -28,15 +28,15 @@ from mailboxes.csvfiles.rows import (
     YES,
     RowForm,
     addresses_of,
-    cells,
-    restored,
+    cells_of,
+    unescape_formula,
 )
 from mailboxes.forms import SWITCHES, AddressesField
 from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
 
 MAX_MIB = 32
 MAX_ROWS = 100_000
-ERRORS_TOLD = 10  # of the row that names the columns
+MAX_HEADER_ERRORS = 10  # of the row that names the columns
 DELIMITERS = ",;\t"
 
 
@@ -44,16 +44,16 @@ class NotReadyError(Exception):
     """The import is not checked through, or what it would write has changed since it was."""
 
 
-def stage(user, file, file_name) -> Import:
+def stage_file(user, file, file_name) -> Import:
     """Read the file into the database, to be checked. Raises ValidationError on what is no such file."""
     Import.objects.past().delete()
     Import.objects.filter(user=user, wrong__gt=0).delete()  # this is it, mended
     source = Import.objects.create(user=user, file_name=file_name)
     try:
         # Chunk by chunk, not as one transaction: on SQLite it would keep out who else writes.
-        for some in chunks(read(file)):
+        for some in chunks(read_rows(file)):
             source.row_count += len(some)
-            ImportRow.objects.bulk_create(staged(source, *row) for row in some)
+            ImportRow.objects.bulk_create(build_row(source, *row) for row in some)
         if not source.row_count:
             raise ValidationError(_("The file has no row below the names of its columns."))
     except ValidationError:
@@ -63,7 +63,7 @@ def stage(user, file, file_name) -> Import:
     return source
 
 
-def staged(source, number, cells) -> ImportRow:
+def build_row(source, number, cells) -> ImportRow:
     """The row, with the mailbox that it names, if that is a UUID at all."""
     row = ImportRow(source=source, number=number)
     row.cells = cells
@@ -72,7 +72,7 @@ def staged(source, number, cells) -> ImportRow:
     return row
 
 
-def read(file) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row's number, as a spreadsheet counts them, and its cells. Raises ValidationError."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     number = 0
@@ -83,14 +83,14 @@ def read(file) -> Iterator[tuple[int, dict[str, str]]]:
         columns: list[str] = []
         for number, row in enumerate(rows, start=1):
             if number == 1:
-                columns = named(row)
+                columns = parse_header(row)
             elif number > MAX_ROWS + 1:
                 raise ValidationError(
                     _("The file has more than %(most)s rows: split it."),
                     params={"most": f"{MAX_ROWS:,}"},
                 )
             elif any(row):
-                yield number, told(columns, row, number)
+                yield number, parse_cells(columns, row, number)
     except UnicodeDecodeError:
         raise ValidationError(
             _("The file is not in UTF-8: save it as “CSV UTF-8” in your spreadsheet.")
@@ -104,7 +104,7 @@ def read(file) -> Iterator[tuple[int, dict[str, str]]]:
         text.detach()
 
 
-def named(row: list[str]) -> list[str]:
+def parse_header(row: list[str]) -> list[str]:
     """The columns that the first row names. Raises ValidationError on each that is none."""
     columns = [name.strip().lower() for name in row]
     if not any(columns):
@@ -117,7 +117,7 @@ def named(row: list[str]) -> list[str]:
             errors.append(_("“%(column)s” is no column.") % {"column": column[:100]})
         elif column in columns[: place - 1]:
             errors.append(_("Column “%(column)s” stands there twice.") % {"column": column})
-        if len(errors) == ERRORS_TOLD:
+        if len(errors) == MAX_HEADER_ERRORS:
             break  # a file of something else may have any number of columns
     if errors:
         errors.append(_("The columns are %(columns)s.") % {"columns": ", ".join(COLUMNS)})
@@ -125,14 +125,14 @@ def named(row: list[str]) -> list[str]:
     return columns
 
 
-def told(columns, row, number) -> dict[str, str]:
+def parse_cells(columns, row, number) -> dict[str, str]:
     """What the row says, by column. Raises ValidationError where cells and columns do not match."""
     if len(row) != len(columns):
         raise ValidationError(
             _("Row %(number)s has %(cells)s cells, but there are %(columns)s columns."),
             params={"number": number, "cells": len(row), "columns": len(columns)},
         )
-    given = {column: restored(cell) for column, cell in zip(columns, row, strict=True)}
+    given = {column: unescape_formula(cell) for column, cell in zip(columns, row, strict=True)}
     for column in SILENT_IF_EMPTY & given.keys():
         given[column] = given[column].strip()
         if not given[column]:
@@ -140,17 +140,17 @@ def told(columns, row, number) -> dict[str, str]:
     return given
 
 
-def check(source: Import, seconds: float) -> None:
+def check_rows(source: Import, seconds: float) -> None:
     """Check rows that are not checked yet, for about so long."""
     end = monotonic() + seconds
     while rows := list(source.rows.filter(outcome="")[: batches.ROWS_AT_ONCE]):
-        check_some(source, rows)
+        check_chunk(source, rows)
         if monotonic() > end:
             break
     source.count()
 
 
-def check_some(source, rows) -> None:
+def check_chunk(source, rows) -> None:
     """Check these rows, and keep what comes of them."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     uuids = {row.mailbox_uuid for row in rows if row.mailbox_uuid}
@@ -161,9 +161,11 @@ def check_some(source, rows) -> None:
     ):
         numbers[uuid].append(number)
     given = [row.cells for row in rows]
-    accounts = accounts_named(given)
-    for row, told in zip(rows, given, strict=True):
-        check_row(row, told, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid])
+    accounts = find_accounts(given)
+    for row, row_cells in zip(rows, given, strict=True):
+        check_row(
+            row, row_cells, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid]
+        )
     with transaction.atomic():
         # Not once it is written or discarded: the rows are gone then.
         if Import.objects.select_for_update().filter(pk=source.pk, batch=None):
@@ -176,7 +178,7 @@ def check_some(source, rows) -> None:
             )
 
 
-def accounts_named(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
+def find_accounts(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
     """The accounts that the rows name, in one query."""
     names = {row["account"] for row in rows if "account" in row}
     plain = [name for name in names if re.match(validators.ACCOUNT_NAME, name)]
@@ -186,10 +188,10 @@ def accounts_named(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
 def check_row(row, given, mailbox, accounts, numbers) -> None:
     """Say what comes of the row: its outcome, what is wrong, and its cells as an export would write them."""
     present = addresses_of(mailbox) if mailbox else []
-    before = cells(mailbox, present) if mailbox else NEW
+    before = cells_of(mailbox, present) if mailbox else NEW
     row.version = mailbox and mailbox.version
     different = {column: text for column, text in given.items() if text != before.get(column)}
-    errors = refusals(row, different, before, numbers)
+    errors = check_identity(row, different, before, numbers)
     if mailbox:
         different = {column: different[column] for column in different if column not in FIXED}
     else:
@@ -200,8 +202,10 @@ def check_row(row, given, mailbox, accounts, numbers) -> None:
         form = RowForm(different, accounts, instance=mailbox)
         if form.is_valid() and not errors:
             wanted = form.cleaned_data.get("recipients", present)
-            after = cells(mailbox, [*kept(present, wanted), *lacking(present, wanted)])
-            row.outcome = outcome(mailbox, before, after)
+            after = cells_of(
+                mailbox, [*kept_addresses(present, wanted), *added_addresses(present, wanted)]
+            )
+            row.outcome = outcome_of(mailbox, before, after)
             row.cells = {column: after[column] for column in given}
         errors |= {column: [*texts] for column, texts in form.errors.items()}
     if row.outcome == ImportRow.Outcome.CHANGED and mailbox.is_deleted:
@@ -211,7 +215,7 @@ def check_row(row, given, mailbox, accounts, numbers) -> None:
     row.errors = errors
 
 
-def refusals(row, different, before, numbers) -> dict[str, list[str]]:
+def check_identity(row, different, before, numbers) -> dict[str, list[str]]:
     """What is wrong about which mailbox the row means: that, no form can say."""
     errors = {}
     if "uuid" in different:
@@ -241,24 +245,24 @@ def refusals(row, different, before, numbers) -> dict[str, list[str]]:
     return errors
 
 
-def outcome(mailbox, before, after) -> str:
+def outcome_of(mailbox, before, after) -> str:
     """Whether the mailbox is made, changed, or stays as it is."""
     if mailbox._state.adding:
         return ImportRow.Outcome.CREATED
     return ImportRow.Outcome.UNCHANGED if before == after else ImportRow.Outcome.CHANGED
 
 
-def kept(present: list[str], wanted: list[str]) -> list[str]:
+def kept_addresses(present: list[str], wanted: list[str]) -> list[str]:
     """Those present that are wanted."""
     return [address for address in present if address in wanted]
 
 
-def lacking(present: list[str], wanted: list[str]) -> list[str]:
+def added_addresses(present: list[str], wanted: list[str]) -> list[str]:
     """Those wanted that are not present."""
     return [address for address in wanted if address not in present]
 
 
-def write(source: Import, user) -> Batch:
+def write_import(source: Import, user) -> Batch:
     """Write all of it, or nothing. Who asks twice gets the same batch. Raises NotReadyError."""
     to_write = source.rows.filter(outcome__in=["created", "changed"])
     try:
@@ -272,7 +276,7 @@ def write(source: Import, user) -> Batch:
             source.save()
             # In the order in which mailboxes are held, by whomever.
             for rows in chunks(to_write.order_by("mailbox_uuid").iterator()):
-                write_some(source.batch, rows)
+                write_chunk(source.batch, rows)
             source.rows.all().delete()
             return source.batch
     except (NotReadyError, IntegrityError, Import.DoesNotExist):  # gone: discarded meanwhile
@@ -281,11 +285,14 @@ def write(source: Import, user) -> Batch:
         raise NotReadyError from None
 
 
-def write_some(batch, rows) -> None:
+def write_chunk(batch, rows) -> None:
     """Write what these rows say. Raises NotReadyError where a mailbox is not as it was checked."""
-    held = {mailbox.pk: mailbox for mailbox in batches.hold([row.mailbox_uuid for row in rows])}
+    held = {
+        mailbox.pk: mailbox
+        for mailbox in batches.lock_for_update([row.mailbox_uuid for row in rows])
+    }
     given = [row.cells for row in rows]
-    accounts = accounts_named(given)
+    accounts = find_accounts(given)
     created, changed, added, removed = [], [], [], []
     for row, row_cells in zip(rows, given, strict=True):
         mailbox = held.get(row.mailbox_uuid)
@@ -300,18 +307,18 @@ def write_some(batch, rows) -> None:
             created.append(mailbox)
         else:
             raise NotReadyError
-        take(mailbox, row_cells)
+        apply_cells(mailbox, row_cells)
         if "recipients" in row_cells:
             wanted = AddressesField.split(row_cells["recipients"])
             present = [recipient.email for recipient in recipients]
             removed += [recipient for recipient in recipients if recipient.email not in wanted]
-            added += mailbox.recipients_to_add(lacking(present, wanted))
-    batches.write(batch, created=created, changed=changed, added=added, removed=removed)
+            added += mailbox.recipients_to_add(added_addresses(present, wanted))
+    batches.write_batch(batch, created=created, changed=changed, added=added, removed=removed)
 
 
-def take(mailbox, given) -> None:
+def apply_cells(mailbox, given) -> None:
     """Set what the checked cells say of the mailbox itself."""
-    before = cells(mailbox, [])
+    before = cells_of(mailbox, [])
     different = {column for column in given if given[column] != before[column]}
     for flag in different.intersection(SWITCHES):
         setattr(mailbox, flag, given[flag] == YES)

@@ -29,10 +29,10 @@ WORDS |= {NO: False, "false": False, "off": False, "0": False}
 
 # What a spreadsheet would run as a formula, or take for a number and shorten; apostrophes before
 # it are there because this was so before. One more apostrophe makes it text again.
-ALTERED = re.compile(r"'*(?:[=+\-@\t\r\n]|0[0-9]+\Z|[0-9]{12,}\Z)")
+FORMULA = re.compile(r"'*(?:[=+\-@\t\r\n]|0[0-9]+\Z|[0-9]{12,}\Z)")
 
 
-def cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
+def cells_of(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
     """What each column holds of the mailbox, with these addresses of its recipients."""
     try:
         password = mailbox.password or ""
@@ -54,14 +54,14 @@ def addresses_of(mailbox: Mailbox) -> list[str]:
     return [recipient.email for recipient in mailbox.email_recipients.all()]
 
 
-def defused(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """The cell as a file holds it, so that a spreadsheet shows it as it is."""
-    return f"'{cell}" if ALTERED.match(cell) else cell
+    return f"'{cell}" if FORMULA.match(cell) else cell
 
 
-def restored(cell: str) -> str:
+def unescape_formula(cell: str) -> str:
     """The cell as it was before it was defused."""
-    return cell[1:] if cell.startswith("'") and ALTERED.match(cell, 1) else cell
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell, 1) else cell
 
 
 class YesNoField(forms.Field):
@@ -104,13 +104,13 @@ class RowForm(MailboxForm):
 BOM = "\ufeff"  # without it Excel takes UTF-8 for something else
 
 
-def lines(rows: Iterable[Iterable[str]], delimiter=",") -> str:
+def format_rows(rows: Iterable[Iterable[str]], delimiter=",") -> str:
     """The rows as lines of a file."""
     text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter).writerows(map(defused, row) for row in rows)
+    csv.writer(text, delimiter=delimiter).writerows(map(escape_formula, row) for row in rows)
     return text.getvalue()
 
 
-def shown(column, text) -> str:
+def mask_pass_code(column, text) -> str:
     """The cell as a page shows it."""
     return MASK if column == "password" and text else text

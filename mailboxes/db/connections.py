@@ -14,47 +14,47 @@ from django.db import (
     transaction,
 )
 
-AWAY = (OperationalError, InterfaceError)  # how Django says that a database does not answer
+UNAVAILABLE = (OperationalError, InterfaceError)  # how Django says that a database does not answer
 
 
-def on_living(connection, read: Callable):
+def run_with_reconnect(connection, read: Callable):
     """What `read` returns. Raises django.db.Error.
 
     A connection that has died since its last call is replaced: this is read again on a new one,
     so nobody has to ask beforehand whether it still lives. One that gives no answer has not died:
     whoever has waited for it does not wait once more. Nor is one used for longer than CONN_MAX_AGE.
     """
-    if has_aged(connection):
+    if is_expired(connection):
         connection.close()
     connection.health_check_done = True
     is_new = connection.connection is None
     try:
         return read()
-    except AWAY:
-        if is_new or connection.in_atomic_block or not has_died(connection):
+    except UNAVAILABLE:
+        if is_new or connection.in_atomic_block or not is_closed(connection):
             raise
         connection.close()
         return read()
 
 
-def has_aged(connection) -> bool:
+def is_expired(connection) -> bool:
     """Whether its time is over. Django looks only before the requests that it answers."""
     until = connection.close_at
     return until is not None and time.monotonic() >= until and not connection.in_atomic_block
 
 
-def has_died(connection) -> bool:
+def is_closed(connection) -> bool:
     """Whether the other side has ended it, as psycopg knows; a file's does not."""
     return getattr(connection.connection, "closed", False)
 
 
-def without_waiting(using: str = "default"):
-    """For a write that may be lost: see `waiting_at_most`."""
-    return waiting_at_most(0, using)
+def skip_if_locked(using: str = "default"):
+    """For a write that may be lost: see `limit_lock_wait`."""
+    return limit_lock_wait(0, using)
 
 
 @contextmanager
-def waiting_at_most(seconds: int, using: str = "default"):
+def limit_lock_wait(seconds: int, using: str = "default"):
     """Wait so long for anybody's lock, and on PostgreSQL not at all for the disk or a standby.
 
     Raises OperationalError where somebody else holds what it needs; then nothing is written.
@@ -99,7 +99,7 @@ PLANS = "SET random_page_cost = 1.1; SET jit = off"
 DAYS = "SET datestyle = ISO"
 
 
-def bound(sender, connection, **kwargs):
+def set_timeouts(sender, connection, **kwargs):
     """Give up on an answer that has not come within DATABASE_TIMEOUT: an OperationalError, and a new connection.
 
     TCP finds a host that has vanished, but not a PostgreSQL that stands still: its disk hangs, or
@@ -121,13 +121,13 @@ def bound(sender, connection, **kwargs):
             cursor.execute(f"{KEEPALIVES}; {PLANS}; {DAYS}; {giving_up}")
 
 
-def keep_up(sender, connection, **kwargs):
+def retry_stale_plans(sender, connection, **kwargs):
     """Let no query fail because a table has changed since it was prepared."""
-    if connection.vendor == "postgresql" and prepared_anew not in connection.execute_wrappers:
-        connection.execute_wrappers.append(prepared_anew)
+    if connection.vendor == "postgresql" and run_again_if_stale not in connection.execute_wrappers:
+        connection.execute_wrappers.append(run_again_if_stale)
 
 
-def prepared_anew(execute, sql, params, many, context):
+def run_again_if_stale(execute, sql, params, many, context):
     """Run a query again if the types of its columns are others than when it was prepared.
 
     PostgreSQL refuses it for good, on each connection that has prepared it. Within a transaction
@@ -136,7 +136,7 @@ def prepared_anew(execute, sql, params, many, context):
     try:
         return execute(sql, params, many, context)
     except NotSupportedError as error:
-        if not is_prepared_for_another(error.__cause__):
+        if not is_stale_plan(error.__cause__):
             raise
         connection = context["connection"]
         if connection.in_atomic_block:  # rolled back, psycopg forgets what it has prepared
@@ -145,12 +145,12 @@ def prepared_anew(execute, sql, params, many, context):
         return execute(sql, params, many, context)
 
 
-def is_prepared_for_another(error) -> bool:
+def is_stale_plan(error) -> bool:
     """Whether it says "cached plan must not change result type", in whatever language (plancache.c)."""
     return error.diag.source_function == "RevalidateCachedQuery"
 
 
-def in_words(error: Exception) -> str:
+def describe_failure(error: Exception) -> str:
     """The database that DATABASE_URL names, without its password, and why it cannot be used, in a line."""
     database = settings.DATABASES["default"]
     name = str(database["NAME"])

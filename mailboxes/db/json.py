@@ -11,13 +11,13 @@ from django.db.models import (
     TextField,
 )
 
-from mailboxes.db.queries import UNDECODED
+from mailboxes.db.queries import BYTES_TYPE
 
-SEAM = "\x1f"  # before what is sealed, and behind it. No JSON has it.
-DIGITS = 32  # of a uuid
+DELIMITER = "\x1f"  # before what is sealed, and behind it. No JSON has it.
+UUID_DIGITS = 32  # of a uuid
 
 
-class Written(Func):
+class SqlTemplate(Func):
     """What is written of a column: JSON, where nothing else is said. Text, by the kind of database."""
 
     output_field: Field = TextField()
@@ -31,23 +31,23 @@ class Written(Func):
         return self.as_sql(compiler, connection, template=self.sqlite)
 
 
-class TrueOrFalse(Written):
+class JsonBoolean(SqlTemplate):
     postgresql = sqlite = "CASE WHEN %(expressions)s THEN 'true' ELSE 'false' END"
 
 
-class Text(Written):
+class JsonText(SqlTemplate):
     postgresql = "to_json(%(expressions)s)::text"
     sqlite = "json_quote(%(expressions)s)"
 
 
-class Day(Written):
+class DateText(SqlTemplate):
     """Of a moment, in the connection's time zone and style, which are UTC and ISO. No JSON: it lacks the quotes."""
 
     postgresql = "%(expressions)s::date::text"
     sqlite = "substr(%(expressions)s, 1, 10)"
 
 
-class Hyphened(Written):
+class UuidText(SqlTemplate):
     """A uuid. No JSON: it lacks the quotes."""
 
     postgresql = "%(expressions)s::text"
@@ -58,21 +58,21 @@ class Hyphened(Written):
     )
 
 
-class QuotedOrNull(Written):
+class QuotedOrNull(SqlTemplate):
     postgresql = sqlite = """coalesce('"' || %(expressions)s || '"', 'null')"""
 
 
-class Digits(Written):
+class UuidDigits(SqlTemplate):
     """Those of a uuid. No JSON."""
 
     postgresql = "encode(uuid_send(%(expressions)s), 'hex')"
     sqlite = "%(expressions)s"
 
 
-class Sealed(Written):
+class EncryptedText(SqlTemplate):
     """The text itself, or none; without a seam, which only a damaged one has. No JSON."""
 
-    postgresql = sqlite = f"coalesce(replace(%(expressions)s, '{SEAM}', ''), '')"
+    postgresql = sqlite = f"coalesce(replace(%(expressions)s, '{DELIMITER}', ''), '')"
 
 
 class Literal(Func):
@@ -84,7 +84,7 @@ class Literal(Func):
         super().__init__(template=f"'{text}'")
 
 
-class Joined(Func):
+class Concatenated(Func):
     """Texts in a row, of ours or of columns. Each that is joined is a copy of all before it: ours are made one."""
 
     template = "%(expressions)s"
@@ -102,7 +102,7 @@ class Joined(Func):
         )
 
 
-class EachOf(Subquery):
+class JsonRows(Subquery):
     """What the rows of a query hold as `one`, in its order, with commas between."""
 
     output_field = TextField()
@@ -115,11 +115,11 @@ class EachOf(Subquery):
         return self.as_sql(compiler, connection, all="group_concat")
 
 
-class Raw(Written):
+class RawText(SqlTemplate):
     """A text as bytes, where a Statement reads it: it goes to the caller as it came."""
 
     output_field = BinaryField()
-    postgresql = f"(%(expressions)s)::{UNDECODED}"
+    postgresql = f"(%(expressions)s)::{BYTES_TYPE}"
     sqlite = "CAST(%(expressions)s AS BLOB)"
 
 

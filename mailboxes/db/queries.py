@@ -14,25 +14,29 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from mailboxes.db.connections import on_living
+from mailboxes.db.connections import run_with_reconnect
 
-PLAIN = (models.BigIntegerField, models.BooleanField, models.CharField)  # drivers know their values
+UNCONVERTED_FIELDS = (
+    models.BigIntegerField,
+    models.BooleanField,
+    models.CharField,
+)  # drivers know their values
 
 # psycopg's own reader of moments: Django's, on top of it, is several times as slow.
-MOMENTS = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
+TIMESTAMP_LOADER = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
 
-class Undecoded(Loader):
+class BytesLoader(Loader):
     """Leaves a text as the UTF-8 bytes that came."""
 
     def load(self, data: Buffer) -> bytes:
         return bytes(data)
 
 
-UNDECODED = "bpchar"  # a type of text that no column of ours has
+BYTES_TYPE = "bpchar"  # a type of text that no column of ours has
 
 
-class Given(models.Expression):
+class Param(models.Expression):
     """In a query, a value of this kind of field that each run gives."""
 
     def __init__(self, name: str, output_field: models.Field):
@@ -44,12 +48,12 @@ class Given(models.Expression):
 
     def value(self, value, connection):
         """As the database's driver takes it."""
-        if isinstance(self.output_field, PLAIN):
+        if isinstance(self.output_field, UNCONVERTED_FIELDS):
             return value
         return self.output_field.get_db_prep_value(value, connection)
 
 
-class Statement:
+class PreparedQuery:
     """The query that `build` returns, of `values_list`, to be run again and again.
 
     It is built when it first runs: it can be declared beside the models it asks for.
@@ -62,24 +66,24 @@ class Statement:
     def rows(self, using: str = "default", **given) -> Iterable:
         """The rows for these values. Raises django.db.Error, as any query does."""
         connection = connections[using]
-        return on_living(connection, lambda: self.run(connection, given))
+        return run_with_reconnect(connection, lambda: self.run(connection, given))
 
     def run(self, connection, given):
         if connection.vendor not in self.written:
             self.written[connection.vendor] = self.write(connection.alias)
         sql, slots, converters, compiler = self.written[connection.vendor]
         values = [
-            slot.value(given[slot.name], connection) if isinstance(slot, Given) else slot
+            slot.value(given[slot.name], connection) if isinstance(slot, Param) else slot
             for slot in slots
         ]
-        cursor = cursor_of(connection)
+        cursor = shared_cursor(connection)
         try:
             cursor.execute(sql, values)
             with connection.wrap_database_errors:  # as the cursor itself would, by a longer way
                 rows = cursor.cursor.fetchall()
         except Exception:
             cursor.close()  # SQLite would go on reading, as of now
-            connection.cursor_of_statements = (None, None)
+            connection.shared_cursor_cache = (None, None)
             raise
         return compiler.apply_converters(rows, converters) if converters else rows
 
@@ -91,7 +95,9 @@ class Statement:
         return sql, slots, compiler.get_converters(columns), compiler
 
 
-def row_of(model: type[models.Model], names: Iterable[str], values: Iterable, using: str):
+def instance_from_row(
+    model: type[models.Model], names: Iterable[str], values: Iterable, using: str
+):
     """Return an instance with these columns' values, as Model.from_db does.
 
     `from_db` looks at each field and sends two signals, which takes a tenth of an API call's time.
@@ -103,16 +109,16 @@ def row_of(model: type[models.Model], names: Iterable[str], values: Iterable, us
     return row
 
 
-def cursor_of(connection):
+def shared_cursor(connection):
     """Return the cursor that a connection's statements share.
 
     Making one takes half as long as running a statement.
     """
-    made_by, cursor = getattr(connection, "cursor_of_statements", (None, None))
+    made_by, cursor = getattr(connection, "shared_cursor_cache", (None, None))
     if made_by is None or made_by is not connection.connection or connection.queries_logged:
         cursor = connection.cursor()
         if connection.vendor == "postgresql":
-            cursor.adapters.register_loader("timestamptz", MOMENTS)
-            cursor.adapters.register_loader(UNDECODED, Undecoded)
-        connection.cursor_of_statements = (connection.connection, cursor)
+            cursor.adapters.register_loader("timestamptz", TIMESTAMP_LOADER)
+            cursor.adapters.register_loader(BYTES_TYPE, BytesLoader)
+        connection.shared_cursor_cache = (connection.connection, cursor)
     return cursor

@@ -13,12 +13,12 @@ from functools import wraps
 
 from django.db import connections, models
 
-from mailboxes.db.connections import AWAY, PRIMARY, REPLICA, on_living
+from mailboxes.db.connections import PRIMARY, REPLICA, UNAVAILABLE, run_with_reconnect
 
-PAUSE = 10  # seconds that a replica is left alone after it has failed
+PAUSE_SECONDS = 10  # seconds that a replica is left alone after it has failed
 
 log = logging.getLogger(__name__)
-left_until = 0.0  # 0 while it answers
+paused_until = 0.0  # 0 while it answers
 
 
 class Router:
@@ -34,7 +34,7 @@ class Router:
         return db == PRIMARY
 
 
-class LogEnd(models.Expression):
+class WalPosition(models.Expression):
     """In a query of the primary, how far its log is on disk; null where no replica plays it.
 
     By then it holds all that the query has seen committed, unless `synchronous_commit` is off.
@@ -46,7 +46,7 @@ class LogEnd(models.Expression):
         return ("pg_current_wal_flush_lsn()" if REPLICA in connections.settings else "NULL"), ()
 
 
-def from_replica(command):
+def reads_from_replica(command):
     """A view's command that only reads, from `self.using`: the replica or, if that is behind or away, the primary."""
 
     @wraps(command)
@@ -55,44 +55,44 @@ def from_replica(command):
             view.using = using
             return command(view, request, *args, **kwargs)
 
-        return read(request.auth.log_end, answer)
+        return read_with_fallback(request.auth.wal_position, answer)
 
     return run
 
 
-def read(log_end: str | None, there: Callable):
+def read_with_fallback(wal_position: str | None, there: Callable):
     """What `there` returns, told whether to read from the replica or, if that is behind or away, the primary."""
     try:
-        if has_played(log_end):
+        if is_caught_up(wal_position):
             return there(REPLICA)
-    except AWAY:
-        leave_alone()
+    except UNAVAILABLE:
+        pause_replica()
     return there(PRIMARY)
 
 
-def has_played(log_end: str | None) -> bool:
+def is_caught_up(wal_position: str | None) -> bool:
     """Whether there is a replica which is as far as that. Raises OperationalError where it does not answer."""
-    global left_until
-    if log_end is None or time.monotonic() < left_until:
+    global paused_until
+    if wal_position is None or time.monotonic() < paused_until:
         return False
-    if left_until:
-        left_until = time.monotonic() + PAUSE  # others go on while this call tries
+    if paused_until:
+        paused_until = time.monotonic() + PAUSE_SECONDS  # others go on while this call tries
     connection = connections[REPLICA]
 
     def ask():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [log_end])
+            cursor.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [wal_position])
             return cursor.fetchone()[0]
 
     # A statement of its own, before those that read: each sees what was played when it began.
-    is_as_far = on_living(connection, ask)
-    left_until = 0.0
+    is_as_far = run_with_reconnect(connection, ask)
+    paused_until = 0.0
     return is_as_far is True
 
 
-def leave_alone() -> None:
+def pause_replica() -> None:
     """Ask the replica nothing for a while: each call would wait for it in vain."""
-    global left_until
-    left_until = time.monotonic() + PAUSE
+    global paused_until
+    paused_until = time.monotonic() + PAUSE_SECONDS
     connections[REPLICA].close()
-    log.warning("The replica does not answer: reads go to the primary for %s s.", PAUSE)
+    log.warning("The replica does not answer: reads go to the primary for %s s.", PAUSE_SECONDS)

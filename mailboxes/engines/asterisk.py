@@ -12,7 +12,7 @@ from django.http import HttpResponse
 
 from mailboxes.engines import sounds
 from mailboxes.engines.credentials import engine_lookup
-from mailboxes.engines.lookups import UNDIALLABLE, mailbox_called, pass_code
+from mailboxes.engines.lookups import UNDIALLABLE, find_mailbox, pass_code
 from mailboxes.models import Mailbox
 
 UPDATE = "/update"  # what Asterisk puts behind the address that it was told to call
@@ -45,7 +45,7 @@ def single(request, credential):
 def multi(request, credential):
     """The mailboxes of a context, for lists: without their pass codes, which no list needs."""
     account = request.POST.get("context", "")
-    mailboxes = Mailbox.objects.readable_by(credential, name=account).of_account_called(account)
+    mailboxes = Mailbox.objects.readable_by(credential, name=account).of_account_named(account)
     return answer("".join(line(mailbox) for mailbox in mailboxes.with_addresses()))
 
 
@@ -74,7 +74,7 @@ def updated(request) -> dict:
 
 def named(credential, lookup):
     """The mailbox that the lookup names, if the engine may read it; the dialplan names no context."""
-    return mailbox_called(credential, lookup.get("mailbox", ""), lookup.get("context"))
+    return find_mailbox(credential, lookup.get("mailbox", ""), lookup.get("context"))
 
 
 def line(mailbox, **more) -> str:

@@ -6,12 +6,12 @@ from django.http import HttpResponse
 
 from mailboxes import contract
 from mailboxes.engines import asterisk
-from mailboxes.http.machine_paths import ProgramCalls
+from mailboxes.http.machine_paths import MachinePathMiddleware
 
 log = logging.getLogger("mailboxes.engines")
 
 
-class EngineCalls(ProgramCalls):
+class EngineCalls(MachinePathMiddleware):
     """Empties every error under an engine's path, whoever made it.
 
     Asterisk takes any body with an equals sign for a mailbox, an error's too.

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from mailboxes.db.connections import AWAY
+from mailboxes.db.connections import UNAVAILABLE
 from mailboxes.models import ApiCredential
 from mailboxes.monitoring import logs
 
@@ -38,7 +38,7 @@ def engine_lookup(view):
             return view(request, credential)
         except RequestDataTooBig:
             return HttpResponse(status=413)
-        except AWAY:
+        except UNAVAILABLE:
             return HttpResponse(status=503)
 
     return guarded

@@ -13,7 +13,7 @@ from django.http import HttpResponse
 
 from mailboxes.engines import sounds
 from mailboxes.engines.credentials import engine_lookup
-from mailboxes.engines.lookups import mailbox_called, pass_code
+from mailboxes.engines.lookups import find_mailbox, pass_code
 
 KEYS = ("id", "number-alias")  # the second after the first has found nothing
 
@@ -30,7 +30,7 @@ def directory(request, credential):
     """
     asked = request.POST
     if asked.get("section") == "directory" and asked.get("key") in KEYS:
-        mailbox = mailbox_called(credential, asked.get("user", ""), asked.get("domain", ""))
+        mailbox = find_mailbox(credential, asked.get("user", ""), asked.get("domain", ""))
         for found in mailbox.with_addresses():
             more = {}
             if asked.get("action") == "voicemail-lookup":

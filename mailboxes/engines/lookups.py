@@ -14,7 +14,7 @@ log = logging.getLogger("mailboxes.engines")
 UNDIALLABLE = "none"
 
 
-def mailbox_called(credential, uuid: str, account: str | None = None):
+def find_mailbox(credential, uuid: str, account: str | None = None):
     """The mailbox that a call is for, if the engine may read it and it is that account's; as a queryset."""
     try:
         pk = validators.parse_uuid(uuid)
@@ -23,7 +23,7 @@ def mailbox_called(credential, uuid: str, account: str | None = None):
     mailbox = Mailbox.objects.readable_by(credential, mailboxes=pk).filter(pk=pk)
     if account is None:
         return mailbox
-    return mailbox.of_account_called(account)
+    return mailbox.of_account_named(account)
 
 
 def pass_code(mailbox) -> str:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import JsonResponse
 
 from mailboxes import contract
-from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_program_path
+from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_machine_path
 from mailboxes.monitoring import logs
 
 
@@ -107,7 +107,7 @@ def limits_of(path: str) -> Limits:
     The contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is read
     and thrown away first". A server that answers without reading resets the connection.
     """
-    if is_program_path(path):
+    if is_machine_path(path):
         return Limits(MAX_BODY_BYTES + 1, MAX_DISCARDED_BYTES, settings.REQUEST_TIMEOUT)
     return Limits(MAX_UPLOAD_BYTES + 1, MAX_UPLOAD_BYTES + 1, settings.UPLOAD_TIMEOUT)
 

@@ -9,7 +9,7 @@ from simple_history.middleware import HistoryRequestMiddleware
 from mailboxes.monitoring import logs
 
 
-class ProgramCalls:
+class MachinePathMiddleware:
     """Middleware that calls the view of such a path itself: no session, message or cookie is looked for behind it.
 
     What comes without HTTPS is refused, never redirected: a redirect would lose a POST's body.
@@ -20,12 +20,12 @@ class ProgramCalls:
     def __init__(self, get_response):
         self.get_response = get_response
         # An exception becomes a response, as between any two middlewares of Django's.
-        self.answer = convert_exception_to_response(HistoryRequestMiddleware(answer))
+        self.answer = convert_exception_to_response(HistoryRequestMiddleware(call_view))
 
     def __call__(self, request):
         if not self.is_ours(request.path_info):
             return self.get_response(request)
-        response = without_https() if lacks_https(request) else self.answer(request)
+        response = refuse_without_https() if lacks_https(request) else self.answer(request)
         response = self.finish(request, response)
         if not response.streaming and response.status_code != 204:  # RFC 9110, 8.6
             response["Content-Length"] = str(len(response.content))
@@ -49,12 +49,12 @@ def lacks_https(request) -> bool:
     return settings.HTTPS and not request.is_secure()
 
 
-def without_https():
+def refuse_without_https():
     logs.refusal.set("no-https")
     return HttpResponse(status=403)
 
 
-def answer(request):
+def call_view(request):
     """What the view at that path answers. Raises Http404, DisallowedHost, or what the view did not expect."""
     request.get_host()
     match = request.resolver_match = resolve(request.path_info)

@@ -53,7 +53,7 @@ class TrustedProxies:
         return bool(proxies and address) and any(address in network for network in proxies)
 
 
-def caller(request) -> str | None:
+def lockout_address(request) -> str | None:
     """The address that wrong passwords are counted for; None where nobody knows who calls.
 
     By IPv6 it is the network of 64 bits: whoever has one address there has all of them.

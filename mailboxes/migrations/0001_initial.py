@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                 'ordering': ('-history_date', '-history_id'),
                 'get_latest_by': ('history_date', 'history_id'),
             },
-            bases=(simple_history.models.HistoricalChanges, models.Model, mailboxes.models.encrypted.SealedPassCode),
+            bases=(simple_history.models.HistoricalChanges, models.Model, mailboxes.models.encrypted.EncryptedPassCode),
         ),
         migrations.CreateModel(
             name='IdempotentAnswer',
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                 'ordering': ['created_at', 'uuid'],
                 'abstract': False,
             },
-            bases=(mailboxes.models.encrypted.SealedPassCode, models.Model),
+            bases=(mailboxes.models.encrypted.EncryptedPassCode, models.Model),
         ),
         migrations.CreateModel(
             name='HistoricalEmailRecipient',

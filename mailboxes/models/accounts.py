@@ -12,7 +12,7 @@ from django_cte import CTE, with_cte
 
 from mailboxes import validators
 from mailboxes.db.connections import PRIMARY
-from mailboxes.db.queries import Given, Statement, row_of
+from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 
 # Sorts before every character of an account's name, so that a reseller's
 # customers stand right below it.
@@ -196,18 +196,18 @@ class Account(models.Model):
         if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL takes no NUL
             # One query whether there is such an account or not: the time must not tell.
             rows = WITH_RESELLERS.rows(name=name)
-            found = [row_of(Account, ACCOUNT, row, PRIMARY) for row in rows]
+            found = [instance_from_row(Account, ACCOUNT_COLUMNS, row, PRIMARY) for row in rows]
             if self in found:
                 return next(account for account in found if account.name == name)
         raise Account.DoesNotExist
 
 
 # Every call of a program begins with this: with what it takes to judge who calls.
-ACCOUNT = ["id", "name", "is_active"]
+ACCOUNT_COLUMNS = ["id", "name", "is_active"]
 
 
-WITH_RESELLERS = Statement(
+WITH_RESELLERS = PreparedQuery(
     lambda: Account.objects.with_resellers(
-        name=Given("name", models.CharField()), is_active=True
-    ).values_list(*ACCOUNT)
+        name=Param("name", models.CharField()), is_active=True
+    ).values_list(*ACCOUNT_COLUMNS)
 )

@@ -15,10 +15,10 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
-from mailboxes.db.connections import PRIMARY, without_waiting
-from mailboxes.db.queries import Given, Statement, row_of
-from mailboxes.db.replica import LogEnd
-from mailboxes.models.accounts import ACCOUNT, Account
+from mailboxes.db.connections import PRIMARY, skip_if_locked
+from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
+from mailboxes.db.replica import WalPosition
+from mailboxes.models.accounts import ACCOUNT_COLUMNS, Account
 
 
 class ApiCredentialQuerySet(models.QuerySet):
@@ -75,12 +75,16 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
 
     def _with_secret(self, statement, **given):
         """Return the credential that the statement finds, with its account; or None."""
-        for log_end, *row in statement.rows(**given):
-            own, row = row[: len(CREDENTIAL)], row[len(CREDENTIAL) :]
-            account, extra = row[: len(ACCOUNT)], row[len(ACCOUNT) :]
-            credential = row_of(ApiCredential, CREDENTIAL, own, PRIMARY)
-            credential.log_end, credential.extra = log_end, extra
-            credential.account = row_of(Account, ACCOUNT, account, PRIMARY) if account[0] else None
+        for wal_position, *row in statement.rows(**given):
+            own, row = row[: len(CREDENTIAL_COLUMNS)], row[len(CREDENTIAL_COLUMNS) :]
+            account, extra = row[: len(ACCOUNT_COLUMNS)], row[len(ACCOUNT_COLUMNS) :]
+            credential = instance_from_row(ApiCredential, CREDENTIAL_COLUMNS, own, PRIMARY)
+            credential.wal_position, credential.extra = wal_position, extra
+            credential.account = (
+                instance_from_row(Account, ACCOUNT_COLUMNS, account, PRIMARY)
+                if account[0]
+                else None
+            )
             return credential
         return None
 
@@ -135,7 +139,7 @@ class ApiCredential(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    log_end: str | None = None  # of the primary, when a call's credential was read there
+    wal_position: str | None = None  # of the primary, when a call's credential was read there
     extra: Sequence = ()  # the columns that its statement read besides
 
     objects = ApiCredentialManager()
@@ -274,24 +278,28 @@ class ApiCredential(models.Model):
         if self.last_used_at is not None and self.last_used_at > stale:
             return
         is_stale = Q(last_used_at=None) | Q(last_used_at__lte=stale)
-        with suppress(OperationalError), without_waiting():
+        with suppress(OperationalError), skip_if_locked():
             ApiCredential.objects.filter(is_stale, pk=self.pk).update(last_used_at=now)
             self.last_used_at = now
 
 
-CREDENTIAL = [
+CREDENTIAL_COLUMNS = [
     *("id", "account_id", "is_engine", "name", "prefix", "networks"),
     *("expires_at", "revoked_at", "last_used_at"),
 ]
-CALLER = [LogEnd(), *CREDENTIAL, *(f"account__{name}" for name in ACCOUNT)]
+CALLER_COLUMNS = [
+    WalPosition(),
+    *CREDENTIAL_COLUMNS,
+    *(f"account__{name}" for name in ACCOUNT_COLUMNS),
+]
 
 
-def by_secret():
+def credentials_by_secret():
     """The credential with the secret that is given; as a queryset, for a statement that begins with CALLER."""
     return ApiCredential.objects.order_by().filter(
-        secret_sha256=Given("secret_sha256", models.CharField()),
-        is_engine=Given("is_engine", models.BooleanField()),
+        secret_sha256=Param("secret_sha256", models.CharField()),
+        is_engine=Param("is_engine", models.BooleanField()),
     )
 
 
-BY_SECRET = Statement(lambda: by_secret().values_list(*CALLER))
+BY_SECRET = PreparedQuery(lambda: credentials_by_secret().values_list(*CALLER_COLUMNS))

@@ -12,7 +12,7 @@ from simple_history.models import HistoricalRecords
 
 from mailboxes import contract
 from mailboxes.db.connections import PRIMARY
-from mailboxes.db.history_writer import RecordedWrites
+from mailboxes.db.history_writer import HistoryWriter
 from mailboxes.models.credentials import ApiCredential
 
 
@@ -67,7 +67,7 @@ class Batch(models.Model):
         return [f"mailboxes.{verb}_mailbox" for verb in cls.NEEDS.get(action, ["change"])]
 
 
-class Author(models.Model):
+class HistoryAuthor(models.Model):
     """Who made a row of history, beside simple-history's `history_user`: a program's credential; and in which batch."""
 
     history_credential = models.ForeignKey(
@@ -79,12 +79,12 @@ class Author(models.Model):
         abstract = True
 
 
-class Records(HistoricalRecords):
+class HistoryRecords(HistoricalRecords):
     """simple-history's rows beside each change, with whose change it was: a person's, or a program's."""
 
     def create_history_model(self, model, inherited):
         made = super().create_history_model(model, inherited)
-        model.writes = RecordedWrites(model, made)
+        model.writes = HistoryWriter(model, made)
         return made
 
     def create_historical_record(self, instance, history_type, using=None):
@@ -113,15 +113,17 @@ class Records(HistoricalRecords):
         }
 
 
-def history(*bases):
+def history_table(*bases):
     """A table of every state a row was in, with its author."""
-    return Records(bases=[Author, *bases], history_id_field=models.BigAutoField(primary_key=True))
+    return HistoryRecords(
+        bases=[HistoryAuthor, *bases], history_id_field=models.BigAutoField(primary_key=True)
+    )
 
 
-class Recorded(models.Model):
+class HistoryMixin(models.Model):
     """A row that is written together with its row of history; `writes` is how."""
 
-    writes: RecordedWrites
+    writes: HistoryWriter
 
     class Meta:
         abstract = True
@@ -142,10 +144,10 @@ class Recorded(models.Model):
         """
         using = using or PRIMARY
         is_updated = not (force_insert or self._state.adding) and self.writes.update(
-            self, Records.history_fields("~", credential), using, update_fields or ()
+            self, HistoryRecords.history_fields("~", credential), using, update_fields or ()
         )
         if not is_updated and (update_fields or force_update):
             raise DatabaseError("There is no such row any more.")
         if not is_updated:
-            self.writes.insert(self, Records.history_fields("+", credential), using)
+            self.writes.insert(self, HistoryRecords.history_fields("+", credential), using)
         self._state.db, self._state.adding = using, False

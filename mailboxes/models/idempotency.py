@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from mailboxes.models.accounts import Account
-from mailboxes.models.encrypted import Sealed
+from mailboxes.models.encrypted import EncryptedRow
 
 
 class IdempotentAnswerQuerySet(models.QuerySet):
@@ -27,10 +27,10 @@ class IdempotentAnswerQuerySet(models.QuerySet):
         return answer
 
 
-class IdempotentAnswer(Sealed, models.Model):
+class IdempotentAnswer(EncryptedRow, models.Model):
     """The first answer to a call with an Idempotency-Key, to be given again."""
 
-    SEALED_IN = "body_sealed"
+    ENCRYPTED_COLUMN = "body_sealed"
     KEPT = timedelta(days=1)
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
@@ -53,11 +53,11 @@ class IdempotentAnswer(Sealed, models.Model):
     @property
     def body(self) -> str:
         """In clear: sealed, because a mailbox's pass code is in it. Raises UnknownKeyError."""
-        return self.open()
+        return self.decrypt()
 
     @body.setter
     def body(self, text: str) -> None:
-        self.seal(text)
+        self.encrypt(text)
 
     @property
     def owner(self) -> bytes:

@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from mailboxes.models.encrypted import Sealed
+from mailboxes.models.encrypted import EncryptedRow
 from mailboxes.models.history import Batch
 
 
@@ -68,10 +68,10 @@ class Import(models.Model):
         Import.objects.filter(pk=self.pk, batch=None).update(**counts)
 
 
-class ImportRow(Sealed, models.Model):
+class ImportRow(EncryptedRow, models.Model):
     """A row of such a file, numbered as in the file, and what comes of it once it is checked."""
 
-    SEALED_IN = "cells_sealed"
+    ENCRYPTED_COLUMN = "cells_sealed"
 
     class Outcome(models.TextChoices):  # what one looks at first comes first
         WRONG = "wrong", _("Wrong")
@@ -105,11 +105,11 @@ class ImportRow(Sealed, models.Model):
     @property
     def cells(self) -> dict[str, str]:
         """In clear, by column: sealed, because pass codes may be among them. Raises UnknownKeyError."""
-        return orjson.loads(self.open())
+        return orjson.loads(self.decrypt())
 
     @cells.setter
     def cells(self, cells: dict[str, str]) -> None:
-        self.seal(orjson.dumps(cells).decode())
+        self.encrypt(orjson.dumps(cells).decode())
 
     @property
     def owner(self) -> bytes:

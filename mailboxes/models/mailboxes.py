@@ -20,8 +20,8 @@ from mailboxes import contract, validators
 from mailboxes.db.connections import PRIMARY
 from mailboxes.models.accounts import Account
 from mailboxes.models.credentials import ApiCredential
-from mailboxes.models.encrypted import SealedPassCode
-from mailboxes.models.history import Recorded, Records, history
+from mailboxes.models.encrypted import EncryptedPassCode
+from mailboxes.models.history import HistoryMixin, HistoryRecords, history_table
 
 # Of creation: an account's mailboxes, and a mailbox's recipients, which have places besides.
 IN_ORDER = ["created_at", "uuid"]
@@ -53,7 +53,7 @@ class Timed(models.Model):
         return self.updated_at.date()
 
 
-def retained_since() -> datetime:
+def retention_start() -> datetime:
     """What was deleted after this moment can be restored."""
     return timezone.now() - timedelta(days=settings.RETENTION_DAYS)
 
@@ -67,7 +67,7 @@ class MailboxQuerySet(models.QuerySet):
         """Those that are not deleted."""
         return self.filter(deleted_at=None)
 
-    def of_account_called(self, name):
+    def of_account_named(self, name):
         """Those of the account that has this name, if there is one."""
         if "\x00" in name:  # PostgreSQL knows no NUL
             return self.none()
@@ -87,11 +87,11 @@ class MailboxQuerySet(models.QuerySet):
 
     def past_retention(self):
         """Those deleted so long ago that they cannot be restored any more."""
-        return self.filter(deleted_at__lte=retained_since())
+        return self.filter(deleted_at__lte=retention_start())
 
     def restorable(self):
         """Those that are active, and those deleted within the retention time."""
-        return self.exclude(deleted_at__lte=retained_since())
+        return self.exclude(deleted_at__lte=retention_start())
 
     def with_addresses(self) -> Iterator["Mailbox"]:
         """Each with its recipients' `addresses`, all in their order; in one query."""
@@ -128,7 +128,7 @@ class MailboxQuerySet(models.QuerySet):
         return self.alias(digits=digits_of_uuid).filter(found)
 
 
-class Mailbox(SealedPassCode, Timed, Recorded):
+class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
     """A place for callers to leave a voicemail message."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
@@ -166,7 +166,7 @@ class Mailbox(SealedPassCode, Timed, Recorded):
     recipients_as_json = "[]"  # for the API, where it has read them along
 
     objects = MailboxQuerySet.as_manager()
-    history = history(SealedPassCode)
+    history = history_table(EncryptedPassCode)
 
     class Meta(Timed.Meta):
         verbose_name_plural = _("mailboxes")
@@ -218,7 +218,7 @@ class Mailbox(SealedPassCode, Timed, Recorded):
         names = {"version", "updated_at", *values}
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
-        fields = Records.history_fields("~", credential)
+        fields = HistoryRecords.history_fields("~", credential)
         if not self.writes.update(self, fields, PRIMARY, sorted(names), version=as_read):
             raise ChangedMeanwhileError
 
@@ -289,7 +289,7 @@ class Mailbox(SealedPassCode, Timed, Recorded):
         return recipient
 
 
-class EmailRecipient(Timed, Recorded):
+class EmailRecipient(Timed, HistoryMixin):
     """An address that a mailbox's messages are mailed to."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
@@ -298,7 +298,7 @@ class EmailRecipient(Timed, Recorded):
     # The days do not tell the order: clocks of several machines differ.
     position = models.IntegerField(default=0, db_default=0, editable=False)
 
-    history = history()
+    history = history_table()
 
     class Meta(Timed.Meta):
         ordering = WITHIN_MAILBOX

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from mailboxes.db.connections import waiting_at_most
+from mailboxes.db.connections import limit_lock_wait
 from mailboxes.models import ServerProcess
 
 log = logging.getLogger("mailboxes")
@@ -73,7 +73,7 @@ class Heartbeat:
     def write(self) -> None:
         """Create or refresh the row: one that a restore has removed comes back."""
         try:
-            with waiting_at_most(self.LOCK_WAIT):
+            with limit_lock_wait(self.LOCK_WAIT):
                 ServerProcess.objects.update_or_create(
                     pk=self.uuid,
                     defaults={"seen_at": Now()},

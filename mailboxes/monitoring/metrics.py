@@ -19,7 +19,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from mailboxes import contract
-from mailboxes.monitoring.request_log import STARTED
+from mailboxes.monitoring.request_log import START_KEY
 
 PATH = "/metrics"
 METHODS = {method.upper() for method in View.http_method_names}
@@ -56,7 +56,7 @@ class Metrics:
             return HttpResponse(generate_latest(everywhere()), content_type=CONTENT_TYPE_LATEST)
         if contract.is_health_path(request.path_info):
             return self.get_response(request)
-        start = request.META.get(STARTED) or time.perf_counter()
+        start = request.META.get(START_KEY) or time.perf_counter()
         response = self.get_response(request)
         match = request.resolver_match
         view = match.view_name if match else "none"

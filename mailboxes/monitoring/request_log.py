@@ -12,12 +12,12 @@ from mailboxes.monitoring import logs
 
 log = logging.getLogger("mailboxes.request")
 
-LINE = "%(method)s %(path)s %(status)s %(milliseconds).1fms from=%(from)s by=%(by)s"
+LINE_FORMAT = "%(method)s %(path)s %(status)s %(milliseconds).1fms from=%(from)s by=%(by)s"
 INFO = {"levelno": logging.INFO, "levelname": "INFO"}
 # In the environment of a request that something has had in hand already: since when.
-STARTED = "mailboxes.started"
+START_KEY = "mailboxes.started"
 
-PLAIN = re.compile(r"\A[A-Za-z0-9/_.-]*\Z")  # nothing in it is escaped
+SAFE_TEXT = re.compile(r"\A[A-Za-z0-9/_.-]*\Z")  # nothing in it is escaped
 REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -28,7 +28,7 @@ class RequestLog:
         self.get_response = get_response
 
     def __call__(self, request):
-        start = request.META.get(STARTED) or time.perf_counter()
+        start = request.META.get(START_KEY) or time.perf_counter()
         request_id = self.id_of(request)
         logs.refusal.set("")
         token = logs.request_id.set(request_id)
@@ -49,8 +49,8 @@ class RequestLog:
     def tell(cls, request, status: int, seconds: float) -> None:
         """Write the line. With LOG_FORMAT=json each part has its own place in it as well."""
         told = {
-            "method": in_line(request.method),
-            "path": in_line(request.path),
+            "method": escape_for_log(request.method),
+            "path": escape_for_log(request.path),
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
             "from": request.META["REMOTE_ADDR"] or "-",
@@ -60,7 +60,7 @@ class RequestLog:
             told["why"] = why
         if log.isEnabledFor(logging.INFO):
             # Not by log.info(), which looks for the line of code that called it, and costs more.
-            line = {"msg": f"{LINE} why=%(why)s" if why else LINE, "args": told}
+            line = {"msg": f"{LINE_FORMAT} why=%(why)s" if why else LINE_FORMAT, "args": told}
             log.handle(logging.makeLogRecord({"name": log.name, **INFO, **line}))
 
     @staticmethod
@@ -75,6 +75,6 @@ class RequestLog:
         return f"staff-{user.pk}" if user and user.pk else "-"
 
 
-def in_line(text: str) -> str:
+def escape_for_log(text: str) -> str:
     """What a caller sent, such that it begins no line of the log."""
-    return text if PLAIN.match(text) else escape_uri_path(text)
+    return text if SAFE_TEXT.match(text) else escape_uri_path(text)

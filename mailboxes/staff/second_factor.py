@@ -30,13 +30,13 @@ def is_owed(user) -> bool:
     return user.is_authenticated and not user.is_verified() and is_on(user)
 
 
-def begin(user) -> TOTPDevice:
+def start_set_up(user) -> TOTPDevice:
     """An authenticator that does not count yet, with a key of its own; one begun earlier is forgotten."""
     TOTPDevice.objects.devices_for_user(user, confirmed=False).delete()
     return TOTPDevice.objects.create(user=user, name="Authenticator app", confirmed=False)
 
 
-def begun(user) -> TOTPDevice | None:
+def pending_device(user) -> TOTPDevice | None:
     """The authenticator that waits for its first code, if there is one."""
     return TOTPDevice.objects.devices_for_user(user, confirmed=False).first()
 
@@ -48,7 +48,7 @@ def key_of(authenticator) -> str:
 
 def confirm(user, code) -> TOTPDevice:
     """Make the authenticator that was begun count, if the code is its own. Raises ValidationError."""
-    authenticator = accept(TOTPDevice.objects.devices_for_user(user, confirmed=False), code)
+    authenticator = accept_code(TOTPDevice.objects.devices_for_user(user, confirmed=False), code)
     authenticator.confirmed = True
     authenticator.save(update_fields=["confirmed"])
     return authenticator
@@ -58,7 +58,7 @@ def verify(user, code) -> Device:
     """The user's authenticator, or the recovery codes, that the code is of. Raises ValidationError."""
     is_of_authenticator = len(code) == CODE_DIGITS and code.isdigit()
     model = TOTPDevice if is_of_authenticator else StaticDevice
-    return accept(model.objects.devices_for_user(user, confirmed=True), code)
+    return accept_code(model.objects.devices_for_user(user, confirmed=True), code)
 
 
 def new_recovery_codes(user) -> list[str]:
@@ -84,7 +84,7 @@ def turn_off(user):
         model.objects.devices_for_user(user).delete()
 
 
-def accept(devices, code) -> Device:
+def accept_code(devices, code) -> Device:
     """The first of the devices, if the code is its own; the code is then used up.
 
     Raises ValidationError otherwise. Each wrong code doubles the wait before the next.

@@ -284,7 +284,7 @@ def test_database_away(service, paths, monkeypatch):
     def away(*args, **kwargs):
         raise OperationalError
 
-    monkeypatch.setattr("mailboxes.db.queries.Statement.rows", away)
+    monkeypatch.setattr("mailboxes.db.queries.PreparedQuery.rows", away)
     by_fast_path, by_view = both(service, paths[1])
     assert by_fast_path == by_view
     assert by_fast_path[0] == 503

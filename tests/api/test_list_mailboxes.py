@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import RequestFactory
 
-from mailboxes.http.machine_paths import answer
+from mailboxes.http.machine_paths import call_view
 from mailboxes.models import EmailRecipient, Mailbox
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +106,7 @@ def test_an_answer_is_let_go_of_at_once(service):
     gc.disable()
     try:
         request = RequestFactory().get("/voip/mailbox?order=created", headers=service.headers)
-        answered = answer(request)
+        answered = call_view(request)
         assert answered.status_code == 200
         held = weakref.ref(answered)
         del answered

@@ -16,7 +16,7 @@ LOST = KeyRing([secrets.token_bytes(KEY_BYTES)])
 def lost(account):
     """A mailbox whose pass code, 8305, was sealed with a key that is gone."""
     mailbox = Mailbox(account=account, name="Lost")
-    mailbox.password_sealed = LOST.seal("8305", mailbox.owner)
+    mailbox.password_sealed = LOST.encrypt("8305", mailbox.owner)
     Mailbox.objects.bulk_create([mailbox])
     return mailbox
 

@@ -17,7 +17,7 @@ from django.db.backends.signals import connection_created
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from mailboxes.db.connections import bound  # noqa: E402
+from mailboxes.db.connections import set_timeouts  # noqa: E402
 from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary  # noqa: E402
 from tests.benchmarks.filling import SIZE, fill  # noqa: E402
 from tests.databases import default_database  # noqa: E402
@@ -37,7 +37,9 @@ def main() -> int:
         sys.exit("PostgreSQL's programs (initdb, pg_ctl) are not on this machine.")
     with PrivatePostgres(programs) as postgres:
         services = [grown(postgres.create(f"size_{size}"), size) for size in SIZES]
-        connection_created.connect(bound)  # as the server does; it is given no time to fill a table
+        connection_created.connect(
+            set_timeouts
+        )  # as the server does; it is given no time to fill a table
         return measured(services)
 
 

@@ -33,7 +33,7 @@ def desks(acme):
     )
     importer = User.objects.create_user("ida")
     batch = Batch.objects.create(user=importer, action=Batch.Action.IMPORTED)
-    batches.record(batch, mailboxes, "+", timezone.now())
+    batches.record_batch(batch, mailboxes, "+", timezone.now())
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def mailbox(service, settings):
     uuid = service.post("/voip/mailbox", body, headers={"Idempotency-Key": "k"}).result["uuid"]
     service.post("/voip/mailbox", {"name": "No pass code"})
     file = io.BytesIO(b"account,name,password\nacme,Support,7392\n")
-    importing.stage(User.objects.create_user("rosa"), file, "mailboxes.csv")
+    importing.stage_file(User.objects.create_user("rosa"), file, "mailboxes.csv")
     settings.PASS_CODE_KEYS = KeyRing([NEW, OLD])
     return Mailbox.objects.get(pk=uuid)
 
@@ -92,7 +92,7 @@ def test_doing_it_again_changes_nothing(mailbox, capsys):
 
 def test_what_no_key_opens_is_named_and_left_and_the_rest_done(mailbox, account, capsys):
     lost = Mailbox(account=account, name="Lost")
-    lost.password_sealed = KeyRing([LOST]).seal("8305", lost.owner)
+    lost.password_sealed = KeyRing([LOST]).encrypt("8305", lost.owner)
     broken = Mailbox(account=account, name="Broken", password_sealed="8305")
     Mailbox.objects.bulk_create([lost, broken])
     with pytest.raises(CommandError, match=r"^Still sealed with an older key: 2 ") as refusal:
@@ -114,7 +114,7 @@ def test_what_was_set_meanwhile_stays(mailbox):
     writer = Mailbox.objects.get(pk=mailbox.pk)
     writer.password = "7302"
     writer.save()
-    assert not mailbox.reseal()
+    assert not mailbox.reencrypt()
     assert Mailbox.objects.get(pk=mailbox.pk).password == "7302"
 
 
@@ -186,7 +186,7 @@ def test_process_that_was_killed_is_forgotten_after_three_minutes(database, caps
 
 def test_text_and_process_under_the_old_key_are_both_told(database):
     lost = Mailbox.objects.first()
-    Mailbox.objects.filter(pk=lost.pk).update(password_sealed=KeyRing([LOST]).seal("8305", b""))
+    Mailbox.objects.filter(pk=lost.pk).update(password_sealed=KeyRing([LOST]).encrypt("8305", b""))
     with RunningProcess(database, PASS_CODE_KEYS=FIRST) as process:
         said = refusal()
     assert said.startswith(f"Still sealed with an older key: 1 (1 under {NAMES[LOST]}).\n")

@@ -113,7 +113,7 @@ def test_all_that_is_wrong_is_told_at_once():
 
 def test_every_setting_is_documented():
     source = (ROOT / "config/settings.py").read_text()
-    read = set(re.findall(r'(?:env\.\w+|read)\(\s*"([A-Z_]+)"', source))
+    read = set(re.findall(r'(?:env\.\w+|read_setting)\(\s*"([A-Z_]+)"', source))
     documented = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
     assert read == documented
 

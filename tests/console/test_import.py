@@ -190,7 +190,7 @@ def test_nothing_is_written_before_all_is_checked(support, account, slowly):
 def test_names_each_error_by_row_and_column(support, account):
     address, page = preview_of(support, WRONG)
     assert "1 row of 2 is wrong" in page
-    assert list(reports.faults(ImportRow.objects.filter(outcome="wrong"))) == [
+    assert list(reports.list_errors(ImportRow.objects.filter(outcome="wrong"))) == [
         (2, "password", "••••", "Use four digits, 0000 to 9999.")
     ]
     assert "<code>password</code>" in page

@@ -6,7 +6,7 @@ import time
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from mailboxes.csvfiles.rows import lines as csv_lines
+from mailboxes.csvfiles.rows import format_rows
 from mailboxes.models import Account, Batch, Import, Mailbox
 from tests.console.conftest import staff
 
@@ -77,7 +77,7 @@ def test_a_long_file(importer, say):
     for n in range(ROWS):
         addresses = f"a{n}@acme.example b@acme.example"
         lines.append([f"acme-{n % 20}", f"Desk {n}", f"{n % 10000:04}", "yes", addresses])
-    assert bring_in(importer, csv_lines(lines), "made", say).created == ROWS
+    assert bring_in(importer, format_rows(lines), "made", say).created == ROWS
     assert Mailbox.objects.count() == ROWS
 
     made = importer.post("/export/?all=on", EXPORT).getvalue().decode()

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from mailboxes.csvfiles import importing
-from mailboxes.csvfiles.rows import lines
+from mailboxes.csvfiles.rows import format_rows
 from mailboxes.models import Account, Batch, Mailbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,9 +27,9 @@ def desks():
 
 
 def checked(user, rows):
-    text = lines([["uuid", "account", "name"], *rows])
-    source = importing.stage(user, io.BytesIO(text.encode()), "mailboxes.csv")
-    importing.check(source, seconds=60)
+    text = format_rows([["uuid", "account", "name"], *rows])
+    source = importing.stage_file(user, io.BytesIO(text.encode()), "mailboxes.csv")
+    importing.check_rows(source, seconds=60)
     return source
 
 
@@ -40,7 +40,7 @@ def write_at_once(user, *sources):
     def write(source):
         start.wait()
         try:
-            return importing.write(source, user)
+            return importing.write_import(source, user)
         except importing.NotReadyError:
             return "refused"
         finally:

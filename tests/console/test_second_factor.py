@@ -25,7 +25,7 @@ def person(name):
 
 def set_up(user):
     """The user's app and recovery codes, after the second factor was set up with the code of now."""
-    app = AuthenticatorApp(second_factor.key_of(second_factor.begin(user)))
+    app = AuthenticatorApp(second_factor.key_of(second_factor.start_set_up(user)))
     second_factor.confirm(user, app.code())
     return app, second_factor.new_recovery_codes(user)
 

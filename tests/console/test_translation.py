@@ -111,7 +111,7 @@ def named(db):
     Mailbox.objects.create(account=suspended, name="203", password="8305")
     deleted = Mailbox.objects.create(account=account, name="204")
     for version, alter in enumerate(
-        [batches.take_out, batches.bring_back, batches.take_out], start=1
+        [batches.delete_each, batches.restore_each, batches.delete_each], start=1
     ):
         batch = batches.change_each(user, Batch.Action.CHANGED, {deleted.pk: version}, alter)
     return {

@@ -31,7 +31,7 @@ def test_leads_to_the_history_of_the_only_mailbox(support, sales, deleted):
 
 def test_leads_nowhere_from_several(support, account):
     versions = {mailbox.pk: 1 for mailbox in desks(account, 2)}
-    batches.change_each(support.user, Batch.Action.DELETED, versions, batches.take_out)
+    batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
     assert "/history/" not in support.get("/changes/").content.decode()
 
 
@@ -60,7 +60,7 @@ def test_says_what_has_changed_since(support, deleted):
 
 def test_names_only_some_of_many(support, account):
     versions = {mailbox.pk: 1 for mailbox in desks(account, 7)}
-    batch = batches.change_each(support.user, Batch.Action.DELETED, versions, batches.take_out)
+    batch = batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
     Mailbox.objects.update(name="y", deleted_at=None)
     response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
     assert "7 mailboxes have changed since" in messages(response)[0]

@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from mailboxes import batches
 from mailboxes.csvfiles import exporting, importing
-from mailboxes.csvfiles.rows import defused, lines, restored
+from mailboxes.csvfiles.rows import escape_formula, format_rows, unescape_formula
 from mailboxes.models import Account, EmailRecipient, Import, ImportRow, Mailbox
 from tests.service import shows
 
@@ -24,7 +24,7 @@ TRICKY = st.sampled_from("=+-@'\"0123456789;, \t")
 def exported(mailboxes=None, **options):
     """The bytes of the file."""
     mailboxes = Mailbox.objects.all() if mailboxes is None else mailboxes
-    return "".join(exporting.export(mailboxes, **options)).encode()
+    return "".join(exporting.export_rows(mailboxes, **options)).encode()
 
 
 def rows_of(data, delimiter=","):
@@ -34,8 +34,8 @@ def rows_of(data, delimiter=","):
 
 
 def checked(user, data) -> Import:
-    source = importing.stage(user, io.BytesIO(data), "mailboxes.csv")
-    importing.check(source, seconds=600)
+    source = importing.stage_file(user, io.BytesIO(data), "mailboxes.csv")
+    importing.check_rows(source, seconds=600)
     return source
 
 
@@ -61,24 +61,24 @@ def sales(account):
 
 @given(st.text(st.one_of(TRICKY, st.characters(exclude_categories=["Cs"]))))
 def test_a_defused_cell_comes_back(text):
-    assert restored(defused(text)) == text
+    assert unescape_formula(escape_formula(text)) == text
 
 
 @given(st.text(TRICKY))
 def test_no_cell_starts_a_formula(text):
-    assert not defused(text).startswith(tuple("=+-@\t\r\n"))
+    assert not escape_formula(text).startswith(tuple("=+-@\t\r\n"))
 
 
 @pytest.mark.parametrize(
     "cell", ["=1+1", "+44", "-1", "@SUM", "\tx", "\rx", "0830", "004420123456"]
 )
 def test_what_a_spreadsheet_would_alter_has_an_apostrophe_before_it(cell):
-    assert defused(cell) == f"'{cell}"
+    assert escape_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["Sales", "'t Hof", "1374", "0.5", " =1", ""])
 def test_other_cells_are_left_alone(cell):
-    assert defused(cell) == restored(cell) == cell
+    assert escape_formula(cell) == unescape_formula(cell) == cell
 
 
 # --- Round trip --------------------------------------------------------------------------
@@ -92,7 +92,9 @@ class TestRoundTrip(TestCase):
         Mailbox.objects.bulk_create(Mailbox(account=account, name=name) for name in names)
         for delimiter in ",;":
             data = exported(delimiter=delimiter)
-            assert {row["name"] for row in rows_of(data, delimiter)} == set(map(defused, names))
+            assert {row["name"] for row in rows_of(data, delimiter)} == set(
+                map(escape_formula, names)
+            )
             assert counts(checked(rosa, data))["unchanged"] == len(names)
 
 
@@ -109,7 +111,7 @@ def test_what_was_exported_comes_back_in_an_empty_service(rosa, sales):
     EmailRecipient.objects.create(mailbox=sales, email='"a;b,c"@acme.example')
     data = exported(pass_codes_for=rosa)
     Mailbox.objects.all().delete()
-    importing.write(checked(rosa, data), rosa)
+    importing.write_import(checked(rosa, data), rosa)
     assert exported(pass_codes_for=rosa) == data
     assert Mailbox.objects.get().password == "0830"
 
@@ -162,7 +164,7 @@ def test_each_pass_code_that_is_handed_out_is_written_down(rosa, sales):
 
 def test_a_pass_code_under_a_lost_key_is_masked_and_stays(rosa, sales, settings):
     other = type(settings.PASS_CODE_KEYS)([b"x" * 32])
-    Mailbox.objects.update(password_sealed=other.seal("0830", sales.pk.bytes))
+    Mailbox.objects.update(password_sealed=other.encrypt("0830", sales.pk.bytes))
     data = exported(pass_codes_for=rosa)
     assert rows_of(data)[0]["password"] == "••••"
     assert counts(checked(rosa, data))["unchanged"] == 1
@@ -200,7 +202,7 @@ def test_export_takes_few_queries(sales, django_assert_num_queries):
 )
 def test_a_wrong_file_is_refused_and_leaves_nothing(rosa, data, sentence):
     with pytest.raises(ValidationError) as refusal:
-        importing.stage(rosa, io.BytesIO(data), "wrong.csv")
+        importing.stage_file(rosa, io.BytesIO(data), "wrong.csv")
     assert sentence in " ".join(refusal.value.messages)
     assert not Import.objects.exists()
 
@@ -208,21 +210,21 @@ def test_a_wrong_file_is_refused_and_leaves_nothing(rosa, data, sentence):
 def test_only_some_of_many_wrong_columns_are_told(rosa):
     with pytest.raises(ValidationError) as refusal:
         checked(rosa, b"name,x" * 100_000 + b"\n1\n")
-    assert len(refusal.value.messages) == importing.ERRORS_TOLD + 1
+    assert len(refusal.value.messages) == importing.MAX_HEADER_ERRORS + 1
 
 
 def test_a_file_of_too_many_rows_is_refused(rosa, monkeypatch):
     monkeypatch.setattr(importing, "MAX_ROWS", 2)
-    importing.stage(rosa, io.BytesIO(b"name\n1\n2\n"), "long.csv")
+    importing.stage_file(rosa, io.BytesIO(b"name\n1\n2\n"), "long.csv")
     with pytest.raises(ValidationError, match="more than 2 rows"):
-        importing.stage(rosa, io.BytesIO(b"name\n1\n2\n3\n"), "long.csv")
+        importing.stage_file(rosa, io.BytesIO(b"name\n1\n2\n3\n"), "long.csv")
 
 
 def test_new_weak_pass_codes_are_refused_where_the_policy_says_so(rosa, account, settings):
     weak = Mailbox.objects.create(account=account, name="Weak", password="1234")
     settings.PASS_CODE_POLICY = "reject"
     rows = [(str(weak.pk), "", "Still weak", "1234"), ("", "acme", "New", "7777")]
-    data = lines([["uuid", "account", "name", "password"], *rows])
+    data = format_rows([["uuid", "account", "name", "password"], *rows])
     source = checked(rosa, data.encode())
     assert counts(source) == {"created": 0, "changed": 1, "unchanged": 0, "wrong": 1}
     wrong = source.rows.get(outcome="wrong")
@@ -230,7 +232,7 @@ def test_new_weak_pass_codes_are_refused_where_the_policy_says_so(rosa, account,
 
 
 def test_staged_pass_codes_are_sealed(rosa, account):
-    importing.stage(rosa, io.BytesIO(b"name,password\nSales,8305\n"), "new.csv")
+    importing.stage_file(rosa, io.BytesIO(b"name,password\nSales,8305\n"), "new.csv")
     assert ImportRow.objects.get().cells == {"name": "Sales", "password": "8305"}
     assert not shows(ImportRow.objects.values().get(), "8305")
 
@@ -246,7 +248,7 @@ def test_the_next_upload_clears_away_what_is_past_or_wrong(rosa, sales, settings
 
 
 def what_is_wrong(rosa, header, row):
-    source = checked(rosa, lines([header, row]).encode())
+    source = checked(rosa, format_rows([header, row]).encode())
     assert source.wrong == 1
     return source.rows.get().errors
 
@@ -339,7 +341,7 @@ def test_words_for_no(rosa, account, word):
 
 
 def checked_and_written(rosa, text):
-    return importing.write(checked(rosa, text.encode()), rosa)
+    return importing.write_import(checked(rosa, text.encode()), rosa)
 
 
 def test_a_new_mailbox_gets_the_defaults_of_columns_that_are_not_there(rosa, account):
@@ -399,7 +401,7 @@ def test_an_import_can_be_undone(rosa, sales):
         rosa, f"uuid,account,name,password,recipients\n{sales.pk},,x,8305,\n,acme,New,,\n"
     )
     assert (batch.action, batch.count) == ("imported", 2)
-    batches.undo(batch, rosa)
+    batches.undo_batch(batch, rosa)
     assert exported(Mailbox.objects.active(), pass_codes_for=rosa) == before
 
 
@@ -410,16 +412,16 @@ def test_rows_are_gone_once_they_are_written(rosa, account):
 
 def test_writing_twice_writes_once(rosa, account):
     source = checked(rosa, b"account,name\nacme,New\n")
-    assert importing.write(source, rosa) == importing.write(source, rosa)
+    assert importing.write_import(source, rosa) == importing.write_import(source, rosa)
     assert Mailbox.objects.count() == 1
 
 
 def test_what_is_discarded_meanwhile_is_neither_checked_nor_written(rosa, account):
     source = checked(rosa, b"account,name\nacme,Sales\n")
     Import.objects.all().delete()
-    importing.check(source, seconds=60)
+    importing.check_rows(source, seconds=60)
     with pytest.raises(importing.NotReadyError):
-        importing.write(source, rosa)
+        importing.write_import(source, rosa)
     assert not Import.objects.exists()
     assert not Mailbox.objects.exists()
 
@@ -427,7 +429,7 @@ def test_what_is_discarded_meanwhile_is_neither_checked_nor_written(rosa, accoun
 def test_nothing_is_written_where_a_row_is_wrong(rosa, account):
     source = checked(rosa, b"account,name\nacme,New\nnobody,New\n")
     with pytest.raises(importing.NotReadyError):
-        importing.write(source, rosa)
+        importing.write_import(source, rosa)
     assert not Mailbox.objects.exists()
 
 
@@ -435,12 +437,12 @@ def test_nothing_is_written_where_a_mailbox_has_changed_since(rosa, sales):
     source = checked(rosa, f"uuid,account,name\n,acme,New\n{sales.pk},,Other\n".encode())
     sales.turn_transcription(on=True)
     with pytest.raises(importing.NotReadyError):
-        importing.write(source, rosa)
+        importing.write_import(source, rosa)
     assert [mailbox.name for mailbox in Mailbox.objects.all()] == ["Sales"]
     source.refresh_from_db()
     assert not source.is_checked
-    importing.check(source, seconds=600)
-    importing.write(source, rosa)
+    importing.check_rows(source, seconds=600)
+    importing.write_import(source, rosa)
     sales.refresh_from_db()
     assert (sales.name, sales.transcribe) == ("Other", True)
 
@@ -454,7 +456,7 @@ def test_nothing_is_written_where_a_new_mailbox_cannot_be_made_any_more(rosa, ac
     else:
         account.delete()
     with pytest.raises(importing.NotReadyError):
-        importing.write(source, rosa)
+        importing.write_import(source, rosa)
     assert not Mailbox.objects.filter(name="New").exists()
 
 
@@ -466,13 +468,13 @@ def test_all_or_nothing_when_the_database_refuses_in_the_middle(rosa, account, m
     spoilt.cells = spoilt.cells | {"name": ""}  # which a constraint of the database refuses
     spoilt.save()
     with pytest.raises(importing.NotReadyError):
-        importing.write(source, rosa)
+        importing.write_import(source, rosa)
     assert not Mailbox.objects.exists()
     assert not Mailbox.history.exists()
 
 
 def test_checking_takes_few_queries(rosa, sales, django_assert_max_num_queries):
-    lines = "".join(f"acme,Desk {number},d{number}@acme.example\n" for number in range(300))
-    data = f"account,name,recipients\n{lines}".encode()
+    rows = "".join(f"acme,Desk {number},d{number}@acme.example\n" for number in range(300))
+    data = f"account,name,recipients\n{rows}".encode()
     with django_assert_max_num_queries(25):
         checked(rosa, data)

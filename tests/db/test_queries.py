@@ -8,19 +8,19 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.backends.signals import connection_created
 
-from mailboxes.db.connections import bound
-from mailboxes.db.queries import Given, Statement
+from mailboxes.db.connections import set_timeouts
+from mailboxes.db.queries import Param, PreparedQuery
 from mailboxes.models import Account, Mailbox
-from mailboxes.models.history import Records
+from mailboxes.models.history import HistoryRecords
 from mailboxes.models.mailboxes import ChangedMeanwhileError
 
 pytestmark = pytest.mark.django_db
 
-NAMED = Statement(
+NAMED = PreparedQuery(
     lambda: (
         Mailbox.objects.filter(
-            account=Given("account", models.BigIntegerField()),
-            name=Given("name", models.CharField()),
+            account=Param("account", models.BigIntegerField()),
+            name=Param("name", models.CharField()),
         )
         .order_by("uuid")
         .values_list("uuid", "beep", "created_at", "greeting")
@@ -28,8 +28,8 @@ NAMED = Statement(
 )
 
 
-ALL_NAMES = Statement(
-    lambda: Mailbox.objects.filter(account=Given("account", models.BigIntegerField())).values_list(
+ALL_NAMES = PreparedQuery(
+    lambda: Mailbox.objects.filter(account=Param("account", models.BigIntegerField())).values_list(
         "name"
     )
 )
@@ -117,7 +117,7 @@ class TestRecordedWrites:
 
     def test_not_where_it_has_other_values_than_were_read(self, mailbox):
         before = self.states(mailbox)
-        told = Records.history_fields("~")
+        told = HistoryRecords.history_fields("~")
         mailbox.name = "Support"
         assert not Mailbox.writes.update(mailbox, told, "default", ["name"], version=2)
         assert self.states(mailbox) == before == [self.state(mailbox)]
@@ -155,7 +155,7 @@ class TestRecordedWrites:
     def test_a_change_leaves_other_columns_as_they_are(self, mailbox):
         """A pass code may have been sealed anew since, which is no change."""
         stale = Mailbox.objects.get()
-        assert mailbox.reseal()
+        assert mailbox.reencrypt()
         stale.change({"name": "Support"})
         found = Mailbox.objects.get()
         assert (found.name, found.password_sealed) == ("Support", mailbox.password_sealed)
@@ -185,9 +185,9 @@ def bounded(settings):
     """Connections give up after a second, as the server's do after DATABASE_TIMEOUT."""
     settings.DATABASE_TIMEOUT = 1
     connection.close()
-    connection_created.connect(bound)
+    connection_created.connect(set_timeouts)
     yield
-    connection_created.disconnect(bound)
+    connection_created.disconnect(set_timeouts)
     connection.close()
 
 

@@ -214,7 +214,7 @@ def test_wrong_passwords_are_counted_together(database, proxy):
 def test_a_code_is_taken_once(database, proxy):
     with default_database(database):
         user = superuser("ida")
-        app = AuthenticatorApp(second_factor.key_of(second_factor.begin(user)))
+        app = AuthenticatorApp(second_factor.key_of(second_factor.start_set_up(user)))
         second_factor.confirm(user, app.code(ahead=-1))
     code = app.code()
     with Browser(proxy.port) as browser, ExitStack() as more:

@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox
-from mailboxes.models.encrypted import Sealed
+from mailboxes.models.encrypted import EncryptedRow
 from tests.databases import default_database, headers_for, prepare
 from tests.documents import commands
 from tests.guarantees.ledger import Ledger, differences, risen, writing
@@ -217,7 +217,7 @@ def test_documented_rotation_loses_no_pass_code(databases, env_file, size, promi
             ledger.service.close()
         assert "PASS_CODE_KEYS" not in server.output()  # no key was missing at any time
     with default_database(url):
-        under = {key for model in Sealed.kinds() for key in model.counts_by_key()}
+        under = {key for model in EncryptedRow.kinds() for key in model.counts_by_key()}
     assert under == {name_of(new)}
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
     promise(

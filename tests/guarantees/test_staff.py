@@ -93,7 +93,7 @@ def prepare(door, person):
     user = User.objects.filter(username=person).first() or User.objects.get(username="Support")
     if door.page.startswith("import-"):
         sent = csv_file(Visit(None, Account.objects.earliest("pk")))["file"]
-        importing.check(importing.stage(user, sent, sent.name), seconds=60)
+        importing.check_rows(importing.stage_file(user, sent, sent.name), seconds=60)
     if door.page == "undo":
         versions = dict(Mailbox.objects.values_list("pk", "version")[:1])
         batches.change_each(user, Batch.Action.RESTORED, versions, lambda mailbox: True)

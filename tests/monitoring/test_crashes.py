@@ -19,10 +19,10 @@ API, CONSOLE, ADMIN = "/voip/mailbox", "/mailboxes/new/", "/admin/mailboxes/mail
 def _faulty(monkeypatch, settings):
     """Every pass code that is to be sealed meets a fault; there are administrators to be mailed."""
 
-    def seal(ring, text, owner):
+    def encrypt(ring, text, owner):
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(KeyRing, "seal", seal)
+    monkeypatch.setattr(KeyRing, "encrypt", encrypt)
     settings.ADMINS = [("Ada", "ada@acme.example")]
 
 

@@ -102,7 +102,7 @@ def test_a_crash_is_reported_by_where_it_happened_and_to_which_request(service, 
     (error,) = report["exception"]["values"]
     assert error["type"] == "RuntimeError"
     frame = error["stacktrace"]["frames"][-1]
-    assert (frame["function"], frame["context_line"].split()[0]) == ("seal", "raise")
+    assert (frame["function"], frame["context_line"].split()[0]) == ("encrypt", "raise")
 
 
 def test_nothing_that_the_caller_sent_is_in_it(service, sentry):

@@ -51,8 +51,8 @@ def rows(account, rosa):
     credential, _ = ApiCredential.objects.issue(account, "pbx")
     hugo = User.objects.create_user("hugo", is_staff=True)
     file = SimpleUploadedFile("mailboxes.csv", b"account,name,password\nacme,Support,12\n")
-    source = importing.stage(rosa, file, file.name)
-    importing.check(source, seconds=60)
+    source = importing.stage_file(rosa, file, file.name)
+    importing.check_rows(source, seconds=60)
     return {
         "account": account,
         "mailbox": mailbox,
@@ -85,6 +85,6 @@ def written(rows):
         mailbox.save()
     cells = ",".join('"{}"'.format(script.replace('"', '""')) for script in SCRIPTS[:3])
     file = SimpleUploadedFile("x", f"account,name,password\n{cells}\n".encode())
-    source = importing.stage(User.objects.get(username="rosa"), file, SCRIPTS[1])
-    importing.check(source, seconds=60)
+    source = importing.stage_file(User.objects.get(username="rosa"), file, SCRIPTS[1])
+    importing.check_rows(source, seconds=60)
     return rows | {"import": source}

@@ -5,7 +5,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.test import Client
 
-from mailboxes.contract import is_api_path, is_program_path
+from mailboxes.contract import is_api_path, is_machine_path
 from tests.security.addresses import addresses
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def kept() -> dict:
 )
 def test_no_address_takes_a_form_without_its_token(rosas, rows, headers):
     before = kept()
-    pages = [address for address in addresses(rows) if not is_program_path(address)]
+    pages = [address for address in addresses(rows) if not is_machine_path(address)]
     statuses = {
         address: rosas.post(address, {"post": "yes"}, headers=headers, secure=True).status_code
         for address in pages

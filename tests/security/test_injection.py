@@ -39,7 +39,7 @@ def test_no_line_of_the_head_comes_from_a_page(client, rosa, account, text):
     """Of what a page leads to, and of the names of its files."""
     client.force_login(rosa)
     Mailbox.objects.create(account=account, name=text)
-    source = importing.stage(rosa, SimpleUploadedFile("x", b"account,name\nacme,\n"), text)
+    source = importing.stage_file(rosa, SimpleUploadedFile("x", b"account,name\nacme,\n"), text)
     answers = [
         client.get("/sign-in/", {"next": f"/{text}"}),
         client.post("/sign-out/", {"next": f"/{text}"}),

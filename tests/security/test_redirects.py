@@ -80,7 +80,7 @@ def test_signing_out(visitor):
 
 
 def test_the_second_factor(visitor, rosa):
-    second_factor.confirm(rosa, AuthenticatorApp(key_of(second_factor.begin(rosa))).code())
+    second_factor.confirm(rosa, AuthenticatorApp(key_of(second_factor.start_set_up(rosa))).code())
     answers = {}
     for elsewhere in ELSEWHERE:
         sign_in(visitor)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mailboxes.console.access import say_done, staff_with
-from mailboxes.console.writing import atomic_post, held, log_change, log_saved
+from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.forms import AccountForm
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.models.accounts import LINEAGE_SEPARATOR
@@ -126,7 +126,7 @@ def account_add(request):
 @atomic_post
 def account_edit(request, name):
     """Its contact, and whose customer it is."""
-    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
     form = AccountForm(request.POST or None, instance=account)
     if form.is_valid():
         if form.has_changed():
@@ -142,7 +142,7 @@ def account_edit(request, name):
 @atomic_post
 def account_suspend(request, name):
     """Say what will be refused, then refuse it."""
-    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
     if request.method == "POST" and account.is_active:
         account.suspend()
         log_change(request, account, "Suspended.")
@@ -158,7 +158,7 @@ def account_suspend(request, name):
 @atomic_post
 def account_reactivate(request, name):
     """Say what will work again, then let it."""
-    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
     if request.method == "POST" and not account.is_active:
         account.reactivate()
         log_change(request, account, "Reactivated.")

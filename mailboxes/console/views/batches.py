@@ -45,7 +45,7 @@ def undo(request, uuid):
     if not may_undo(request.user, batch):
         raise PermissionDenied
     try:
-        undoing, left = batches.undo(batch, request.user)
+        undoing, left = batches.undo_batch(batch, request.user)
     except batches.AlreadyUndoneError:
         messages.warning(request, _("This was undone already."))
     else:

@@ -22,7 +22,7 @@ def bulk_delete(request):
         request,
         "console/bulk_delete.html",
         Batch.Action.DELETED,
-        batches.take_out,
+        batches.delete_each,
         Selection(request.GET, deleted=False),
     )
 
@@ -35,7 +35,7 @@ def bulk_restore(request):
         request,
         "console/bulk_restore.html",
         Batch.Action.RESTORED,
-        batches.bring_back,
+        batches.restore_each,
         Selection(request.GET, deleted=True),
     )
 

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from mailboxes import sample_configuration
 from mailboxes.console.access import say_done, staff_with
-from mailboxes.console.writing import atomic_post, held, log_change, log_saved
+from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.forms import CredentialForm
 from mailboxes.models import Account, ApiCredential
 
@@ -18,7 +18,7 @@ from mailboxes.models import Account, ApiCredential
 @atomic_post
 def credential_issue(request, name):
     """A new credential. Its secret is shown in the answer itself: nothing carries it to a next page."""
-    account = get_object_or_404(held(request, Account.objects.all()), name=name)
+    account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
     blank = ApiCredential(account=account, is_engine="engine" in request.GET)
     form = CredentialForm(request.POST or None, instance=blank)
     if form.is_valid():
@@ -89,5 +89,5 @@ def credential_revoke(request, name, pk):
 
 def find(request, name, pk):
     """The credential, if it is the account's. Raises Http404."""
-    credentials = held(request, ApiCredential.objects.select_related("account"))
+    credentials = lock_for_update(request, ApiCredential.objects.select_related("account"))
     return get_object_or_404(credentials, account__name=name, pk=pk)

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views import csrf, defaults
 
 from mailboxes.contract import RETRY_SECONDS
-from mailboxes.db.connections import AWAY
+from mailboxes.db.connections import UNAVAILABLE
 from mailboxes.monitoring import logs
 
 
@@ -33,7 +33,7 @@ def server_error(request):
     Django calls it while it handles the exception. Both pages are made without the request:
     looking up who is signed in would ask the database.
     """
-    if not isinstance(sys.exception(), AWAY):
+    if not isinstance(sys.exception(), UNAVAILABLE):
         return defaults.server_error(request)
     page = render(None, "503.html", status=503)
     page["Retry-After"] = RETRY_SECONDS

@@ -47,7 +47,7 @@ def export(request):
             raise PermissionDenied
         return csv_file(
             f"mailboxes-{timezone.now():%Y-%m-%d}.csv",
-            exporting.export(
+            exporting.export_rows(
                 selection.mailboxes,
                 pass_codes_for=request.user if wants_pass_codes else None,
                 delimiter=form.cleaned_data["delimiter"],

@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from mailboxes.console.access import say_done, staff_with
 from mailboxes.console.views.export import csv_file
 from mailboxes.csvfiles import importing, reports
-from mailboxes.csvfiles.rows import BOM, COLUMNS, lines
+from mailboxes.csvfiles.rows import BOM, COLUMNS, format_rows
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import Batch, Import, ImportRow
 
@@ -65,11 +65,11 @@ def upload(request):
     if form.is_valid():
         file = form.cleaned_data["file"]
         try:
-            source = importing.stage(request.user, file, file.name)
+            source = importing.stage_file(request.user, file, file.name)
         except ValidationError as error:
             form.add_error("file", error)
         else:
-            importing.check(source, SLICE_SECONDS)
+            importing.check_rows(source, SLICE_SECONDS)
             return redirect("console:import-preview", source.pk)
     context = {"form": form, "most_rows": importing.MAX_ROWS, "most_mib": importing.MAX_MIB}
     return render(request, "console/import.html", context)
@@ -79,7 +79,7 @@ def upload(request):
 @may_import
 def template(request):
     """A file with the names of the columns, to be filled in."""
-    return csv_file("mailboxes.csv", [BOM, lines([COLUMNS])])
+    return csv_file("mailboxes.csv", [BOM, format_rows([COLUMNS])])
 
 
 @require_safe
@@ -100,7 +100,7 @@ def preview(request, uuid):
     page = Paginator(source.rows.filter(outcome=outcome), ROWS_PER_PAGE).get_page(
         request.GET.get("page")
     )
-    rows = reports.faults(page) if outcome == "wrong" else reports.steps(page)
+    rows = reports.list_errors(page) if outcome == "wrong" else reports.list_changes(page)
     context = {"source": source, "outcome": outcome, "tabs": tabs, "page": page, "rows": rows}
     return render(request, "console/import_preview.html", context)
 
@@ -111,7 +111,7 @@ def check(request, uuid):
     """Check the next slice: the page asks for one after the other; without JavaScript a button does."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     if not source.batch_id:  # another page may have written it
-        importing.check(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
+        importing.check_rows(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
     if not request.htmx:
         return redirect("console:import-preview", uuid)
     if source.is_checked:
@@ -125,7 +125,7 @@ def write(request, uuid):
     """Write all of it, once, however often the button is pressed."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     try:
-        batch = importing.write(source, request.user)
+        batch = importing.write_import(source, request.user)
     except importing.NotReadyError:
         messages.warning(
             request,
@@ -156,4 +156,4 @@ def errors(request, uuid):
     """All that is wrong with the file, as a file."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     rows = source.rows.filter(outcome=ImportRow.Outcome.WRONG)
-    return csv_file("errors.csv", reports.export_faults(rows.iterator()))
+    return csv_file("errors.csv", reports.export_errors(rows.iterator()))

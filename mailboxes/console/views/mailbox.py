@@ -73,7 +73,7 @@ def create(request, form):
     """Make the mailbox of the form, with its recipients."""
     mailbox, addresses = form.instance, form.cleaned_data["recipients"]
     batch = Batch.objects.create(user=request.user, action=Batch.Action.CREATED)
-    batches.write(batch, created=[mailbox], added=mailbox.recipients_to_add(addresses))
+    batches.write_batch(batch, created=[mailbox], added=mailbox.recipients_to_add(addresses))
     say_done(request, batch.in_words(), batch)
     return redirect("console:mailbox", mailbox.pk)
 
@@ -119,7 +119,7 @@ def save(request, uuid):
         return page(request, theirs, form=conflict.merged(), conflict=conflict)
     if differ(mailbox, theirs):
         batch = Batch.objects.create(user=request.user, action=Batch.Action.CHANGED)
-        batches.write(batch, changed=[mailbox])
+        batches.write_batch(batch, changed=[mailbox])
         say_done(request, _("Saved: “%(name)s”.") % {"name": mailbox.name}, batch)
     else:
         messages.info(request, _("Nothing was changed."))
@@ -137,7 +137,7 @@ def recipient_add(request, uuid):
     if not form.is_valid():
         return page(request, mailbox, recipient_form=form)
     batch = Batch.objects.create(user=request.user, action=Batch.Action.CHANGED)
-    batches.write(batch, added=[added])
+    batches.write_batch(batch, added=[added])
     say_done(request, _("Added: %(email)s.") % {"email": added.email}, batch)
     return redirect("console:mailbox", uuid)
 
@@ -152,7 +152,7 @@ def recipient_remove(request, uuid, recipient):
         if gone.pk == recipient:
             gone.mailbox = mailbox
             batch = Batch.objects.create(user=request.user, action=Batch.Action.CHANGED)
-            batches.write(batch, removed=[gone])
+            batches.write_batch(batch, removed=[gone])
             say_done(request, _("Removed: %(email)s.") % {"email": gone.email}, batch)
     return redirect("console:mailbox", uuid)
 
@@ -161,7 +161,7 @@ def recipient_remove(request, uuid, recipient):
 @staff_with(*Batch.permissions(Batch.Action.DELETED))
 def delete(request, uuid):
     """Delete it; the message has the way back."""
-    do(request, uuid, Batch.Action.DELETED, batches.take_out)
+    do(request, uuid, Batch.Action.DELETED, batches.delete_each)
     return redirect("console:mailbox-list")
 
 
@@ -169,7 +169,7 @@ def delete(request, uuid):
 @staff_with(*Batch.permissions(Batch.Action.RESTORED))
 def restore(request, uuid):
     """Bring it back into service."""
-    do(request, uuid, Batch.Action.RESTORED, batches.bring_back)
+    do(request, uuid, Batch.Action.RESTORED, batches.restore_each)
     return redirect("console:mailbox", uuid)
 
 
@@ -179,13 +179,13 @@ def do(request, uuid, action, alter):
     mailbox = held(uuid, even_deleted=True)
     if alter(mailbox):
         batch = Batch.objects.create(user=request.user, action=action)
-        batches.write(batch, changed=[mailbox])
+        batches.write_batch(batch, changed=[mailbox])
         say_done(request, batch.in_words(), batch)
 
 
 def held(uuid, even_deleted=False):
     """The mailbox, locked. Raises Http404; PermissionDenied where it is deleted: it is restored first."""
-    mailbox = next(iter(batches.hold([uuid])), None)
+    mailbox = next(iter(batches.lock_for_update([uuid])), None)
     if mailbox is None:
         raise Http404
     if mailbox.is_deleted and not even_deleted:

@@ -112,7 +112,7 @@ def start(request):
     """Make a key, for whoever has no second factor yet."""
     if second_factor.is_on(request.user):
         return redirect("console:me")
-    second_factor.begin(request.user)
+    second_factor.start_set_up(request.user)
     return redirect("console:second-factor")
 
 
@@ -120,7 +120,7 @@ def start(request):
 @staff_with()
 def set_up(request):
     """The key, to scan or to type; it counts once the app has shown that it has it."""
-    authenticator = second_factor.begun(request.user)
+    authenticator = second_factor.pending_device(request.user)
     if authenticator is None:
         return redirect("console:me")
     form = FirstCodeForm(request.user, sent(request))

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import ServerProcess
-from mailboxes.models.encrypted import Sealed
+from mailboxes.models.encrypted import EncryptedRow
 
 BATCH = 100  # rows of one transaction: on SQLite, all other writers wait for its end
 PASSES = 3  # meanwhile writers hold rows, or put back a pass code as an older row of history has it
@@ -34,13 +34,13 @@ class Command(BaseCommand):
         try:
             with tqdm(total=older.total(), unit=" texts", disable=None) as progress:
                 for _ in range(PASSES):
-                    reseal_all(progress)
+                    reencrypt_all(progress)
         except KeyboardInterrupt:
             raise CommandError(
                 f"Stopped. Still sealed with an older key: {in_words(remaining())}. Run it again to go on.",
                 returncode=INTERRUPTED,
             ) from None
-        for name, key in unopened():
+        for name, key in undecryptable():
             self.stderr.write(f"No key in PASS_CODE_KEYS opens {name} (key {key}).")
         if found := "\n".join(problems()):
             raise CommandError(found)
@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
 def remaining() -> Counter[str]:
     """How many texts are sealed with each other key than the first."""
-    counts: Counter[str] = sum((model.counts_by_key() for model in Sealed.kinds()), Counter())
+    counts: Counter[str] = sum((model.counts_by_key() for model in EncryptedRow.kinds()), Counter())
     del counts[settings.PASS_CODE_KEYS.current]
     return counts
 
@@ -85,37 +85,37 @@ def in_words(counts: Counter[str]) -> str:
     return f"{counts.total()} ({told})" if told else "0"
 
 
-def reseal_all(progress) -> None:
+def reencrypt_all(progress) -> None:
     """Go through all rows once, some at a time."""
-    for model in Sealed.kinds():
+    for model in EncryptedRow.kinds():
         rows = model.under_older_keys().order_by("pk")
         some = list(rows.values_list("pk", flat=True)[:BATCH])
         while some:
             begun = monotonic()
-            progress.update(reseal(rows.filter(pk__in=some)))
+            progress.update(reencrypt(rows.filter(pk__in=some)))
             sleep(monotonic() - begun)  # as long for those who wait to write
             some = list(rows.filter(pk__gt=some[-1]).values_list("pk", flat=True)[:BATCH])
 
 
 @transaction.atomic
-def reseal(rows) -> int:
+def reencrypt(rows) -> int:
     """Seal these rows anew, and say how many. Those that a writer holds, or no key opens, are left."""
     # Waiting for a writer, with rows held ourselves, could make both wait for ever.
-    return sum(was_resealed(row) for row in rows.select_for_update(skip_locked=True))
+    return sum(was_reencrypted(row) for row in rows.select_for_update(skip_locked=True))
 
 
-def was_resealed(row: Sealed) -> bool:
+def was_reencrypted(row: EncryptedRow) -> bool:
     try:
-        return row.reseal()
+        return row.reencrypt()
     except UnknownKeyError:
         return False
 
 
-def unopened() -> Iterator[tuple[str, str]]:
+def undecryptable() -> Iterator[tuple[str, str]]:
     """What to call each row whose text no key opens, and its key: nothing of the text itself."""
-    for model in Sealed.kinds():
+    for model in EncryptedRow.kinds():
         for row in model.under_older_keys().iterator():
             try:
-                row.open()
+                row.decrypt()
             except UnknownKeyError as error:
                 yield f"{model._meta.verbose_name} {getattr(row, 'uuid', row.pk)}", error.key
