@@ -415,8 +415,8 @@ LOGGING: dict = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"()": "mailboxes.monitoring.logs.TextLines"},
-        "json": {"()": "mailboxes.monitoring.logs.JSONLines"},
+        "text": {"()": "mailboxes.monitoring.logs.TextFormatter"},
+        "json": {"()": "mailboxes.monitoring.logs.JSONFormatter"},
     },
     "filters": {
         "crashes": {
@@ -426,7 +426,7 @@ LOGGING: dict = {
     },
     "handlers": {
         "stdout": {
-            "class": "mailboxes.monitoring.logs.Lines",
+            "class": "mailboxes.monitoring.logs.LineHandler",
             "stream": "ext://sys.stdout",
             "formatter": LOG_FORMAT,
         }
@@ -446,7 +446,7 @@ LOGGING: dict = {
 }
 if SENTRY_DSN:
     LOGGING["handlers"]["sentry"] = {
-        "()": "mailboxes.monitoring.sentry.handler",
+        "()": "mailboxes.monitoring.sentry.create_handler",
         "dsn": SENTRY_DSN,
         "level": "ERROR",
     }

@@ -29,7 +29,7 @@ from mailboxes.monitoring import logs
 from mailboxes.monitoring.request_log import START_KEY, RequestLog
 
 if settings.METRICS_NETWORKS:
-    from mailboxes.monitoring.metrics import count
+    from mailboxes.monitoring.metrics import count_request
 
 LIST_METHODS = ("GET", "POST")
 MAILBOX_METHODS = ("GET", "PUT", "PATCH")
@@ -68,7 +68,7 @@ class FastPath:
         call = plain_call(environ)
         if call is None:
             return self.application(environ, start_response)
-        request_id = RequestLog.id_of(call)
+        request_id = RequestLog.get_id(call)
         logs.refusal.set("")
         token = logs.request_id.set(request_id)
         try:
@@ -78,11 +78,11 @@ class FastPath:
             environ |= {REFUSED_CALL: call, START_KEY: start, "HTTP_X_REQUEST_ID": request_id}
             return self.application(environ, start_response)
         else:
-            RequestLog.tell(call, status, time.perf_counter() - start)
+            RequestLog.write_line(call, status, time.perf_counter() - start)
         finally:
             logs.request_id.reset(token)
         if settings.METRICS_NETWORKS:
-            count(call.view, call.method, status, time.perf_counter() - start)
+            count_request(call.view, call.method, status, time.perf_counter() - start)
         headers |= self.headers | {"X-Request-ID": request_id}
         start_response(f"{status} {status_message(status)}", list(headers.items()))
         return [body]

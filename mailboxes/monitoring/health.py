@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can serve."""
+"""Health checks: /healthz for the process, /readyz for its database."""
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -6,7 +6,7 @@ from django.http import HttpResponse
 
 
 class HealthChecks:
-    """Answers /healthz and /readyz: who probes may name the machine by any host, and is not logged."""
+    """Middleware that answers health probes, whatever their Host header, without a log line."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -14,25 +14,25 @@ class HealthChecks:
     def __call__(self, request):
         match request.path_info:
             case "/healthz":
-                return self.answer(request, None)
+                return self.respond(request, None)
             case "/readyz":
-                return self.answer(request, what_is_missing())
+                return self.respond(request, find_failure())
         return self.get_response(request)
 
     @staticmethod
-    def answer(request, missing):
+    def respond(request, failure):
         if request.method not in ("GET", "HEAD"):
             return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
         return HttpResponse(
-            f"{missing or 'ok'}\n",
+            f"{failure or 'ok'}\n",
             content_type="text/plain",
-            status=503 if missing else 200,
+            status=503 if failure else 200,
             headers={"Cache-Control": "no-store"},
         )
 
 
-def what_is_missing() -> str | None:
-    """Why requests could not be served now, if they could not."""
+def find_failure() -> str | None:
+    """Return why requests cannot be served now, or None."""
     try:
         executor = MigrationExecutor(connection)
         unapplied = executor.migration_plan(executor.loader.graph.leaf_nodes())

@@ -24,33 +24,31 @@ WARN_AFTER = 3  # failures in a row: on SQLite, another writer may hold the lock
 
 
 class Heartbeat:
-    """Keeps this process's row of ServerProcess up to date, from `start` to `stop`.
+    """Keep this process's row of ServerProcess up to date, from `start` to `stop`.
 
-    A thread of its own does all that uses the database, so that neither method waits for longer
-    than PATIENCE, whatever the database does. Call both in the process that answers requests:
-    a thread does not survive a fork.
+    Only a background thread uses the database, so that neither method waits longer than
+    MAX_WAIT. Call both in the process that answers requests: a thread does not survive a fork.
     """
 
     INTERVAL = 60  # seconds
     RETRY = 1  # seconds, after a failure: `rotate_pass_codes` relies on the rows
     LOCK_WAIT = 2  # seconds: on a busy SQLite, attempts that do not wait fail again and again
-    PATIENCE = 5  # seconds
+    MAX_WAIT = 5  # seconds
 
     def start(self) -> None:
-        """Write the row, and go on in the background; also if the database is away."""
+        """Write the row, and refresh it in the background. Return even if the database is down."""
         self.uuid, self.started = uuid4(), monotonic()
         self.written, self.stopped = Event(), Event()
         self.thread = Thread(target=self.run, name="heartbeat", daemon=True)
         self.thread.start()
-        self.written.wait(self.PATIENCE)
+        self.written.wait(self.MAX_WAIT)
 
     def stop(self) -> None:
-        """Delete the row. Call it once nothing is encrypted any more: after the last request."""
+        """Delete the row. Call it after the last request: then nothing is encrypted any more."""
         self.stopped.set()
-        self.thread.join(self.PATIENCE)
+        self.thread.join(self.MAX_WAIT)
 
     def run(self) -> None:
-        """Write the row once a minute until the process stops, then delete it."""
         failures = 0
         while not self.stopped.is_set():
             try:
@@ -60,18 +58,18 @@ class Heartbeat:
                 if failures == WARN_AFTER:
                     log.warning(
                         "The database does not record that this process runs: %s. "
-                        "It is tried again until it does.",
+                        "The service tries again every second.",
                         str(error).partition("\n")[0],
                     )
             else:
                 failures = 0
                 self.written.set()
             self.stopped.wait(self.RETRY if failures else self.INTERVAL)
-        with suppress(*FAILURES):  # a row that stays is forgotten after minutes
+        with suppress(*FAILURES):  # a row that stays expires after minutes
             self.delete()
 
     def write(self) -> None:
-        """Create or refresh the row: one that a restore has removed comes back."""
+        """Create or refresh the row, which the restore of a backup may have removed."""
         try:
             with limit_lock_wait(self.LOCK_WAIT):
                 ServerProcess.objects.update_or_create(

@@ -1,4 +1,4 @@
-"""How a line of the log is written: as text or as JSON, always one line, with the id of its request."""
+"""Log formatters. Each line has the id of its request."""
 
 import json
 import logging
@@ -10,36 +10,30 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from textwrap import indent
 
-# The id of the request that is being answered, as its answer's X-Request-ID has it.
+# The id of the current request, which its answer has in X-Request-ID.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-# Why the request was refused, in a fixed word: never a caller's. The answer does not tell.
+# Why the request was refused: one of the words in docs/operations.md. The answer does not say.
 refusal: ContextVar[str] = ContextVar("refusal", default="")
 
-SIGNED = re.compile(r"(/sounds/+)[\w%-]+", re.ASCII | re.IGNORECASE)
+SIGNED_PATH = re.compile(r"(/sounds/+)[\w%-]+", re.ASCII | re.IGNORECASE)
 
-
-# No line shows these, and finding them out takes time (Python's Logging HOWTO, "Optimization").
+# No line shows these, and collecting them takes time (Python's Logging HOWTO, "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def without_signatures(line: str) -> str:
-    """The line without what signs a greeting's address: it opens the greeting to whoever has it."""
-    return SIGNED.sub(without_its_signature, line)
+def remove_signatures(line: str) -> str:
+    """Remove signatures of greetings' addresses, with which anyone could fetch the greeting."""
+    return SIGNED_PATH.sub(r"\1-", line)
 
 
-def without_its_signature(address: re.Match) -> str:
-    return f"{address[1]}-"
-
-
-@lru_cache(maxsize=1)  # many lines are of one second
-def written(second: int) -> str:
-    """The second in this machine's time zone, and how far that is from UTC."""
+@lru_cache(maxsize=1)  # many lines are written in the same second
+def format_time(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(second))
 
 
-class Lines(logging.StreamHandler):
-    """Writes each line as one piece, at once: the lock that it holds is taken once."""
+class LineHandler(logging.StreamHandler):
+    """Write each line with one call. Python's handler takes its lock a second time to flush."""
 
     def emit(self, record):
         try:
@@ -49,26 +43,26 @@ class Lines(logging.StreamHandler):
             self.handleError(record)
 
 
-class TextLines(logging.Formatter):
-    """Text in which nothing that a caller sent begins a line: not in a message, not in a stack's."""
+class TextFormatter(logging.Formatter):
+    """Text. Line breaks are escaped or indented, so that a client cannot forge a line."""
 
     def format(self, record):
-        told = f"{record.levelname} {record.name} {record.getMessage()} id={request_id.get()}"
-        line = f"{written(int(record.created))} {one_line(told)}"
+        text = f"{record.levelname} {record.name} {record.getMessage()} id={request_id.get()}"
+        line = f"{format_time(int(record.created))} {escape_line_breaks(text)}"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
-        return without_signatures(line)
+        return remove_signatures(line)
 
-    def formatException(self, ei):  # noqa: N802  logging's own name
+    def formatException(self, ei):  # noqa: N802  a name of Python's logging
         return indent("\n".join(super().formatException(ei).splitlines()), "  ")
 
 
-def one_line(text: str) -> str:
+def escape_line_breaks(text: str) -> str:
     return "\\n".join(text.splitlines())
 
 
-class JSONLines(logging.Formatter):
-    """One JSON object a line. What a message was given by name has its own place in it too."""
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line. Named arguments of a message are keys of the object too."""
 
     def format(self, record):
         line = {
@@ -82,4 +76,4 @@ class JSONLines(logging.Formatter):
             line |= record.args
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return without_signatures(json.dumps(line, default=str))
+        return remove_signatures(json.dumps(line, default=str))

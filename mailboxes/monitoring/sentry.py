@@ -1,4 +1,4 @@
-"""Errors, told to Sentry: where in the code it happened, and to which request. Nothing that a caller sent."""
+"""Error reports to Sentry: the stack trace and the request's id, without data from clients."""
 
 import sentry_sdk
 from sentry_sdk.integrations.atexit import AtexitIntegration
@@ -7,44 +7,51 @@ from sentry_sdk.integrations.logging import EventHandler
 
 from mailboxes.monitoring.logs import request_id
 
-KEPT = "event_id timestamp platform level logger release environment server_name sdk".split()
+REPORTED_KEYS = (
+    "event_id timestamp platform level logger release environment server_name sdk".split()
+)
 
 
-def handler(dsn) -> EventHandler:
-    """A log handler that reports to the project which the DSN names; besides, what ends a command is reported."""
+def create_handler(dsn) -> EventHandler:
+    """Return a log handler that reports errors. Exceptions that end a command are reported too."""
     sentry_sdk.init(
         dsn,
-        # None of those that look into requests, queries and calls to others.
+        # The default ones collect data of requests and queries.
         default_integrations=False,
         auto_enabling_integrations=False,
-        integrations=[ExcepthookIntegration(), AtexitIntegration(callback=wait_in_silence)],
+        integrations=[ExcepthookIntegration(), AtexitIntegration(callback=flush_silently)],
         include_local_variables=False,
         send_default_pii=False,
         max_request_body_size="never",
         max_breadcrumbs=0,
         auto_session_tracking=False,
         send_client_reports=False,
-        transport_queue_size=30,  # that wait to be sent; more are dropped
-        before_send=bare,
+        transport_queue_size=30,  # reports; more are dropped
+        before_send=remove_data,
     )
     return EventHandler()
 
 
-def bare(event, hint):
-    """The event without what may hold data: an error's own words do, so they stay in the log, under the request's id."""
-    report = {name: event[name] for name in KEPT if name in event}
+def remove_data(event, hint):
+    """Return the event without anything that may contain data, such as an exception's message.
+
+    The message is in the log, under the same request id.
+    """
+    report = {name: event[name] for name in REPORTED_KEYS if name in event}
     report["tags"] = {"request_id": request_id.get()}
     if "exception" in event:
-        report["exception"] = {"values": [where(error) for error in event["exception"]["values"]]}
+        report["exception"] = {
+            "values": [remove_message(error) for error in event["exception"]["values"]]
+        }
     else:
-        # Before its values are put in.
+        # The format string, without its arguments.
         report["logentry"] = {"message": event["logentry"]["message"]}
     return report
 
 
-def where(error) -> dict:
+def remove_message(error) -> dict:
     return {name: error.get(name) for name in ("module", "type", "stacktrace")}
 
 
-def wait_in_silence(pending, timeout):
-    """Sentry's own would print into whatever the command prints."""
+def flush_silently(pending, timeout):
+    """Replace Sentry's callback, which prints into the command's output."""

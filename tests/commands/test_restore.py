@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from mailboxes.backups import archive
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox, ServerProcess
-from mailboxes.monitoring.health import what_is_missing
+from mailboxes.monitoring.health import find_failure
 from tests.databases import PASS_CODE, default_database, on_postgres, on_sqlite, rows
 
 
@@ -74,7 +74,7 @@ def test_the_restored_service_works_on(databases, backup):
         account = Account.objects.create(name="numbered-anew")
         mailbox = Mailbox.objects.create(account=account, name="Sales")
         assert mailbox.history.count() == 1
-        assert what_is_missing() is None
+        assert find_failure() is None
 
 
 def test_into_a_database_that_is_migrated_and_empty(databases, backup):
@@ -236,7 +236,7 @@ def test_a_backup_of_an_older_version_can_be_migrated(databases, tmp_path, capsy
     assert capsys.readouterr().out.endswith("run manage.py migrate now.\n")
     with default_database(newer):
         call_command("migrate", verbosity=0)
-        assert what_is_missing() is None
+        assert find_failure() is None
         assert Mailbox.objects.count() == 20
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from mailboxes.models import Account
-from mailboxes.monitoring.logs import JSONLines
+from mailboxes.monitoring.logs import JSONFormatter
 from tests.conftest import headers_for
 from tests.engines.engine import Asterisk, engine_headers
 from tests.service import InProcess
@@ -17,7 +17,7 @@ from tests.service import InProcess
 def why(caplog) -> str | None:
     """The last request's, as its line says."""
     line = [record for record in caplog.records if record.name == "mailboxes.request"][-1]
-    told = json.loads(JSONLines().format(line)).get("why")
+    told = json.loads(JSONFormatter().format(line)).get("why")
     assert line.getMessage().endswith(f" why={told}" if told else f" by={line.args['by']}")
     return told
 

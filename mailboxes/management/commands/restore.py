@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from mailboxes.backups.archive import restore
-from mailboxes.monitoring.health import what_is_missing
+from mailboxes.monitoring.health import find_failure
 
 
 class Command(BaseCommand):
@@ -31,6 +31,6 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{file} cannot be restored: {error.strerror}.") from None
         done = f"Restored {file}, of {manifest.made_at}, read back and compared: {manifest}."
-        if what_is_missing():
+        if find_failure():
             done += "\nIt is of an older version of this service: run manage.py migrate now."
         return done
