@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from config.environ import environ_of, has_body
-from mailboxes.http.bodies import MEMORY_BYTES, REFUSAL, TooManyFilesError, limits_of, move_to_file
+from mailboxes.http.bodies import MEMORY_BYTES, REFUSAL, TooManyFilesError, get_body_limits, move_to_file
 
 THREADS = 4  # of a process; each keeps a connection to the database
 CHUNK_BYTES = 64 * 1024  # of an answer: more of it is made once the caller has taken these
@@ -82,16 +82,16 @@ class Bridge:
 
 async def read_body(environ, receive) -> None:
     """Read the body within its limits. Raises TimeoutError, and ConnectionError if it breaks off."""
-    limits = limits_of(environ["PATH_INFO"])
-    environ["wsgi.input"] = body = limits.file()
+    limits = get_body_limits(environ["PATH_INFO"])
+    environ["wsgi.input"] = body = limits.create_file()
     kept, size, more = 0, 0, True
     async with asyncio.timeout(limits.seconds):
-        while more and size < limits.read:
+        while more and size < limits.max_read:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError
             size += len(message["body"])
-            kept += body.write(message["body"][: limits.kept - kept])
+            kept += body.write(message["body"][: limits.max_kept - kept])
             more = message["more_body"]
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ["CONTENT_LENGTH"] = str(kept)

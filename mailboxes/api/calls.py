@@ -8,13 +8,13 @@ from mailboxes.http.machine_paths import MachinePathMiddleware
 class ApiCalls(MachinePathMiddleware):
     """Puts the envelope round errors of API paths that no API view made: unknown path, bad host, a crash."""
 
-    KEPT = ("Allow", "Retry-After")
+    KEPT_HEADERS = ("Allow", "Retry-After")
 
-    def is_ours(self, path):
+    def handles_path(self, path):
         return contract.is_api_path(path)
 
-    def finish(self, request, response):
+    def finish_response(self, request, response):
         made_by_view = isinstance(getattr(response, "accepted_renderer", None), EnvelopeRenderer)
         if response.status_code >= 400 and not made_by_view:
-            return error_response(response.status_code, self.kept(response))
+            return error_response(response.status_code, self.kept_headers(response))
         return response

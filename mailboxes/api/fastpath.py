@@ -102,7 +102,7 @@ class PlainCall(WSGIRequest):
 
     def __init__(self, environ, uuid):
         self.environ = self.META = environ.copy()  # a view may need it as it came
-        TrustedProxies.settle(self.META)
+        TrustedProxies.set_caller_address(self.META)
         self.method, self.path, self.uuid = environ["REQUEST_METHOD"], environ["PATH_INFO"], uuid
         self.view = "mailbox-detail" if uuid else "mailbox-list"
 

@@ -17,15 +17,15 @@ class EngineCalls(MachinePathMiddleware):
     Asterisk takes any body with an equals sign for a mailbox, an error's too.
     """
 
-    KEPT = ("Allow", "WWW-Authenticate")
+    KEPT_HEADERS = ("Allow", "WWW-Authenticate")
 
-    def is_ours(self, path):
+    def handles_path(self, path):
         return contract.is_engine_path(path)
 
-    def finish(self, request, response):
+    def finish_response(self, request, response):
         if response.status_code < 400:
             return response
         if request.path_info.endswith(asterisk.UPDATE):
             log.warning("A pass code was not changed by telephone: %s.", response.status_code)
             return asterisk.nothing_changed()
-        return HttpResponse(status=response.status_code, headers=self.kept(response))
+        return HttpResponse(status=response.status_code, headers=self.kept_headers(response))

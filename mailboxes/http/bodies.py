@@ -1,4 +1,4 @@
-"""Bodies: how much of a request's is read, and for how long; what is kept in files; text in UTF-8."""
+"""Bodies of requests and answers: limits, temporary files, and UTF-8."""
 
 import re
 import tempfile
@@ -17,7 +17,7 @@ from mailboxes.monitoring import logs
 
 
 class Refusals:
-    """Answer a request that the server refused: ambiguous, late or too large. In the envelope."""
+    """Middleware that answers a request with a REFUSAL in its environ, in the envelope."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -28,7 +28,7 @@ class Refusals:
         status, message = request.META[REFUSAL]
         logs.refusal.set("malformed")
         errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
-        # The rest of the request must not be taken for the next one.
+        # The server must not read the rest of this request as the next one.
         headers = {"Connection": "close"}
         if status == 503:
             headers["Retry-After"] = str(contract.RETRY_SECONDS)
@@ -37,46 +37,46 @@ class Refusals:
         )
 
 
-# In the environ of a request that cannot be served: the status and the message of its answer.
+# The key, in a request's environ, of the status and message of its answer.
 REFUSAL = "mailboxes.refused"
 
-MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of staff, and the form around it
-MEMORY_BYTES = 1024 * 1024  # what is longer goes to a file that has no name
-# Files at once in a process (config/server.py keeps descriptors for them): of requests, which
-# anybody may send, and of answers, of which more stay in memory.
-MAX_RECEIVED = 32
-MAX_SENT = 64
-READ_BYTES = 256 * 1024  # of a file, to send them
+MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of 32 MiB, and the form around it
+MEMORY_BYTES = 1024 * 1024  # longer bodies go to an unnamed file
+# Open files in a process (config/server.py reserves descriptors for them). Above the limit, a
+# request is refused, and an answer stays in memory.
+MAX_REQUEST_FILES = 32
+MAX_ANSWER_FILES = 64
+READ_BYTES = 256 * 1024  # of a file at a time
 
-# The parameters of a Content-Type, except the boundary of a form's parts.
+# The parameters of a Content-Type, except the boundary of multipart forms.
 PARAMETERS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
 
 
 class TooManyFilesError(Exception):
-    """The limit of bodies kept in files is reached."""
+    """The limit of open files is reached."""
 
 
 class LongBody(tempfile.SpooledTemporaryFile):
-    """A body in memory, and in a file once it is longer than that. Raises TooManyFilesError."""
+    """A body in memory, or in a file if it is long. Raises TooManyFilesError."""
 
-    def __init__(self, in_files: WeakSet, most: int):
+    def __init__(self, open_files: WeakSet, max_files: int):
         super().__init__(MEMORY_BYTES)
-        self.in_files, self.most = in_files, most
+        self.open_files, self.max_files = open_files, max_files
 
     def rollover(self):
-        if len(self.in_files) >= self.most:
+        if len(self.open_files) >= self.max_files:
             raise TooManyFilesError
-        self.in_files.add(self)
+        self.open_files.add(self)
         super().rollover()
 
 
-RECEIVED: WeakSet = WeakSet()  # requests' bodies that are in files
-SENT: WeakSet = WeakSet()  # answers'
+request_files: WeakSet = WeakSet()
+answer_files: WeakSet = WeakSet()
 
 
 def move_to_file(first: bytes, others: Iterable[bytes]) -> tuple[Iterator[bytes], LongBody]:
-    """Keep an answer in a file. Return its pieces, and the file to close."""
-    file = LongBody(SENT, MAX_SENT)
+    """Write an answer to a file. Return an iterator over its pieces, and the file to close."""
+    file = LongBody(answer_files, MAX_ANSWER_FILES)
     file.rollover()
     file.write(first)
     file.writelines(others)
@@ -85,23 +85,23 @@ def move_to_file(first: bytes, others: Iterable[bytes]) -> tuple[Iterator[bytes]
 
 
 class Limits(NamedTuple):
-    """Limits of a request's body: bytes that are kept, bytes that are read, and seconds to read them in.
+    """Limits of a request's body, in bytes and seconds. Bytes above `max_kept` are discarded.
 
-    One byte more is kept than the application takes, so that it refuses a larger body.
+    One byte more is kept than the application accepts, so that it refuses a larger body.
     """
 
-    kept: int
-    read: int
+    max_kept: int
+    max_read: int
     seconds: int
 
-    def file(self) -> IO[bytes]:
-        """Return an empty file to keep the body in."""
-        if self.kept > MEMORY_BYTES + 1:
-            return LongBody(RECEIVED, MAX_RECEIVED)
+    def create_file(self) -> IO[bytes]:
+        """Return an empty file for the body."""
+        if self.max_kept > MEMORY_BYTES + 1:
+            return LongBody(request_files, MAX_REQUEST_FILES)
         return BytesIO()
 
 
-def limits_of(path: str) -> Limits:
+def get_body_limits(path: str) -> Limits:
     """Return the limits of a body sent to this path.
 
     The contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is read
@@ -113,11 +113,11 @@ def limits_of(path: str) -> Limits:
 
 
 class AlwaysUTF8:
-    """WSGI middleware: take paths and bodies as UTF-8, whatever encoding the Content-Type names.
+    """WSGI middleware that removes encodings from Content-Type: paths and bodies are UTF-8.
 
-    Some of Python's encodings raise or give no text. With one of those, be it the body's or that of
-    a parameter (RFC 8187), Django fails while it builds the request or shows the page that refuses
-    the form: the request has no line in the log, and its answer lacks every security header.
+    Some of Python's encodings raise an exception or return no text. If the body or a parameter
+    (RFC 8187) named one, Django would fail outside of our middleware: the request would have no
+    line in the log, and its answer no security headers.
     """
 
     def __init__(self, application):

@@ -4,9 +4,9 @@ from django.conf import settings
 
 
 class AnswerHeaders:
-    """Sends the headers of the ANSWER_HEADERS setting, for which Django has none of its own.
+    """Middleware that sends the headers of the ANSWER_HEADERS setting.
 
-    A cache on the way knows no X-Auth-Password, and may keep what says nothing of caching.
+    They include Cache-Control: a cache that ignores X-Auth-Password could store an answer without it.
     """
 
     def __init__(self, get_response):
@@ -20,7 +20,7 @@ class AnswerHeaders:
 
 
 class ContentSecurityPolicy:
-    """Sends the policy of the SECURE_CSP setting, as Django 6 does by itself."""
+    """Middleware that sends the policy of the SECURE_CSP setting. Django 6 has its own."""
 
     def __init__(self, get_response):
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""Paths that programs call: answered past all that only pages need."""
+"""Middleware for paths that programs call. They skip the middleware that only pages need."""
 
 from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
@@ -10,42 +10,40 @@ from mailboxes.monitoring import logs
 
 
 class MachinePathMiddleware:
-    """Middleware that calls the view of such a path itself: no session, message or cookie is looked for behind it.
+    """Middleware that calls the view itself, without sessions, messages and cookies.
 
-    What comes without HTTPS is refused, never redirected: a redirect would lose a POST's body.
+    Calls without HTTPS are refused, not redirected: a redirect would lose a POST's body.
     """
 
-    KEPT: tuple[str, ...]  # headers of an answer that stay when `finish` makes another of it
+    KEPT_HEADERS: tuple[str, ...]  # that an error keeps when `finish_response` replaces it
 
     def __init__(self, get_response):
         self.get_response = get_response
-        # An exception becomes a response, as between any two middlewares of Django's.
-        self.answer = convert_exception_to_response(HistoryRequestMiddleware(call_view))
+        # Exceptions become responses, as between any two of Django's middlewares.
+        self.call_view = convert_exception_to_response(HistoryRequestMiddleware(call_view))
 
     def __call__(self, request):
-        if not self.is_ours(request.path_info):
+        if not self.handles_path(request.path_info):
             return self.get_response(request)
-        response = refuse_without_https() if lacks_https(request) else self.answer(request)
-        response = self.finish(request, response)
+        response = refuse_without_https() if lacks_https(request) else self.call_view(request)
+        response = self.finish_response(request, response)
         if not response.streaming and response.status_code != 204:  # RFC 9110, 8.6
             response["Content-Length"] = str(len(response.content))
         return response
 
-    def is_ours(self, path: str) -> bool:
-        """Whether this middleware answers there."""
+    def handles_path(self, path: str) -> bool:
         raise NotImplementedError
 
-    def finish(self, request, response):
-        """The answer as its caller understands it, whoever made it."""
+    def finish_response(self, request, response):
+        """Return the response, or one in its place that the program understands."""
         raise NotImplementedError
 
-    def kept(self, response) -> dict[str, str]:
-        """Those of the answer's headers that stay."""
-        return {name: response[name] for name in self.KEPT if name in response}
+    def kept_headers(self, response) -> dict[str, str]:
+        return {name: response[name] for name in self.KEPT_HEADERS if name in response}
 
 
 def lacks_https(request) -> bool:
-    """Return True if the request must be refused: it came without HTTPS, which is on."""
+    """Return True if the HTTPS setting is on and the request came without it."""
     return settings.HTTPS and not request.is_secure()
 
 
@@ -55,7 +53,7 @@ def refuse_without_https():
 
 
 def call_view(request):
-    """What the view at that path answers. Raises Http404, DisallowedHost, or what the view did not expect."""
+    """Return the view's response. Raises Http404, DisallowedHost, and exceptions of the view."""
     request.get_host()
     match = request.resolver_match = resolve(request.path_info)
     response = match.func(request, *match.args, **match.kwargs)

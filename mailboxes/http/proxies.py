@@ -1,4 +1,4 @@
-"""The caller's address behind trusted proxies."""
+"""The client's address behind trusted proxies."""
 
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -7,35 +7,34 @@ from django.conf import settings
 
 
 class TrustedProxies:
-    """Makes REMOTE_ADDR the caller's address, and drops what an untrusted peer says of itself.
+    """Middleware that sets REMOTE_ADDR to the client's address.
 
-    The one place where X-Forwarded-For is read: from the right, past the proxies
-    named in TRUSTED_PROXIES, to the first address that is none of them.
+    X-Forwarded-For is read only here: from the right to the first address that is not in
+    TRUSTED_PROXIES. X-Forwarded-Proto of other peers is removed.
     """
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
-        self.settle(request.META)
+        self.set_caller_address(request.META)
         return self.get_response(request)
 
     @classmethod
-    def settle(cls, meta) -> None:
-        """Do so in what the server says of a request."""
+    def set_caller_address(cls, meta) -> None:
         forwarded = meta.pop("HTTP_X_FORWARDED_FOR", "")
         hops = forwarded.split(",") if forwarded else []
-        peer = cls.address(meta.get("REMOTE_ADDR", ""))
+        peer = cls.parse_address(meta.get("REMOTE_ADDR", ""))
         if not cls.is_proxy(peer):
             meta.pop("HTTP_X_FORWARDED_PROTO", None)
         while hops and cls.is_proxy(peer):
-            peer = cls.address(hops.pop().strip())  # None: then nobody knows who calls
-        meta["REMOTE_ADDR"] = cls.written(peer)
+            peer = cls.parse_address(hops.pop().strip())  # None if it is no address
+        meta["REMOTE_ADDR"] = cls.format_address(peer)
 
     @staticmethod
-    @lru_cache(maxsize=1024)  # reading one takes longer than looking it up
-    def address(text):
-        """The IP address, IPv4 even where it is written inside an IPv6 one; None if it is none."""
+    @lru_cache(maxsize=1024)  # parsing takes longer than a look-up
+    def parse_address(text):
+        """Return the IP address, or None. IPv4 mapped into IPv6 is returned as IPv4."""
         try:
             address = ip_address(text)
         except ValueError:
@@ -44,7 +43,7 @@ class TrustedProxies:
 
     @staticmethod
     @lru_cache(maxsize=1024)
-    def written(address) -> str:
+    def format_address(address) -> str:
         return str(address or "")
 
     @staticmethod
@@ -54,11 +53,11 @@ class TrustedProxies:
 
 
 def lockout_address(request) -> str | None:
-    """The address that wrong passwords are counted for; None where nobody knows who calls.
+    """Return the address that wrong passwords are counted for, or None if it is unknown.
 
-    By IPv6 it is the network of 64 bits: whoever has one address there has all of them.
+    For IPv6 it is the address of the /64 network, of which one host can have all addresses.
     """
-    address = TrustedProxies.address(request.META.get("REMOTE_ADDR", ""))
+    address = TrustedProxies.parse_address(request.META.get("REMOTE_ADDR", ""))
     if address and address.version == 6:
         address = ip_network((int(address), 64), strict=False).network_address
     return str(address) if address else None

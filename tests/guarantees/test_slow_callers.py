@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from config.server import HEAD_SECONDS, RESERVED_FILES
-from mailboxes.http.bodies import MAX_RECEIVED
+from mailboxes.http.bodies import MAX_REQUEST_FILES
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.guarantees.conftest import FULL
@@ -243,7 +243,7 @@ def test_long_bodies_leave_files_to_the_service(few_files):
             connection.sendall(start)
             with suppress(ConnectionError):  # refused meanwhile
                 connection.sendall(b"x" * 1_200_000)
-        until(lambda: few_files.output().count("POST /import/ 503 ") == 100 - MAX_RECEIVED)
+        until(lambda: few_files.output().count("POST /import/ 503 ") == 100 - MAX_REQUEST_FILES)
         assert is_created(few_files)
     assert "Too many open files" not in few_files.output()
 
