@@ -7,41 +7,35 @@ import sys
 
 
 def main():
-    os.umask(0o077)  # what is written is its owner's alone to read, wherever it stands
+    os.umask(0o077)  # created files hold secrets: only their owner may read them
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
-    from django.db import InterfaceError, OperationalError
 
-    # A wrong setting, a file of somebody else's, a database that is away.
     if "--traceback" not in sys.argv:
-        tell_in_a_line(ImproperlyConfigured, PermissionError, InterfaceError, OperationalError)
+        sys.excepthook = print_error
     execute_from_command_line(sys.argv)
 
 
-def tell_in_a_line(*mendable):
-    """Of errors that are the reader's to mend, print a sentence, not our stack; they are reported as ever."""
-    sys.excepthook = lambda kind, error, stack: (
-        sys.stderr.write(f"{in_words(error)}\n")
-        if issubclass(kind, mendable)
-        else sys.__excepthook__(kind, error, stack)
-    )
-
-
-def in_words(error):
+def print_error(kind, error, traceback):
+    """Print one line, without a traceback, for an error that the user of the command can correct."""
     from django.core.exceptions import ImproperlyConfigured
+    from django.db import InterfaceError, OperationalError
 
     if isinstance(error, ImproperlyConfigured):
-        return error
-    if isinstance(error, PermissionError):
-        return f"{error.filename} is not yours to use: run this as the user who owns it."
-    from mailboxes.db import connections
+        message = error
+    elif isinstance(error, PermissionError):
+        message = f"No permission to use {error.filename}: run this as the user who owns it."
+    elif isinstance(error, (InterfaceError, OperationalError)):
+        from mailboxes.db.connections import describe_failure
 
-    return connections.describe_failure(error)
+        message = describe_failure(error)
+    else:
+        return sys.__excepthook__(kind, error, traceback)
+    return sys.stderr.write(f"{message}\n")
 
 
 if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)  # as a shell says it; whoever pressed Ctrl-C knows why
+        sys.exit(128 + signal.SIGINT)  # the exit status of a shell after Ctrl-C

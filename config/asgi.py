@@ -1,4 +1,4 @@
-"""The ASGI application that uvicorn serves, and the start and the end of a worker process."""
+"""ASGI application, and the start and end of a worker process."""
 
 import asyncio
 import logging
@@ -34,15 +34,15 @@ async def run_lifespan(receive, send):
 
 
 def start():
-    """Warn of pass codes that no key decrypts, and record that this process runs."""
+    """Log an error if pass codes cannot be decrypted, and record that this process runs."""
     for warning in run_checks(tags=[Tags.database], databases=["default"]):
-        log.error(warning.msg)  # no "%s": an error report would show nothing else
+        log.error(warning.msg)  # without "%s": Sentry gets only the message, without its arguments
     connections.close_all()
     heartbeat.start()
 
 
 def stop_with_parent():
-    """Stop if the parent is killed: it would neither replace this worker nor stop it any more."""
+    """Stop this worker if its parent is killed, which could neither replace nor stop it."""
     if parent := multiprocessing.parent_process():
         loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""Parsers of environment values."""
+"""Parsers of environment values. Each raises ValueError or KeyError if the value is wrong."""
 
 import os
 from ipaddress import ip_network
@@ -17,11 +17,11 @@ class Environment(environ.Env):
     ENVIRON = os.environ.copy()
 
 
-env = Environment()
+environment = Environment()
 ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 if ENV_FILE.exists() and not os.access(ENV_FILE, os.R_OK):
     raise ImproperlyConfigured(
-        f"{ENV_FILE} is not yours to read: run this as the user who owns it."
+        f"No permission to read {ENV_FILE}: run this as the user who owns it."
     )
 Environment.read_env(ENV_FILE)
 
@@ -29,102 +29,100 @@ Environment.read_env(ENV_FILE)
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
 SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
-refusals: list[str] = []
+errors: list[str] = []
 
 
-def read_setting(name, parse, default, sentence):
-    """The parsed value of an environment variable; if it is wrong, note the sentence and go on."""
+def read_text(name, default=""):
+    return environment.str(name, default)
+
+
+def read_setting(name, parse, default, error):
+    """Return the parsed value. If it is wrong, record the error and return None."""
     try:
-        return parse(env.str(name, default))
+        return parse(read_text(name, default))
     except (KeyError, ValueError):
-        refusals.append(f"{name} {sentence}")
+        errors.append(f"{name} {error}")
         return None
 
 
-def raise_refusals():
-    """Raise ImproperlyConfigured if a value was refused. Django may import the settings again."""
-    if refusals:
-        sentences = "\n".join(refusals)
-        refusals.clear()
-        raise ImproperlyConfigured(sentences)
+def raise_errors():
+    """Raise ImproperlyConfigured with all recorded errors, so that one start reports them all."""
+    if errors:
+        message = "\n".join(errors)
+        errors.clear()  # Django may import the settings again
+        raise ImproperlyConfigured(message)
 
 
-def switch(text):
-    """True for on, False for off. Raises KeyError: a word that is neither must not mean off."""
+def parse_switch(text):
     return SWITCH[text.lower()]
 
 
-def database(url):
-    """Django's settings of the database that the URL names. Raises ValueError if it is none of ours."""
+def parse_database_url(url):
+    """Return Django's settings of the database, which is PostgreSQL or SQLite."""
     if url.partition(":")[0] not in DATABASE_SCHEMES:
         raise ValueError
-    settings = env.db_url_config(url)
+    settings = environment.db_url_config(url)
     if not settings["NAME"]:
         raise ValueError
     return settings
 
 
-def postgresql(url):
-    """Django's settings of the PostgreSQL that the URL names. Raises ValueError."""
+def parse_postgresql_url(url):
     if url.startswith("sqlite"):
         raise ValueError
-    return database(url)
+    return parse_database_url(url)
 
 
 def one_of(*words):
-    """A parser that takes these words alone. It raises ValueError."""
+    """Return a parser that accepts only these words."""
     return lambda text: words[words.index(text)]
 
 
-def whole_number(text):
-    """A number, 1 or more. Raises ValueError if it is none, or less than one."""
+def parse_positive_integer(text):
     if int(text) < 1:
         raise ValueError
     return int(text)
 
 
-def rate(text):
-    """Calls and the seconds they may be made in. Raises ValueError or KeyError."""
+def parse_rate(text):
+    """Return a number of calls, and the seconds in which they may be made."""
     calls, _, period = text.partition("/")
-    if int(calls) < 1:
-        raise ValueError
-    return int(calls), {"second": 1, "minute": 60, "hour": 3600}[period]
+    return parse_positive_integer(calls), {"second": 1, "minute": 60, "hour": 3600}[period]
 
 
-def cache(url):
-    """Django's settings of the cache. Raises ValueError if the URL names none of ours."""
+def parse_cache_url(url):
     if url.partition(":")[0] not in {"redis", "rediss", "locmemcache"}:
         raise ValueError
-    return env.cache_url_config(url)
+    return environment.cache_url_config(url)
 
 
-def folder(text):
-    """The folder of that path, or None. Raises ValueError if there is no such folder."""
+def parse_folder(text):
+    """Return the path of an existing folder, or None for an empty text."""
     if text and not Path(text).is_dir():
         raise ValueError
     return Path(text) if text else None
 
 
-def base_url(text):
-    """An address that names are put behind, with a slash at its end, or none. Raises ValueError."""
-    # Asterisk would play what stands before and after an ampersand as two files.
+def parse_base_url(text):
+    """Return a URL that ends with a slash, so that a file name can follow; or an empty text."""
+    # Asterisk takes an ampersand as a separator of two files to play.
     if text and (not text.startswith(("http://", "https://")) or set(text) & set("&?# ")):
         raise ValueError
     return text and text.removesuffix("/") + "/"
 
 
-def networks(text):
-    """The networks named. Raises ValueError where one is none, or is the whole world."""
-    named = [ip_network(word) for word in text.replace(",", " ").split()]
-    if any(network.prefixlen == 0 for network in named):
+def parse_networks(text):
+    """Return a list of networks. The whole Internet is refused."""
+    networks = [ip_network(word) for word in text.replace(",", " ").split()]
+    if any(network.prefixlen == 0 for network in networks):
         raise ValueError
-    return named
+    return networks
 
 
-def dsn(text):
-    """The address of a project at Sentry, or none. Raises ValueError if it is no such address."""
+def parse_sentry_dsn(text):
+    """Return the DSN of a Sentry project, `https://key@host/project`; or an empty text."""
     parts = urlsplit(text)
-    is_one = parts.scheme in {"http", "https"} and parts.username and parts.path.strip("/")
-    if text and not is_one:
+    is_dsn = parts.scheme in {"http", "https"} and parts.username and parts.path.strip("/")
+    if text and not is_dsn:
         raise ValueError
     return text

@@ -1,4 +1,4 @@
-"""The WSGI environ (PEP 3333) of a request. A header arrives as it was sent, or the request is refused."""
+"""The WSGI environ (PEP 3333) of a request. Ambiguous headers are refused."""
 
 import sys
 from functools import lru_cache
@@ -10,8 +10,8 @@ from mailboxes.http.bodies import REFUSAL
 
 FILE_CHUNK_BYTES = 64 * 1024
 
-# One of these that is sent twice is a list (RFC 9110, 5.3). All others may be sent once.
-LISTS = {
+# Headers that may be repeated: their values form a list (RFC 9110, 5.3).
+LIST_HEADERS = {
     f"HTTP_{name}"
     for name in (
         *("ACCEPT", "ACCEPT_ENCODING", "ACCEPT_LANGUAGE", "CACHE_CONTROL", "CONNECTION", "COOKIE"),
@@ -30,8 +30,11 @@ EVERY_REQUEST = {
 }
 
 
-def environ_of(scope) -> dict:
-    """Return the environ of an ASGI scope, with an empty body."""
+def build_environ(scope) -> dict:
+    """Return the environ of an ASGI scope, with an empty body.
+
+    A request that must be refused has the status and message of its answer in REFUSAL.
+    """
     path = scope["raw_path"]
     environ = EVERY_REQUEST | {
         "REQUEST_METHOD": scope["method"],
@@ -45,18 +48,21 @@ def environ_of(scope) -> dict:
         "wsgi.url_scheme": scope["scheme"],
     }
     for name, value in scope["headers"]:
-        key, text = key_of(name), value.decode("latin-1")
+        key, text = environ_key(name), value.decode("latin-1")
         if key not in environ:
             environ[key] = text
-        elif key in LISTS:
+        elif key in LIST_HEADERS:
             environ[key] += ("; " if key == "HTTP_COOKIE" else ", ") + text
         else:
-            environ[REFUSAL] = 400, f"The header {name.decode('latin-1')} is there twice."
-        if b"_" in name:  # X_Auth_For must not pass for X-Auth-For
+            environ[REFUSAL] = (
+                400,
+                f"Send the header {name.decode('latin-1')} once: it was sent twice.",
+            )
+        if b"_" in name:  # X_Auth_For would have the same key as X-Auth-For
             environ[REFUSAL] = 400, "Write the names of headers with hyphens, not underscores."
     if scope["method"] == "CONNECT" or ("HTTP_UPGRADE" in environ and has_body(environ)):
-        # The parser takes what follows the head, be it the body, for another protocol's.
-        environ[REFUSAL] = 400, "Send no body with Upgrade: no other protocol is spoken here."
+        # The parser would not read the body: it expects another protocol after the head.
+        environ[REFUSAL] = 400, "Upgrade and CONNECT are not supported: send HTTP/1.1 without them."
     return environ
 
 
@@ -65,7 +71,6 @@ def has_body(environ) -> bool:
 
 
 @lru_cache
-def key_of(name: bytes) -> str:
-    """Return the key of a header in the environ."""
+def environ_key(name: bytes) -> str:
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"

@@ -1,7 +1,7 @@
-"""The production server: uvicorn's settings, and the limits that it leaves to its protocol class.
+"""The production server: uvicorn's settings, and limits that uvicorn lacks.
 
-uvicorn limits neither the size nor the time of a request's head, nor the time in which a caller
-takes an answer, nor the number of connections.
+uvicorn does not limit the size of a request's head and the time to receive it, the time to send an
+answer, and the number of connections.
 """
 
 import logging
@@ -13,17 +13,17 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-HEAD_SECONDS = 20  # for the head of a request, and for a new connection's first
+HEAD_SECONDS = 20  # to receive a request's head, from the start of the connection for the first
 HEAD_BYTES = 32 * 1024
 HEADERS = 100
-PIPELINED = 100  # requests without an answer on one connection
-DRAIN_SECONDS = 60  # for a caller to take what is in the buffer, 64 KiB or so
+PIPELINED = 100  # unanswered requests on one connection
+DRAIN_SECONDS = 60  # for a client to read a full send buffer, about 64 KiB
 KEEP_ALIVE_SECONDS = 75  # until an idle connection is closed
-LINGER_SECONDS = 2  # for a request on its way, on an idle connection, when the server stops
-STOP_SECONDS = 30  # for the requests that have begun when the server stops
-START_SECONDS = 30  # for a worker to load the service, or to answer its parent
+LINGER_SECONDS = 2  # for a request on its way over an idle connection when the server stops
+STOP_SECONDS = 30  # to finish requests when the server stops
+START_SECONDS = 30  # for a worker to start, or to answer its parent
 
-# File descriptors are kept for the database, bodies and files: connections get the others.
+# File descriptors for the database, bodies and files. Connections get the others.
 RESERVED_FILES = 150
 MAX_CONNECTIONS = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES, 10)
 
@@ -33,13 +33,13 @@ log = logging.getLogger("mailboxes")
 class Protocol(HttpToolsProtocol):
     """Close connections that are too slow or too many.
 
-    uvicorn calls `shutdown` when it stops. An idle connection is then kept for LINGER_SECONDS, and
-    each answer says that the connection closes, so that no request on its way is lost.
+    uvicorn calls `shutdown` when it stops. Idle connections then stay open for LINGER_SECONDS, and
+    each answer announces that the connection closes, so that no request on its way is lost.
     """
 
     head_timer = drain_timer = None
     head_bytes = header_count = 0
-    unparsed_bytes = 0  # since the parser last reported a part of a request
+    unparsed_bytes = 0  # since the parser last called back
     has_open_head = is_stopping = False
     warned_at = 0.0
 
@@ -47,20 +47,21 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.unanswered = deque()  # requests whose head is complete, oldest first
         self.head_timer = self.loop.call_later(HEAD_SECONDS, transport.abort)
-        if self.client is None:  # reset already, so nobody knows from where a request came
+        if self.client is None:  # already reset, so the client's address is unknown
             transport.abort()
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             if time.monotonic() > Protocol.warned_at + 1:
                 Protocol.warned_at = time.monotonic()
                 log.warning(
-                    "Connections are refused: there are %s, as `ulimit -n` allows.", MAX_CONNECTIONS
+                    "Connections are refused: there are %s, the most that `ulimit -n` allows.",
+                    MAX_CONNECTIONS,
                 )
 
     def connection_lost(self, exc):
         self.head_timer = cancel(self.head_timer)
         self.drain_timer = cancel(self.drain_timer)
-        for cycle in self.unanswered:  # uvicorn ends the newest alone
+        for cycle in self.unanswered:  # uvicorn only ends the newest
             cycle.disconnected = True
             cycle.message_event.set()
         super().connection_lost(exc)
@@ -71,12 +72,12 @@ class Protocol(HttpToolsProtocol):
         if self.head_timer is None and (self.has_open_head or not self.unanswered):
             self.head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
         if self.unparsed_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("A header or a chunk's size has no end.")
+            self.send_400_response("A header or the size of a chunk is too long.")
 
     def send_400_response(self, msg):
-        """Refuse what arrived, once the whole requests before it are answered, and close.
+        """Close the connection after the answers to complete requests before the bad one.
 
-        A 400 must not be taken for the answer to one of them.
+        The 400 is only sent if the client cannot take it for the answer to one of these.
         """
         newest = self.unanswered[-1] if self.unanswered else None
         if newest and not newest.more_body:
@@ -95,17 +96,17 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url):
         super().on_url(url)
-        self.count(len(url))
+        self.count_head_bytes(len(url))
 
     def on_header(self, name, value):
-        if not self.has_open_head:  # it would reach the application as a header
-            raise ValueError("Trailers are not taken.")
+        if not self.has_open_head:  # the application would see a trailer as a header
+            raise ValueError("Trailers are not supported.")
         super().on_header(name, value)
         self.header_count += 1
-        self.count(len(name) + len(value))
+        self.count_head_bytes(len(name) + len(value))
 
-    def count(self, size):
-        """Count what is parsed of a head. The parser makes an error of it a 400."""
+    def count_head_bytes(self, size):
+        """Raise ValueError, which the parser turns into a 400, if the head is too large."""
         self.unparsed_bytes = 0
         self.head_bytes += size
         if self.head_bytes > HEAD_BYTES or self.header_count > HEADERS:
@@ -120,7 +121,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         if len(self.unanswered) > PIPELINED:
             self.transport.abort()
-            raise ValueError("Too many requests wait on this connection.")
+            raise ValueError("Too many unanswered requests on this connection.")
 
     def on_body(self, body):
         self.unparsed_bytes = 0
@@ -145,7 +146,7 @@ class Protocol(HttpToolsProtocol):
         self.drain_timer = self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
 
     def timeout_keep_alive_handler(self):
-        self.transport.abort()  # `close` would wait for a caller who does not read
+        self.transport.abort()  # `close` would wait for a client that does not read
 
     def shutdown(self):
         self.is_stopping = True
@@ -161,15 +162,15 @@ def cancel(timer) -> None:
 
 
 def serve(listener, workers: int, application="config.asgi:application") -> None:
-    """Serve on the listening socket until SIGTERM or SIGINT. SIGHUP replaces the workers one by one."""
+    """Serve until SIGTERM or SIGINT. SIGHUP replaces the workers one by one."""
     config = Config(
         application,
         http=Protocol,
         ws="none",
         workers=workers,
-        proxy_headers=False,  # TRUSTED_PROXIES says whose word is taken
+        proxy_headers=False,  # TrustedProxies handles them
         server_header=False,
-        access_log=False,  # each request has its line from RequestLog
+        access_log=False,  # RequestLog writes it
         log_config=None,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,

@@ -1,8 +1,7 @@
 """Settings of the mailbox service.
 
-Every value that may differ from one deployment to the next comes from the
-environment (or a `.env` file), is read once, here, and is documented in
-`.env.example`. A wrong value is refused at start, one sentence each.
+Values that differ from one deployment to the next come from the environment or the `.env` file.
+The service does not start if one is wrong.
 """
 
 from datetime import timedelta
@@ -12,141 +11,122 @@ from pathlib import Path
 import django
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import (
-    BASE_DIR,
-    base_url,
-    cache,
-    database,
-    dsn,
-    env,
-    folder,
-    networks,
-    one_of,
-    postgresql,
-    raise_refusals,
-    rate,
-    read_setting,
-    refusals,
-    switch,
-    whole_number,
-)
+from config import env
+from config.env import BASE_DIR
 from mailboxes import contract
 from mailboxes.encryption import KeyRing
 
-NO_DATABASE = "is wrong: write it as postgres://user:password@host:5432/name."
-NO_NETWORK = "has an entry that is no network of yours: write each as 10.0.0.0/8 or 192.0.2.1."
+DATABASE_ERROR = "is wrong: write it as postgres://user:password@host:5432/name."
+NETWORKS_ERROR = (
+    "is wrong: list networks of yours, such as 10.0.0.0/8 or 192.0.2.1, not the whole Internet."
+)
+SECONDS_ERROR = "must be a whole number of seconds, 1 or more."
 
 
-# --- What a deployment decides ------------------------------------------------
+# --- Values from the environment: .env.example explains each ------------------
 
-DEBUG = read_setting("DEBUG", switch, "off", "is neither on nor off.")
+DEBUG = env.read_setting("DEBUG", env.parse_switch, "off", "must be on or off.")
+HTTPS = env.read_setting("HTTPS", env.parse_switch, "on", "must be on or off.")
 
-# Off only where nothing but the machine itself calls, as `make run` does.
-HTTPS = read_setting("HTTPS", switch, "on", "is neither on nor off.")
-
-SECRET_KEY = env.str("SECRET_KEY", "")
+SECRET_KEY = env.read_text("SECRET_KEY")
 if not SECRET_KEY:
-    refusals.append("SECRET_KEY is missing: set it to 50 or more random characters.")
+    env.errors.append("SECRET_KEY is missing: set it to 50 or more random characters.")
 elif not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10):
-    refusals.append("SECRET_KEY is weak: set it to 50 or more random characters.")
+    env.errors.append("SECRET_KEY is weak: set it to 50 or more random characters.")
 
-PASS_CODE_KEYS = read_setting(
+PASS_CODE_KEYS = env.read_setting(
     "PASS_CODE_KEYS",
     KeyRing.parse,
     "",
     "is missing or wrong: list one or more keys of 32 random bytes in base64, the one to encrypt with first.",
 )
+PASS_CODE_POLICY = env.read_setting(
+    "PASS_CODE_POLICY", env.one_of("warn", "reject"), "warn", "must be warn or reject."
+)
 
-ALLOWED_HOSTS = env.str("ALLOWED_HOSTS", "").replace(",", " ").split()
+ALLOWED_HOSTS = env.read_text("ALLOWED_HOSTS").replace(",", " ").split()
 if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
-    refusals.append(
+    env.errors.append(
         "ALLOWED_HOSTS is empty or has a *: list the host names that this service answers to."
     )
+TRUSTED_PROXIES = env.read_setting("TRUSTED_PROXIES", env.parse_networks, "", NETWORKS_ERROR)
 
-# The proxies whose word about the caller is taken (X-Forwarded-For and
-# X-Forwarded-Proto). From anyone else those headers are thrown away.
-TRUSTED_PROXIES = read_setting("TRUSTED_PROXIES", networks, "", NO_NETWORK)
-
-# What comes of a new pass code that is easy to guess: it is taken with a warning, or refused.
-PASS_CODE_POLICY = read_setting(
-    "PASS_CODE_POLICY", one_of("warn", "reject"), "warn", "is neither warn nor reject."
+RETENTION_DAYS = env.read_setting(
+    "RETENTION_DAYS",
+    env.parse_positive_integer,
+    "30",
+    "must be a whole number of days, 1 or more.",
 )
 
-# How long a deleted mailbox can be restored, in days.
-RETENTION_DAYS = read_setting(
-    "RETENTION_DAYS", whole_number, "30", "is no whole number of days, 1 or more."
-)
-
-# Where greetings come from, by their uuid: a folder that this service serves, or another service.
-SOUNDS_DIR = read_setting("SOUNDS_DIR", folder, "", "is no folder.")
-SOUNDS_URL = read_setting(
-    "SOUNDS_URL", base_url, "", "is wrong: write it as https://sounds.example.com/files/."
+SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")
+SOUNDS_URL = env.read_setting(
+    "SOUNDS_URL",
+    env.parse_base_url,
+    "",
+    "is wrong: write it as https://sounds.example.com/files/.",
 )
 if SOUNDS_DIR and SOUNDS_URL:
-    refusals.append("SOUNDS_DIR and SOUNDS_URL are both set: greetings come from one of them.")
+    env.errors.append("SOUNDS_DIR and SOUNDS_URL are both set: set one of them.")
 
-# Worker processes of the server; without CACHE_URL each enforces its share of the limit.
-WORKERS = read_setting("WEB_CONCURRENCY", whole_number, "2", "is no whole number, 1 or more.")
-
-# Seconds in which a request must have arrived: of a program, and of a page, which may bring a file.
-REQUEST_TIMEOUT = read_setting(
-    "REQUEST_TIMEOUT", whole_number, "60", "is no whole number of seconds, 1 or more."
+WORKERS = env.read_setting(
+    "WEB_CONCURRENCY", env.parse_positive_integer, "2", "must be a whole number, 1 or more."
 )
-UPLOAD_TIMEOUT = read_setting(
-    "UPLOAD_TIMEOUT", whole_number, "600", "is no whole number of seconds, 1 or more."
+REQUEST_TIMEOUT = env.read_setting(
+    "REQUEST_TIMEOUT", env.parse_positive_integer, "60", SECONDS_ERROR
+)
+UPLOAD_TIMEOUT = env.read_setting(
+    "UPLOAD_TIMEOUT", env.parse_positive_integer, "600", SECONDS_ERROR
 )
 
 CACHES = {
-    "default": read_setting(
-        "CACHE_URL", cache, "locmemcache://", "is wrong: write it as redis://host:6379/0."
+    "default": env.read_setting(
+        "CACHE_URL",
+        env.parse_cache_url,
+        "locmemcache://",
+        "is wrong: write it as redis://host:6379/0.",
     )
 }
-RATE_LIMIT = read_setting(
-    "RATE_LIMIT", rate, "6000/minute", "is wrong: write it as 6000/minute (or second, or hour)."
+RATE_LIMIT = env.read_setting(
+    "RATE_LIMIT",
+    env.parse_rate,
+    "6000/minute",
+    "is wrong: write it as 6000/minute (or second, or hour).",
 )
 
-# How the lines of the log are written.
-LOG_FORMAT = read_setting("LOG_FORMAT", one_of("text", "json"), "text", "is neither text nor json.")
-
-# From where /metrics may be read; from nowhere, and nothing is counted.
-METRICS_NETWORKS = read_setting("METRICS_NETWORKS", networks, "", NO_NETWORK)
-
-# The folder in which a server's worker processes count; var/metrics-PORT by default.
-METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "")
-
-# Where errors are reported to; nowhere by default.
-SENTRY_DSN = read_setting(
-    "SENTRY_DSN", dsn, "", "is wrong: write it as https://key@host/project, as Sentry shows it."
+LOG_FORMAT = env.read_setting(
+    "LOG_FORMAT", env.one_of("text", "json"), "text", "must be text or json."
+)
+METRICS_NETWORKS = env.read_setting("METRICS_NETWORKS", env.parse_networks, "", NETWORKS_ERROR)
+METRICS_DIR = env.read_text("PROMETHEUS_MULTIPROC_DIR")
+SENTRY_DSN = env.read_setting(
+    "SENTRY_DSN",
+    env.parse_sentry_dsn,
+    "",
+    "is wrong: write it as https://key@host/project, as Sentry shows it.",
 )
 
 DATABASES = {
-    "default": read_setting(
+    "default": env.read_setting(
         "DATABASE_URL",
-        database,
+        env.parse_database_url,
         f"sqlite:///{BASE_DIR / 'var' / 'mailboxes.sqlite3'}",
-        NO_DATABASE,
+        DATABASE_ERROR,
     )
 }
-
-# A streaming replica that reads may go to (mailboxes.db.replica); none by default.
-if env.str("DATABASE_REPLICA_URL", ""):
-    DATABASES["replica"] = read_setting(
-        "DATABASE_REPLICA_URL",
-        postgresql,
-        "",
-        NO_DATABASE,
+if env.read_text("DATABASE_REPLICA_URL"):
+    DATABASES["replica"] = env.read_setting(
+        "DATABASE_REPLICA_URL", env.parse_postgresql_url, "", DATABASE_ERROR
     )
-    if DATABASES["replica"] and env.str("DATABASE_URL", "sqlite").startswith("sqlite"):
-        refusals.append("DATABASE_REPLICA_URL is set, but DATABASE_URL names no PostgreSQL.")
+    if DATABASES["replica"] and env.read_text("DATABASE_URL", "sqlite").startswith("sqlite"):
+        env.errors.append(
+            "DATABASE_REPLICA_URL needs a PostgreSQL in DATABASE_URL, which it is a replica of."
+        )
     DATABASE_ROUTERS = ["mailboxes.db.replica.Router"]
-
-# Whether PostgreSQL keeps queries prepared, and cursors open: not where PgBouncer hands each
-# transaction another connection.
-DATABASE_PREPARED = read_setting("DATABASE_PREPARED", switch, "on", "is neither on nor off.")
-
-# How many seconds a call waits for an answer of PostgreSQL. With SQLite, writers queue a minute.
-DATABASE_TIMEOUT = read_setting(
-    "DATABASE_TIMEOUT", whole_number, "30", "is no whole number of seconds, 1 or more."
+DATABASE_PREPARED = env.read_setting(
+    "DATABASE_PREPARED", env.parse_switch, "on", "must be on or off."
+)
+DATABASE_TIMEOUT = env.read_setting(
+    "DATABASE_TIMEOUT", env.parse_positive_integer, "30", SECONDS_ERROR
 )
 
 for name, value, module, package in (
@@ -154,31 +134,32 @@ for name, value, module, package in (
     ("SENTRY_DSN", SENTRY_DSN, "sentry_sdk", "sentry-sdk"),
 ):
     if value and find_spec(module) is None:
-        refusals.append(f"{name} needs a package that is not installed: pip install {package}.")
+        env.errors.append(f"{name} needs a package that is not installed: pip install {package}.")
 
-raise_refusals()
+env.raise_errors()
 
-if not env.str("CACHE_URL", ""):
+if not env.read_text("CACHE_URL"):
+    # Each worker process allows its share of the limit.
     CACHES["default"]["BACKEND"] = "mailboxes.api.throttling.OwnShare"
     RATE_LIMIT = (-(-RATE_LIMIT[0] // WORKERS), RATE_LIMIT[1])
 
 # --- Database -----------------------------------------------------------------
 
-KEPT_SECONDS = 300  # a connection, from call to call
+CONNECTION_MAX_AGE = 300  # seconds
 
-# Of each PostgreSQL; DATABASE_URL may say otherwise.
+# DATABASE_URL can override these.
 POSTGRESQL_OPTIONS = {
-    # A host that has lost its power or its network says nothing at all, and a caller must not
-    # wait for it as long as TCP does, a quarter of an hour.
-    "connect_timeout": 3,  # seconds, of each host
-    "tcp_user_timeout": 5000,  # milliseconds until what was sent must have arrived
-    # While an answer is waited for: asked after 5 s whether the host is there, and each second.
+    # A host that has lost its power or network sends nothing, and TCP alone would wait for a
+    # quarter of an hour.
+    "connect_timeout": 3,  # seconds, for each host
+    "tcp_user_timeout": 5000,  # milliseconds until sent data must be acknowledged
+    # Probe the host after 5 s without an answer, then each second.
     "keepalives_idle": 5,
     "keepalives_interval": 1,
     "keepalives_count": 5,
-    # Values travel beside the query, not in it: that is what can be prepared.
+    # PostgreSQL can prepare a query only if its values are sent apart from its text.
     "server_side_binding": True,
-    "prepare_threshold": 2 if DATABASE_PREPARED else None,  # when it is asked the third time
+    "prepare_threshold": 2 if DATABASE_PREPARED else None,  # prepare at the third run
 }
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -187,23 +168,23 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(
-            f"DATABASE_URL names a file in {data}, which cannot be made: {error.strerror}."
+            f"DATABASE_URL names a file in the folder {data}, which cannot be created: {error.strerror}."
         ) from None
     DATABASES["default"]["OPTIONS"] = {
-        # A transaction takes the write lock when it begins, so two writers queue
-        # instead of one failing half-way; readers go on beside them (WAL).
+        # A transaction takes the write lock when it begins, so that a second writer waits
+        # instead of failing half-way. With WAL, readers do not wait.
         "transaction_mode": "IMMEDIATE",
         "timeout": 60,  # seconds; a long import writes for half of that
-        # FULL: what has been answered with 2xx is on disk.
+        # FULL: a change is on disk before it is answered with 2xx.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
-    DATABASES["default"]["CONN_MAX_AGE"] = KEPT_SECONDS
+    DATABASES["default"]["CONN_MAX_AGE"] = CONNECTION_MAX_AGE
 else:
     for each in DATABASES.values():
         each["OPTIONS"] = POSTGRESQL_OPTIONS | each.get("OPTIONS", {})
         each["CONN_HEALTH_CHECKS"] = True
-        each["CONN_MAX_AGE"] = KEPT_SECONDS
-        # A cursor stays with its connection too, from one slice of a long export to the next.
+        each["CONN_MAX_AGE"] = CONNECTION_MAX_AGE
+        # A server-side cursor needs the same connection for a whole export.
         each["DISABLE_SERVER_SIDE_CURSORS"] = not DATABASE_PREPARED
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -230,7 +211,7 @@ INSTALLED_APPS = [
     "mailboxes",
 ]
 
-# Their headers stand on every answer, so they come before whoever may make one.
+# First, so that every answer has their headers, errors of other middleware too.
 ANSWER_MIDDLEWARE = [
     "mailboxes.http.headers.AnswerHeaders",
     "mailboxes.http.headers.ContentSecurityPolicy",
@@ -240,11 +221,11 @@ ANSWER_MIDDLEWARE = [
 if django.VERSION >= (6, 0):
     ANSWER_MIDDLEWARE[1] = "django.middleware.csp.ContentSecurityPolicyMiddleware"
 MIDDLEWARE = [
-    "mailboxes.http.proxies.TrustedProxies",  # all below ask who calls, and how
+    "mailboxes.http.proxies.TrustedProxies",  # first: others use the caller's address
     "mailboxes.monitoring.request_log.RequestLog",
     *ANSWER_MIDDLEWARE,
     "mailboxes.http.bodies.Refusals",
-    "mailboxes.monitoring.health.HealthChecks",  # before whoever asks by what host
+    "mailboxes.monitoring.health.HealthChecks",  # before ALLOWED_HOSTS is checked
     "mailboxes.api.calls.ApiCalls",
     "mailboxes.engines.calls.EngineCalls",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -260,7 +241,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 if METRICS_NETWORKS:
-    # Behind TrustedProxies, which says who calls; before all that may answer.
+    # After TrustedProxies, for the caller's address; before all that can answer.
     MIDDLEWARE.insert(
         MIDDLEWARE.index("mailboxes.monitoring.request_log.RequestLog"),
         "mailboxes.monitoring.metrics.Metrics",
@@ -284,10 +265,10 @@ TEMPLATES = [
     }
 ]
 
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # templates/django/forms is ours
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # uses templates/django/forms
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = "UTC"  # the contract's dates are UTC's
+TIME_ZONE = "UTC"  # the contract's dates are in UTC
 USE_TZ = True
 USE_I18N = True
 
@@ -299,7 +280,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# --- The API ------------------------------------------------------------------
+# --- API ----------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["mailboxes.api.authentication.CredentialAuthentication"],
@@ -312,7 +293,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "mailboxes.api.exceptions.exception_handler",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405
     "UNAUTHENTICATED_USER": None,
-    "URL_FORMAT_OVERRIDE": None,  # today's clients send stray parameters, `format` too
+    "URL_FORMAT_OVERRIDE": None,  # clients of the hosted API may send `format`, without meaning
 }
 
 SPECTACULAR_SETTINGS = {
@@ -330,32 +311,33 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["mailboxes.api.schema.in_envelopes"],
 }
 
-# A larger body is 413; files (CSV) are not counted here by Django.
+# A larger body is answered with 413. Django does not count uploaded files.
 DATA_UPLOAD_MAX_MEMORY_SIZE = contract.MAX_BODY_BYTES
 
-# --- Doors --------------------------------------------------------------------
+# --- Sign-in ------------------------------------------------------------------
 
 LOGIN_URL = LOGOUT_REDIRECT_URL = "console:sign-in"
 LOGIN_REDIRECT_URL = "console:mailbox-list"
 
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # refuses who is locked out, and no more
+    "axes.backends.AxesStandaloneBackend",  # only refuses users who are locked out
     "django.contrib.auth.backends.ModelBackend",
 ]
 
-# Five wrong passwords for one username from one address, and both together wait.
+# Five wrong passwords lock out this username from this address.
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on makes the wait no longer
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a try does not prolong the wait
 AXES_CLIENT_IP_CALLABLE = "mailboxes.http.proxies.lockout_address"
 AXES_LOCKOUT_CALLABLE = "mailboxes.console.views.sign_in.locked_out"
-AXES_SENSITIVE_PARAMETERS = ["username"]  # in the log: some type their password there
-AXES_VERBOSE = False  # commands that print JSON print nothing else
-AXES_DISABLE_ACCESS_LOG = True  # it would grow for ever
+AXES_SENSITIVE_PARAMETERS = [
+    "username"
+]  # kept out of the log: some users type their password there
+AXES_VERBOSE = False  # commands that print JSON must print nothing else
+AXES_DISABLE_ACCESS_LOG = True  # the table would grow without limit
 
-# The second factor: who has set it up gives it (mailboxes.staff.middleware.SecondFactor).
 OTP_TOTP_ISSUER = "Mailbox service"
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
@@ -375,13 +357,13 @@ AUTH_PASSWORD_VALIDATORS = [
 
 CSRF_FAILURE_VIEW = "mailboxes.console.views.errors.csrf_failure"
 SESSION_ENGINE = "mailboxes.staff.sessions"
-SESSION_COOKIE_AGE = 12 * 3600  # a working day; then one signs in again
+SESSION_COOKIE_AGE = 12 * 3600  # a working day
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-# A redirect would lose a POST's body, so what programs call is refused, not redirected. Who
-# probes for health comes without HTTPS.
+# A redirect would lose a POST's body, so calls of programs are refused instead (see
+# mailboxes.http.machine_paths). Health probes come without HTTPS.
 SECURE_REDIRECT_EXEMPT = [
     rf"^({contract.API}|{contract.ENGINES})(/|$)",
     rf"^({contract.HEALTH})$",
@@ -394,22 +376,22 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CSP = {
     "default-src": ["'self'"],
-    "img-src": ["'self'", "data:"],  # the admin's own style sheets draw with data: images
+    "img-src": ["'self'", "data:"],  # the style sheets of Django admin use data: images
     "object-src": ["'none'"],
     "base-uri": ["'none'"],
     "form-action": ["'self'"],
     "frame-ancestors": ["'none'"],
 }
-# On every answer that does not say otherwise; static files say how long they are kept.
+# Sent unless a view sets the header itself; static files set Cache-Control.
 ANSWER_HEADERS = {
-    "Cache-Control": "no-store",  # what customers have is in them, pass codes too
+    "Cache-Control": "no-store",  # answers contain customers' data and pass codes
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-# --- Logs: standard output, one line a request ------------------------------------
+# --- Logs: standard output, one line for each request -------------------------
 
 LOGGING: dict = {
     "version": 1,
@@ -433,14 +415,14 @@ LOGGING: dict = {
     },
     "root": {"handlers": ["stdout"], "level": "INFO"},
     "loggers": {
-        # Django's handlers would mail the administrators and repeat each line.
+        # Without Django's handlers, which would mail the administrators and repeat each line.
         "django": {"handlers": [], "propagate": True},
-        # A refused request has its line in RequestLog already; a crash brings its stack, once.
+        # RequestLog writes a line for each request, so only stack traces are added to it.
         "django.request": {"level": "ERROR", "filters": ["crashes"]},
         "django.security": {"level": "CRITICAL"},
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         "axes": {"level": "WARNING"},
-        # What goes wrong besides, on a connection that has died, after what was raised.
+        # Hide the warnings about a dead connection that follow the exception.
         "psycopg": {"level": "ERROR"},
     },
 }

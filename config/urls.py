@@ -1,12 +1,12 @@
-"""Which address belongs to whom."""
+"""URL configuration."""
 
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
 
-def by_the_console(page):
-    """Leads to the console's page, with the query: the admin has no door of its own."""
+def redirect_to_console(page):
+    """Return a view that redirects Django admin's own page to the console's, with the query string."""
     return RedirectView.as_view(pattern_name=f"console:{page}", query_string=True)
 
 
@@ -19,7 +19,7 @@ urlpatterns = [
     path("", include("mailboxes.console.urls")),
     path("", include("mailboxes.engines.urls")),
     path("", include("mailboxes.reference.urls")),
-    path("admin/login/", by_the_console("sign-in")),
-    path("admin/password_change/", by_the_console("password")),
+    path("admin/login/", redirect_to_console("sign-in")),
+    path("admin/password_change/", redirect_to_console("password")),
     path("admin/", admin.site.urls),
 ]

@@ -1,4 +1,4 @@
-"""The WSGI application that the production server runs."""
+"""WSGI application."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ except ImproperlyConfigured as error:
 
 from django.db.backends.signals import connection_created
 
-import config.urls  # noqa: F401  every view, once for all workers rather than at a first call
+import config.urls  # noqa: F401  loads every view before the first call
 from mailboxes.api.fastpath import FastPath
 from mailboxes.db.connections import retry_stale_plans, set_timeouts
 from mailboxes.http.bodies import AlwaysUTF8

@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
-from config.env import database
-from config.settings import KEPT_SECONDS, POSTGRESQL_OPTIONS
+from config.env import parse_database_url
+from config.settings import CONNECTION_MAX_AGE, POSTGRESQL_OPTIONS
 from mailboxes.models import Account, ApiCredential, Mailbox
 
 PASS_CODE = "8305"
@@ -26,7 +26,7 @@ unblock = nullcontext  # lets a test at a database; pytest-django's own, while t
 def default_database(url):
     """Django's default database is, for a while, the one that the URL names."""
     before = connections["default"]
-    settings = database(url)
+    settings = parse_database_url(url)
     if url.startswith("sqlite"):
         settings["OPTIONS"] = {
             "init_command": "PRAGMA journal_mode=WAL",
@@ -35,7 +35,7 @@ def default_database(url):
         }
     else:
         settings["OPTIONS"] = POSTGRESQL_OPTIONS
-    settings["CONN_MAX_AGE"] = KEPT_SECONDS
+    settings["CONN_MAX_AGE"] = CONNECTION_MAX_AGE
     connections["default"] = ConnectionHandler({"default": settings})["default"]
     try:
         with unblock():

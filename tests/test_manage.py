@@ -60,7 +60,8 @@ def test_its_stack_is_there_for_whoever_asks():
 def test_a_folder_that_cannot_be_made_is_named():
     done = manage("migrate", url="sqlite:////dev/null/data/mailboxes.sqlite3")
     assert done.stderr == (
-        "DATABASE_URL names a file in /dev/null/data, which cannot be made: Not a directory.\n"
+        "DATABASE_URL names a file in the folder /dev/null/data, which cannot be created: "
+        "Not a directory.\n"
     )
     assert done.returncode == 1
 
@@ -69,7 +70,7 @@ def test_settings_of_somebody_elses_are_named(tmp_path):
     settings = tmp_path / ".env"
     settings.touch(mode=0)
     done = manage("check", url="sqlite://:memory:", prefix=AS_ANYBODY, ENV_FILE=str(settings))
-    said = f"{settings} is not yours to read: run this as the user who owns it.\n"
+    said = f"No permission to read {settings}: run this as the user who owns it.\n"
     assert (done.returncode, done.stderr) == (1, said)
 
 
@@ -83,7 +84,7 @@ def test_a_file_of_somebody_elses_is_named(tmp_path):
         METRICS_NETWORKS="10.0.0.0/8",
         PROMETHEUS_MULTIPROC_DIR=str(folder),
     )
-    said = f"{folder} is not yours to use: run this as the user who owns it.\n"
+    said = f"No permission to use {folder}: run this as the user who owns it.\n"
     assert (done.returncode, done.stderr) == (1, said)
 
 

@@ -134,7 +134,10 @@ def test_header_that_is_malformed_is_refused(caller, line):
 @pytest.mark.parametrize("name", ["X-Auth-For", "X-Auth-Password", "Host", "Content-Type"])
 def test_header_sent_twice_is_refused(caller, name):
     caller.ask(*GET, f"{name}: localhost", f"{name}: localhost")
-    assert caller.received()["malformed"] == [400, f"The header {name.lower()} is there twice."]
+    assert caller.received()["malformed"] == [
+        400,
+        f"Send the header {name.lower()} once: it was sent twice.",
+    ]
 
 
 @pytest.mark.parametrize("name", ["X_Auth_For", "X-Auth_For", "x_forwarded_for", "Content_Length"])
