@@ -1,4 +1,4 @@
-"""The words of the wire contract: its paths, envelope, phrases and limits. Imports nothing of ours."""
+"""Constants and rules of the wire contract. Imports nothing of this project."""
 
 import re
 from functools import cache
@@ -9,9 +9,9 @@ MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 MAX_NAME_LENGTH = 100
 MAX_RECIPIENTS = 50
 
-RETRY_SECONDS = 5  # until a caller should try again while the database does not answer
+RETRY_SECONDS = 5  # sent in Retry-After while the database does not answer
 
-MASK = "••••"  # stands for a pass code that is set, where the code itself is not shown
+MASK = "••••"  # shown instead of a pass code
 
 MAILBOX_KEYS = (
     "beep",
@@ -31,8 +31,7 @@ RECIPIENT_KEYS = ("created_on", "updated_on", "uuid")  # of a recipient inside i
 
 READ_ONLY_KEYS = {"created_on", "email_recipients", "updated_on", "uuid"}
 
-# What a caller did wrong and can mend is explained under `errors`; these
-# statuses say all there is to say, or all a stranger may know.
+# Statuses without `errors`: more would be useless, or would help an attacker.
 UNEXPLAINED = {401, 403, 404, 405, 500}
 
 # RFC 9110's phrases where Python's older ones differ.
@@ -45,14 +44,14 @@ RFC_9110_PHRASES = {
 
 UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
-MAILBOXES = "voip/mailbox"  # the path of them all; behind it, that of one
-MAILBOX_PATH = re.compile(rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z")  # of all, or of one
+MAILBOXES = "voip/mailbox"
+MAILBOX_PATH = re.compile(
+    rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z"
+)  # the list, or one mailbox
 
-# What a path begins with, by who calls there.
+# First parts of paths, by caller.
 API, HEALTH = "voip|authenticated", "healthz|readyz"
-ENGINES = (
-    "(?i:asterisk|freeswitch|sounds)"  # an engine may have been told to call there in its own way
-)
+ENGINES = "(?i:asterisk|freeswitch|sounds)"  # the configuration of an engine may use capitals
 
 API_PATH = re.compile(rf"/({API})(/|\Z)")
 ENGINE_PATH = re.compile(rf"/+{ENGINES}(/|\Z)")
@@ -60,33 +59,36 @@ HEALTH_PATH = re.compile(rf"/({HEALTH})\Z")
 
 
 def is_api_path(path: str) -> bool:
-    """Whether an answer under this path wears the envelope."""
+    """Return True if answers under this path are in the envelope."""
     return API_PATH.match(path) is not None
 
 
 def is_engine_path(path: str) -> bool:
-    """Whether a telephone engine calls there: what it is refused has no body that it could take for a mailbox."""
+    """Return True if telephone engines call this path, so that errors must have no body.
+
+    Asterisk would take some error texts for a mailbox.
+    """
     return ENGINE_PATH.match(path) is not None
 
 
 def is_health_path(path: str) -> bool:
-    """Whether somebody there asks how the service is: neither logged nor counted."""
+    """Return True for a health probe, which is neither logged nor counted."""
     return HEALTH_PATH.match(path) is not None
 
 
 def is_machine_path(path: str) -> bool:
-    """Whether programs call there, not browsers: nobody who signs in, or would follow a redirect."""
+    """Return True if programs call this path: they do not sign in or follow redirects."""
     return is_api_path(path) or is_engine_path(path)
 
 
 @cache
 def status_message(status: int) -> str:
-    """The status's reason phrase in RFC 9110, whatever the Python."""
+    """Return the reason phrase of RFC 9110, in every version of Python."""
     return RFC_9110_PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def envelope(status: int, result=None, errors=None) -> dict:
-    """The body of an answer: `result`, `status_code`, `status_message`, and `errors` if there are any."""
+    """Return the body of an answer. Without a result it is `{}`; without errors it has no `errors`."""
     body = {
         "result": {} if result is None else result,
         "status_code": status,

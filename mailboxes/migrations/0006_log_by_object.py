@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from mailboxes.migrations._indexes import index
+from mailboxes.migrations._indexes import create_index
 
 
 class Migration(migrations.Migration):
@@ -13,4 +13,4 @@ class Migration(migrations.Migration):
         ("admin", "0003_logentry_add_action_flag_choices"),
     ]
 
-    operations = [index("admin_log_by_object", "django_admin_log", ["object_id"])]
+    operations = [create_index("admin_log_by_object", "django_admin_log", ["object_id"])]

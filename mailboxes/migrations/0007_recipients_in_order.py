@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from mailboxes.migrations._indexes import index
+from mailboxes.migrations._indexes import create_index
 
 NAME = "recipients_in_order"
 REST = ["position", "created_at", "uuid", "updated_at"]
@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.SeparateDatabaseAndState(
-            [index(NAME, "mailboxes_emailrecipient", ["mailbox_id", *REST])],
+            [create_index(NAME, "mailboxes_emailrecipient", ["mailbox_id", *REST])],
             [
                 migrations.AddIndex(
                     "emailrecipient", models.Index(fields=["mailbox", *REST], name=NAME)

@@ -1,13 +1,13 @@
-"""What migrations that index a table have in common."""
+"""An operation that creates an index without blocking writers."""
 
 from django.db import migrations
 
 
-def index(name: str, table: str, columns: list[str]) -> migrations.RunPython:
-    """Index these columns of a table, others writing to it meanwhile. Its migration is not atomic."""
+def create_index(name: str, table: str, columns: list[str]) -> migrations.RunPython:
+    """Return an operation that indexes these columns. Its migration must set `atomic = False`."""
 
     def build(apps, schema_editor):
-        remove(apps, schema_editor)  # one that was broken off is of no use
+        remove(apps, schema_editor)  # an earlier try may have left an invalid index
         schema_editor.execute(
             f"CREATE INDEX {concurrently(schema_editor)} {name} ON {table} ({', '.join(columns)})"
         )
