@@ -1,3 +1,5 @@
+"""The app's configuration."""
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
@@ -7,8 +9,8 @@ class MailboxesConfig(AppConfig):
     verbose_name = "Mailbox service"
 
     def ready(self):
-        import mailboxes.checks  # noqa: F401  registered there
-        from mailboxes.staff.groups import keep_groups
+        import mailboxes.checks  # noqa: F401  registers the checks
+        from mailboxes.staff.groups import update_groups
 
-        # After Django's own receiver, which makes the permissions.
-        post_migrate.connect(keep_groups, sender=self)
+        # Runs after Django's own receiver, which creates the permissions.
+        post_migrate.connect(update_groups, sender=self)

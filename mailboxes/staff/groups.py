@@ -1,4 +1,4 @@
-"""The groups of staff: each may do what the one before it may, and more."""
+"""Groups of staff. Each has the permissions of the one before, and more."""
 
 from django.contrib.auth.models import Group, Permission
 
@@ -15,14 +15,14 @@ GROUPS = {
 }
 
 
-def keep_groups(sender, using, **kwargs):
-    """Make the groups after a migration, and give them back what they may do: no more and no less."""
-    allowed = []
+def update_groups(sender, using, **kwargs):
+    """Create the groups after a migration, and reset their permissions."""
+    codenames = []
     for name, more in GROUPS.items():
-        allowed += more
+        codenames += more
         group, _ = Group.objects.using(using).get_or_create(name=name)
         group.permissions.set(
             Permission.objects.using(using).filter(
-                content_type__app_label=sender.label, codename__in=allowed
+                content_type__app_label=sender.label, codename__in=codenames
             )
         )

@@ -1,6 +1,6 @@
-"""The second factor of staff: an authenticator app, and recovery codes for the day it is lost.
+"""The second factor of staff: an authenticator app, and recovery codes in case it is lost.
 
-Keys and codes lie in the database as django-otp keeps them: readable to whoever reads it.
+django-otp stores keys and codes unencrypted in the database.
 """
 
 from base64 import b32encode
@@ -20,51 +20,49 @@ CODE_DIGITS = 6  # of an authenticator's code; a recovery code is longer
 RECOVERY_CODES = 10
 
 
-def is_on(user) -> bool:
-    """Whether the user has an authenticator that counts."""
+def is_enabled(user) -> bool:
     return TOTPDevice.objects.devices_for_user(user, confirmed=True).exists()
 
 
-def is_owed(user) -> bool:
-    """Whether the user has signed in with the password alone, and must give a code too."""
-    return user.is_authenticated and not user.is_verified() and is_on(user)
+def is_required(user) -> bool:
+    """Return True if the user has given the password, and must give a code too."""
+    return user.is_authenticated and not user.is_verified() and is_enabled(user)
 
 
 def start_set_up(user) -> TOTPDevice:
-    """An authenticator that does not count yet, with a key of its own; one begun earlier is forgotten."""
+    """Create an unconfirmed authenticator with a new key, in place of an earlier unconfirmed one."""
     TOTPDevice.objects.devices_for_user(user, confirmed=False).delete()
     return TOTPDevice.objects.create(user=user, name="Authenticator app", confirmed=False)
 
 
-def pending_device(user) -> TOTPDevice | None:
-    """The authenticator that waits for its first code, if there is one."""
+def get_unconfirmed(user) -> TOTPDevice | None:
     return TOTPDevice.objects.devices_for_user(user, confirmed=False).first()
 
 
-def key_of(authenticator) -> str:
-    """The key as authenticator apps take it when it is typed."""
+def format_key(authenticator) -> str:
+    """Return the key in base32, which authenticator apps accept by typing."""
     return b32encode(authenticator.bin_key).decode()
 
 
-def confirm(user, code) -> TOTPDevice:
-    """Make the authenticator that was begun count, if the code is its own. Raises ValidationError."""
+def confirm_authenticator(user, code) -> TOTPDevice:
+    """Enable the unconfirmed authenticator if the code is its own. Raises ValidationError."""
     authenticator = accept_code(TOTPDevice.objects.devices_for_user(user, confirmed=False), code)
     authenticator.confirmed = True
     authenticator.save(update_fields=["confirmed"])
     return authenticator
 
 
-def verify(user, code) -> Device:
-    """The user's authenticator, or the recovery codes, that the code is of. Raises ValidationError."""
-    is_of_authenticator = len(code) == CODE_DIGITS and code.isdigit()
-    model = TOTPDevice if is_of_authenticator else StaticDevice
+def verify_code(user, code) -> Device:
+    """Return the device of the code: authenticator or recovery codes. Raises ValidationError."""
+    is_authenticator_code = len(code) == CODE_DIGITS and code.isdigit()
+    model = TOTPDevice if is_authenticator_code else StaticDevice
     return accept_code(model.objects.devices_for_user(user, confirmed=True), code)
 
 
-def new_recovery_codes(user) -> list[str]:
-    """Codes that open once each; those given earlier open no more."""
+def create_recovery_codes(user) -> list[str]:
+    """Replace the user's recovery codes. Each code can be used once."""
     with transaction.atomic():
-        # The device stays: a session that one of its codes opened goes on.
+        # Keep the device: sessions that one of its codes verified refer to it.
         device = StaticDevice.objects.devices_for_user(user, confirmed=True).first()
         device = device or StaticDevice.objects.create(user=user, name="Recovery codes")
         device.token_set.all().delete()
@@ -73,35 +71,34 @@ def new_recovery_codes(user) -> list[str]:
     return codes
 
 
-def recovery_codes_left(user) -> int:
+def count_recovery_codes(user) -> int:
     return StaticToken.objects.filter(device__user=user, device__confirmed=True).count()
 
 
 @transaction.atomic
-def turn_off(user):
-    """Forget the user's authenticator and recovery codes."""
+def disable(user):
+    """Delete the user's authenticators and recovery codes."""
     for model in (TOTPDevice, StaticDevice):
         model.objects.devices_for_user(user).delete()
 
 
 def accept_code(devices, code) -> Device:
-    """The first of the devices, if the code is its own; the code is then used up.
+    """Use up the code and return the first of the devices. Raises ValidationError if it is wrong.
 
-    Raises ValidationError otherwise. Each wrong code doubles the wait before the next.
+    Each wrong code doubles the wait until the next try.
     """
-    with transaction.atomic():  # nothing is raised in here: that a code was wrong must be kept
+    with transaction.atomic():  # an exception in here would undo the count of wrong codes
         device = devices.select_for_update().first()
         refusal = device.verify_is_allowed()[1] if device else None
         is_right = device is not None and device.verify_token(code)
     if refusal:
-        raise ValidationError(too_soon(refusal["locked_until"]), "too_soon")
+        raise ValidationError(describe_wait(refusal["locked_until"]), "too_soon")
     if not is_right:
         raise ValidationError(_("This code is wrong, or was used already."), "wrong")
     return device
 
 
-def too_soon(until) -> str:
-    """How long to wait, as a sentence."""
+def describe_wait(until) -> str:
     now = timezone.now()
     seconds = ceil((until - now).total_seconds())
     if seconds < 60:

@@ -5,5 +5,5 @@ from django.contrib.sessions.backends import db
 
 class SessionStore(db.SessionStore):
     def _validate_session_key(self, key):
-        """Whether it could be a key of ours: PostgreSQL takes no NUL, which a quoted cookie may hold."""
+        """Refuse other characters too. PostgreSQL rejects NUL, which a quoted cookie may contain."""
         return super()._validate_session_key(key) and key.isalnum() and key.isascii()

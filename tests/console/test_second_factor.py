@@ -25,9 +25,9 @@ def person(name):
 
 def set_up(user):
     """The user's app and recovery codes, after the second factor was set up with the code of now."""
-    app = AuthenticatorApp(second_factor.key_of(second_factor.start_set_up(user)))
-    second_factor.confirm(user, app.code())
-    return app, second_factor.new_recovery_codes(user)
+    app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(user)))
+    second_factor.confirm_authenticator(user, app.code())
+    return app, second_factor.create_recovery_codes(user)
 
 
 def with_password(name="rosa"):
@@ -408,6 +408,6 @@ def test_the_admin_shows_neither_key_nor_codes(admin, app, codes):
         admin.get(f"/admin/otp_static/staticdevice/{recovery.pk}/change/"),
     ]
     assert [page.status_code for page in pages] == [200, 200]
-    for secret in (device.key, second_factor.key_of(device), *codes):
+    for secret in (device.key, second_factor.format_key(device), *codes):
         assert not any(secret in page.text for page in pages)
     assert admin.get(f"/admin/otp_totp/totpdevice/{device.pk}/qrcode/").status_code == 403

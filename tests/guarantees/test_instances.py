@@ -214,8 +214,8 @@ def test_wrong_passwords_are_counted_together(database, proxy):
 def test_a_code_is_taken_once(database, proxy):
     with default_database(database):
         user = superuser("ida")
-        app = AuthenticatorApp(second_factor.key_of(second_factor.start_set_up(user)))
-        second_factor.confirm(user, app.code(ahead=-1))
+        app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(user)))
+        second_factor.confirm_authenticator(user, app.code(ahead=-1))
     code = app.code()
     with Browser(proxy.port) as browser, ExitStack() as more:
         others = [more.enter_context(Browser(proxy.port)) for _ in range(3)]

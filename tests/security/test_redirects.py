@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mailboxes.staff import second_factor
-from mailboxes.staff.second_factor import key_of
+from mailboxes.staff.second_factor import format_key
 from tests.authenticator import AuthenticatorApp
 from tests.security.browser import HOST, PASSWORD
 
@@ -80,11 +80,13 @@ def test_signing_out(visitor):
 
 
 def test_the_second_factor(visitor, rosa):
-    second_factor.confirm(rosa, AuthenticatorApp(key_of(second_factor.start_set_up(rosa))).code())
+    second_factor.confirm_authenticator(
+        rosa, AuthenticatorApp(format_key(second_factor.start_set_up(rosa))).code()
+    )
     answers = {}
     for elsewhere in ELSEWHERE:
         sign_in(visitor)
-        form = {"code": second_factor.new_recovery_codes(rosa)[0], "next": elsewhere}
+        form = {"code": second_factor.create_recovery_codes(rosa)[0], "next": elsewhere}
         answers[elsewhere] = visitor.post("/sign-in/code/", form)
     assert_stays(answers)
 

@@ -45,8 +45,8 @@ def test_a_key_that_can_be_none_opens_nothing(production, key):
 
 
 def test_the_key_from_before_the_code_opens_nothing(browser, production, rosa):
-    app = AuthenticatorApp(second_factor.key_of(second_factor.start_set_up(rosa)))
-    second_factor.confirm(rosa, app.code())
+    app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(rosa)))
+    second_factor.confirm_authenticator(rosa, app.code())
     browser.sign_in()
     before = browser.cookies["sessionid"]
     assert not opens(production, before)

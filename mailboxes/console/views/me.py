@@ -19,8 +19,8 @@ def me(request):
         "console/me.html",
         {
             "groups": request.user.groups.order_by("name"),
-            "is_on": second_factor.is_on(request.user),
-            "codes_left": second_factor.recovery_codes_left(request.user),
+            "is_on": second_factor.is_enabled(request.user),
+            "codes_left": second_factor.count_recovery_codes(request.user),
         },
     )
 

@@ -51,7 +51,7 @@ class CodeForm(forms.Form):
         return code
 
     def check(self, code):
-        return second_factor.verify(self.user, code)
+        return second_factor.verify_code(self.user, code)
 
 
 class FirstCodeForm(CodeForm):
@@ -63,7 +63,7 @@ class FirstCodeForm(CodeForm):
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
     def check(self, code):
-        return second_factor.confirm(self.user, code)
+        return second_factor.confirm_authenticator(self.user, code)
 
 
 def sent(request):
@@ -75,7 +75,7 @@ def sent(request):
 @never_cache
 def sign_in_code(request):
     """The code that is asked for after the password; all other pages stay shut until it is given."""
-    if not second_factor.is_owed(request.user):
+    if not second_factor.is_required(request.user):
         return redirect("console:mailbox-list")
     form = CodeForm(request.user, sent(request))
     if form.is_valid():
@@ -98,7 +98,7 @@ def sign_in_code(request):
 
 def left(user) -> str:
     """How many recovery codes are left, as a sentence."""
-    count = second_factor.recovery_codes_left(user)
+    count = second_factor.count_recovery_codes(user)
     return ngettext(
         "You signed in with a recovery code. %(count)s is left.",
         "You signed in with a recovery code. %(count)s are left.",
@@ -110,7 +110,7 @@ def left(user) -> str:
 @staff_with()
 def start(request):
     """Make a key, for whoever has no second factor yet."""
-    if second_factor.is_on(request.user):
+    if second_factor.is_enabled(request.user):
         return redirect("console:me")
     second_factor.start_set_up(request.user)
     return redirect("console:second-factor")
@@ -120,7 +120,7 @@ def start(request):
 @staff_with()
 def set_up(request):
     """The key, to scan or to type; it counts once the app has shown that it has it."""
-    authenticator = second_factor.pending_device(request.user)
+    authenticator = second_factor.get_unconfirmed(request.user)
     if authenticator is None:
         return redirect("console:me")
     form = FirstCodeForm(request.user, sent(request))
@@ -134,7 +134,7 @@ def set_up(request):
         "console/second_factor.html",
         {
             "form": form,
-            "key": second_factor.key_of(authenticator),
+            "key": second_factor.format_key(authenticator),
             "address": address,
             "qr_code": qr_code(address),
         },
@@ -157,7 +157,7 @@ def turn_off(request):
 
 def with_code(request, template, act):
     """Do it once a code is given: who finds an open browser has none."""
-    if not second_factor.is_on(request.user):
+    if not second_factor.is_enabled(request.user):
         return redirect("console:me")
     form = CodeForm(request.user, sent(request))
     if form.is_valid():
@@ -167,13 +167,13 @@ def with_code(request, template, act):
 
 def show_new_codes(request):
     """The page that shows the codes, once: nothing but its own answer carries them."""
-    codes = second_factor.new_recovery_codes(request.user)
+    codes = second_factor.create_recovery_codes(request.user)
     text = "\n".join(f"{code[:4]}-{code[4:]}" for code in codes)
     return render(request, "console/recovery_codes_shown.html", {"codes": text})
 
 
 def forget(request):
-    second_factor.turn_off(request.user)
+    second_factor.disable(request.user)
     say_done(request, _("Your second factor is off. Your password alone signs you in."))
     return redirect("console:me")
 
