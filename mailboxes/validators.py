@@ -1,4 +1,4 @@
-"""Rules of one field each, shared by models, API, forms and commands."""
+"""Rules for single fields, shared by models, API, forms and commands."""
 
 import re
 import secrets
@@ -20,7 +20,7 @@ ACCOUNT_NAME = rf"\A{ACCOUNT_NAME_TEXT}\Z"
 CREDENTIAL_NAME = r"\A[A-Za-z0-9._@+-]{1,64}\Z"
 PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
 
-# The most used four-digit codes that are no repeat, run or year (DataGenetics, "PIN analysis", 2012).
+# The most used codes that are not a repeat, run or year (DataGenetics, "PIN analysis", 2012).
 MOST_USED_PASS_CODES = {"1004", "1010", "1122", "1313", "2001", "2580", "6969", "0852", "5683"}
 
 validate_account_name = RegexValidator(
@@ -41,18 +41,20 @@ def validate_printable(value: str) -> None:
 
 
 def is_pass_code(value: str) -> bool:
-    """Four ASCII digits (the contract's table of fields)."""
+    """Return True for four ASCII digits (the contract's table of fields)."""
     return PASS_CODE.match(value) is not None
 
 
 def validate_pass_code(value: str) -> None:
-    """Refuse what is no pass code."""
     if not is_pass_code(value):
         raise ValidationError(_("Use four digits, 0000 to 9999."), code="invalid")
 
 
 def parse_uuid(value: str) -> UUID:
-    """Text of 8-4-4-4-12 hexadecimal digits, either case: Python alone takes braces and urn: too."""
+    """Parse a UUID in the 8-4-4-4-12 form, either case. Raises ValidationError.
+
+    Python alone accepts braces and `urn:` too.
+    """
     if not re.fullmatch(UUID_TEXT, value):
         raise ValidationError(
             _("Use a UUID, such as 63e54af8-07b5-4fd2-b15b-f4c31a82ca0b."), code="invalid"
@@ -60,8 +62,8 @@ def parse_uuid(value: str) -> UUID:
     return UUID(value)
 
 
-def weakness(code: str) -> str | None:
-    """Why someone guessing would try the pass code early, in a sentence that does not tell it; None if nobody would."""
+def find_weakness(code: str) -> str | None:
+    """Return why the pass code is easy to guess, in a sentence without the code, or None."""
     steps = {(int(right) - int(left)) % 10 for left, right in pairwise(code)}
     if steps == {0}:
         return gettext("It is easy to guess: it repeats one digit.")
@@ -77,25 +79,23 @@ def weakness(code: str) -> str | None:
 
 
 def is_weak_pass_code(code: str) -> bool:
-    """Whether someone guessing would try it early."""
-    return weakness(code) is not None
+    return find_weakness(code) is not None
 
 
 def refuse_weak_pass_code(code: str) -> None:
-    """Refuse what is easy to guess, and say why."""
-    if why := weakness(code):
-        raise ValidationError(why, code="weak")
+    if weakness := find_weakness(code):
+        raise ValidationError(weakness, code="weak")
 
 
 def make_pass_code() -> str:
-    """A random pass code that is not weak."""
+    """Return a random pass code that is not weak."""
     while is_weak_pass_code(code := f"{secrets.randbelow(10_000):04}"):
         pass
     return code
 
 
 def validate_ascii(value: str) -> None:
-    """An address in ASCII: databases fold the case of other letters each in its own way."""
+    """Refuse an address with other letters, whose case each database folds in its own way."""
     if not value.isascii():
         raise ValidationError(
             _("Use an address in ASCII; write an international domain in its xn-- form."),
@@ -104,7 +104,7 @@ def validate_ascii(value: str) -> None:
 
 
 def parse_networks(value: str) -> list:
-    """The networks named in the text, separated by commas or white space. Raises ValidationError."""
+    """Parse networks separated by commas or white space. Raises ValidationError."""
     networks = []
     for word in value.replace(",", " ").split():
         try:
@@ -112,7 +112,7 @@ def parse_networks(value: str) -> list:
         except ValueError:
             raise ValidationError(
                 _(
-                    "“%(word)s” is no network: write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1."
+                    "“%(word)s” is not a network: write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1."
                 ),
                 code="invalid",
                 params={"word": word},
@@ -121,5 +121,4 @@ def parse_networks(value: str) -> list:
 
 
 def validate_networks(value: str) -> None:
-    """Networks that `parse_networks` can read."""
     parse_networks(value)

@@ -45,7 +45,7 @@ def test_weak_pass_codes(code):
     ],
 )
 def test_why_a_pass_code_is_weak_is_said_without_it(code, why):
-    assert validators.weakness(code) == f"It is easy to guess: {why}."
+    assert validators.find_weakness(code) == f"It is easy to guess: {why}."
 
 
 @pytest.mark.parametrize("code", ["4829", "7302", "1355", "8461", "0931"])

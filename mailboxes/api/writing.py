@@ -8,7 +8,7 @@ from mailboxes.api import representation
 from mailboxes.api.serializers import MailboxSerializer
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.models.mailboxes import ChangedMeanwhileError
-from mailboxes.validators import weakness
+from mailboxes.validators import find_weakness
 
 
 def created(account: Account, credential: ApiCredential, sent: dict) -> Mailbox:
@@ -51,5 +51,5 @@ def save(serializer: MailboxSerializer, **fields) -> Mailbox:
 def warning(sent: dict) -> dict[str, str]:
     """The header that says what is weak about a pass code that was sent; none where it is good."""
     code = sent.get("password")
-    why = code and weakness(code)
+    why = code and find_weakness(code)
     return {"X-Pass-Code-Warning": why} if why else {}

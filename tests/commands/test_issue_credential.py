@@ -116,7 +116,7 @@ def test_name_already_used(account):
 @pytest.mark.parametrize("networks", ["office", "192.0.2.7/24", "2001:db8::/129"])
 def test_bad_network(account, networks):
     assert refusal("acme", "api", "--networks", networks) == (
-        f"--networks: “{networks}” is no network: "
+        f"--networks: “{networks}” is not a network: "
         "write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1."
     )
 

@@ -63,7 +63,7 @@ def test_the_name_and_the_secret_stay(manager, credential, edit):
 
 def test_networks_that_are_none(manager, credential, edit):
     page = manager.post(edit, {"networks": "home", "expires_at": "2997-01-31T12:00"})
-    assert "“home” is no network" in errors(page)["networks"][0]
+    assert "“home” is not a network" in errors(page)["networks"][0]
     assert 'value="2997-01-31T12:00"' in page.content.decode()
     credential.refresh_from_db()
     assert (credential.networks, credential.expires_at) == ("192.0.2.0/24", None)
