@@ -1,4 +1,4 @@
-"""What is asked of the data before it is served; `manage.py check --database default` and `migrate` ask it too."""
+"""Checks of the data at the server's start, in `migrate`, and in `check --database default`."""
 
 from django.conf import settings
 from django.core import checks
@@ -8,23 +8,24 @@ from mailboxes.models import Mailbox
 
 
 @checks.register(checks.Tags.database)
-def keys_open_pass_codes(databases=None, **kwargs) -> list[checks.Warning]:
-    """A warning, and how many by the key's name, where pass codes were sealed with keys that are not at hand."""
+def check_pass_code_keys(databases=None, **kwargs) -> list[checks.Warning]:
+    """Warn of pass codes that no key in PASS_CODE_KEYS decrypts, counted by the id of their key."""
     if not databases:
         return []
     try:
         counts = Mailbox.counts_by_key()
     except DatabaseError:
-        return []  # away, or without tables yet: whoever needs them says so
-    lacking = settings.PASS_CODE_KEYS.lacks(counts)
-    if not lacking:
+        return []  # the database is down, or has no tables yet: other code reports it
+    missing = settings.PASS_CODE_KEYS.find_missing(counts)
+    if not missing:
         return []
-    told = ", ".join(f"{counts[key]} under key {key}" for key in lacking)
+    decrypted = counts.total() - sum(counts[key] for key in missing)
+    others = ", ".join(f"{counts[key]} with key {key}" for key in missing)
     return [
         checks.Warning(
-            f"PASS_CODE_KEYS opens {counts.total() - sum(counts[key] for key in lacking)} of "
-            f"{counts.total()} pass codes. It lacks the keys of the others: {told}.",
-            hint="List those keys too; what no key opens is shown as none.",
+            f"PASS_CODE_KEYS decrypts {decrypted} of {counts.total()} pass codes. "
+            f"The keys of the others are missing: {others}.",
+            hint="Add the missing keys. Until then these mailboxes are shown without a pass code.",
             id="mailboxes.W001",
         )
     ]

@@ -29,9 +29,9 @@ def mailboxes(account):
 def test_a_check_counts_them_by_key(capsys):
     call_command("check", databases=["default"])
     said = capsys.readouterr().err
-    assert "PASS_CODE_KEYS opens 1 of 3 pass codes." in said
-    assert f"1 under key {LOST.current}" in said
-    assert "1 under key ?" in said
+    assert "PASS_CODE_KEYS decrypts 1 of 3 pass codes." in said
+    assert f"1 with key {LOST.current}" in said
+    assert "1 with key ?" in said
     assert "8305" not in said
 
 
@@ -55,7 +55,7 @@ def test_the_server_says_so_at_its_start(databases):
         lines = [line for line in server.output().splitlines() if "PASS_CODE_KEYS" in line]
     assert 1 <= len(lines) <= 2  # one of each worker that has started
     for line in lines:
-        assert " ERROR mailboxes PASS_CODE_KEYS opens 0 of 20 pass codes. " in line
+        assert " ERROR mailboxes PASS_CODE_KEYS decrypts 0 of 20 pass codes. " in line
 
 
 @pytest.mark.long

@@ -74,7 +74,7 @@ def restore(connection, path: Path, replace: bool = False, without_keys: bool = 
                 f"{path} is of a newer version of this service, with {unknown[0]}: "
                 "restore it with that version."
             )
-        lacking = settings.PASS_CODE_KEYS.lacks(manifest.keys)
+        lacking = settings.PASS_CODE_KEYS.find_missing(manifest.keys)
         if lacking and not without_keys:
             raise BackupError(
                 f"{path} has pass codes under keys that PASS_CODE_KEYS lacks ({', '.join(lacking)}): "

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from django.core.management.base import CommandError
 
-from mailboxes.encryption import ID_LENGTH
+from mailboxes.encryption import KEY_ID_LENGTH
 from mailboxes.models import ServerProcess
 from mailboxes.models.encrypted import EncryptedRow
 
@@ -43,7 +43,7 @@ def key_query(tables: Iterable[str]) -> str:
         for model in EncryptedRow.kinds()
     }
     return " UNION ".join(
-        f'SELECT substr("{columns[table]}", 1, {ID_LENGTH}) FROM "{table}"'  # noqa: S608  our own
+        f'SELECT substr("{columns[table]}", 1, {KEY_ID_LENGTH}) FROM "{table}"'  # noqa: S608  our own
         f' WHERE "{columns[table]}" IS NOT NULL'
         for table in columns.keys() & tables
     )

@@ -9,7 +9,7 @@ from django.db.models import Count
 from django.db.models.functions import Substr
 
 from mailboxes import validators
-from mailboxes.encryption import ID_LENGTH, KeyRing, UnknownKeyError
+from mailboxes.encryption import KEY_ID_LENGTH, KeyRing, UnknownKeyError
 
 
 class EncryptedRow:
@@ -48,11 +48,13 @@ class EncryptedRow:
     @classmethod
     def counts_by_key(cls) -> Counter[str]:
         """How many texts there are, by the name of the key that sealed them."""
-        beginning = Substr(cls.ENCRYPTED_COLUMN, 1, ID_LENGTH + 1)  # with the colon behind the name
+        beginning = Substr(
+            cls.ENCRYPTED_COLUMN, 1, KEY_ID_LENGTH + 1
+        )  # with the colon behind the name
         sealed = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None}).order_by()
         counts: Counter[str] = Counter()
         for text, count in sealed.values_list(beginning).annotate(Count("pk")):
-            counts[KeyRing.key_of(text)] += count
+            counts[KeyRing.parse_key_id(text)] += count
         return counts
 
     def reencrypt(self) -> bool:

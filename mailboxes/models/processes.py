@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
-from mailboxes.encryption import ID_LENGTH
+from mailboxes.encryption import KEY_ID_LENGTH
 
 
 class ServerProcessQuerySet(models.QuerySet):
@@ -37,7 +37,7 @@ class ServerProcess(models.Model):
     uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
-    key = models.CharField(max_length=ID_LENGTH)
+    key = models.CharField(max_length=KEY_ID_LENGTH)
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
 

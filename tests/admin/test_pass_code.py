@@ -72,5 +72,5 @@ def test_a_mailbox_that_is_not_there(staff):
 def test_a_lost_key_is_told(staff, mailbox, settings):
     settings.PASS_CODE_KEYS = KeyRing([AESGCM.generate_key(256)])
     answer = staff.press("mailbox_pass_code", mailbox.pk)
-    assert "cannot be opened" in staff.get(answer.url).text
+    assert "cannot be decrypted" in staff.get(answer.url).text
     assert log() == []

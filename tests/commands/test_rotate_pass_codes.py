@@ -18,7 +18,7 @@ from tests.databases import default_database
 from tests.processes import RunningProcess
 
 OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
-NAMES = {key: KeyRing.identify(key) for key in (OLD, NEW, LOST)}
+NAMES = {key: KeyRing.make_key_id(key) for key in (OLD, NEW, LOST)}
 ORDER = f"In PASS_CODE_KEYS, in this order: {NAMES[NEW]}, {NAMES[OLD]}."
 DONE = (
     f"All is sealed with the first of PASS_CODE_KEYS, {NAMES[NEW]}: "
@@ -53,12 +53,12 @@ def without(column, found):
 
 
 def test_all_is_sealed_with_the_new_key_and_the_old_one_may_go(mailbox, settings, capsys):
-    assert KeyRing.identify(OLD) in str(rows())
+    assert KeyRing.make_key_id(OLD) in str(rows())
     call_command("rotate_pass_codes")
     assert capsys.readouterr().out == (
         f"{ORDER}\nSealed with an older key: 4 (4 under {NAMES[OLD]}).\n{DONE}\n"
     )
-    assert KeyRing.identify(OLD) not in str(rows())
+    assert KeyRing.make_key_id(OLD) not in str(rows())
     settings.PASS_CODE_KEYS = KeyRing([NEW])
     assert Mailbox.objects.get(pk=mailbox.pk).password == "4829"
     assert Mailbox.history.get(uuid=mailbox.pk).password == "4829"
@@ -107,7 +107,7 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_done(mailbox, account,
     )
     assert Mailbox.objects.get(pk=lost.pk).password_sealed == lost.password_sealed
     assert Mailbox.objects.get(pk=broken.pk).password_sealed == "8305"
-    assert Mailbox.objects.get(pk=mailbox.pk).password_sealed.startswith(KeyRing.identify(NEW))
+    assert Mailbox.objects.get(pk=mailbox.pk).password_sealed.startswith(KeyRing.make_key_id(NEW))
 
 
 def test_what_was_set_meanwhile_stays(mailbox):

@@ -61,7 +61,7 @@ def test_a_file_whose_rows_no_key_opens_is_to_be_sent_again(support, account, se
     settings.PASS_CODE_KEYS = ring
     page = support.get(address, follow=True)
     assert page.redirect_chain == [("/import/", 302)]
-    assert "A pass code cannot be opened" in page.content.decode()
+    assert "A pass code cannot be decrypted" in page.content.decode()
 
 
 # --- It works ------------------------------------------------------------------------

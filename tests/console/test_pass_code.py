@@ -95,7 +95,7 @@ def test_none_is_said_plainly(support, sales):
 def test_one_that_cannot_be_opened_says_so(support, sales, settings):
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
     response = press(support, sales, "show")
-    assert "A pass code cannot be opened" in messages(response)[0]
+    assert "A pass code cannot be decrypted" in messages(response)[0]
     assert code_in(response) == "••••"
 
 

@@ -201,7 +201,7 @@ def test_the_pass_code_is_sealed_in_the_database_and_in_history(mailbox):
 def test_a_stolen_ciphertext_is_no_use_in_another_row(mailbox, account):
     other = Mailbox.objects.create(account=account, name="Support", password="7302")
     Mailbox.objects.filter(pk=other.pk).update(password_sealed=mailbox.password_sealed)
-    with pytest.raises(Exception, match="cannot be opened"):
+    with pytest.raises(Exception, match="cannot be decrypted"):
         _ = Mailbox.objects.get(pk=other.pk).password
 
 

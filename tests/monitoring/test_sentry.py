@@ -139,7 +139,7 @@ def test_what_the_server_finds_at_its_start_is_reported_in_words(sentry, sqlite_
     other = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     with Server(sqlite_databases.copy(), SENTRY_DSN=sentry.dsn, PASS_CODE_KEYS=other):
         report = event(sentry.received.get(timeout=20))
-    assert report["logentry"]["message"].startswith("PASS_CODE_KEYS opens 0 of 20 pass codes.")
+    assert report["logentry"]["message"].startswith("PASS_CODE_KEYS decrypts 0 of 20 pass codes.")
 
 
 @pytest.fixture(params=["refuses", "takes and never answers"])

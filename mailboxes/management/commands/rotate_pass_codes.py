@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options) -> str:
         keys = settings.PASS_CODE_KEYS
-        self.stdout.write(f"In PASS_CODE_KEYS, in this order: {', '.join(keys.names)}.")
+        self.stdout.write(f"In PASS_CODE_KEYS, in this order: {', '.join(keys.key_ids)}.")
         older = remaining()
         self.stdout.write(f"Sealed with an older key: {in_words(older)}.")
         if processes := lagging():

@@ -61,7 +61,7 @@ def test_without_a_pass_code_there_is_none_to_dial(asterisk, mailbox):
 def test_a_pass_code_that_no_key_opens_is_as_none(asterisk, mailbox, caplog):
     Mailbox.objects.update(password_sealed="0badf00d:AAAA")
     assert asterisk.mailbox(mailbox)["password"] == "none"
-    assert f"{mailbox.pk}: A pass code cannot be opened" in caplog.text
+    assert f"{mailbox.pk}: A pass code cannot be decrypted" in caplog.text
 
 
 def test_without_recipients_nobody_is_mailed(asterisk, mailbox):

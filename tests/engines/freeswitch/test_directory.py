@@ -147,7 +147,7 @@ def test_without_a_pass_code_there_is_none_to_dial(freeswitch, mailbox):
 def test_a_pass_code_that_no_key_opens_is_as_none(freeswitch, mailbox, caplog):
     Mailbox.objects.update(password_sealed="0badf00d:AAAA")
     assert freeswitch.user(mailbox).params["vm-password"] == "none"
-    assert f"{mailbox.pk}: A pass code cannot be opened" in caplog.text
+    assert f"{mailbox.pk}: A pass code cannot be decrypted" in caplog.text
 
 
 def test_without_recipients_nobody_is_mailed(freeswitch, mailbox):
