@@ -13,12 +13,12 @@ from django.db.models import (
 
 from mailboxes.db.queries import BYTES_TYPE
 
-DELIMITER = "\x1f"  # before what is sealed, and behind it. No JSON has it.
-UUID_DIGITS = 32  # of a uuid
+DELIMITER = "\x1f"  # before and after an encrypted text; JSON escapes this character
+UUID_DIGITS = 32
 
 
 class SqlTemplate(Func):
-    """What is written of a column: JSON, where nothing else is said. Text, by the kind of database."""
+    """SQL that returns text, with a template for each database: JSON unless the subclass says else."""
 
     output_field: Field = TextField()
     postgresql: str
@@ -41,17 +41,17 @@ class JsonText(SqlTemplate):
 
 
 class DateText(SqlTemplate):
-    """Of a moment, in the connection's time zone and style, which are UTC and ISO. No JSON: it lacks the quotes."""
+    """The UTC date of a timestamp, YYYY-MM-DD, without quotation marks."""
 
     postgresql = "%(expressions)s::date::text"
     sqlite = "substr(%(expressions)s, 1, 10)"
 
 
 class UuidText(SqlTemplate):
-    """A uuid. No JSON: it lacks the quotes."""
+    """A UUID with hyphens, without quotation marks."""
 
     postgresql = "%(expressions)s::text"
-    # 32 digits; the hyphens stand behind the 8th, 12th, 16th and 20th.
+    # SQLite stores 32 digits: add the hyphens.
     sqlite = " || '-' || ".join(
         f"substr(%(expressions)s, {start}, {count})"
         for start, count in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
@@ -63,20 +63,20 @@ class QuotedOrNull(SqlTemplate):
 
 
 class UuidDigits(SqlTemplate):
-    """Those of a uuid. No JSON."""
+    """The 32 digits of a UUID, without quotation marks."""
 
     postgresql = "encode(uuid_send(%(expressions)s), 'hex')"
     sqlite = "%(expressions)s"
 
 
 class EncryptedText(SqlTemplate):
-    """The text itself, or none; without a seam, which only a damaged one has. No JSON."""
+    """An encrypted text, or an empty one; without a DELIMITER, which a damaged one may contain."""
 
     postgresql = sqlite = f"coalesce(replace(%(expressions)s, '{DELIMITER}', ''), '')"
 
 
 class Literal(Func):
-    """A text of ours."""
+    """A constant text. It must not contain a quotation mark or a percent sign."""
 
     output_field = TextField()
 
@@ -85,25 +85,24 @@ class Literal(Func):
 
 
 class Concatenated(Func):
-    """Texts in a row, of ours or of columns. Each that is joined is a copy of all before it: ours are made one."""
+    """Constants and expressions, joined. Adjacent constants become one: each join copies the text."""
 
     template = "%(expressions)s"
     arg_joiner = " || "
     output_field = TextField()
 
     def __init__(self, *texts):
-        together = groupby(texts, key=lambda text: isinstance(text, str))
         super().__init__(
             *(
                 text
-                for is_ours, some in together
-                for text in ([Literal("".join(some))] if is_ours else some)
+                for is_constant, group in groupby(texts, key=lambda text: isinstance(text, str))
+                for text in ([Literal("".join(group))] if is_constant else group)
             )
         )
 
 
 class JsonRows(Subquery):
-    """What the rows of a query hold as `one`, in its order, with commas between."""
+    """The column `one` of a query's rows, in its order, separated by commas."""
 
     output_field = TextField()
     template = "coalesce((SELECT %(all)s(one, ',') FROM (%(subquery)s) AS each), '')"
@@ -116,7 +115,7 @@ class JsonRows(Subquery):
 
 
 class RawText(SqlTemplate):
-    """A text as bytes, where a Statement reads it: it goes to the caller as it came."""
+    """A text that a PreparedQuery reads as bytes, so that it can be sent without decoding."""
 
     output_field = BinaryField()
     postgresql = f"(%(expressions)s)::{BYTES_TYPE}"
@@ -124,12 +123,12 @@ class RawText(SqlTemplate):
 
 
 def json_object(values: dict, keys) -> Iterator:
-    """The texts of a JSON object: these keys, each with the texts of its value."""
+    """Yield the parts of a JSON object, for Concatenated. Each value is a sequence of parts."""
     for number, key in enumerate(keys):
         yield f'{"," if number else "{"}"{key}":'
         yield from values[key]
     yield "}"
 
 
-def quoted(text) -> tuple:
+def quote(text) -> tuple:
     return '"', text, '"'

@@ -1,8 +1,7 @@
-"""Queries compiled once: the ORM takes longer to write a query down than a database to answer it.
+"""Prepared queries: compiled by the ORM once, and prepared by PostgreSQL.
 
-A statement is a queryset like any other, with names where the values stand that come with each
-call. It is written down when it first runs, and PostgreSQL prepares it: from then on a call
-sends the values and reads the rows.
+Compiling a query takes the ORM longer than running it takes a database. A prepared query is a
+queryset with a Param for each value that differs between runs.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,28 +15,25 @@ from psycopg.pq import Format
 
 from mailboxes.db.connections import run_with_reconnect
 
-UNCONVERTED_FIELDS = (
-    models.BigIntegerField,
-    models.BooleanField,
-    models.CharField,
-)  # drivers know their values
+# Drivers accept the values of these fields without conversion.
+UNCONVERTED_FIELDS = (models.BigIntegerField, models.BooleanField, models.CharField)
 
-# psycopg's own reader of moments: Django's, on top of it, is several times as slow.
+# psycopg's own loader is several times as fast as Django's.
 TIMESTAMP_LOADER = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
 
 class BytesLoader(Loader):
-    """Leaves a text as the UTF-8 bytes that came."""
+    """Returns text as UTF-8 bytes."""
 
     def load(self, data: Buffer) -> bytes:
         return bytes(data)
 
 
-BYTES_TYPE = "bpchar"  # a type of text that no column of ours has
+BYTES_TYPE = "bpchar"  # a text type that no column has
 
 
 class Param(models.Expression):
-    """In a query, a value of this kind of field that each run gives."""
+    """A placeholder for a value that each run of a PreparedQuery supplies."""
 
     def __init__(self, name: str, output_field: models.Field):
         super().__init__(output_field=output_field)
@@ -46,53 +42,54 @@ class Param(models.Expression):
     def as_sql(self, compiler, connection):
         return "%s", [self]
 
-    def value(self, value, connection):
-        """As the database's driver takes it."""
+    def prepare_value(self, value, connection):
         if isinstance(self.output_field, UNCONVERTED_FIELDS):
             return value
         return self.output_field.get_db_prep_value(value, connection)
 
 
 class PreparedQuery:
-    """The query that `build` returns, of `values_list`, to be run again and again.
+    """The `values_list` query that `build` returns.
 
-    It is built when it first runs: it can be declared beside the models it asks for.
+    It is built at its first run, so that a module can define it before all models are loaded.
     """
 
     def __init__(self, build: Callable[[], models.QuerySet]):
         self.build = build
-        self.written: dict[str, tuple] = {}  # by the kind of database
+        self.compiled: dict[str, tuple] = {}  # by database vendor
 
-    def rows(self, using: str = "default", **given) -> Iterable:
-        """The rows for these values. Raises django.db.Error, as any query does."""
+    def rows(self, using: str = "default", **values) -> Iterable:
+        """Return the rows for these values of the Params, by name. Raises django.db.Error."""
         connection = connections[using]
-        return run_with_reconnect(connection, lambda: self.run(connection, given))
+        return run_with_reconnect(connection, lambda: self.run(connection, values))
 
-    def run(self, connection, given):
-        if connection.vendor not in self.written:
-            self.written[connection.vendor] = self.write(connection.alias)
-        sql, slots, converters, compiler = self.written[connection.vendor]
-        values = [
-            slot.value(given[slot.name], connection) if isinstance(slot, Param) else slot
-            for slot in slots
+    def run(self, connection, values):
+        if connection.vendor not in self.compiled:
+            self.compiled[connection.vendor] = self.compile(connection.alias)
+        sql, params, converters, compiler = self.compiled[connection.vendor]
+        params = [
+            param.prepare_value(values[param.name], connection)
+            if isinstance(param, Param)
+            else param
+            for param in params
         ]
         cursor = shared_cursor(connection)
         try:
-            cursor.execute(sql, values)
-            with connection.wrap_database_errors:  # as the cursor itself would, by a longer way
+            cursor.execute(sql, params)
+            with connection.wrap_database_errors:  # faster than the fetchall of Django's cursor
                 rows = cursor.cursor.fetchall()
         except Exception:
-            cursor.close()  # SQLite would go on reading, as of now
+            cursor.close()  # on SQLite an open cursor would keep reading the old data
             connection.shared_cursor_cache = (None, None)
             raise
         return compiler.apply_converters(rows, converters) if converters else rows
 
-    def write(self, using):
-        """The query's text, what stands in its places, and what makes Python's values of a row's."""
+    def compile(self, using):
+        """Return the SQL, its parameters, and the converters of its columns with their compiler."""
         compiler = self.build().query.get_compiler(using)
-        sql, slots = compiler.as_sql()
+        sql, params = compiler.as_sql()
         columns = [expression for expression, _sql, _alias in compiler.select]
-        return sql, slots, compiler.get_converters(columns), compiler
+        return sql, params, compiler.get_converters(columns), compiler
 
 
 def instance_from_row(
@@ -100,7 +97,7 @@ def instance_from_row(
 ):
     """Return an instance with these columns' values, as Model.from_db does.
 
-    `from_db` looks at each field and sends two signals, which takes a tenth of an API call's time.
+    `from_db` checks each field and sends two signals, which takes a tenth of an API call's time.
     """
     row = model.__new__(model)
     row.__dict__.update(zip(names, values, strict=True))
@@ -110,12 +107,12 @@ def instance_from_row(
 
 
 def shared_cursor(connection):
-    """Return the cursor that a connection's statements share.
+    """Return the cursor that all prepared queries of a connection share.
 
-    Making one takes half as long as running a statement.
+    To create a cursor takes half as long as to run a query.
     """
-    made_by, cursor = getattr(connection, "shared_cursor_cache", (None, None))
-    if made_by is None or made_by is not connection.connection or connection.queries_logged:
+    created_by, cursor = getattr(connection, "shared_cursor_cache", (None, None))
+    if created_by is None or created_by is not connection.connection or connection.queries_logged:
         cursor = connection.cursor()
         if connection.vendor == "postgresql":
             cursor.adapters.register_loader("timestamptz", TIMESTAMP_LOADER)

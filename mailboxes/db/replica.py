@@ -1,9 +1,8 @@
-"""Reading from a streaming replica, where it knows all that the primary knew when the call came.
+"""Reads from a streaming replica, if it has everything that the primary had when the call came.
 
-PostgreSQL tells nobody of a change before it stands in the log of writes (WAL), and a replica
-plays that log. Each call's credential is looked up on the primary, and with it how far the log
-had come. A replica that has played as much knows of every write that was answered before the
-call, by whichever process, whoever made it; one that has not is not asked.
+PostgreSQL writes each change to its log (WAL) before it confirms the change, and a replica replays
+that log. Each call reads its credential on the primary, and with it the end of the log. A replica
+that has replayed the log up to there has every write that was answered before the call.
 """
 
 import logging
@@ -15,14 +14,14 @@ from django.db import connections, models
 
 from mailboxes.db.connections import PRIMARY, REPLICA, UNAVAILABLE, run_with_reconnect
 
-PAUSE_SECONDS = 10  # seconds that a replica is left alone after it has failed
+PAUSE_SECONDS = 10  # without a read from the replica after it has failed
 
 log = logging.getLogger(__name__)
-paused_until = 0.0  # 0 while it answers
+paused_until = 0.0  # 0 while the replica answers
 
 
 class Router:
-    """The replica holds the primary's rows: they belong together, whichever each was read from, and are written on one."""
+    """Write to the primary only. Rows of both databases may be related: they are the same rows."""
 
     def db_for_write(self, model, **hints):
         return PRIMARY
@@ -35,9 +34,9 @@ class Router:
 
 
 class WalPosition(models.Expression):
-    """In a query of the primary, how far its log is on disk; null where no replica plays it.
+    """The end of the primary's WAL on disk, or null if there is no replica.
 
-    By then it holds all that the query has seen committed, unless `synchronous_commit` is off.
+    Everything that the query could see is before it, unless `synchronous_commit` is off.
     """
 
     output_field = models.TextField()
@@ -47,52 +46,57 @@ class WalPosition(models.Expression):
 
 
 def reads_from_replica(command):
-    """A view's command that only reads, from `self.using`: the replica or, if that is behind or away, the primary."""
+    """Decorate a view's method that only reads: its `self.using` is the replica or the primary."""
 
     @wraps(command)
     def run(view, request, *args, **kwargs):
-        def answer(using):
+        def read(using):
             view.using = using
             return command(view, request, *args, **kwargs)
 
-        return read_with_fallback(request.auth.wal_position, answer)
+        return read_with_fallback(request.auth.wal_position, read)
 
     return run
 
 
-def read_with_fallback(wal_position: str | None, there: Callable):
-    """What `there` returns, told whether to read from the replica or, if that is behind or away, the primary."""
+def read_with_fallback(wal_position: str | None, read: Callable):
+    """Return `read(REPLICA)`, or `read(PRIMARY)` if the replica is behind or does not answer."""
     try:
         if is_caught_up(wal_position):
-            return there(REPLICA)
+            return read(REPLICA)
     except UNAVAILABLE:
         pause_replica()
-    return there(PRIMARY)
+    return read(PRIMARY)
 
 
 def is_caught_up(wal_position: str | None) -> bool:
-    """Whether there is a replica which is as far as that. Raises OperationalError where it does not answer."""
+    """Return True if a replica has replayed the WAL up to this position.
+
+    Raises OperationalError or InterfaceError if the replica does not answer.
+    """
     global paused_until
     if wal_position is None or time.monotonic() < paused_until:
         return False
     if paused_until:
-        paused_until = time.monotonic() + PAUSE_SECONDS  # others go on while this call tries
+        paused_until = time.monotonic() + PAUSE_SECONDS  # only this call tries again
     connection = connections[REPLICA]
 
-    def ask():
+    def compare_positions():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [wal_position])
             return cursor.fetchone()[0]
 
-    # A statement of its own, before those that read: each sees what was played when it began.
-    is_as_far = run_with_reconnect(connection, ask)
+    # A query sees what was replayed when it began, so this one must run before those that read.
+    is_replayed = run_with_reconnect(connection, compare_positions)
     paused_until = 0.0
-    return is_as_far is True
+    return is_replayed is True
 
 
 def pause_replica() -> None:
-    """Ask the replica nothing for a while: each call would wait for it in vain."""
+    """Use only the primary for a while, so that not every call waits for a timeout."""
     global paused_until
     paused_until = time.monotonic() + PAUSE_SECONDS
     connections[REPLICA].close()
-    log.warning("The replica does not answer: reads go to the primary for %s s.", PAUSE_SECONDS)
+    log.warning(
+        "The replica does not answer. The primary serves its reads for %s seconds.", PAUSE_SECONDS
+    )

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
-from mailboxes.db.connections import PLANS
+from mailboxes.db.connections import PLANNER
 from mailboxes.models import Mailbox
 from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary
 from tests.benchmarks.filling import fill
@@ -53,7 +53,7 @@ class TestPlans(TestCase):
     def setUpTestData(cls):
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute(PLANS)
+                cursor.execute(PLANNER)
         cls.ordinary = Ordinary(fill(ACCOUNTS, SIZE))
 
     def test_what_is_of_one_account(self):
