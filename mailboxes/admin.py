@@ -204,9 +204,9 @@ class ApiCredentialAdmin(ServiceAdmin):
             credential.secret = credential.issue()
 
     def response_add(self, request, credential, post_url_continue=None):
-        carried = credential.carried(credential.secret)
+        login_fields = credential.login_fields(credential.secret)
         return self.show_once(
-            request, "secret", "Credential issued", credential=credential, carried=carried
+            request, "secret", "Credential issued", credential=credential, login_fields=login_fields
         )
 
     @admin.action(description="Revoke selected API credentials", permissions=["change"])
@@ -309,7 +309,7 @@ class MailboxAdmin(ServiceAdmin):
     def search(self, request, mailboxes, text):
         """Each word as the model searches: Django's own search would miss parts of a uuid."""
         for word in text.split():
-            mailboxes = mailboxes.search(word, of_all=True)
+            mailboxes = mailboxes.search(word, all_accounts=True)
         return mailboxes, False  # none of them twice
 
     def get_fieldsets(self, request, mailbox=None):

@@ -176,10 +176,12 @@ def states_before(batch, uuids) -> dict:
 
 def revert_batch(mailbox, before, after) -> bool:
     """Set what changed from `before` to `after` back; False, and nothing set, where it changed since."""
-    fields = [field for field in STATE if before.value(field) != after.value(field)]
-    if any(mailbox.value(field) != after.value(field) for field in fields):
+    fields = [
+        field for field in STATE if before.comparable_value(field) != after.comparable_value(field)
+    ]
+    if any(mailbox.comparable_value(field) != after.comparable_value(field) for field in fields):
         return False
-    mailbox.take(before, fields)
+    mailbox.copy_fields(before, fields)
     if "deleted_at" in fields and mailbox.is_deleted:
         mailbox.deleted_at = timezone.now()  # from now on it can be restored, as after any deletion
     return True
@@ -224,7 +226,7 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
     """
     (mailbox,) = lock_for_update([mailbox.pk])
     then = mailbox.history.filter(history_date__lte=moment).latest("history_id")
-    mailbox.take(then, FIELDS)
+    mailbox.copy_fields(then, FIELDS)
     mailbox.deleted_at = None
     rows = (
         EmailRecipient.history.filter(mailbox_id=mailbox.pk, history_date__lte=moment)

@@ -83,7 +83,9 @@ def changes_of_mailbox(rows) -> Iterator[Change]:
     for old, new in pairwise(rows):
         if bool(old.deleted_at) != bool(new.deleted_at):
             yield Change.seen_in(new, "deleted" if new.deleted_at else "restored")
-        different = [field for field in FIELDS if old.value(field) != new.value(field)]
+        different = [
+            field for field in FIELDS if old.comparable_value(field) != new.comparable_value(field)
+        ]
         if different:
             yield Change.seen_in(
                 new,

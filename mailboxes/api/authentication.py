@@ -24,7 +24,7 @@ class CredentialAuthentication(BaseAuthentication):
         account = credential.account
         try:
             if customer := request.META.get("HTTP_X_AUTH_FOR", "").strip(" \t"):
-                account = account.customer(customer)
+                account = account.get_customer(customer)
         except Account.DoesNotExist:
             logs.refusal.set("not-a-customer")
             raise PermissionDenied from None

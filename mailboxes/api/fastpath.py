@@ -135,16 +135,19 @@ class PlainCall(WSGIRequest):
         if self.META.get("HTTP_X_AUTH_FOR") or self.method == "POST":
             return {}
         if self.method != "GET":
-            return {"statement": representation.CALLER_AND_ONE_TO_CHANGE, "uuid": self.uuid}
+            return {"query": representation.CALLER_AND_ONE_TO_CHANGE, "uuid": self.uuid}
         if REPLICA in connections.settings:
             return {}
         if self.uuid:
-            return {"statement": representation.CALLER_AND_ONE, "uuid": self.uuid}
-        return {"statement": representation.CALLER_AND_ALL}
+            return {"query": representation.CALLER_AND_ONE, "uuid": self.uuid}
+        return {"query": representation.CALLER_AND_ALL}
 
     def show(self) -> tuple[int, orjson.Fragment, dict]:
-        if self.auth.extra:
-            (text,), self.auth.extra = self.auth.extra, ()  # a long text is freed early
+        if self.auth.extra_columns:
+            (text,), self.auth.extra_columns = (
+                self.auth.extra_columns,
+                (),
+            )  # a long text is freed early
             return 200, *(representation.one_in(text) if self.uuid else representation.all_in(text))
         return 200, *replica.read_with_fallback(self.auth.wal_position, self.read_from)
 
@@ -164,8 +167,8 @@ class PlainCall(WSGIRequest):
 
     def mailbox(self) -> Mailbox:
         """Return the mailbox to change. Raises NotFound."""
-        if self.auth.extra:
-            return representation.mailbox_of(self.auth.extra)
+        if self.auth.extra_columns:
+            return representation.mailbox_of(self.auth.extra_columns)
         return representation.to_change(self.user.pk, self.uuid)
 
     def raise_error(self, request) -> None:

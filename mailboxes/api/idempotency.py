@@ -65,7 +65,7 @@ def once_with(key: str, view, work) -> Response:
     if first is None:
         response = work()
         answer = {"result": response.data, "etag": entity_tag(view.row)}
-        IdempotentAnswer.objects.keep(
+        IdempotentAnswer.objects.store(
             request.user, key, fingerprint, response.status_code, orjson.dumps(answer).decode()
         )
         return response

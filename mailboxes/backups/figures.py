@@ -40,7 +40,7 @@ def key_query(tables: Iterable[str]) -> str:
     """SQL that lists the names of the keys that sealed what is in these tables."""
     columns = {
         model._meta.db_table: model._meta.get_field(model.ENCRYPTED_COLUMN).column
-        for model in EncryptedRow.kinds()
+        for model in EncryptedRow.encrypted_models()
     }
     return " UNION ".join(
         f'SELECT substr("{columns[table]}", 1, {KEY_ID_LENGTH}) FROM "{table}"'  # noqa: S608  our own

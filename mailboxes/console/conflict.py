@@ -35,7 +35,7 @@ class Conflict:
         return [
             Difference(self.form.fields[name].label, *(version[name] for version in versions))
             for name in FIELDS
-            if self.mine.value(name) != self.theirs.value(name)
+            if self.mine.comparable_value(name) != self.theirs.comparable_value(name)
         ]
 
     def merged(self) -> MailboxSettingsForm:
@@ -43,7 +43,8 @@ class Conflict:
         theirs = MailboxSettingsForm(instance=self.theirs)
         typed = {
             name: self.form[name].value()
-            if name in FIELDS and self.mine.value(name) != self.was.value(name)
+            if name in FIELDS
+            and self.mine.comparable_value(name) != self.was.comparable_value(name)
             else theirs[name].value()
             for name in theirs.fields
         }
@@ -51,4 +52,4 @@ class Conflict:
 
 
 def differ(one, other) -> bool:
-    return any(one.value(name) != other.value(name) for name in FIELDS)
+    return any(one.comparable_value(name) != other.comparable_value(name) for name in FIELDS)

@@ -146,7 +146,7 @@ class MailboxFilter(forms.Form):
             accounts = Account.objects.tree(account) if wanted["customers"] else [account]
             mailboxes = mailboxes.filter(account__in=accounts)
         if wanted["q"]:
-            mailboxes = mailboxes.search(wanted["q"], of_all=account is None)
+            mailboxes = mailboxes.search(wanted["q"], all_accounts=account is None)
         order = wanted["order"] or "account"
         fields = [*ORDERS[order.removeprefix("-")], "uuid"]  # no two rows are alike
         if order.startswith("-"):

@@ -46,7 +46,7 @@ class NotReadyError(Exception):
 
 def stage_file(user, file, file_name) -> Import:
     """Read the file into the database, to be checked. Raises ValidationError on what is no such file."""
-    Import.objects.past().delete()
+    Import.objects.expired().delete()
     Import.objects.filter(user=user, wrong__gt=0).delete()  # this is it, mended
     source = Import.objects.create(user=user, file_name=file_name)
     try:

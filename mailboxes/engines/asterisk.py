@@ -45,7 +45,7 @@ def single(request, credential):
 def multi(request, credential):
     """The mailboxes of a context, for lists: without their pass codes, which no list needs."""
     account = request.POST.get("context", "")
-    mailboxes = Mailbox.objects.readable_by(credential, name=account).of_account_named(account)
+    mailboxes = Mailbox.objects.readable_by(credential, name=account).with_account_name(account)
     return answer("".join(line(mailbox) for mailbox in mailboxes.with_addresses()))
 
 

@@ -23,7 +23,7 @@ def find_mailbox(credential, uuid: str, account: str | None = None):
     mailbox = Mailbox.objects.readable_by(credential, mailboxes=pk).filter(pk=pk)
     if account is None:
         return mailbox
-    return mailbox.of_account_named(account)
+    return mailbox.with_account_name(account)
 
 
 def pass_code(mailbox) -> str:

@@ -1,4 +1,4 @@
-"""The models, for Django and for imports."""
+"""Models."""
 
 from mailboxes.models.accounts import Account
 from mailboxes.models.credentials import ApiCredential

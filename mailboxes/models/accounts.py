@@ -14,48 +14,46 @@ from mailboxes import validators
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 
-# Sorts before every character of an account's name, so that a reseller's
-# customers stand right below it.
+# It sorts before every character of an account's name, so that customers follow their reseller.
 LINEAGE_SEPARATOR = " / "
 
 
 class AccountQuerySet(models.QuerySet):
     def tree(self, root):
-        """The account and all its customers, direct or further down."""
-        return self._reached(Account.objects.filter(pk=root.pk), "reseller")
+        """Return the account and its customers of every level."""
+        return self._follow(Account.objects.filter(pk=root.pk), "reseller")
 
-    def top(self):
-        """Those that are nobody's customers."""
+    def top_level(self):
         return self.filter(reseller=None)
 
     def below(self, root):
-        """All customers of the account, direct or further down."""
+        """Return the account's customers of every level."""
         return self.filter(pk__in=Account.objects.tree(root)).exclude(pk=root.pk)
 
     def resellers(self, account):
-        """The accounts above this one, in no order."""
-        return self._reached(Account.objects.filter(customers=account.pk), "customers").order_by()
+        """Return the account's reseller, that one's reseller, and so on, unordered."""
+        return self._follow(Account.objects.filter(customers=account.pk), "customers").order_by()
 
     def with_resellers(self, **account):
-        """The account that these fields find, if any, and the accounts above it, in no order."""
-        return self._reached(Account.objects.filter(**account), "customers").order_by()
+        """Return the account with these fields, if it exists, and its resellers, unordered."""
+        return self._follow(Account.objects.filter(**account), "customers").order_by()
 
-    def _reached(self, start, relation):
-        """Where one comes from `start`, following the relation any number of times; in one query."""
+    def _follow(self, start, relation):
+        """Return `start`, and what its relation leads to repeatedly, with one query."""
 
-        def reached(cte):
-            further = cte.join(Account, **{relation: cte.col.id})
-            return start.order_by().values("id").union(further.order_by().values("id"))
+        def build(cte):
+            following = cte.join(Account, **{relation: cte.col.id})
+            return start.order_by().values("id").union(following.order_by().values("id"))
 
-        cte = CTE.recursive(reached, name="reached")
+        cte = CTE.recursive(build, name="reached")
         return with_cte(cte, select=cte.join(self, id=cte.col.id))
 
     def in_tree_order(self, chain=()):
-        """Each account right below its reseller, with its `lineage` ("reseller / customer") and `depth`.
+        """Return accounts, each after its reseller, with `lineage` ("reseller / customer") and `depth`.
 
-        With an account and its resellers, the topmost first, as a `chain`: those of its tree alone.
+        A `chain` of an account and its resellers, topmost first, limits them to its tree.
         """
-        start = Account.objects.filter(pk=chain[-1].pk) if chain else Account.objects.top()
+        start = Account.objects.filter(pk=chain[-1].pk) if chain else Account.objects.top_level()
         above = LINEAGE_SEPARATOR.join([*(account.name for account in chain[:-1]), ""])
 
         def lineages(cte):
@@ -89,12 +87,12 @@ class AccountQuerySet(models.QuerySet):
         )
 
     def search(self, text):
-        """Those with the text in their name or their contact's."""
-        text = text.replace("\x00", "")  # PostgreSQL knows no NUL
+        """Return the accounts with the text in their name or contact name."""
+        text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
         return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
 
     def suggest(self, text):
-        """Those found by the text, before all others those whose name begins with it."""
+        """Search, with the names that begin with the text first."""
         begins = Q(name__istartswith=text.replace("\x00", ""))
         return self.search(text).alias(begins=begins).order_by("-begins", "name")
 
@@ -107,7 +105,10 @@ class Account(models.Model):
         max_length=64,
         unique=True,
         validators=[validators.validate_account_name],
-        help_text=_("What X-Auth-Reseller and X-Auth-For carry: 3 to 64 of a-z 0-9 - _ ."),
+        help_text=_(
+            "The name that programs send in X-Auth-Reseller, or in X-Auth-For to act for a customer. "
+            "3 to 64 of a-z 0-9 - _ ."
+        ),
     )
     contact_name = models.CharField(
         _("contact name"), max_length=100, blank=True, validators=[validators.validate_printable]
@@ -124,8 +125,8 @@ class Account(models.Model):
         _("active"),
         default=True,
         help_text=_(
-            "A suspended account's credentials are refused, and calls to its mailboxes turned away; "
-            "its customers' still work."
+            "If an account is suspended, its credentials are refused and its mailboxes take no calls. "
+            "Its customers are not affected."
         ),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -149,7 +150,7 @@ class Account(models.Model):
         return self.name
 
     def clean(self):
-        """Refuse a reseller that is this account itself or, directly or further down, its customer."""
+        """Refuse a reseller that is this account or one of its customers of any level."""
         super().clean()
         if (
             self.pk
@@ -169,7 +170,7 @@ class Account(models.Model):
             )
 
     def chain(self):
-        """Its resellers, the topmost first, the one whose customer it is last."""
+        """Return the account's resellers, topmost first."""
         above = {account.pk: account for account in Account.objects.resellers(self)}
         chain, account = [], self
         while account := above.pop(account.reseller_id, None):
@@ -177,24 +178,20 @@ class Account(models.Model):
         return chain
 
     def suspend(self) -> None:
-        """Refuse its credentials from now on; its customers' still work."""
+        """Refuse the account's credentials. Those of its customers still work."""
         self.is_active = False
         self.save(update_fields=["is_active"])
 
     def reactivate(self) -> None:
-        """Take its credentials again."""
         self.is_active = True
         self.save(update_fields=["is_active"])
 
-    def customer(self, name):
-        """The active account of that name which this one may act on: itself, or a customer at any depth.
-
-        Raises Account.DoesNotExist.
-        """
+    def get_customer(self, name):
+        """Return the account itself or its active customer, of any level. Raises DoesNotExist."""
         if name == self.name:
             return self
-        if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL takes no NUL
-            # One query whether there is such an account or not: the time must not tell.
+        if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL does not accept NUL
+            # One query in both cases, so that its time does not reveal whether the account exists.
             rows = WITH_RESELLERS.rows(name=name)
             found = [instance_from_row(Account, ACCOUNT_COLUMNS, row, PRIMARY) for row in rows]
             if self in found:
@@ -202,9 +199,7 @@ class Account(models.Model):
         raise Account.DoesNotExist
 
 
-# Every call of a program begins with this: with what it takes to judge who calls.
-ACCOUNT_COLUMNS = ["id", "name", "is_active"]
-
+ACCOUNT_COLUMNS = ["id", "name", "is_active"]  # that every API call needs
 
 WITH_RESELLERS = PreparedQuery(
     lambda: Account.objects.with_resellers(

@@ -23,20 +23,20 @@ from mailboxes.models.accounts import ACCOUNT_COLUMNS, Account
 
 class ApiCredentialQuerySet(models.QuerySet):
     def in_force(self):
-        """Those neither revoked nor expired."""
+        """Return the credentials that are neither revoked nor expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
     def usable(self):
-        """Those in force, of accounts that are not suspended."""
+        """Return the credentials in force whose account is not suspended."""
         of_active = Q(account=None) | Q(account__is_active=True)
         return self.in_force().filter(of_active)
 
     def by_state(self):
-        """A list of them, those that are usable first."""
+        """Return a list, the usable credentials first."""
         return sorted(self, key=lambda credential: self.model.State.values.index(credential.state))
 
     def issue(self, account, name, networks="", expires_at=None, is_engine=False):
-        """A new credential and its secret, which is told here and never again. Raises ValidationError."""
+        """Create a credential. Return it with its secret, which is not stored. Raises ValidationError."""
         credential = self.model(
             account=account,
             name=name,
@@ -49,37 +49,32 @@ class ApiCredentialQuerySet(models.QuerySet):
 
 class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):  # type: ignore[misc]
     def authenticate(
-        self, secret, account_name=None, name=None, is_engine=False, statement=None, **given
+        self, secret, account_name=None, name=None, is_engine=False, query=None, **params
     ):
-        """Return the usable credential with this secret and, if given, these names; or None.
+        """Return the usable credential with this secret and these names, if given; or None.
 
-        A program's, or an engine's: neither stands for the other. Found by the secret's hash
-        whatever its form, in one query whichever part is wrong, and compared in constant time.
-        A `statement` that reads more columns than BY_SECRET, with the values `given` to it, saves
-        a second query: the columns are in the credential's `extra`.
+        Programs and engines cannot use each other's credentials. It is one query, whichever part
+        is wrong, and names are compared in constant time.
+
+        A prepared `query` with `params` that also reads other columns saves a second query: the
+        values are in the credential's `extra_columns`.
         """
-        statement = statement or BY_SECRET
-        hashed = ApiCredential.hash(secret)
-        found = self._with_secret(statement, secret_sha256=hashed, is_engine=is_engine, **given)
-        return self._judged(found, account_name, name)
-
-    def _judged(self, credential, account_name, name):
-        """The credential, if there is one, it is usable, and these are its names."""
-        known = credential or ApiCredential(account=Account())
+        params |= {"secret_sha256": ApiCredential.hash(secret), "is_engine": is_engine}
+        credential = self._fetch(query or BY_SECRET, params)
+        expected = credential or ApiCredential(account=Account())
         names_match = [
-            secrets.compare_digest(given.encode(), held.encode())
-            for given, held in ((account_name, str(known.account)), (name, known.name))
-            if given is not None
+            secrets.compare_digest(sent.encode(), stored.encode())
+            for sent, stored in ((account_name, str(expected.account)), (name, expected.name))
+            if sent is not None
         ]
         return credential if credential and all(names_match) and credential.is_usable else None
 
-    def _with_secret(self, statement, **given):
-        """Return the credential that the statement finds, with its account; or None."""
-        for wal_position, *row in statement.rows(**given):
+    def _fetch(self, query, params):
+        for wal_position, *row in query.rows(**params):
             own, row = row[: len(CREDENTIAL_COLUMNS)], row[len(CREDENTIAL_COLUMNS) :]
             account, extra = row[: len(ACCOUNT_COLUMNS)], row[len(ACCOUNT_COLUMNS) :]
             credential = instance_from_row(ApiCredential, CREDENTIAL_COLUMNS, own, PRIMARY)
-            credential.wal_position, credential.extra = wal_position, extra
+            credential.wal_position, credential.extra_columns = wal_position, extra
             credential.account = (
                 instance_from_row(Account, ACCOUNT_COLUMNS, account, PRIMARY)
                 if account[0]
@@ -90,10 +85,10 @@ class ApiCredentialManager(models.Manager.from_queryset(ApiCredentialQuerySet)):
 
 
 class ApiCredential(models.Model):
-    """What a program shows to call the API for an account; or a telephone engine, to read mailboxes."""
+    """A name and secret of a program that calls the API, or of a telephone engine."""
 
-    SECRET_PREFIX = "mbx_"  # noqa: S105  public: it tells a secret scanner whose it is
-    SHOWN = len(SECRET_PREFIX) + 6
+    SECRET_PREFIX = "mbx_"  # noqa: S105  public: secret scanners recognise it
+    PREFIX_LENGTH = len(SECRET_PREFIX) + 6
     LAST_USED_RESOLUTION = timedelta(minutes=1)
 
     class State(models.TextChoices):
@@ -108,21 +103,23 @@ class ApiCredential(models.Model):
         related_name="credentials",
         null=True,
         blank=True,
-        help_text=_("Whose mailboxes it is for. Empty, for an engine: every account's."),
+        help_text=_(
+            "The account whose mailboxes it gives access to. Empty: all accounts, for an engine only."
+        ),
     )
     is_engine = models.BooleanField(
         _("for a telephone engine"),
         default=False,
         help_text=_(
-            "Asterisk or FreeSWITCH looks up the mailboxes of the account and its customers "
-            "with it; the API refuses it."
+            "Asterisk or FreeSWITCH uses it to look up the mailboxes of the account and its "
+            "customers. The API does not accept it."
         ),
     )
     name = models.CharField(
         _("name"),
         max_length=64,
         validators=[validators.validate_credential_name],
-        help_text=_("What X-Auth-User carries."),
+        help_text=_("The name that a program sends in X-Auth-User, or an engine as its user."),
     )
     prefix = models.CharField(max_length=16, editable=False)
     secret_sha256 = models.CharField(max_length=64, unique=True, editable=False)
@@ -130,17 +127,17 @@ class ApiCredential(models.Model):
         _("networks"),
         blank=True,
         validators=[validators.validate_networks],
-        help_text=_("Where calls may come from: networks separated by commas. Empty: anywhere."),
+        help_text=_("Networks that it may be used from, separated by commas. Empty: all networks."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(
-        null=True, blank=True, help_text=_("When it ends, in UTC. Empty: never.")
+        null=True, blank=True, help_text=_("The time, in UTC, when it expires. Empty: never.")
     )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    wal_position: str | None = None  # of the primary, when a call's credential was read there
-    extra: Sequence = ()  # the columns that its statement read besides
+    wal_position: str | None = None  # of the primary when the credential was read
+    extra_columns: Sequence = ()  # values of the other columns that its query read
 
     objects = ApiCredentialManager()
 
@@ -175,13 +172,14 @@ class ApiCredential(models.Model):
         return f"{self.account or gettext('all accounts')}: {self.name}"
 
     def clean(self):
-        """Refuse to issue what has expired already, and what calls the API for nobody."""
+        """Refuse a program's credential without an account, and a new one that has expired."""
         super().clean()
         if not self.account_id and not self.is_engine:
             raise ValidationError(
                 {
                     "account": ValidationError(
-                        _("Name an account: only an engine may do without."), code="no_account"
+                        _("Choose an account. Only an engine's credential can be without one."),
+                        code="no_account",
                     )
                 }
             )
@@ -189,13 +187,13 @@ class ApiCredential(models.Model):
             raise ValidationError(
                 {
                     "expires_at": ValidationError(
-                        _("Give a time to come; this one is past."), code="past"
+                        _("This time is past. Enter one in the future."), code="past"
                     )
                 }
             )
 
     def validate_constraints(self, exclude=None):
-        """Refuse a name twice, at the name: a form that knows the account already would skip the constraint."""
+        """Report a duplicate name at the field `name`, also in a form without the account."""
         exclude = set(exclude or ())
         if self.account_id or self.is_engine:
             exclude.discard("account")
@@ -206,29 +204,29 @@ class ApiCredential(models.Model):
 
     @classmethod
     def make_secret(cls) -> str:
-        """A new secret of 256 random bits."""
+        """Return a secret of 256 random bits."""
         return cls.SECRET_PREFIX + secrets.token_urlsafe(32)
 
     @staticmethod
     def hash(secret: str) -> str:
-        # A secret of 256 random bits needs no slow hash: nobody can guess it.
+        # A secret of 256 random bits cannot be guessed, so it needs no slow hash.
         return hashlib.sha256(secret.encode()).hexdigest()
 
     def set_secret(self, secret: str) -> None:
-        """Keep what is needed to recognise the secret, not the secret."""
-        self.prefix = secret[: self.SHOWN]
+        """Store the secret's hash, and its beginning for staff to recognise it."""
+        self.prefix = secret[: self.PREFIX_LENGTH]
         self.secret_sha256 = self.hash(secret)
 
     def issue(self) -> str:
-        """Save it with a new secret, which is told here and never again. Raises ValidationError."""
+        """Save the credential with a new secret, and return the secret. Raises ValidationError."""
         secret = self.make_secret()
         self.set_secret(secret)
         self.full_clean()
         self.save()
         return secret
 
-    def carried(self, secret: str) -> dict[str, str]:
-        """How a caller shows it: the contract's headers, or an engine's user and password (RFC 7617)."""
+    def login_fields(self, secret: str) -> dict[str, str]:
+        """Return the headers of the contract; or the user and password of an engine (RFC 7617)."""
         if self.is_engine or self.account is None:
             return {gettext_noop("User"): self.name, gettext_noop("Password"): secret}
         return {
@@ -239,7 +237,6 @@ class ApiCredential(models.Model):
 
     @property
     def state(self) -> State:
-        """Whether a call with it is taken, and if not, why."""
         if self.revoked_at is not None:
             return self.State.REVOKED
         if self.expires_at is not None and self.expires_at <= timezone.now():
@@ -251,11 +248,10 @@ class ApiCredential(models.Model):
 
     @property
     def is_usable(self) -> bool:
-        """Neither revoked nor expired, and of an account that is not suspended."""
         return self.state == self.State.USABLE
 
     def allows(self, address: str) -> bool:
-        """Whether a call may come from this address."""
+        """Return True if the address is in the credential's networks, or these are empty."""
         networks = validators.parse_networks(self.networks)
         if not networks:
             return True
@@ -266,13 +262,13 @@ class ApiCredential(models.Model):
         return any(caller in network for network in networks)
 
     def revoke(self) -> None:
-        """Refuse it from now on. Revoking again changes nothing."""
+        """Revoke the credential. If it is revoked already, its time of revocation stays."""
         if self.revoked_at is None:
             self.revoked_at = timezone.now()
             self.save(update_fields=["revoked_at"])
 
     def mark_used(self) -> None:
-        """Write the time of use, at most once a minute. No call waits for it: the next one may write it as well."""
+        """Update the time of last use, at most once a minute. If the row is locked, skip it."""
         now = timezone.now()
         stale = now - self.LAST_USED_RESOLUTION
         if self.last_used_at is not None and self.last_used_at > stale:
@@ -295,7 +291,7 @@ CALLER_COLUMNS = [
 
 
 def credentials_by_secret():
-    """The credential with the secret that is given; as a queryset, for a statement that begins with CALLER."""
+    """Return a queryset for prepared queries that begin with CALLER_COLUMNS."""
     return ApiCredential.objects.order_by().filter(
         secret_sha256=Param("secret_sha256", models.CharField()),
         is_engine=Param("is_engine", models.BooleanField()),

@@ -1,4 +1,4 @@
-"""Rows that hold an encrypted text."""
+"""Rows with an encrypted text."""
 
 from collections import Counter
 from uuid import UUID
@@ -13,55 +13,55 @@ from mailboxes.encryption import KEY_ID_LENGTH, KeyRing, UnknownKeyError
 
 
 class EncryptedRow:
-    """A row of which one column, `ENCRYPTED_COLUMN`, holds a text that is sealed to its `owner`."""
+    """A row with an encrypted text in the column ENCRYPTED_COLUMN."""
 
     ENCRYPTED_COLUMN: str
     pk: int | UUID
 
     @property
     def owner(self) -> bytes:
-        """What the text is sealed to, so that it opens in no other row."""
+        """Bytes that identify the row, so that the text cannot be decrypted in another row."""
         raise NotImplementedError
 
     def decrypt(self) -> str:
-        """The text in clear. Raises UnknownKeyError."""
+        """Return the text. Raises UnknownKeyError."""
         return settings.PASS_CODE_KEYS.decrypt(getattr(self, self.ENCRYPTED_COLUMN), self.owner)
 
     def encrypt(self, text: str) -> None:
-        """Hold this text, sealed with the first key."""
+        """Encrypt the text with the first key and set the column, without saving."""
         setattr(self, self.ENCRYPTED_COLUMN, settings.PASS_CODE_KEYS.encrypt(text, self.owner))
 
     @staticmethod
-    def kinds() -> list:
-        """The models that hold a sealed text; the rows of history are among them."""
+    def encrypted_models() -> list:
+        """Return the models with an encrypted text, history models too."""
         models = apps.get_app_config("mailboxes").get_models()
         return [model for model in models if issubclass(model, EncryptedRow)]
 
     @classmethod
-    def under_older_keys(cls):
-        """The rows whose text was sealed with another key than the first."""
-        sealed = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None})
-        return sealed.exclude(
+    def encrypted_with_old_keys(cls):
+        """Return the rows whose text was encrypted with another key than the first."""
+        encrypted = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None})
+        return encrypted.exclude(
             **{f"{cls.ENCRYPTED_COLUMN}__startswith": settings.PASS_CODE_KEYS.current}
         )
 
     @classmethod
     def counts_by_key(cls) -> Counter[str]:
-        """How many texts there are, by the name of the key that sealed them."""
+        """Count the texts by the id of their key."""
         beginning = Substr(
             cls.ENCRYPTED_COLUMN, 1, KEY_ID_LENGTH + 1
-        )  # with the colon behind the name
-        sealed = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None}).order_by()
+        )  # with the colon after the id
+        encrypted = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None}).order_by()
         counts: Counter[str] = Counter()
-        for text, count in sealed.values_list(beginning).annotate(Count("pk")):
+        for text, count in encrypted.values_list(beginning).annotate(Count("pk")):
             counts[KeyRing.parse_key_id(text)] += count
         return counts
 
     def reencrypt(self) -> bool:
-        """Seal the text anew with the first key, and say so; not if another has come in its place meanwhile.
+        """Encrypt the text again with the first key. Return False if it was changed meanwhile.
 
-        What callers see stays as it is, so this is no change: no version, no row of history.
-        Raises UnknownKeyError.
+        The text stays the same, so there is no new version and no history row. Raises
+        UnknownKeyError.
         """
         unchanged = self._rows().filter(
             pk=self.pk, **{self.ENCRYPTED_COLUMN: getattr(self, self.ENCRYPTED_COLUMN)}
@@ -77,10 +77,9 @@ class EncryptedRow:
 
 
 class EncryptedPassCode(EncryptedRow):
-    """The pass code in clear, over the sealed column. On a mailbox and on each row of its history.
+    """The property `password`, which encrypts the pass code. For mailboxes and their history rows.
 
-    A property, not a field: a field does not see its row's uuid, to which the code is
-    sealed, and a property cannot be looked up by.
+    It is not a field: a field does not have its row's UUID, which encryption needs.
     """
 
     ENCRYPTED_COLUMN = "password_sealed"
@@ -94,7 +93,7 @@ class EncryptedPassCode(EncryptedRow):
 
     @property
     def password(self) -> str | None:
-        """Four digits, or None. Raises UnknownKeyError."""
+        """Return four digits, or None. Raises UnknownKeyError."""
         return None if self.password_sealed is None else self.decrypt()
 
     @password.setter
@@ -107,18 +106,19 @@ class EncryptedPassCode(EncryptedRow):
 
     @property
     def has_lost_pass_code(self) -> bool:
-        """Whether it has a pass code that no key opens."""
-        return self.password_sealed is not None and self.value("password") == self.password_sealed
+        """Return True if no key decrypts the pass code."""
+        encrypted = self.password_sealed
+        return encrypted is not None and self.comparable_value("password") == encrypted
 
-    def value(self, field: str):
-        """The field, to be compared; in place of a pass code that no key opens, its sealed text."""
+    def comparable_value(self, field: str):
+        """Return the field's value, or the encrypted text of a pass code that no key decrypts."""
         try:
             return getattr(self, field)
         except UnknownKeyError:
             return self.password_sealed
 
-    def take(self, row: "EncryptedPassCode", fields) -> None:
-        """Set these fields as they are in a row of the same mailbox, the pass code sealed as it is."""
+    def copy_fields(self, row: "EncryptedPassCode", fields) -> None:
+        """Copy these fields from a row of the same mailbox. The pass code stays encrypted."""
         for field in fields:
             if field == "password":
                 self.password_sealed = row.password_sealed

@@ -17,7 +17,7 @@ from mailboxes.models.credentials import ApiCredential
 
 
 class Batch(models.Model):
-    """What a member of staff did in one go, to one mailbox or to many, and may undo."""
+    """A change by staff of one or many mailboxes, which can be undone."""
 
     class Action(models.TextChoices):
         CREATED = "created", _("Created")
@@ -28,8 +28,8 @@ class Batch(models.Model):
         IMPORTED = "imported", _("Imported")
         UNDONE = "undone", _("Undone")
 
-    # What one must be allowed to do to mailboxes, for the action and for undoing it.
-    NEEDS = {
+    # The verbs of the permissions that the action and its undo need; for others, `change`.
+    PERMISSIONS = {
         Action.CREATED: ["add"],
         Action.DELETED: ["delete"],
         Action.RESTORED: ["delete"],
@@ -42,18 +42,17 @@ class Batch(models.Model):
     action = models.CharField(max_length=16, choices=Action)
     made_at = models.DateTimeField(default=timezone.now, db_index=True)
     undone_at = models.DateTimeField(null=True)
-    count = models.PositiveIntegerField(default=0, help_text="How many mailboxes it changed.")
-    name = models.CharField(max_length=contract.MAX_NAME_LENGTH, help_text="Of the only mailbox.")
+    count = models.PositiveIntegerField(default=0, help_text="The number of changed mailboxes.")
+    name = models.CharField(
+        max_length=contract.MAX_NAME_LENGTH,
+        help_text="The mailbox's name, if only one was changed.",
+    )
 
     class Meta:
         verbose_name_plural = "batches"
         ordering = ["-made_at"]
 
     def __str__(self):
-        return self.in_words()
-
-    def in_words(self) -> str:
-        """What was done, as a sentence."""
         done = self.get_action_display()
         if self.name:
             return gettext("%(done)s: “%(name)s”.") % {"done": done, "name": self.name}
@@ -63,12 +62,12 @@ class Batch(models.Model):
 
     @classmethod
     def permissions(cls, action) -> list[str]:
-        """What the action needs, and undoing it."""
-        return [f"mailboxes.{verb}_mailbox" for verb in cls.NEEDS.get(action, ["change"])]
+        """Return the permissions that the action and its undo need."""
+        return [f"mailboxes.{verb}_mailbox" for verb in cls.PERMISSIONS.get(action, ["change"])]
 
 
 class HistoryAuthor(models.Model):
-    """Who made a row of history, beside simple-history's `history_user`: a program's credential; and in which batch."""
+    """The program and the batch of a change. simple-history adds `history_user`."""
 
     history_credential = models.ForeignKey(
         ApiCredential, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -80,24 +79,24 @@ class HistoryAuthor(models.Model):
 
 
 class HistoryRecords(HistoricalRecords):
-    """simple-history's rows beside each change, with whose change it was: a person's, or a program's."""
+    """simple-history's records, with a HistoryWriter and the program as author."""
 
     def create_history_model(self, model, inherited):
-        made = super().create_history_model(model, inherited)
-        model.writes = HistoryWriter(model, made)
-        return made
+        history = super().create_history_model(model, inherited)
+        model.history_writer = HistoryWriter(model, history)
+        return history
 
     def create_historical_record(self, instance, history_type, using=None):
-        """Write the state that a row was in when it was removed."""
-        model = instance.writes.history
-        kept = {field.attname: getattr(instance, field.attname) for field in model.tracked_fields}
-        model(**kept, **self.history_fields(history_type)).save()
+        """Write the state of a deleted row. Other changes are written by HistoryMixin."""
+        model = instance.history_writer.history
+        state = {field.attname: getattr(instance, field.attname) for field in model.tracked_fields}
+        model(**state, **self.history_fields(history_type)).save()
 
     @classmethod
     def history_fields(cls, history_type: str, credential: ApiCredential | None = None) -> dict:
-        """Return the fields of a history row besides the state; its type is `+`, `~` or `-`.
+        """Return the fields of a history row other than the state. Its type is `+`, `~` or `-`.
 
-        Without a credential, the author is whoever makes the request that is being answered.
+        Without a credential, the author is the caller of the current request.
         """
         request = None if credential else getattr(cls.context, "request", None)
         author = getattr(request, "user", None)
@@ -105,7 +104,7 @@ class HistoryRecords(HistoricalRecords):
         return {
             "history_date": timezone.now(),
             "history_type": history_type,
-            # On API calls `request.user` is an account.
+            # In API calls `request.user` is an account.
             "history_user_id": author.pk if isinstance(author, AbstractBaseUser) else None,
             "history_credential_id": (
                 credential.pk if isinstance(credential, ApiCredential) else None
@@ -114,16 +113,15 @@ class HistoryRecords(HistoricalRecords):
 
 
 def history_table(*bases):
-    """A table of every state a row was in, with its author."""
     return HistoryRecords(
         bases=[HistoryAuthor, *bases], history_id_field=models.BigAutoField(primary_key=True)
     )
 
 
 class HistoryMixin(models.Model):
-    """A row that is written together with its row of history; `writes` is how."""
+    """A row that is saved together with its history row, by its HistoryWriter."""
 
-    writes: HistoryWriter
+    history_writer: HistoryWriter
 
     class Meta:
         abstract = True
@@ -139,15 +137,15 @@ class HistoryMixin(models.Model):
     ):
         """Save with a prepared query, and add a history row with the credential as author.
 
-        Without one, the author is the one of the current request. No signal is sent. Raises
-        DatabaseError if the row to update is not there.
+        Without a credential, the author is the caller of the current request. No signals are sent.
+        Raises DatabaseError if the row to update does not exist.
         """
         using = using or PRIMARY
-        is_updated = not (force_insert or self._state.adding) and self.writes.update(
+        is_updated = not (force_insert or self._state.adding) and self.history_writer.update(
             self, HistoryRecords.history_fields("~", credential), using, update_fields or ()
         )
         if not is_updated and (update_fields or force_update):
-            raise DatabaseError("There is no such row any more.")
+            raise DatabaseError("The row to update does not exist any more.")
         if not is_updated:
-            self.writes.insert(self, HistoryRecords.history_fields("+", credential), using)
+            self.history_writer.insert(self, HistoryRecords.history_fields("+", credential), using)
         self._state.db, self._state.adding = using, False

@@ -11,16 +11,14 @@ from mailboxes.models.encrypted import EncryptedRow
 
 class IdempotentAnswerQuerySet(models.QuerySet):
     def current(self):
-        """Those that are still given again."""
-        return self.filter(created_at__gt=timezone.now() - IdempotentAnswer.KEPT)
+        return self.filter(created_at__gt=timezone.now() - IdempotentAnswer.MAX_AGE)
 
-    def past(self):
-        """Those that are not given again any more."""
-        return self.filter(created_at__lte=timezone.now() - IdempotentAnswer.KEPT)
+    def expired(self):
+        return self.filter(created_at__lte=timezone.now() - IdempotentAnswer.MAX_AGE)
 
-    def keep(self, account, key, fingerprint, status, body):
-        """Keep the answer, in place of one whose time is over."""
-        self.past().filter(account=account, key=key).delete()
+    def store(self, account, key, fingerprint, status, body):
+        """Store the answer, in place of an expired one."""
+        self.expired().filter(account=account, key=key).delete()
         answer = self.model(account=account, key=key, fingerprint=fingerprint, status=status)
         answer.body = body
         answer.save()
@@ -28,10 +26,10 @@ class IdempotentAnswerQuerySet(models.QuerySet):
 
 
 class IdempotentAnswer(EncryptedRow, models.Model):
-    """The first answer to a call with an Idempotency-Key, to be given again."""
+    """The answer to a call with an Idempotency-Key, which a repeated call gets again."""
 
     ENCRYPTED_COLUMN = "body_sealed"
-    KEPT = timedelta(days=1)
+    MAX_AGE = timedelta(days=1)
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
@@ -52,7 +50,7 @@ class IdempotentAnswer(EncryptedRow, models.Model):
 
     @property
     def body(self) -> str:
-        """In clear: sealed, because a mailbox's pass code is in it. Raises UnknownKeyError."""
+        """Return the body, which is encrypted for the pass code in it. Raises UnknownKeyError."""
         return self.decrypt()
 
     @body.setter

@@ -14,15 +14,14 @@ from mailboxes.models.history import Batch
 
 
 class ImportQuerySet(models.QuerySet):
-    def past(self):
-        """Those whose time is over: what was not written by now never is."""
-        return self.filter(created_at__lte=timezone.now() - Import.KEPT)
+    def expired(self):
+        return self.filter(created_at__lte=timezone.now() - Import.MAX_AGE)
 
 
 class Import(models.Model):
-    """A file of mailboxes on its way in: staged, checked row by row, then written at once or not at all."""
+    """A CSV file of mailboxes: its rows are stored, checked, and then all written or none."""
 
-    KEPT = timedelta(days=1)
+    MAX_AGE = timedelta(days=1)
 
     uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -42,7 +41,7 @@ class Import(models.Model):
 
     @property
     def checked(self) -> int:
-        """How many rows have been checked so far."""
+        """Return the number of rows that have been checked."""
         return self.created + self.changed + self.unchanged + self.wrong
 
     @property
@@ -51,29 +50,29 @@ class Import(models.Model):
 
     @property
     def to_write(self) -> int:
-        """How many mailboxes it makes or changes."""
+        """Return the number of mailboxes that the import creates or changes."""
         return self.created + self.changed
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be written: all of it is checked and right, and there is something to write."""
+        """Return True if all rows are checked and right, and there is something to write."""
         return self.is_checked and not self.wrong and self.to_write > 0 and not self.batch_id
 
     def count(self) -> None:
-        """Count the rows anew by what came of them, unless they are gone: it is written, or discarded."""
-        counted = dict(self.rows.order_by().values_list("outcome").annotate(models.Count("pk")))
-        counts = {outcome: counted.get(outcome, 0) for outcome in ImportRow.Outcome.values}
+        """Count the rows by outcome again. An import that is written has no rows: its counts stay."""
+        by_outcome = dict(self.rows.order_by().values_list("outcome").annotate(models.Count("pk")))
+        counts = {outcome: by_outcome.get(outcome, 0) for outcome in ImportRow.Outcome.values}
         for outcome, count in counts.items():
             setattr(self, outcome, count)
         Import.objects.filter(pk=self.pk, batch=None).update(**counts)
 
 
 class ImportRow(EncryptedRow, models.Model):
-    """A row of such a file, numbered as in the file, and what comes of it once it is checked."""
+    """A row of the file, and the outcome of its check."""
 
     ENCRYPTED_COLUMN = "cells_sealed"
 
-    class Outcome(models.TextChoices):  # what one looks at first comes first
+    class Outcome(models.TextChoices):  # in the order of importance to the user
         WRONG = "wrong", _("Wrong")
         CHANGED = "changed", _("Changed")
         CREATED = "created", _("Created")
@@ -84,7 +83,7 @@ class ImportRow(EncryptedRow, models.Model):
     cells_sealed = models.TextField()
     mailbox_uuid = models.UUIDField(null=True)
     version = models.PositiveIntegerField(
-        null=True, help_text="Of the mailbox, when the row was checked."
+        null=True, help_text="The mailbox's version when the row was checked."
     )
     outcome = models.CharField(max_length=16, choices=Outcome)
     errors = models.JSONField(default=dict)
@@ -104,7 +103,7 @@ class ImportRow(EncryptedRow, models.Model):
 
     @property
     def cells(self) -> dict[str, str]:
-        """In clear, by column: sealed, because pass codes may be among them. Raises UnknownKeyError."""
+        """Return the cells by column. They are encrypted for pass codes in them. Raises UnknownKeyError."""
         return orjson.loads(self.decrypt())
 
     @cells.setter

@@ -23,14 +23,14 @@ from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.encrypted import EncryptedPassCode
 from mailboxes.models.history import HistoryMixin, HistoryRecords, history_table
 
-# Of creation: an account's mailboxes, and a mailbox's recipients, which have places besides.
+# The order of an account's mailboxes, and of a mailbox's recipients.
 IN_ORDER = ["created_at", "uuid"]
 WITHIN_MAILBOX = ["position", *IN_ORDER]
 RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in WITHIN_MAILBOX]
 
 
 class Timed(models.Model):
-    """A row that shows the days, in UTC, on which it was made and last changed, and stands in order of creation."""
+    """A row with its times of creation and last update, ordered by creation."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -40,7 +40,7 @@ class Timed(models.Model):
         ordering = IN_ORDER
 
     def save(self, **kwargs):
-        """Save; what has never been updated was last changed when it was made."""
+        """Save. The update time of a new row is its creation time."""
         self.updated_at = self.created_at if self._state.adding else timezone.now()
         super().save(**kwargs)
 
@@ -54,30 +54,29 @@ class Timed(models.Model):
 
 
 def retention_start() -> datetime:
-    """What was deleted after this moment can be restored."""
+    """Return the time since when deleted mailboxes can be restored."""
     return timezone.now() - timedelta(days=settings.RETENTION_DAYS)
 
 
 class ChangedMeanwhileError(Exception):
-    """A mailbox is no longer as it was when it was looked at."""
+    """The mailbox has changed since it was read."""
 
 
 class MailboxQuerySet(models.QuerySet):
     def active(self):
-        """Those that are not deleted."""
+        """Return the mailboxes that are not deleted."""
         return self.filter(deleted_at=None)
 
-    def of_account_named(self, name):
-        """Those of the account that has this name, if there is one."""
-        if "\x00" in name:  # PostgreSQL knows no NUL
+    def with_account_name(self, name):
+        if "\x00" in name:  # PostgreSQL does not accept NUL
             return self.none()
         return self.filter(account__name=name)
 
     def readable_by(self, credential, **account):
-        """Return the mailboxes that a telephone engine may read and that a call may reach.
+        """Return the active mailboxes that a telephone engine may read with this credential.
 
-        None if the credential belongs neither to the account that these lookups find, nor to an
-        account above it. A credential without an account reads every account's mailboxes.
+        `account` are lookups of an account. The result is empty unless the credential belongs to
+        that account, to one of its resellers, or to no account, which means all.
         """
         reachable = self.active().filter(account__is_active=True).select_related("account")
         if credential.account_id is None:
@@ -86,50 +85,49 @@ class MailboxQuerySet(models.QuerySet):
         return reachable.filter(Exists(readers.filter(pk=credential.account_id)))
 
     def past_retention(self):
-        """Those deleted so long ago that they cannot be restored any more."""
+        """Return the mailboxes that were deleted too long ago to be restored."""
         return self.filter(deleted_at__lte=retention_start())
 
     def restorable(self):
-        """Those that are active, and those deleted within the retention time."""
+        """Return active mailboxes, and those deleted within the retention time."""
         return self.exclude(deleted_at__lte=retention_start())
 
     def with_addresses(self) -> Iterator["Mailbox"]:
-        """Each with its recipients' `addresses`, all in their order; in one query."""
+        """Yield the mailboxes in order, with `addresses` of their recipients, from one query."""
         rows: Any = self.annotate(address=F("email_recipients__email"))
         rows = rows.order_by(*IN_ORDER, *RECIPIENTS_IN_ORDER)
-        for _uuid, of_one in groupby(rows, attrgetter("pk")):
-            same = list(of_one)
-            same[0].addresses = [row.address for row in same if row.address]
-            yield same[0]
+        for _uuid, group in groupby(rows, attrgetter("pk")):
+            mailbox, *others = group
+            mailbox.addresses = [row.address for row in (mailbox, *others) if row.address]
+            yield mailbox
 
-    def search(self, text, of_all=False):
-        """Those with the text in their name, their account's, a recipient's address or their uuid.
+    def search(self, text, all_accounts=False):
+        """Return mailboxes with the text in name, account name, a recipient's address or UUID.
 
-        A uuid is found by any part of it, with hyphens or without. Where the mailboxes are
-        those `of_all` accounts, all addresses and names are looked through once; otherwise, only
-        these mailboxes' own: each is several times as fast in its place.
+        A part of a UUID is found with or without hyphens. `all_accounts` searches all names and
+        addresses once, which is several times as fast unless the mailboxes are of few accounts.
         """
-        text = text.replace("\x00", "")  # PostgreSQL knows no NUL
+        text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
         recipients = EmailRecipient.objects.filter(email__icontains=text)
-        if of_all:
+        if all_accounts:
             accounts = Account.objects.filter(name__icontains=text)
-            belonging = Q(account__in=accounts.values("pk"))
-            belonging |= Q(pk__in=recipients.values("mailbox"))
+            related = Q(account__in=accounts.values("pk"))
+            related |= Q(pk__in=recipients.values("mailbox"))
         else:
-            belonging = Q(account__name__icontains=text)
-            belonging |= Q(Exists(recipients.filter(mailbox=OuterRef("pk"))))
-        found = Q(name__icontains=text) | belonging
+            related = Q(account__name__icontains=text)
+            related |= Q(Exists(recipients.filter(mailbox=OuterRef("pk"))))
+        matches = Q(name__icontains=text) | related
         digits = text.replace("-", "").lower()
         if digits and set(digits) <= set("0123456789abcdef"):
-            found |= Q(digits__contains=digits)
-        # PostgreSQL shows a uuid with hyphens, SQLite without.
+            matches |= Q(digits__contains=digits)
+        # PostgreSQL casts a UUID to text with hyphens, SQLite without.
         uuid = Cast("uuid", models.TextField())
         digits_of_uuid = Replace(uuid, Value("-"), output_field=models.TextField())
-        return self.alias(digits=digits_of_uuid).filter(found)
+        return self.alias(digits=digits_of_uuid).filter(matches)
 
 
 class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
-    """A place for callers to leave a voicemail message."""
+    """A mailbox, where callers leave voicemail messages."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
     account = models.ForeignKey(
@@ -138,7 +136,7 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
     name = models.CharField(
         _("name"), max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
     )
-    password_sealed = models.CharField(  # noqa: DJ001  null is "no pass code", never ""
+    password_sealed = models.CharField(  # noqa: DJ001  null means no pass code
         max_length=80, null=True, editable=False
     )
     password_is_weak = models.BooleanField(default=False, editable=False)
@@ -163,7 +161,7 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
-    recipients_as_json = "[]"  # for the API, where it has read them along
+    recipients_as_json = "[]"  # set by the API, which reads them with the mailbox
 
     objects = MailboxQuerySet.as_manager()
     history = history_table(EncryptedPassCode)
@@ -193,24 +191,23 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
         return self.name
 
     def save(self, **kwargs):
-        """Save, one version on unless it is new. Callers that read first hold the row locked."""
+        """Save with the next version. A caller that has read the row before must have locked it."""
         if not self._state.adding:
             self.version += 1
         super().save(**kwargs)
 
     @classmethod
     def create(cls, account: Account, credential: ApiCredential, **values) -> "Mailbox":
-        """Create a mailbox with these fields."""
         mailbox = cls(account=account, **values)
         mailbox.save(force_insert=True, credential=credential)
         return mailbox
 
     def change(self, values: dict, credential: ApiCredential | None = None) -> None:
-        """Set these fields and save them, without a lock on the row.
+        """Set and save these fields, without a lock on the row.
 
-        Raises ChangedMeanwhileError, and saves nothing, if it has changed since it was read.
+        Raises ChangedMeanwhileError, and saves nothing, if the row has changed since it was read.
         """
-        as_read = self.version
+        read_version = self.version
         for name, value in values.items():
             setattr(self, name, value)
         self.version += 1
@@ -219,50 +216,53 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
         fields = HistoryRecords.history_fields("~", credential)
-        if not self.writes.update(self, fields, PRIMARY, sorted(names), version=as_read):
+        if not self.history_writer.update(
+            self, fields, PRIMARY, sorted(names), version=read_version
+        ):
             raise ChangedMeanwhileError
 
     def check_pass_code(self, code: str) -> None:
-        """Raises ValidationError on what is no pass code, or a weak one that is new where PASS_CODE_POLICY is `reject`."""
+        """Raise ValidationError unless it is a pass code that may be set.
+
+        With PASS_CODE_POLICY `reject`, a weak one may only stay as it is.
+        """
         validators.validate_pass_code(code)
         rejects = settings.PASS_CODE_POLICY == "reject"  # noqa: S105  the policy's name
-        if rejects and code != self.value("password"):
+        if rejects and code != self.comparable_value("password"):
             validators.refuse_weak_pass_code(code)
 
     def set_pass_code(self, code: str) -> None:
-        """Take this pass code from now on. The same again changes nothing. Raises ValidationError."""
+        """Set and save the pass code, if it is another one. Raises ValidationError."""
         self.check_pass_code(code)
-        if code != self.value("password"):
+        if code != self.comparable_value("password"):
             self.password = code
             self.save()
 
     def validate_constraints(self, exclude=None):
-        """Nothing is left to ask the database: the fields' own rules say what its constraints say."""
+        """Skip the queries: the validators of the fields check the same as the constraints."""
 
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
 
     def soft_delete(self) -> None:
-        """Take it out of service; `restore` brings it back. Deleting again changes nothing."""
+        """Mark the mailbox as deleted, unless it is already. `restore` reverts this."""
         if not self.is_deleted:
             self.deleted_at = timezone.now()
             self.save()
 
     def restore(self) -> None:
-        """Bring it back into service as it was. Restoring again changes nothing."""
         if self.is_deleted:
             self.deleted_at = None
             self.save()
 
     def turn_transcription(self, on: bool) -> None:
-        """Transcribe messages from now on, or no longer. Turning it so again changes nothing."""
         if self.transcribe != on:
             self.transcribe = on
             self.save()
 
     def touch(self) -> None:
-        """Count a change of its recipients as a change of the mailbox, and lock its row until commit."""
+        """Raise the version after a change of recipients. This locks the row until commit."""
         self.version += 1
         self.updated_at = timezone.now()
         Mailbox.objects.filter(pk=self.pk).update(
@@ -270,19 +270,19 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
         )
 
     def next_position(self) -> int:
-        """The place behind all its recipients. Callers hold the row locked, unless it is new."""
+        """Return the position after the last recipient. The caller must have locked the mailbox."""
         present = [] if self._state.adding else self.email_recipients.all()
         return 1 + max((recipient.position for recipient in present), default=0)
 
     def recipients_to_add(self, addresses: Iterable[str]) -> list["EmailRecipient"]:
-        """Recipients of these addresses, in this order behind those there are; nothing is saved."""
+        """Return unsaved recipients of these addresses, positioned after the existing ones."""
         return [
             EmailRecipient(mailbox=self, email=address, position=position)
             for position, address in enumerate(addresses, self.next_position())
         ]
 
     def add_recipient(self, email: str):
-        """Send messages to this address too. Raises ValidationError, code `unique` or `limit` on a conflict."""
+        """Add a recipient. Raises ValidationError, with code `unique` or `limit` for a conflict."""
         recipient = EmailRecipient(mailbox=self, email=email)
         recipient.full_clean()
         recipient.save()
@@ -290,19 +290,19 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
 
 
 class EmailRecipient(Timed, HistoryMixin):
-    """An address that a mailbox's messages are mailed to."""
+    """An address that gets a mailbox's messages by email."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="email_recipients")
     email = models.EmailField(validators=[validators.validate_ascii])
-    # The days do not tell the order: clocks of several machines differ.
+    # Creation times do not give the order, because the clocks of several machines differ.
     position = models.IntegerField(default=0, db_default=0, editable=False)
 
     history = history_table()
 
     class Meta(Timed.Meta):
         ordering = WITHIN_MAILBOX
-        # All that the API shows of them: a list of mailboxes reads their index alone.
+        # The index has everything that the API shows, so a list of mailboxes reads only the index.
         indexes = [
             models.Index(
                 fields=["mailbox", *WITHIN_MAILBOX, "updated_at"], name="recipients_in_order"
@@ -323,7 +323,7 @@ class EmailRecipient(Timed, HistoryMixin):
 
     @transaction.atomic
     def save(self, **kwargs):
-        """Save; the mailbox has changed too. A new one stands behind those there are."""
+        """Save, and raise the mailbox's version. A new recipient is positioned last."""
         self.mailbox.touch()
         if self._state.adding:
             self.position = self.mailbox.next_position()
@@ -331,12 +331,12 @@ class EmailRecipient(Timed, HistoryMixin):
 
     @transaction.atomic
     def delete(self, **kwargs):
-        """Delete; the mailbox has changed too."""
+        """Delete, and raise the mailbox's version."""
         self.mailbox.touch()
         return super().delete(**kwargs)
 
     def clean(self):
-        """Refuse one recipient too many. Exact where the caller holds the mailbox locked."""
+        """Refuse too many recipients. This is only exact if the caller has locked the mailbox."""
         super().clean()
         others = EmailRecipient.objects.filter(mailbox_id=self.mailbox_id).exclude(pk=self.pk)
         if self._state.adding and others.count() >= contract.MAX_RECIPIENTS:
@@ -347,9 +347,9 @@ class EmailRecipient(Timed, HistoryMixin):
             )
 
     def validate_constraints(self, exclude=None):
-        """Refuse an address twice, naming the field: a constraint over an expression names none.
+        """Report a duplicate address at the field `email`: the constraint's expression has no field.
 
-        A form that leaves the mailbox as it is excludes it, and would skip the constraint.
+        Forms exclude `mailbox`, which would skip the constraint.
         """
         try:
             super().validate_constraints(set(exclude or ()) - {"mailbox"})

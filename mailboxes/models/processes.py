@@ -12,26 +12,26 @@ from mailboxes.encryption import KEY_ID_LENGTH
 
 class ServerProcessQuerySet(models.QuerySet):
     def alive(self):
-        """Return the processes that still run, as far as the database has heard."""
-        return self.filter(seen_at__gt=Now() - ServerProcess.FORGOTTEN_AFTER)
+        """Return the processes that have updated their row within ALIVE_AGE."""
+        return self.filter(seen_at__gt=Now() - ServerProcess.ALIVE_AGE)
 
     def lagging(self):
         """Return the live processes that encrypt with another key than the first of PASS_CODE_KEYS."""
         return self.alive().exclude(key=settings.PASS_CODE_KEYS.current)
 
-    def past(self):
+    def expired(self):
         """Return the processes that ended over a day ago without deleting their row."""
-        return self.filter(seen_at__lte=Now() - ServerProcess.KEPT)
+        return self.filter(seen_at__lte=Now() - ServerProcess.MAX_AGE)
 
 
 class ServerProcess(models.Model):
-    """A process of the server, and the key that it encrypts with; see `processes.Heartbeat`.
+    """A process of the server, and the id of the key that it encrypts with; see Heartbeat.
 
-    Both times are by the database's clock: clocks of several machines differ.
+    The database sets both times, because the clocks of several machines differ.
     """
 
-    FORGOTTEN_AFTER = timedelta(minutes=3)
-    KEPT = timedelta(days=1)
+    ALIVE_AGE = timedelta(minutes=3)
+    MAX_AGE = timedelta(days=1)
 
     # Containers on one host may share its name and process ids.
     uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)

@@ -58,7 +58,9 @@ def test_an_engine_may_do_without_an_account(staff):
 
 def test_a_program_may_not(staff):
     page = staff.save("apicredential_add", name="api")
-    assert errors(page)["account"] == ["Name an account: only an engine may do without."]
+    assert errors(page)["account"] == [
+        "Choose an account. Only an engine's credential can be without one."
+    ]
 
 
 def test_expiry(staff, account):
@@ -68,7 +70,7 @@ def test_expiry(staff, account):
 
 def test_an_expiry_that_is_past(staff, account):
     page = issue(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
-    assert errors(page)["expires_at"] == ["Give a time to come; this one is past."]
+    assert errors(page)["expires_at"] == ["This time is past. Enter one in the future."]
     assert not ApiCredential.objects.exists()
 
 

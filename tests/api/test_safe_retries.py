@@ -86,7 +86,7 @@ def test_the_record_and_the_work_are_one_transaction(service, monkeypatch):
         raise RuntimeError("the record is lost")
 
     with monkeypatch.context() as broken:
-        broken.setattr("mailboxes.models.idempotency.IdempotentAnswerQuerySet.keep", lose)
+        broken.setattr("mailboxes.models.idempotency.IdempotentAnswerQuerySet.store", lose)
         assert service.post(LIST, BODY, headers=with_key()).status == 500
     assert not Mailbox.objects.exists()
     assert service.post(LIST, BODY, headers=with_key()).status == 201

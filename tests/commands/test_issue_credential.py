@@ -132,7 +132,7 @@ def test_expiry_in_the_past(account):
     yesterday = timezone.now() - timedelta(days=1)
     for text in (f"{yesterday.date()}", yesterday.isoformat()):
         assert refusal("acme", "api", "--expires", text) == (
-            "--expires: Give a time to come; this one is past."
+            "--expires: This time is past. Enter one in the future."
         )
 
 

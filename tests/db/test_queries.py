@@ -119,9 +119,9 @@ class TestRecordedWrites:
         before = self.states(mailbox)
         told = HistoryRecords.history_fields("~")
         mailbox.name = "Support"
-        assert not Mailbox.writes.update(mailbox, told, "default", ["name"], version=2)
+        assert not Mailbox.history_writer.update(mailbox, told, "default", ["name"], version=2)
         assert self.states(mailbox) == before == [self.state(mailbox)]
-        assert Mailbox.writes.update(mailbox, told, "default", ["name"], version=1)
+        assert Mailbox.history_writer.update(mailbox, told, "default", ["name"], version=1)
         assert self.states(mailbox) == [self.state(mailbox), *before]
 
     def test_what_is_gone_is_made_again(self, mailbox):

@@ -173,7 +173,7 @@ def test_one_without_an_account_is_an_engines(db):
     with pytest.raises(ValidationError) as refusal:
         ApiCredential.objects.issue(None, "api")
     assert refusal.value.message_dict == {
-        "account": ["Name an account: only an engine may do without."]
+        "account": ["Choose an account. Only an engine's credential can be without one."]
     }
 
 

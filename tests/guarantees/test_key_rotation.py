@@ -83,7 +83,7 @@ def rotation(database, **environment) -> subprocess.Popen:
 
 def remaining() -> int:
     """How many texts are sealed with the old key."""
-    return sum(rows.under_older_keys().count() for rows in (Mailbox, Mailbox.history.model))
+    return sum(rows.encrypted_with_old_keys().count() for rows in (Mailbox, Mailbox.history.model))
 
 
 def lost(expected: dict, settings) -> int:
@@ -217,7 +217,7 @@ def test_documented_rotation_loses_no_pass_code(databases, env_file, size, promi
             ledger.service.close()
         assert "PASS_CODE_KEYS" not in server.output()  # no key was missing at any time
     with default_database(url):
-        under = {key for model in EncryptedRow.kinds() for key in model.counts_by_key()}
+        under = {key for model in EncryptedRow.encrypted_models() for key in model.counts_by_key()}
     assert under == {name_of(new)}
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
     promise(

@@ -182,7 +182,7 @@ def test_an_expiry_is_the_moment_it_ends(account):
 
 
 def test_what_has_expired_already_is_not_issued(account):
-    with pytest.raises(ValidationError, match="this one is past"):
+    with pytest.raises(ValidationError, match="This time is past"):
         ApiCredential.objects.issue(account, "api", expires_at=timezone.now())
 
 

@@ -51,7 +51,7 @@ def undo(request, uuid):
     else:
         if undoing:
             again = undoing if may_undo(request.user, undoing) else None
-            say_done(request, undoing.in_words(), again)
+            say_done(request, str(undoing), again)
         elif not left:
             messages.warning(request, _("There is nothing left to undo."))
         if left:

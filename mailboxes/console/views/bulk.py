@@ -76,7 +76,7 @@ def confirmed(request, template, action, alter, selection, *, can_be_done=True, 
             has_changed = True
             selection = Selection(request.GET, selection.deleted)
         else:
-            say_done(request, batch.in_words(), batch)
+            say_done(request, str(batch), batch)
             return back_to_table(selection)
     context |= {
         "selection": selection,

@@ -32,7 +32,7 @@ def credential_issue(request, name):
                 "account": account,
                 "credential": credential,
                 "secret": secret,
-                "carried": credential.carried(secret),
+                "login_fields": credential.login_fields(secret),
                 "address": request.build_absolute_uri(reverse("authenticated")),
                 "engines": sample_configuration.filled_in(
                     request.build_absolute_uri("/").rstrip("/"), credential, secret

@@ -43,7 +43,7 @@ def put_back(request, uuid):
         batch = batches.put_back(mailbox, moment, request.user)
     except Mailbox.history.model.DoesNotExist:
         raise Http404 from None
-    say_done(request, batch.in_words(), batch)
+    say_done(request, str(batch), batch)
     return redirect("console:mailbox", uuid)
 
 

@@ -74,7 +74,7 @@ def create(request, form):
     mailbox, addresses = form.instance, form.cleaned_data["recipients"]
     batch = Batch.objects.create(user=request.user, action=Batch.Action.CREATED)
     batches.write_batch(batch, created=[mailbox], added=mailbox.recipients_to_add(addresses))
-    say_done(request, batch.in_words(), batch)
+    say_done(request, str(batch), batch)
     return redirect("console:mailbox", mailbox.pk)
 
 
@@ -180,7 +180,7 @@ def do(request, uuid, action, alter):
     if alter(mailbox):
         batch = Batch.objects.create(user=request.user, action=action)
         batches.write_batch(batch, changed=[mailbox])
-        say_done(request, batch.in_words(), batch)
+        say_done(request, str(batch), batch)
 
 
 def held(uuid, even_deleted=False):

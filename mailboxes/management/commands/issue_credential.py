@@ -62,7 +62,7 @@ class Command(BaseCommand):
             credential, secret = ApiCredential.objects.issue(
                 account, user, networks, expires_at, is_engine=engine
             )
-        shown = credential.carried(secret)
+        shown = credential.login_fields(secret)
         if as_json:
             return json.dumps(shown)
         return "\n".join(f"{name}: {value}" for name, value in shown.items())

@@ -12,8 +12,8 @@ class Command(BaseCommand):
     help = "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and history; imports that were begun over a day ago; and what processes of the server left that were killed over a day ago."
 
     def handle(self, *args, **options) -> str:
-        Import.objects.past().delete()
-        ServerProcess.objects.past().delete()
+        Import.objects.expired().delete()
+        ServerProcess.objects.expired().delete()
         removed = 0
         while count := purge():
             removed += count

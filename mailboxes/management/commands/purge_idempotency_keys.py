@@ -9,5 +9,5 @@ class Command(BaseCommand):
     help = "Remove idempotency keys, with their answers, that are older than a day."
 
     def handle(self, *args, **options) -> str:
-        removed, _ = IdempotentAnswer.objects.past().delete()
+        removed, _ = IdempotentAnswer.objects.expired().delete()
         return f"Removed {removed} keys."

@@ -52,7 +52,9 @@ class Command(BaseCommand):
 
 def remaining() -> Counter[str]:
     """How many texts are sealed with each other key than the first."""
-    counts: Counter[str] = sum((model.counts_by_key() for model in EncryptedRow.kinds()), Counter())
+    counts: Counter[str] = sum(
+        (model.counts_by_key() for model in EncryptedRow.encrypted_models()), Counter()
+    )
     del counts[settings.PASS_CODE_KEYS.current]
     return counts
 
@@ -87,8 +89,8 @@ def in_words(counts: Counter[str]) -> str:
 
 def reencrypt_all(progress) -> None:
     """Go through all rows once, some at a time."""
-    for model in EncryptedRow.kinds():
-        rows = model.under_older_keys().order_by("pk")
+    for model in EncryptedRow.encrypted_models():
+        rows = model.encrypted_with_old_keys().order_by("pk")
         some = list(rows.values_list("pk", flat=True)[:BATCH])
         while some:
             begun = monotonic()
@@ -113,8 +115,8 @@ def was_reencrypted(row: EncryptedRow) -> bool:
 
 def undecryptable() -> Iterator[tuple[str, str]]:
     """What to call each row whose text no key opens, and its key: nothing of the text itself."""
-    for model in EncryptedRow.kinds():
-        for row in model.under_older_keys().iterator():
+    for model in EncryptedRow.encrypted_models():
+        for row in model.encrypted_with_old_keys().iterator():
             try:
                 row.decrypt()
             except UnknownKeyError as error:
