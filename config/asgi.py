@@ -25,7 +25,7 @@ async def application(scope, receive, send):
 
 
 async def run_lifespan(receive, send):
-    """Call `start` before the first request, and `stop` after the last (ASGI's lifespan protocol)."""
+    """Run `start` and `heartbeat.stop` when uvicorn says so (ASGI's lifespan protocol)."""
     stop_with_parent()
     for command in (start, heartbeat.stop):
         event = (await receive())["type"]

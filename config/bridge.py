@@ -47,7 +47,7 @@ class Bridge:
             await self.respond(environ, send, receive)
 
     async def respond(self, environ, send, receive):
-        """Run the application and send its answer, each chunk after the client has read the previous."""
+        """Run the application and send its answer, as fast as the client reads it."""
         head = {"type": "http.response.start"}
 
         def start_response(status, headers, exc_info=None):

@@ -12,9 +12,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class Environment(environ.Env):
-    """The environment and the `.env` file. Child processes do not inherit the file's values: they read it anew."""
+    """The environment and the `.env` file."""
 
-    ENVIRON = os.environ.copy()
+    ENVIRON = os.environ.copy()  # child processes must not inherit the file's values
 
 
 environment = Environment()
@@ -53,12 +53,38 @@ def raise_errors():
         raise ImproperlyConfigured(message)
 
 
-def parse_switch(text):
-    return SWITCH[text.lower()]
+def read_switch(name, default):
+    return read_setting(name, lambda text: SWITCH[text.lower()], default, "must be on or off.")
+
+
+def read_choice(name, *words):
+    """Return one of the words, by default the first."""
+    error = f"must be {' or '.join(words)}."
+    return read_setting(name, lambda text: words[words.index(text)], words[0], error)
+
+
+def read_number(name, default, unit="a whole number"):
+    return read_setting(name, parse_positive_integer, default, f"must be {unit}, 1 or more.")
+
+
+def read_seconds(name, default):
+    return read_number(name, default, "a whole number of seconds")
+
+
+def read_networks(name):
+    """Return a list of networks, empty by default. The whole Internet is refused."""
+    error = (
+        "is wrong: list networks of yours, such as 10.0.0.0/8 or 192.0.2.1, not the whole Internet."
+    )
+    return read_setting(name, parse_networks, "", error)
+
+
+def read_database(name, parse, default):
+    error = "is wrong: write it as postgres://user:password@host:5432/name."
+    return read_setting(name, parse, default, error)
 
 
 def parse_database_url(url):
-    """Return Django's settings of the database, which is PostgreSQL or SQLite."""
     if url.partition(":")[0] not in DATABASE_SCHEMES:
         raise ValueError
     settings = environment.db_url_config(url)
@@ -71,11 +97,6 @@ def parse_postgresql_url(url):
     if url.startswith("sqlite"):
         raise ValueError
     return parse_database_url(url)
-
-
-def one_of(*words):
-    """Return a parser that accepts only these words."""
-    return lambda text: words[words.index(text)]
 
 
 def parse_positive_integer(text):
@@ -97,7 +118,6 @@ def parse_cache_url(url):
 
 
 def parse_folder(text):
-    """Return the path of an existing folder, or None for an empty text."""
     if text and not Path(text).is_dir():
         raise ValueError
     return Path(text) if text else None
@@ -112,7 +132,6 @@ def parse_base_url(text):
 
 
 def parse_networks(text):
-    """Return a list of networks. The whole Internet is refused."""
     networks = [ip_network(word) for word in text.replace(",", " ").split()]
     if any(network.prefixlen == 0 for network in networks):
         raise ValueError

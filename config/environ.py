@@ -31,10 +31,7 @@ EVERY_REQUEST = {
 
 
 def build_environ(scope) -> dict:
-    """Return the environ of an ASGI scope, with an empty body.
-
-    A request that must be refused has the status and message of its answer in REFUSAL.
-    """
+    """Return the environ of an ASGI scope, with an empty body and perhaps a REFUSAL."""
     path = scope["raw_path"]
     environ = EVERY_REQUEST | {
         "REQUEST_METHOD": scope["method"],

@@ -75,10 +75,7 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("A header or the size of a chunk is too long.")
 
     def send_400_response(self, msg):
-        """Close the connection after the answers to complete requests before the bad one.
-
-        The 400 is only sent if the client cannot take it for the answer to one of these.
-        """
+        """Answer complete requests, then close; a 400 could be taken for one of their answers."""
         newest = self.unanswered[-1] if self.unanswered else None
         if newest and not newest.more_body:
             newest.keep_alive = False

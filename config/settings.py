@@ -16,17 +16,10 @@ from config.env import BASE_DIR
 from mailboxes import contract
 from mailboxes.encryption import KeyRing
 
-DATABASE_ERROR = "is wrong: write it as postgres://user:password@host:5432/name."
-NETWORKS_ERROR = (
-    "is wrong: list networks of yours, such as 10.0.0.0/8 or 192.0.2.1, not the whole Internet."
-)
-SECONDS_ERROR = "must be a whole number of seconds, 1 or more."
-
-
 # --- Values from the environment: .env.example explains each ------------------
 
-DEBUG = env.read_setting("DEBUG", env.parse_switch, "off", "must be on or off.")
-HTTPS = env.read_setting("HTTPS", env.parse_switch, "on", "must be on or off.")
+DEBUG = env.read_switch("DEBUG", "off")
+HTTPS = env.read_switch("HTTPS", "on")
 
 SECRET_KEY = env.read_text("SECRET_KEY")
 if not SECRET_KEY:
@@ -40,43 +33,27 @@ PASS_CODE_KEYS = env.read_setting(
     "",
     "is missing or wrong: list one or more keys of 32 random bytes in base64, the one to encrypt with first.",
 )
-PASS_CODE_POLICY = env.read_setting(
-    "PASS_CODE_POLICY", env.one_of("warn", "reject"), "warn", "must be warn or reject."
-)
+PASS_CODE_POLICY = env.read_choice("PASS_CODE_POLICY", "warn", "reject")
 
 ALLOWED_HOSTS = env.read_text("ALLOWED_HOSTS").replace(",", " ").split()
 if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
     env.errors.append(
         "ALLOWED_HOSTS is empty or has a *: list the host names that this service answers to."
     )
-TRUSTED_PROXIES = env.read_setting("TRUSTED_PROXIES", env.parse_networks, "", NETWORKS_ERROR)
+TRUSTED_PROXIES = env.read_networks("TRUSTED_PROXIES")
 
-RETENTION_DAYS = env.read_setting(
-    "RETENTION_DAYS",
-    env.parse_positive_integer,
-    "30",
-    "must be a whole number of days, 1 or more.",
-)
+RETENTION_DAYS = env.read_number("RETENTION_DAYS", "30", "a whole number of days")
 
 SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")
 SOUNDS_URL = env.read_setting(
-    "SOUNDS_URL",
-    env.parse_base_url,
-    "",
-    "is wrong: write it as https://sounds.example.com/files/.",
+    "SOUNDS_URL", env.parse_base_url, "", "is wrong: write it as https://sounds.example.com/files/."
 )
 if SOUNDS_DIR and SOUNDS_URL:
     env.errors.append("SOUNDS_DIR and SOUNDS_URL are both set: set one of them.")
 
-WORKERS = env.read_setting(
-    "WEB_CONCURRENCY", env.parse_positive_integer, "2", "must be a whole number, 1 or more."
-)
-REQUEST_TIMEOUT = env.read_setting(
-    "REQUEST_TIMEOUT", env.parse_positive_integer, "60", SECONDS_ERROR
-)
-UPLOAD_TIMEOUT = env.read_setting(
-    "UPLOAD_TIMEOUT", env.parse_positive_integer, "600", SECONDS_ERROR
-)
+WORKERS = env.read_number("WEB_CONCURRENCY", "2")
+REQUEST_TIMEOUT = env.read_seconds("REQUEST_TIMEOUT", "60")
+UPLOAD_TIMEOUT = env.read_seconds("UPLOAD_TIMEOUT", "600")
 
 CACHES = {
     "default": env.read_setting(
@@ -93,10 +70,8 @@ RATE_LIMIT = env.read_setting(
     "is wrong: write it as 6000/minute (or second, or hour).",
 )
 
-LOG_FORMAT = env.read_setting(
-    "LOG_FORMAT", env.one_of("text", "json"), "text", "must be text or json."
-)
-METRICS_NETWORKS = env.read_setting("METRICS_NETWORKS", env.parse_networks, "", NETWORKS_ERROR)
+LOG_FORMAT = env.read_choice("LOG_FORMAT", "text", "json")
+METRICS_NETWORKS = env.read_networks("METRICS_NETWORKS")
 METRICS_DIR = env.read_text("PROMETHEUS_MULTIPROC_DIR")
 SENTRY_DSN = env.read_setting(
     "SENTRY_DSN",
@@ -106,28 +81,21 @@ SENTRY_DSN = env.read_setting(
 )
 
 DATABASES = {
-    "default": env.read_setting(
+    "default": env.read_database(
         "DATABASE_URL",
         env.parse_database_url,
         f"sqlite:///{BASE_DIR / 'var' / 'mailboxes.sqlite3'}",
-        DATABASE_ERROR,
     )
 }
 if env.read_text("DATABASE_REPLICA_URL"):
-    DATABASES["replica"] = env.read_setting(
-        "DATABASE_REPLICA_URL", env.parse_postgresql_url, "", DATABASE_ERROR
-    )
+    DATABASES["replica"] = env.read_database("DATABASE_REPLICA_URL", env.parse_postgresql_url, "")
     if DATABASES["replica"] and env.read_text("DATABASE_URL", "sqlite").startswith("sqlite"):
         env.errors.append(
             "DATABASE_REPLICA_URL needs a PostgreSQL in DATABASE_URL, which it is a replica of."
         )
     DATABASE_ROUTERS = ["mailboxes.db.replica.Router"]
-DATABASE_PREPARED = env.read_setting(
-    "DATABASE_PREPARED", env.parse_switch, "on", "must be on or off."
-)
-DATABASE_TIMEOUT = env.read_setting(
-    "DATABASE_TIMEOUT", env.parse_positive_integer, "30", SECONDS_ERROR
-)
+DATABASE_PREPARED = env.read_switch("DATABASE_PREPARED", "on")
+DATABASE_TIMEOUT = env.read_seconds("DATABASE_TIMEOUT", "30")
 
 for name, value, module, package in (
     ("METRICS_NETWORKS", METRICS_NETWORKS, "prometheus_client", "prometheus-client"),

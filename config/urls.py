@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 
 
 def redirect_to_console(page):
-    """Return a view that redirects Django admin's own page to the console's, with the query string."""
+    """Return a view that redirects to a page of the console and keeps the query string."""
     return RedirectView.as_view(pattern_name=f"console:{page}", query_string=True)
 
 
