@@ -17,7 +17,7 @@ def main():
 
 
 def print_error(kind, error, traceback):
-    """Print one line, without a traceback, for an error that the user of the command can correct."""
+    """Print a line without a traceback for errors that the command's user can correct."""
     from django.core.exceptions import ImproperlyConfigured
     from django.db import InterfaceError, OperationalError
 

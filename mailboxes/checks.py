@@ -1,4 +1,4 @@
-"""Checks of the data at the server's start, in `migrate`, and in `check --database default`."""
+"""Checks of the data when the server starts, and in `migrate` and `check`."""
 
 from django.conf import settings
 from django.core import checks
@@ -9,7 +9,7 @@ from mailboxes.models import Mailbox
 
 @checks.register(checks.Tags.database)
 def check_pass_code_keys(databases=None, **kwargs) -> list[checks.Warning]:
-    """Warn of pass codes that no key in PASS_CODE_KEYS decrypts, counted by the id of their key."""
+    """Warn of pass codes that no key decrypts, with their number for each key id."""
     if not databases:
         return []
     try:

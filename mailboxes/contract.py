@@ -59,25 +59,20 @@ HEALTH_PATH = re.compile(rf"/({HEALTH})\Z")
 
 
 def is_api_path(path: str) -> bool:
-    """Return True if answers under this path are in the envelope."""
     return API_PATH.match(path) is not None
 
 
 def is_engine_path(path: str) -> bool:
-    """Return True if telephone engines call this path, so that errors must have no body.
-
-    Asterisk would take some error texts for a mailbox.
-    """
+    """Return True if engines call it: Asterisk could take an error's text for a mailbox."""
     return ENGINE_PATH.match(path) is not None
 
 
 def is_health_path(path: str) -> bool:
-    """Return True for a health probe, which is neither logged nor counted."""
     return HEALTH_PATH.match(path) is not None
 
 
 def is_machine_path(path: str) -> bool:
-    """Return True if programs call this path: they do not sign in or follow redirects."""
+    """Return True if programs call it: they neither sign in nor follow redirects."""
     return is_api_path(path) or is_engine_path(path)
 
 
@@ -88,7 +83,7 @@ def status_message(status: int) -> str:
 
 
 def envelope(status: int, result=None, errors=None) -> dict:
-    """Return the body of an answer. Without a result it is `{}`; without errors it has no `errors`."""
+    """Return the body of an answer. It has the key `errors` only if there are any."""
     body = {
         "result": {} if result is None else result,
         "status_code": status,

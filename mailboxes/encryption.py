@@ -1,4 +1,4 @@
-"""Encryption of pass codes: AES-256-GCM with several keys. Imports nothing of this project."""
+"""Encryption of pass codes: AES-256-GCM. Imports nothing of this project."""
 
 import base64
 import hashlib
@@ -53,8 +53,7 @@ class KeyRing:
 
     @staticmethod
     def make_key_id(key: bytes) -> str:
-        """Return the start of the key's SHA-256, which does not reveal the key."""
-        return hashlib.sha256(key).hexdigest()[:KEY_ID_LENGTH]
+        return hashlib.sha256(key).hexdigest()[:KEY_ID_LENGTH]  # does not reveal the key
 
     @staticmethod
     def parse_key_id(encrypted: str) -> str:
@@ -64,7 +63,7 @@ class KeyRing:
 
     @property
     def key_ids(self) -> list[str]:
-        """Return the ids of the keys, the one that encrypts first."""
+        """Return the key ids, that of the encrypting key first."""
         return list(self._ciphers)
 
     def find_missing(self, key_ids: Iterable[str]) -> list[str]:
@@ -81,7 +80,6 @@ class KeyRing:
         return self.decrypt_bytes(encrypted.encode(), owner)
 
     def decrypt_bytes(self, encrypted: bytes, owner: bytes) -> str:
-        """Decrypt an encrypted text in UTF-8. Raises UnknownKeyError."""
         try:
             raw = a2b_base64(encrypted[KEY_ID_LENGTH + 1 :])
             decrypt = self._decrypt[encrypted[:KEY_ID_LENGTH]]

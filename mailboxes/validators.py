@@ -41,7 +41,6 @@ def validate_printable(value: str) -> None:
 
 
 def is_pass_code(value: str) -> bool:
-    """Return True for four ASCII digits (the contract's table of fields)."""
     return PASS_CODE.match(value) is not None
 
 
@@ -88,7 +87,6 @@ def refuse_weak_pass_code(code: str) -> None:
 
 
 def make_pass_code() -> str:
-    """Return a random pass code that is not weak."""
     while is_weak_pass_code(code := f"{secrets.randbelow(10_000):04}"):
         pass
     return code

@@ -37,18 +37,17 @@ def run_with_reconnect(connection, read: Callable):
 
 
 def is_expired(connection) -> bool:
-    """Return True after CONN_MAX_AGE. Django itself checks only before the requests it handles."""
+    """Return True after CONN_MAX_AGE, which Django checks only between its own requests."""
     until = connection.close_at
     return until is not None and time.monotonic() >= until and not connection.in_atomic_block
 
 
 def is_closed(connection) -> bool:
-    """Return True if psycopg knows that the server has closed it. SQLite has no server."""
     return getattr(connection.connection, "closed", False)
 
 
 def skip_if_locked(using: str = "default"):
-    """Give up a best-effort write at once if a lock is taken: see `limit_lock_wait`."""
+    """Make a best-effort write give up instead of waiting: see `limit_lock_wait`."""
     return limit_lock_wait(0, using)
 
 
@@ -120,7 +119,7 @@ def set_timeouts(sender, connection, **kwargs):
 
 
 def retry_stale_plans(sender, connection, **kwargs):
-    """Make queries survive a change of their tables, such as a migration while the service runs."""
+    """Make prepared queries survive a migration of their tables."""
     if connection.vendor == "postgresql" and retry_if_stale not in connection.execute_wrappers:
         connection.execute_wrappers.append(retry_if_stale)
 
@@ -144,7 +143,7 @@ def retry_if_stale(execute, sql, params, many, context):
 
 
 def is_stale_plan(error) -> bool:
-    """Return True for "cached plan must not change result type", in any language (plancache.c)."""
+    """Return True for "cached plan must not change result type", in any language."""
     return error.diag.source_function == "RevalidateCachedQuery"
 
 

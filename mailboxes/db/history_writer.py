@@ -87,12 +87,10 @@ def column_values(row: models.Model, fields: Iterable[models.Field]) -> dict:
 
 @cache
 def get_fields(model: type[models.Model], names: tuple[str, ...]) -> list[models.Field]:
-    """Return the fields with these names or attribute names."""
     return [cast(models.Field, model._meta.get_field(name)) for name in names]
 
 
 def prepare_values(model: type[models.Model], values: dict, connection) -> list:
-    """Convert the values, by attribute name, to the types that the database accepts."""
     return [
         value if type(value) in unconverted else field.get_db_prep_save(value, connection)
         for value, (field, unconverted) in zip(
@@ -126,7 +124,6 @@ def insert_sql(model: type[models.Model], names: tuple[str, ...]) -> str:
 def update_sql(
     model: type[models.Model], names: tuple[str, ...], conditions: tuple[str, ...]
 ) -> str:
-    """Return an UPDATE of these columns in the row that has values for the columns in `conditions`."""
     set_to = ", ".join(f"{column} = %s" for column in quote_columns(model, names))
     where = " AND ".join(f"{column} = %s" for column in quote_columns(model, conditions))
     return f'UPDATE "{model._meta.db_table}" SET {set_to} WHERE {where}'  # noqa: S608  only names of columns

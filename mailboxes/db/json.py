@@ -18,7 +18,7 @@ UUID_DIGITS = 32
 
 
 class SqlTemplate(Func):
-    """SQL that returns text, with a template for each database: JSON unless the subclass says else."""
+    """An expression with a template for each database. It returns JSON, or text if it says so."""
 
     output_field: Field = TextField()
     postgresql: str
@@ -41,14 +41,14 @@ class JsonText(SqlTemplate):
 
 
 class DateText(SqlTemplate):
-    """The UTC date of a timestamp, YYYY-MM-DD, without quotation marks."""
+    """The UTC date of a timestamp, as text: YYYY-MM-DD."""
 
     postgresql = "%(expressions)s::date::text"
     sqlite = "substr(%(expressions)s, 1, 10)"
 
 
 class UuidText(SqlTemplate):
-    """A UUID with hyphens, without quotation marks."""
+    """A UUID with hyphens, as text."""
 
     postgresql = "%(expressions)s::text"
     # SQLite stores 32 digits: add the hyphens.
@@ -63,14 +63,14 @@ class QuotedOrNull(SqlTemplate):
 
 
 class UuidDigits(SqlTemplate):
-    """The 32 digits of a UUID, without quotation marks."""
+    """The 32 digits of a UUID, as text."""
 
     postgresql = "encode(uuid_send(%(expressions)s), 'hex')"
     sqlite = "%(expressions)s"
 
 
 class EncryptedText(SqlTemplate):
-    """An encrypted text, or an empty one; without a DELIMITER, which a damaged one may contain."""
+    """An encrypted text, or an empty one. A DELIMITER in a damaged text is removed."""
 
     postgresql = sqlite = f"coalesce(replace(%(expressions)s, '{DELIMITER}', ''), '')"
 
@@ -85,7 +85,7 @@ class Literal(Func):
 
 
 class Concatenated(Func):
-    """Constants and expressions, joined. Adjacent constants become one: each join copies the text."""
+    """Joined constants and expressions. Each join copies the text, so constants are merged."""
 
     template = "%(expressions)s"
     arg_joiner = " || "

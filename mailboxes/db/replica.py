@@ -1,4 +1,4 @@
-"""Reads from a streaming replica, if it has everything that the primary had when the call came.
+"""Reads from a streaming replica that has everything the primary had when a call came.
 
 PostgreSQL writes each change to its log (WAL) before it confirms the change, and a replica replays
 that log. Each call reads its credential on the primary, and with it the end of the log. A replica
@@ -21,7 +21,7 @@ paused_until = 0.0  # 0 while the replica answers
 
 
 class Router:
-    """Write to the primary only. Rows of both databases may be related: they are the same rows."""
+    """Write to the primary only. Both databases have the same rows, which may be related."""
 
     def db_for_write(self, model, **hints):
         return PRIMARY
@@ -46,7 +46,7 @@ class WalPosition(models.Expression):
 
 
 def reads_from_replica(command):
-    """Decorate a view's method that only reads: its `self.using` is the replica or the primary."""
+    """Decorate a view's method that only reads, from the database `self.using`."""
 
     @wraps(command)
     def run(view, request, *args, **kwargs):

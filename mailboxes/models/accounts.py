@@ -20,14 +20,10 @@ LINEAGE_SEPARATOR = " / "
 
 class AccountQuerySet(models.QuerySet):
     def tree(self, root):
-        """Return the account and its customers of every level."""
+        """Return the account and its customers of all levels."""
         return self._follow(Account.objects.filter(pk=root.pk), "reseller")
 
-    def top_level(self):
-        return self.filter(reseller=None)
-
     def below(self, root):
-        """Return the account's customers of every level."""
         return self.filter(pk__in=Account.objects.tree(root)).exclude(pk=root.pk)
 
     def resellers(self, account):
@@ -39,7 +35,7 @@ class AccountQuerySet(models.QuerySet):
         return self._follow(Account.objects.filter(**account), "customers").order_by()
 
     def _follow(self, start, relation):
-        """Return `start`, and what its relation leads to repeatedly, with one query."""
+        """Follow the relation repeatedly, with one query."""
 
         def build(cte):
             following = cte.join(Account, **{relation: cte.col.id})
@@ -49,11 +45,12 @@ class AccountQuerySet(models.QuerySet):
         return with_cte(cte, select=cte.join(self, id=cte.col.id))
 
     def in_tree_order(self, chain=()):
-        """Return accounts, each after its reseller, with `lineage` ("reseller / customer") and `depth`.
+        """Order by `lineage` ("reseller / customer"), and add `lineage` and `depth`.
 
         A `chain` of an account and its resellers, topmost first, limits them to its tree.
         """
-        start = Account.objects.filter(pk=chain[-1].pk) if chain else Account.objects.top_level()
+        top = {"pk": chain[-1].pk} if chain else {"reseller": None}
+        start = Account.objects.filter(**top)
         above = LINEAGE_SEPARATOR.join([*(account.name for account in chain[:-1]), ""])
 
         def lineages(cte):
@@ -87,7 +84,6 @@ class AccountQuerySet(models.QuerySet):
         )
 
     def search(self, text):
-        """Return the accounts with the text in their name or contact name."""
         text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
         return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
 

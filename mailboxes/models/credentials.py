@@ -23,20 +23,18 @@ from mailboxes.models.accounts import ACCOUNT_COLUMNS, Account
 
 class ApiCredentialQuerySet(models.QuerySet):
     def in_force(self):
-        """Return the credentials that are neither revoked nor expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
     def usable(self):
-        """Return the credentials in force whose account is not suspended."""
         of_active = Q(account=None) | Q(account__is_active=True)
         return self.in_force().filter(of_active)
 
     def by_state(self):
-        """Return a list, the usable credentials first."""
+        """Return a list, usable credentials first."""
         return sorted(self, key=lambda credential: self.model.State.values.index(credential.state))
 
     def issue(self, account, name, networks="", expires_at=None, is_engine=False):
-        """Create a credential. Return it with its secret, which is not stored. Raises ValidationError."""
+        """Return a new credential and its secret, which is not stored. Raises ValidationError."""
         credential = self.model(
             account=account,
             name=name,
@@ -204,7 +202,6 @@ class ApiCredential(models.Model):
 
     @classmethod
     def make_secret(cls) -> str:
-        """Return a secret of 256 random bits."""
         return cls.SECRET_PREFIX + secrets.token_urlsafe(32)
 
     @staticmethod
@@ -251,7 +248,6 @@ class ApiCredential(models.Model):
         return self.state == self.State.USABLE
 
     def allows(self, address: str) -> bool:
-        """Return True if the address is in the credential's networks, or these are empty."""
         networks = validators.parse_networks(self.networks)
         if not networks:
             return True

@@ -24,7 +24,6 @@ class EncryptedRow:
         raise NotImplementedError
 
     def decrypt(self) -> str:
-        """Return the text. Raises UnknownKeyError."""
         return settings.PASS_CODE_KEYS.decrypt(getattr(self, self.ENCRYPTED_COLUMN), self.owner)
 
     def encrypt(self, text: str) -> None:
@@ -33,13 +32,11 @@ class EncryptedRow:
 
     @staticmethod
     def encrypted_models() -> list:
-        """Return the models with an encrypted text, history models too."""
         models = apps.get_app_config("mailboxes").get_models()
         return [model for model in models if issubclass(model, EncryptedRow)]
 
     @classmethod
     def encrypted_with_old_keys(cls):
-        """Return the rows whose text was encrypted with another key than the first."""
         encrypted = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None})
         return encrypted.exclude(
             **{f"{cls.ENCRYPTED_COLUMN}__startswith": settings.PASS_CODE_KEYS.current}
@@ -77,7 +74,7 @@ class EncryptedRow:
 
 
 class EncryptedPassCode(EncryptedRow):
-    """The property `password`, which encrypts the pass code. For mailboxes and their history rows.
+    """Adds the property `password` to mailboxes and their history rows.
 
     It is not a field: a field does not have its row's UUID, which encryption needs.
     """
@@ -106,7 +103,6 @@ class EncryptedPassCode(EncryptedRow):
 
     @property
     def has_lost_pass_code(self) -> bool:
-        """Return True if no key decrypts the pass code."""
         encrypted = self.password_sealed
         return encrypted is not None and self.comparable_value("password") == encrypted
 

@@ -28,7 +28,7 @@ class Batch(models.Model):
         IMPORTED = "imported", _("Imported")
         UNDONE = "undone", _("Undone")
 
-    # The verbs of the permissions that the action and its undo need; for others, `change`.
+    # The verbs of the permissions that an action and its undo need, if not only `change`.
     PERMISSIONS = {
         Action.CREATED: ["add"],
         Action.DELETED: ["delete"],
@@ -62,7 +62,6 @@ class Batch(models.Model):
 
     @classmethod
     def permissions(cls, action) -> list[str]:
-        """Return the permissions that the action and its undo need."""
         return [f"mailboxes.{verb}_mailbox" for verb in cls.PERMISSIONS.get(action, ["change"])]
 
 

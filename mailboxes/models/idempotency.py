@@ -50,7 +50,7 @@ class IdempotentAnswer(EncryptedRow, models.Model):
 
     @property
     def body(self) -> str:
-        """Return the body, which is encrypted for the pass code in it. Raises UnknownKeyError."""
+        """The body, encrypted for the pass code in it. Raises UnknownKeyError."""
         return self.decrypt()
 
     @body.setter

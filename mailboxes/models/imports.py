@@ -41,7 +41,6 @@ class Import(models.Model):
 
     @property
     def checked(self) -> int:
-        """Return the number of rows that have been checked."""
         return self.created + self.changed + self.unchanged + self.wrong
 
     @property
@@ -50,7 +49,6 @@ class Import(models.Model):
 
     @property
     def to_write(self) -> int:
-        """Return the number of mailboxes that the import creates or changes."""
         return self.created + self.changed
 
     @property
@@ -103,7 +101,7 @@ class ImportRow(EncryptedRow, models.Model):
 
     @property
     def cells(self) -> dict[str, str]:
-        """Return the cells by column. They are encrypted for pass codes in them. Raises UnknownKeyError."""
+        """The cells by column, encrypted for the pass codes in them. Raises UnknownKeyError."""
         return orjson.loads(self.decrypt())
 
     @cells.setter

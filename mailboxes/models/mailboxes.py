@@ -40,7 +40,6 @@ class Timed(models.Model):
         ordering = IN_ORDER
 
     def save(self, **kwargs):
-        """Save. The update time of a new row is its creation time."""
         self.updated_at = self.created_at if self._state.adding else timezone.now()
         super().save(**kwargs)
 
@@ -54,7 +53,6 @@ class Timed(models.Model):
 
 
 def retention_start() -> datetime:
-    """Return the time since when deleted mailboxes can be restored."""
     return timezone.now() - timedelta(days=settings.RETENTION_DAYS)
 
 
@@ -64,7 +62,6 @@ class ChangedMeanwhileError(Exception):
 
 class MailboxQuerySet(models.QuerySet):
     def active(self):
-        """Return the mailboxes that are not deleted."""
         return self.filter(deleted_at=None)
 
     def with_account_name(self, name):
@@ -85,11 +82,9 @@ class MailboxQuerySet(models.QuerySet):
         return reachable.filter(Exists(readers.filter(pk=credential.account_id)))
 
     def past_retention(self):
-        """Return the mailboxes that were deleted too long ago to be restored."""
         return self.filter(deleted_at__lte=retention_start())
 
     def restorable(self):
-        """Return active mailboxes, and those deleted within the retention time."""
         return self.exclude(deleted_at__lte=retention_start())
 
     def with_addresses(self) -> Iterator["Mailbox"]:
@@ -232,7 +227,6 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
             validators.refuse_weak_pass_code(code)
 
     def set_pass_code(self, code: str) -> None:
-        """Set and save the pass code, if it is another one. Raises ValidationError."""
         self.check_pass_code(code)
         if code != self.comparable_value("password"):
             self.password = code
@@ -331,7 +325,6 @@ class EmailRecipient(Timed, HistoryMixin):
 
     @transaction.atomic
     def delete(self, **kwargs):
-        """Delete, and raise the mailbox's version."""
         self.mailbox.touch()
         return super().delete(**kwargs)
 
@@ -347,7 +340,7 @@ class EmailRecipient(Timed, HistoryMixin):
             )
 
     def validate_constraints(self, exclude=None):
-        """Report a duplicate address at the field `email`: the constraint's expression has no field.
+        """Report a duplicate address at the field `email`, which the constraint does not name.
 
         Forms exclude `mailbox`, which would skip the constraint.
         """

@@ -12,15 +12,14 @@ from mailboxes.encryption import KEY_ID_LENGTH
 
 class ServerProcessQuerySet(models.QuerySet):
     def alive(self):
-        """Return the processes that have updated their row within ALIVE_AGE."""
         return self.filter(seen_at__gt=Now() - ServerProcess.ALIVE_AGE)
 
     def lagging(self):
-        """Return the live processes that encrypt with another key than the first of PASS_CODE_KEYS."""
+        """Return live processes that do not yet encrypt with the first of PASS_CODE_KEYS."""
         return self.alive().exclude(key=settings.PASS_CODE_KEYS.current)
 
     def expired(self):
-        """Return the processes that ended over a day ago without deleting their row."""
+        """Return old rows of processes that ended without deleting them."""
         return self.filter(seen_at__lte=Now() - ServerProcess.MAX_AGE)
 
 

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, of all worker processes. Labels never contain text from a client."""
+"""Metrics for Prometheus. Labels never contain text from a client."""
 
 import os
 import time

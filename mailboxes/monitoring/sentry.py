@@ -1,4 +1,4 @@
-"""Error reports to Sentry: the stack trace and the request's id, without data from clients."""
+"""Error reports to Sentry: stack traces and request ids, without data from clients."""
 
 import sentry_sdk
 from sentry_sdk.integrations.atexit import AtexitIntegration
@@ -13,7 +13,7 @@ REPORTED_KEYS = (
 
 
 def create_handler(dsn) -> EventHandler:
-    """Return a log handler that reports errors. Exceptions that end a command are reported too."""
+    """Return a log handler that reports errors, and report exceptions that end a command."""
     sentry_sdk.init(
         dsn,
         # The default ones collect data of requests and queries.
@@ -33,10 +33,7 @@ def create_handler(dsn) -> EventHandler:
 
 
 def remove_data(event, hint):
-    """Return the event without anything that may contain data, such as an exception's message.
-
-    The message is in the log, under the same request id.
-    """
+    """Remove everything that may contain data. Messages are in the log, with the request id."""
     report = {name: event[name] for name in REPORTED_KEYS if name in event}
     report["tags"] = {"request_id": request_id.get()}
     if "exception" in event:
@@ -44,8 +41,7 @@ def remove_data(event, hint):
             "values": [remove_message(error) for error in event["exception"]["values"]]
         }
     else:
-        # The format string, without its arguments.
-        report["logentry"] = {"message": event["logentry"]["message"]}
+        report["logentry"] = {"message": event["logentry"]["message"]}  # without its arguments
     return report
 
 

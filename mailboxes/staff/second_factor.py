@@ -30,7 +30,7 @@ def is_required(user) -> bool:
 
 
 def start_set_up(user) -> TOTPDevice:
-    """Create an unconfirmed authenticator with a new key, in place of an earlier unconfirmed one."""
+    """Create an unconfirmed authenticator, in place of an earlier unconfirmed one."""
     TOTPDevice.objects.devices_for_user(user, confirmed=False).delete()
     return TOTPDevice.objects.create(user=user, name="Authenticator app", confirmed=False)
 
@@ -77,13 +77,12 @@ def count_recovery_codes(user) -> int:
 
 @transaction.atomic
 def disable(user):
-    """Delete the user's authenticators and recovery codes."""
     for model in (TOTPDevice, StaticDevice):
         model.objects.devices_for_user(user).delete()
 
 
 def accept_code(devices, code) -> Device:
-    """Use up the code and return the first of the devices. Raises ValidationError if it is wrong.
+    """Use up the code of the first device. Raises ValidationError.
 
     Each wrong code doubles the wait until the next try.
     """
