@@ -37,10 +37,7 @@ class Bridge:
             except TimeoutError:
                 environ[REFUSAL] = 408, "The body did not arrive in time."
             except TooManyFilesError:
-                environ[REFUSAL] = (
-                    503,
-                    "Too many large requests arrive at the same time: try again later.",
-                )
+                environ[REFUSAL] = 503, "Too many large requests at once: try again later."
             except ConnectionError:
                 return  # the client has disconnected
         with environ["wsgi.input"]:

@@ -37,20 +37,17 @@ class EncryptedRow:
 
     @classmethod
     def encrypted_with_old_keys(cls):
-        encrypted = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None})
-        return encrypted.exclude(
-            **{f"{cls.ENCRYPTED_COLUMN}__startswith": settings.PASS_CODE_KEYS.current}
-        )
+        column = cls.ENCRYPTED_COLUMN
+        by_current_key = {f"{column}__startswith": settings.PASS_CODE_KEYS.current}
+        return cls._rows().exclude(**{column: None}).exclude(**by_current_key)
 
     @classmethod
     def counts_by_key(cls) -> Counter[str]:
         """Count the texts by the id of their key."""
-        beginning = Substr(
-            cls.ENCRYPTED_COLUMN, 1, KEY_ID_LENGTH + 1
-        )  # with the colon after the id
+        start = Substr(cls.ENCRYPTED_COLUMN, 1, KEY_ID_LENGTH + 1)  # key id and colon
         encrypted = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None}).order_by()
         counts: Counter[str] = Counter()
-        for text, count in encrypted.values_list(beginning).annotate(Count("pk")):
+        for text, count in encrypted.values_list(start).annotate(Count("pk")):
             counts[KeyRing.parse_key_id(text)] += count
         return counts
 
@@ -60,13 +57,10 @@ class EncryptedRow:
         The text stays the same, so there is no new version and no history row. Raises
         UnknownKeyError.
         """
-        unchanged = self._rows().filter(
-            pk=self.pk, **{self.ENCRYPTED_COLUMN: getattr(self, self.ENCRYPTED_COLUMN)}
-        )
+        column = self.ENCRYPTED_COLUMN
+        unchanged = self._rows().filter(pk=self.pk, **{column: getattr(self, column)})
         self.encrypt(self.decrypt())
-        return (
-            unchanged.update(**{self.ENCRYPTED_COLUMN: getattr(self, self.ENCRYPTED_COLUMN)}) == 1
-        )
+        return unchanged.update(**{column: getattr(self, column)}) == 1
 
     @classmethod
     def _rows(cls):
