@@ -25,15 +25,15 @@ async def application(scope, receive, send):
 
 
 async def run_lifespan(receive, send):
-    """Run `start` and `heartbeat.stop` when uvicorn says so (ASGI's lifespan protocol)."""
+    """Start and stop this worker process (ASGI's lifespan protocol)."""
     stop_with_parent()
-    for command in (start, heartbeat.stop):
+    for command in (start_worker, heartbeat.stop):
         event = (await receive())["type"]
         await asyncio.to_thread(command)
         await send({"type": f"{event}.complete"})
 
 
-def start():
+def start_worker():
     """Log an error if pass codes cannot be decrypted, and record that this process runs."""
     for warning in run_checks(tags=[Tags.database], databases=["default"]):
         log.error(warning.msg)  # without "%s": Sentry gets only the message, without its arguments

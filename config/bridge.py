@@ -58,11 +58,11 @@ class Bridge:
             with suppress(TooManyFilesError):
                 if len(chunk) > MEMORY_BYTES:  # answers to many slow clients would fill the memory
                     pieces, file = move_to_file(chunk, pieces)
-                    close(body)
+                    close_body(body)
                     chunk, body = next(pieces), file
             if len(chunk) >= CHUNK_BYTES:
                 return chunk, pieces, body
-            close(body)
+            close_body(body)
             if head["status"] not in (204, 304) and b"content-length" not in dict(head["headers"]):
                 head["headers"].append((b"content-length", b"%d" % len(chunk)))
             return chunk, None, None
@@ -83,7 +83,7 @@ class Bridge:
             await send({"type": "http.response.body"})
         finally:
             disconnected.cancel()
-            await run(self.threads, close, body)
+            await run(self.threads, close_body, body)
 
 
 async def read_body(environ, receive) -> None:
@@ -118,7 +118,7 @@ def read_chunk(pieces) -> bytes:
     return b"".join(chunk)
 
 
-def close(body) -> None:
+def close_body(body) -> None:
     if hasattr(body, "close"):
         body.close()
 

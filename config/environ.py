@@ -59,7 +59,10 @@ def build_environ(scope) -> dict:
             environ[REFUSAL] = 400, "Write the names of headers with hyphens, not underscores."
     if scope["method"] == "CONNECT" or ("HTTP_UPGRADE" in environ and has_body(environ)):
         # The parser would not read the body: it expects another protocol after the head.
-        environ[REFUSAL] = 400, "Upgrade and CONNECT are not supported: send HTTP/1.1 without them."
+        environ[REFUSAL] = (
+            400,
+            "Send no CONNECT, and no body with Upgrade: other protocols are not supported.",
+        )
     return environ
 
 

@@ -59,8 +59,8 @@ class Protocol(HttpToolsProtocol):
                 )
 
     def connection_lost(self, exc):
-        self.head_timer = cancel(self.head_timer)
-        self.drain_timer = cancel(self.drain_timer)
+        self.head_timer = cancel_timer(self.head_timer)
+        self.drain_timer = cancel_timer(self.drain_timer)
         for cycle in self.unanswered:  # uvicorn only ends the newest
             cycle.disconnected = True
             cycle.message_event.set()
@@ -111,7 +111,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self):
         self.has_open_head = False
-        self.head_timer = cancel(self.head_timer)
+        self.head_timer = cancel_timer(self.head_timer)
         super().on_headers_complete()
         self.unanswered.append(self.cycle)
         if self.is_stopping or self.parser.should_upgrade():
@@ -129,7 +129,7 @@ class Protocol(HttpToolsProtocol):
         self.limit_drain()
 
     def resume_writing(self):
-        self.drain_timer = cancel(self.drain_timer)
+        self.drain_timer = cancel_timer(self.drain_timer)
         super().resume_writing()
 
     def on_response_complete(self):
@@ -139,7 +139,7 @@ class Protocol(HttpToolsProtocol):
             self.limit_drain()
 
     def limit_drain(self):
-        cancel(self.drain_timer)
+        cancel_timer(self.drain_timer)
         self.drain_timer = self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
 
     def timeout_keep_alive_handler(self):
@@ -153,7 +153,7 @@ class Protocol(HttpToolsProtocol):
             super().shutdown()
 
 
-def cancel(timer) -> None:
+def cancel_timer(timer) -> None:
     if timer is not None:
         timer.cancel()
 

@@ -43,8 +43,8 @@ from mailboxes.db.json import (
     RawText,
     UuidDigits,
     UuidText,
+    add_quotes,
     json_object,
-    quote,
 )
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 from mailboxes.encryption import UnknownKeyError
@@ -60,9 +60,9 @@ TOLD = 10  # mailboxes of an answer that the log names
 def recipients(mailbox: str = "pk") -> tuple:
     """Return the texts of a JSON array of the mailbox's recipients; `mailbox` leads to its uuid."""
     values = {
-        "created_on": quote(DateText("created_at")),
-        "updated_on": quote(DateText("updated_at")),
-        "uuid": quote(UuidText("uuid")),
+        "created_on": add_quotes(DateText("created_at")),
+        "updated_on": add_quotes(DateText("updated_at")),
+        "uuid": add_quotes(UuidText("uuid")),
     }
     found = EmailRecipient.objects.filter(mailbox=OuterRef(mailbox)).order_by(*WITHIN_MAILBOX)
     return "[", JsonRows(found.values(one=Concatenated(*json_object(values, RECIPIENT_KEYS)))), "]"
@@ -72,7 +72,7 @@ def mailbox() -> Iterator:
     """The texts of a mailbox, for `written`: where its pass code is to stand, it has its digits and what is sealed."""
     values = {
         "beep": [JsonBoolean("beep")],
-        "created_on": quote(DateText("created_at")),
+        "created_on": add_quotes(DateText("created_at")),
         "email_recipients": recipients(),
         "greeting": [QuotedOrNull(UuidText("greeting"))],
         "name": [JsonText("name")],
@@ -80,8 +80,8 @@ def mailbox() -> Iterator:
         "play_caller_id": [JsonBoolean("play_caller_id")],
         "play_timestamp": [JsonBoolean("play_timestamp")],
         "transcribe": [JsonBoolean("transcribe")],
-        "updated_on": quote(DateText("updated_at")),
-        "uuid": quote(UuidText("uuid")),
+        "updated_on": add_quotes(DateText("updated_at")),
+        "uuid": add_quotes(UuidText("uuid")),
     }
     return json_object(values, MAILBOX_KEYS)
 

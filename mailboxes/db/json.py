@@ -130,5 +130,5 @@ def json_object(values: dict, keys) -> Iterator:
     yield "}"
 
 
-def quote(text) -> tuple:
+def add_quotes(text) -> tuple:
     return '"', text, '"'
