@@ -29,7 +29,7 @@ WITHIN_MAILBOX = ["position", *IN_ORDER]
 RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in WITHIN_MAILBOX]
 
 
-class Timed(models.Model):
+class Timestamped(models.Model):
     """A row with its times of creation and last update, ordered by creation."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -121,7 +121,7 @@ class MailboxQuerySet(models.QuerySet):
         return self.alias(digits=digits_of_uuid).filter(matches)
 
 
-class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
+class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     """A mailbox, where callers leave voicemail messages."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
@@ -161,7 +161,7 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
     objects = MailboxQuerySet.as_manager()
     history = history_table(EncryptedPassCode)
 
-    class Meta(Timed.Meta):
+    class Meta(Timestamped.Meta):
         verbose_name_plural = _("mailboxes")
         indexes = [
             models.Index(
@@ -283,7 +283,7 @@ class Mailbox(EncryptedPassCode, Timed, HistoryMixin):
         return recipient
 
 
-class EmailRecipient(Timed, HistoryMixin):
+class EmailRecipient(Timestamped, HistoryMixin):
     """An address that gets a mailbox's messages by email."""
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
@@ -294,7 +294,7 @@ class EmailRecipient(Timed, HistoryMixin):
 
     history = history_table()
 
-    class Meta(Timed.Meta):
+    class Meta(Timestamped.Meta):
         ordering = WITHIN_MAILBOX
         # The index has everything that the API shows, so a list of mailboxes reads only the index.
         indexes = [
