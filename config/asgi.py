@@ -11,6 +11,7 @@ from django.db import connections
 from config.bridge import Bridge
 from config.wsgi import application as wsgi_application
 from mailboxes.monitoring.heartbeat import Heartbeat
+from mailboxes.monitoring.logs import LineWriter
 
 log = logging.getLogger("mailboxes")
 bridge = Bridge(wsgi_application)
@@ -27,7 +28,7 @@ async def application(scope, receive, send):
 async def run_lifespan(receive, send):
     """Call `start` before the first request, and `stop` after the last (ASGI's lifespan protocol)."""
     stop_with_parent()
-    for command in (start, heartbeat.stop):
+    for command in (start, stop):
         event = (await receive())["type"]
         await asyncio.to_thread(command)
         await send({"type": f"{event}.complete"})
@@ -39,6 +40,12 @@ def start():
         log.error(warning.msg)  # no "%s": an error report would show nothing else
     connections.close_all()
     heartbeat.start()
+    LineWriter.start()
+
+
+def stop():
+    heartbeat.stop()
+    LineWriter.stop()
 
 
 def stop_with_parent():
