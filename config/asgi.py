@@ -11,6 +11,7 @@ from django.db import connections
 from config.bridge import Bridge
 from config.wsgi import application as wsgi_application
 from mailboxes.monitoring.heartbeat import Heartbeat
+from mailboxes.monitoring.logs import LineWriter
 
 log = logging.getLogger("mailboxes")
 bridge = Bridge(wsgi_application)
@@ -27,7 +28,7 @@ async def application(scope, receive, send):
 async def run_lifespan(receive, send):
     """Start and stop this worker process (ASGI's lifespan protocol)."""
     stop_with_parent()
-    for command in (start_worker, heartbeat.stop):
+    for command in (start_worker, stop_worker):
         event = (await receive())["type"]
         await asyncio.to_thread(command)
         await send({"type": f"{event}.complete"})
@@ -39,6 +40,12 @@ def start_worker():
         log.error(warning.msg)  # without "%s": Sentry gets only the message, without its arguments
     connections.close_all()
     heartbeat.start()
+    LineWriter.start()
+
+
+def stop_worker():
+    heartbeat.stop()
+    LineWriter.stop()
 
 
 def stop_with_parent():

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+LOG_SECONDS = 0.1  # the server writes its log lines up to 0.05 s late
 
 
 def on_database(url, **more) -> dict:
@@ -38,7 +39,6 @@ class Server:
         self.environment = on_database(database_url, **environment)
 
     def __enter__(self):
-        # A file: a pipe that nobody reads fills up, and the server waits.
         self.log = tempfile.TemporaryFile("w+")
         self.start()
         return self
@@ -83,6 +83,7 @@ class Server:
 
     def output(self) -> str:
         """All that it has printed so far."""
+        time.sleep(LOG_SECONDS)
         log = self.log.fileno()
         # At its own place in the file: where the server writes on is not moved.
         return os.pread(log, os.fstat(log).st_size, 0).decode()

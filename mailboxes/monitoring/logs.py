@@ -2,13 +2,19 @@
 
 import json
 import logging
+import os
 import re
+import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from textwrap import indent
+from threading import Event, Lock, Thread
+
+log = logging.getLogger("mailboxes")
 
 # The id of the current request, which its answer has in X-Request-ID.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -33,14 +39,91 @@ def format_time(second: int) -> str:
 
 
 class LineHandler(logging.StreamHandler):
-    """Write each line with one call. Python's handler takes its lock a second time to flush."""
+    """Write each line with one call: at once, or in the background while a LineWriter runs."""
 
     def emit(self, record):
         try:
-            self.stream.write(f"{self.format(record)}\n")
-            self.stream.flush()
+            text = f"{self.format(record)}\n"
+            if LineWriter.running:
+                LineWriter.running.add(text)
+            else:
+                self.stream.write(text)
+                self.stream.flush()
         except Exception:
             self.handleError(record)
+
+
+class LineWriter:
+    """Write log lines in a thread of its own, so that no request waits for their reader.
+
+    Up to MAX_LINES wait for a reader of standard output that stalls. Further ones are dropped, and
+    a line says how many once the reader continues. A process that is killed loses the lines of its
+    last INTERVAL.
+    """
+
+    MAX_LINES = 10_000
+    INTERVAL = 0.05  # seconds: one write for all lines of that time costs less than one for each
+    PATIENCE = 2  # seconds, for the last lines
+
+    running: "LineWriter | None" = None  # in this process
+
+    def __init__(self):
+        self.lines: list[str] = []
+        self.dropped = 0
+        self.lock = Lock()
+        self.has_lines, self.is_stopping = Event(), Event()
+        self.thread = Thread(target=self.run, name="log lines", daemon=True)
+
+    @classmethod
+    def start(cls) -> None:
+        cls.running = cls()
+        cls.running.thread.start()
+
+    @classmethod
+    def stop(cls) -> None:
+        """Write what is left, and write at once from now on, unless the reader stalls."""
+        writer = cls.running
+        if writer is None:
+            return
+        writer.is_stopping.set()
+        writer.has_lines.set()
+        writer.thread.join(cls.PATIENCE)
+        if not writer.thread.is_alive():
+            cls.running = None
+            writer.write()  # what was added while the thread ended
+
+    def add(self, text: str) -> None:
+        """Add a line to be written, or count it as dropped."""
+        with self.lock:
+            if len(self.lines) < self.MAX_LINES:
+                self.lines.append(text)
+            else:
+                self.dropped += 1
+        if not self.has_lines.is_set():
+            self.has_lines.set()
+
+    def run(self) -> None:
+        while not self.is_stopping.is_set():
+            self.has_lines.wait()
+            self.is_stopping.wait(self.INTERVAL)
+            self.has_lines.clear()
+            self.write()
+
+    def write(self) -> None:
+        with self.lock:
+            lines, self.lines = self.lines, []
+            dropped, self.dropped = self.dropped, 0
+        with suppress(OSError):  # standard output is closed
+            # sys.stdout has a lock, and a stalled write would keep it when the process ends.
+            write_all(sys.stdout.fileno(), "".join(lines).encode())
+        if dropped:
+            log.warning("%s log lines were dropped: standard output was not read.", dropped)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of the data to a file descriptor. Raises OSError."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 class TextFormatter(logging.Formatter):

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from config import server
+from mailboxes.monitoring.logs import LineWriter
 
 log = logging.getLogger("mailboxes")
 
@@ -41,7 +42,9 @@ class Command(BaseCommand):
         allow_many_connections()
         os.environ |= MEMORY | os.environ  # read by the worker processes as they start
         connections.close_all()
+        LineWriter.start()
         server.serve(listener, settings.WORKERS)
+        LineWriter.stop()
 
 
 def port_number(text) -> int:

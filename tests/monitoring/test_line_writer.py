@@ -1,0 +1,61 @@
+"""A reader of the log that stalls does not stop the service."""
+
+import os
+from contextlib import closing
+
+import pytest
+
+from mailboxes.monitoring.logs import LineWriter
+from tests.databases import prepare
+from tests.server import Server
+from tests.service import OverSocket
+
+CALLS = 1000  # over 100 bytes of log each: more than a pipe's 64 KiB (pipe(7))
+
+
+class UnreadServer(Server):
+    """A server whose standard output is a pipe that nobody reads."""
+
+    def start(self):
+        self.log.close()
+        self.unread, writer = os.pipe()
+        self.log = os.fdopen(writer, "w")
+        super().start()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        os.close(self.unread)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stalled_reader_of_the_log_stops_no_call(databases):
+    headers = prepare(url := databases.empty())
+    with UnreadServer(url) as server, closing(OverSocket(headers, port=server.port)) as service:
+        statuses = {service.get("/voip/mailbox").status for _ in range(CALLS)}
+    assert statuses == {200}
+
+
+def test_lines_are_written_in_order(capfd):
+    writer = LineWriter()
+    writer.add("one\n")
+    writer.add("two\n")
+    writer.write()
+    assert capfd.readouterr().out == "one\ntwo\n"
+
+
+def test_lines_over_the_limit_are_dropped_and_counted(capfd, caplog):
+    writer = LineWriter()
+    writer.MAX_LINES = 2
+    for line in ("one\n", "two\n", "three\n", "four\n"):
+        writer.add(line)
+    writer.write()
+    assert capfd.readouterr().out == "one\ntwo\n"
+    assert caplog.messages == ["2 log lines were dropped: standard output was not read."]
+
+
+def test_last_lines_are_written_when_it_stops(capfd):
+    LineWriter.start()
+    LineWriter.running.add("last\n")
+    LineWriter.stop()
+    assert capfd.readouterr().out == "last\n"
+    assert LineWriter.running is None
