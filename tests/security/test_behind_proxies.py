@@ -7,7 +7,7 @@ import pytest
 
 from mailboxes.http.bodies import MAX_UPLOAD_BYTES
 from mailboxes.models import Account, Mailbox
-from tests.config.test_server import Caller
+from tests.config.caller import Caller
 from tests.conftest import headers_for
 from tests.guarantees.test_slow_callers import KINDS, SlowCallers, call, export_request, request
 from tests.proxies import HAProxy, Nginx

@@ -7,7 +7,7 @@ import pytest
 
 from mailboxes.api.fastpath import common_headers
 from mailboxes.models import Account, Mailbox
-from tests.config.test_server import Caller
+from tests.config.caller import Caller
 from tests.conftest import database_url, headers_for
 from tests.server import Server, until
 
