@@ -16,7 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from mailboxes.api import idempotency, schema, urls
 from mailboxes.models import Mailbox
-from tests.api import page
+from tests.api import examples
 
 MAILBOX = "/voip/mailbox/{uuid}"
 
@@ -136,11 +136,11 @@ def test_errors_wear_the_envelope(db):
 @pytest.mark.parametrize(
     ("method", "path", "status", "text"),
     [
-        ("GET", "/voip/mailbox", "200", page.LIST_200),
-        ("GET", MAILBOX, "200", page.ONE_200),
-        ("GET", MAILBOX, "404", page.NOT_FOUND_404),
-        ("POST", "/voip/mailbox", "201", page.CREATE_201),
-        ("PUT", MAILBOX, "200", page.ONE_200),
+        ("GET", "/voip/mailbox", "200", examples.LIST_200),
+        ("GET", MAILBOX, "200", examples.ONE_200),
+        ("GET", MAILBOX, "404", examples.NOT_FOUND_404),
+        ("POST", "/voip/mailbox", "201", examples.CREATE_201),
+        ("PUT", MAILBOX, "200", examples.ONE_200),
     ],
 )
 def test_examples_are_the_pages(method, path, status, text):
@@ -151,7 +151,7 @@ def test_examples_are_the_pages(method, path, status, text):
 def test_request_examples_are_the_pages():
     for method, path in (("POST", "/voip/mailbox"), ("PUT", MAILBOX)):
         body = operation(method, path)["requestBody"]["content"]["application/json"]
-        assert body["example"] == json.loads(page.ALL_FIELDS)
+        assert body["example"] == json.loads(examples.ALL_FIELDS)
 
 
 # --- The service's answers ------------------------------------------------------
