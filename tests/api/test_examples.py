@@ -9,7 +9,7 @@ import pytest
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.api import examples
 
-UUID_OF_PETE = UUID("31347d42-00bd-44a5-9b5c-20dc4197a2f6")
+PETE = UUID("31347d42-00bd-44a5-9b5c-20dc4197a2f6")
 EXAMPLE_TIME = datetime(2023, 6, 2, 12, tzinfo=UTC)
 
 
@@ -27,11 +27,9 @@ def replace_day(text):
 def petes_mailbox(wire):
     account = Account.objects.get(name="acme")
     fields = json.loads(examples.ALL_FIELDS)
-    mailbox = Mailbox.objects.create(
-        uuid=UUID_OF_PETE, account=account, created_at=EXAMPLE_TIME, **fields
-    )
+    mailbox = Mailbox.objects.create(uuid=PETE, account=account, created_at=EXAMPLE_TIME, **fields)
     EmailRecipient.objects.create(
-        uuid=UUID_OF_PETE, mailbox=mailbox, email="pete@acme.example", created_at=EXAMPLE_TIME
+        uuid=PETE, mailbox=mailbox, email="pete@acme.example", created_at=EXAMPLE_TIME
     )
     Mailbox.objects.update(updated_at=EXAMPLE_TIME)
     return mailbox
@@ -42,7 +40,7 @@ def test_list_is_like_the_example(wire, petes_mailbox):
 
 
 def test_mailbox_is_like_the_example(wire, petes_mailbox):
-    assert parse_in_order(wire.get(f"/voip/mailbox/{UUID_OF_PETE}").body) == parse_in_order(
+    assert parse_in_order(wire.get(f"/voip/mailbox/{PETE}").body) == parse_in_order(
         examples.ONE_200
     )
 
@@ -55,7 +53,7 @@ def test_created_mailbox_is_like_the_example(wire):
 
 
 def test_updated_mailbox_is_like_the_example(wire, petes_mailbox):
-    answer = wire.put(f"/voip/mailbox/{UUID_OF_PETE}", examples.ALL_FIELDS)
+    answer = wire.put(f"/voip/mailbox/{PETE}", examples.ALL_FIELDS)
     expected = json.loads(examples.ONE_200)
     expected["result"]["updated_on"] = datetime.now(UTC).date().isoformat()
     assert parse_in_order(answer.body) == parse_in_order(json.dumps(expected))
@@ -63,7 +61,7 @@ def test_updated_mailbox_is_like_the_example(wire, petes_mailbox):
 
 def test_not_found_is_like_the_example(wire):
     for method in ("GET", "PUT", "DELETE"):
-        answer = wire.call(method, f"/voip/mailbox/{UUID_OF_PETE}", examples.ALL_FIELDS)
+        answer = wire.call(method, f"/voip/mailbox/{PETE}", examples.ALL_FIELDS)
         assert parse_in_order(answer.body) == parse_in_order(examples.NOT_FOUND_404)
 
 
