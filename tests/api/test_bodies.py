@@ -16,7 +16,7 @@ MEBIBYTE = 1024 * 1024
 
 @pytest.fixture
 def request_head(server):
-    """The start of a POST with valid credentials, to which a test adds more headers and a body."""
+    """The start of a POST with valid credentials. Tests add more headers and a body."""
     headers = headers_for(Account.objects.create(name="acme"))
     lines = [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(["POST /voip/mailbox HTTP/1.1", "Host: localhost", *lines, ""])
@@ -96,7 +96,7 @@ def test_incomplete_body_creates_nothing(connection, request_head):
     assert not Mailbox.objects.exists()
 
 
-def test_no_content_has_neither_body_nor_length(connection, request_head):
+def test_answer_204_has_neither_body_nor_length(connection, request_head):
     """The next answer on the connection would be misread otherwise."""
     send_chunked(connection, request_head, b'{"name": "Sales"}')
     uuid = read_answer(connection)[1]["result"]["uuid"]

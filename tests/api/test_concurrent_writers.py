@@ -77,7 +77,7 @@ def test_mailbox_is_deleted_once(server, mailbox):
     assert sorted(run_concurrently(server, delete)) == [204] + [404] * (WRITERS - 1)
 
 
-def test_one_writer_of_the_same_tag_succeeds(server, mailbox):
+def test_writes_with_the_same_tag_succeed_once(server, mailbox):
     def change(service, number):
         headers = {"If-Match": '"1"'}
         path = f"/voip/mailbox/{mailbox.pk}"
@@ -89,7 +89,7 @@ def test_one_writer_of_the_same_tag_succeeds(server, mailbox):
     assert (mailbox.name, mailbox.version) == (f"Writer {statuses.index(200)}", 2)
 
 
-def test_one_writer_of_the_same_tag_succeeds_among_mailbox_and_recipient(server, mailbox):
+def test_writes_of_mailbox_and_recipient_with_the_same_tag_succeed_once(server, mailbox):
     recipient = mailbox.add_recipient("pete@acme.example")
 
     def change(service, number):
@@ -116,7 +116,7 @@ def test_calls_with_the_same_key_are_done_once(server, mailbox):
 
 
 def test_key_of_a_running_call_is_refused_or_waits(server, mailbox):
-    """On PostgreSQL the second call is refused at once. On SQLite it waits for the first answer."""
+    """PostgreSQL refuses the second call at once. On SQLite it waits for the first answer."""
     service = partial(OverSocket, headers_for(mailbox.account), port=server.port)
 
     def add():

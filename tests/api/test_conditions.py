@@ -1,4 +1,4 @@
-"""Conditional requests: answers have an entity tag, and a write with an old tag is refused."""
+"""Entity tags: a read with the current one is 304, and a write with an old one is refused."""
 
 import pytest
 

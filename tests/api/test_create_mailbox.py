@@ -129,6 +129,6 @@ def test_missing_name_is_refused(wire):
     assert answer.errors["name"][0]["code"] == "required"
 
 
-def test_all_wrong_fields_are_named_at_once(service):
+def test_wrong_fields_are_named_at_once(service):
     answer = service.post("/voip/mailbox", {"password": 1, "beep": "x", "greeting": "x"})
     assert sorted(answer.errors) == ["beep", "greeting", "name", "password"]

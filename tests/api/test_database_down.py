@@ -1,4 +1,4 @@
-"""A real PostgreSQL stops while a real server runs: callers get 503 in the envelope until it is back."""
+"""A real PostgreSQL stops under a real server: calls get 503 until it is back."""
 
 import pytest
 

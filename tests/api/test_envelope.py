@@ -1,4 +1,4 @@
-"""Every answer under the API's paths has the envelope, also those of middleware and the server."""
+"""Every answer under the API's paths has the envelope, also one of middleware."""
 
 import json
 import logging

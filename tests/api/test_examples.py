@@ -1,4 +1,4 @@
-"""The published examples: answers have the same values, and the same keys in the same order."""
+"""Answers have the values of the published examples, and their keys in the same order."""
 
 import json
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ EXAMPLE_TIME = datetime(2023, 6, 2, 12, tzinfo=UTC)
 
 
 def parse_in_order(text):
-    """Parse JSON with objects as lists of pairs, so that a comparison covers the order of keys."""
+    """Parse JSON objects as lists of pairs, so that a comparison covers the order of keys."""
     return json.loads(text, object_pairs_hook=list)
 
 
@@ -59,7 +59,7 @@ def test_updated_mailbox_is_like_the_example(wire, petes_mailbox):
     assert parse_in_order(answer.body) == parse_in_order(json.dumps(expected))
 
 
-def test_not_found_is_like_the_example(wire):
+def test_answer_404_is_like_the_example(wire):
     for method in ("GET", "PUT", "DELETE"):
         answer = wire.call(method, f"/voip/mailbox/{PETE}", examples.ALL_FIELDS)
         assert parse_in_order(answer.body) == parse_in_order(examples.NOT_FOUND_404)

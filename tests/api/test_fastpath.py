@@ -1,4 +1,4 @@
-"""The fast path gives the same answers as the view. A stray parameter sends a call to the view."""
+"""The fast path answers like the view, which gets calls with an unknown parameter."""
 
 import json
 import logging
@@ -158,7 +158,7 @@ def test_wrong_method_is_405(service, paths, method, path):
 
 
 def test_concurrent_write_is_kept(service, paths, monkeypatch):
-    """The row is read again and locked, so the fields that this call leaves out stay as written."""
+    """The row is read again and locked, so the other writer's fields are kept."""
     original = representation.mailbox_of
 
     def read_and_change(row):
@@ -314,7 +314,7 @@ def test_reason_of_a_refusal_is_logged_for_that_call_only(service, paths, caplog
 
 
 def test_date_condition_is_ignored(service, paths):
-    """RFC 9110, 13.1.4: it is ignored without a modification date, and answers have only a day."""
+    """RFC 9110, 13.1.4: a resource without a modification date ignores it."""
     headers = {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"}
     by_fast_path, by_view = call_both(service, paths[1], headers=headers)
     assert by_fast_path == by_view

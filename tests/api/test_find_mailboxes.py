@@ -22,7 +22,7 @@ UUID = "31347d42-00bd-44a5-9b5c-20dc4197a2f6"
 
 @pytest.fixture
 def mailboxes(account):
-    """Sales with all fields, Support with few, and Attic, which is deleted; created in this order."""
+    """Sales with all fields, Support with few, and Attic, which is deleted, in this order."""
     created = {}
     for day, (name, fields) in enumerate(
         {
@@ -233,7 +233,7 @@ def test_number_of_queries_does_not_depend_on_the_rows(
 
 @pytest.mark.parametrize("query", ["search=box", "order=name", "updated_since=2023-01-01"])
 def test_length_of_queries_does_not_depend_on_the_rows(service, account, query):
-    """PostgreSQL accepts at most 65,535 parameters of a query, and an account may have more mailboxes."""
+    """PostgreSQL accepts 65,535 parameters of a query, fewer than an account's mailboxes."""
     service.get("/authenticated")
     lengths = set()
     for rows in (5, 20):

@@ -10,7 +10,7 @@ from tests.conftest import headers_for
 
 
 class HostedClient:
-    """Like clients in public code: headers in lower case, an empty x-auth-for, `result` from the JSON."""
+    """Like clients in public code, with headers in lower case and an empty x-auth-for."""
 
     def __init__(self, host, reseller, user, password):
         self.connection = http.client.HTTPConnection(host)

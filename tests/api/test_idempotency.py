@@ -1,4 +1,4 @@
-"""Idempotency-Key: a repeated POST with the same key gets the first answer and changes nothing."""
+"""Idempotency-Key: a POST with a used key gets the first answer and changes nothing."""
 
 from datetime import timedelta
 

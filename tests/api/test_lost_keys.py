@@ -1,4 +1,4 @@
-"""Pass codes whose key is lost: they are null in answers, and only a new one replaces them."""
+"""Pass codes whose key is lost are null in answers, until new ones replace them."""
 
 import secrets
 
@@ -80,7 +80,7 @@ def test_null_sent_back_does_not_remove_it(service, lost):
     assert is_unchanged(lost)
 
 
-def test_all_other_fields_can_be_changed(service, lost):
+def test_other_fields_can_be_changed(service, lost):
     path = f"{LIST}/{lost.pk}"
     assert service.patch(path, {"transcribe": True}).result["transcribe"] is True
     assert service.post(f"{path}/email-recipient", {"email": "a@b.example"}).status == 201

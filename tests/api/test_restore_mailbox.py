@@ -1,4 +1,4 @@
-"""POST /voip/mailbox/{uuid}/restore: a deleted mailbox comes back during the retention time."""
+"""POST /voip/mailbox/{uuid}/restore: works during the retention time."""
 
 from datetime import timedelta
 

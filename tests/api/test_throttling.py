@@ -48,7 +48,7 @@ def test_answer_has_the_remaining_calls(service):
         assert re.fullmatch(rf'"calls";r={remaining};t=\d+', headers["ratelimit"])
 
 
-def test_not_modified_has_the_remaining_calls(service):
+def test_answer_304_has_the_remaining_calls(service):
     tag = service.get("/voip/mailbox").headers["etag"]
     answer = service.get("/voip/mailbox", headers={"If-None-Match": tag})
     assert answer.status == 304

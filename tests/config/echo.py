@@ -1,4 +1,4 @@
-"""A WSGI application whose answer depends on the path: most paths echo the request as JSON."""
+"""A WSGI application that echoes requests as JSON, with other answers at some paths."""
 
 import json
 import tempfile

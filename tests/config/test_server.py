@@ -295,7 +295,7 @@ def test_head_has_the_headers_of_get_and_no_body(caller, path):
     assert caller.answer()[2] == b"onetwo"
 
 
-def test_no_content_has_neither_body_nor_length(caller):
+def test_answer_204_has_neither_body_nor_length(caller):
     caller.get("/empty")
     status, headers = caller.head()
     assert status == 204

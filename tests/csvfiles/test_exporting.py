@@ -1,4 +1,4 @@
-"""Exported files: their rows, their pass codes, and that an import reads them back unchanged."""
+"""Exported files: their rows and pass codes, and that they can be imported unchanged."""
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -41,7 +41,7 @@ def test_pass_codes_are_left_out_by_default(sales):
     assert not LogEntry.objects.exists()
 
 
-def test_each_exported_pass_code_is_recorded(rosa, sales):
+def test_exported_pass_codes_are_recorded(rosa, sales):
     Mailbox.objects.create(account=sales.account, name="Without")
     export_file(pass_codes_for=rosa)
     entry = LogEntry.objects.get()
@@ -66,7 +66,7 @@ def test_export_makes_few_queries(sales, django_assert_num_queries):
 
 class TestNames(TestCase):
     @given(st.lists(st.text(st.one_of(TRICKY, PRINTABLE), min_size=1, max_size=100), min_size=1))
-    def test_any_name_is_read_back(self, names):
+    def test_random_name_is_read_back(self, names):
         account = Account.objects.create(name="acme")
         rosa = User.objects.create_user("rosa")
         Mailbox.objects.bulk_create(Mailbox(account=account, name=name) for name in names)

@@ -1,4 +1,4 @@
-"""Columns of a real PostgreSQL change their type while a real server has prepared queries for them."""
+"""Columns of a real PostgreSQL change type after a real server has prepared queries."""
 
 import json
 from contextlib import closing

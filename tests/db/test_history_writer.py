@@ -62,7 +62,7 @@ def test_row_with_another_version_is_not_updated(mailbox):
 
 
 def test_deleted_row_is_inserted_again(mailbox):
-    """As with Django's own save."""
+    """Django's own save does the same."""
     Mailbox.objects.filter(pk=mailbox.pk).delete()
     mailbox.save()
     assert Mailbox.objects.get() == mailbox

@@ -1,4 +1,4 @@
-"""Query plans: an account's queries use indexes, so they do not slow down as other accounts grow.
+"""Query plans: an account's queries do not slow down as other accounts grow.
 
 `make bench-growth` measures the same cases among a million mailboxes.
 """

@@ -1,4 +1,4 @@
-"""Prepared queries: they return the queryset's rows, and reconnect if the connection has died."""
+"""Prepared queries return the queryset's rows, and reconnect after a lost connection."""
 
 import sqlite3
 import time
@@ -42,7 +42,7 @@ def accounts(db):
     return accounts
 
 
-def test_each_run_uses_its_own_values(accounts):
+def test_run_uses_its_own_values(accounts):
     for account in accounts:
         for name, count in (("Sales", 2), ("100 % of it", 1), ("Unknown", 0)):
             expected = Mailbox.objects.filter(account=account, name=name).order_by("uuid")

@@ -1,4 +1,4 @@
-"""Mailboxes and their recipients: versions, history, encryption, and the rules of the database."""
+"""Mailboxes and recipients: versions, history, encryption, and rules of the database."""
 
 from datetime import UTC, datetime
 
@@ -46,7 +46,7 @@ def test_weak_pass_code_is_marked(mailbox):
     assert (mailbox.password_is_weak, mailbox.password_sealed) == (False, None)
 
 
-def test_each_save_increments_the_version(mailbox):
+def test_save_increments_the_version(mailbox):
     mailbox.save()
     mailbox.save()
     mailbox.refresh_from_db()

@@ -1,4 +1,4 @@
-"""A crash while a pass code is encrypted: the log has the traceback, and nothing reveals the code."""
+"""A crash during encryption: the log has the traceback, and nothing reveals the code."""
 
 import logging
 
@@ -28,7 +28,7 @@ def _broken_encryption(monkeypatch, settings):
 
 @pytest.fixture
 def create(account):
-    """Return a function that posts a new mailbox to a path, with the credential or login it needs."""
+    """A function that posts a new mailbox to a path, with a credential or a login."""
     staff = Client(raise_request_exception=False)
     staff.force_login(User.objects.create_superuser("ada"))
     as_program = {"content_type": "application/json", "headers": headers_for(account)}

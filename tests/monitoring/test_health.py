@@ -22,7 +22,7 @@ def test_missing_migrations_make_the_service_unready():
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_any_host_without_https_is_answered_and_not_logged(path, settings, caplog):
+def test_unknown_host_without_https_is_answered_and_not_logged(path, settings, caplog):
     settings.HTTPS = settings.SECURE_SSL_REDIRECT = True
     with caplog.at_level("INFO"):
         assert InProcess().get(path, headers={"Host": "192.0.2.1"}).status == 200

@@ -1,4 +1,4 @@
-"""Each server process has a row in the database while it runs: real processes on real databases."""
+"""Each real process has a row in a real database while it runs."""
 
 import sqlite3
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The log of a real server, as text and as JSON: one line for each request, with its request id."""
+"""The log of a real server, as text and as JSON: one line with an id for each request."""
 
 import json
 import logging
@@ -66,7 +66,7 @@ def find_lines(answer, server) -> list[dict]:
 
 
 @pytest.mark.long
-def test_each_request_has_one_line_with_the_id_of_its_answer(service, server):
+def test_request_has_one_line_with_the_id_of_its_answer(service, server):
     before = len(parse_request_lines(server))
     paths = ["/voip/mailbox", "/nowhere", "/sign-in/", "/static/css/base.css", "/admin/"]
     answers = [service.get(path) for path in paths]
@@ -103,7 +103,7 @@ def test_traceback_is_logged_with_the_request_id(service, server):
 
 
 def test_input_cannot_begin_a_line(service, server):
-    """In a path, a header or an error message. `parse_lines` fails on a line of another format."""
+    """In path, header or error message. `parse_lines` fails on a line of another format."""
     before = len(parse_lines(server))
     service.get(f"/voip/x%0A{FORGED.replace(' ', '%20')}%E2%80%A8{FORGED.replace(' ', '%20')}")
     service.get("/voip/mailbox", headers={"X-Request-ID": f"x\u0085{FORGED}"})

@@ -1,4 +1,4 @@
-"""/metrics of a real server: its access, its figures, and that they reveal nothing of customers."""
+"""/metrics of a real server: access, figures, and no data of customers."""
 
 import os
 import shutil
@@ -168,7 +168,7 @@ def test_metrics_reveal_nothing_of_customers_callers_or_staff(service, measured,
 
 
 def make_calls(server, headers, times):
-    """Make each call on a connection of its own, so that each worker gets some."""
+    """Make each call on a connection of its own, so that each worker gets several."""
     for _ in range(times):
         with closing(connect(server, headers)) as service:
             assert service.get("/authenticated").status == 200

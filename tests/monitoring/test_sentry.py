@@ -1,4 +1,4 @@
-"""Reports to Sentry, received by a small HTTP server: they have the crash, and nothing private."""
+"""Reports to a small HTTP server in place of Sentry: they have nothing private."""
 
 import base64
 import gzip
@@ -21,7 +21,7 @@ from tests.server import ROOT, Server, on_database
 from tests.service import OverSocket, shows
 
 CODE = "4829"
-COOKIE = "kept-by-a-browser"
+COOKIE = "of-a-browser"
 FAILURE = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": "cannot encrypt {}"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,7 +84,7 @@ def flatten(value):
 
 
 def crash(service):
-    """Make a call that crashes, with a pass code in body and query and with secrets in headers."""
+    """Make a call that crashes, with a pass code in body and query, and secret headers."""
     answer = service.post(
         f"/voip/mailbox?password={CODE}",
         {"name": "Private line", "password": CODE},
