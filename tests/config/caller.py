@@ -22,7 +22,7 @@ class Caller:
     def send(self, data):
         self.socket.sendall(data if isinstance(data, bytes) else data.encode())
 
-    def ask(self, *lines, body=b""):
+    def send_request(self, *lines, body=b""):
         lines = [*lines, "", ""]
         self.send(
             b"\r\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
@@ -30,10 +30,10 @@ class Caller:
         self.send(body)
 
     def get(self, path, *lines):
-        self.ask(f"GET {path} HTTP/1.1", "Host: localhost", *lines)
+        self.send_request(f"GET {path} HTTP/1.1", "Host: localhost", *lines)
 
     def head(self) -> tuple[int, dict]:
-        """Return the next answer's status and headers, or 0 and none if the connection is closed."""
+        """Read status and headers of the next answer: 0 and none if the connection is closed."""
         try:
             start = self.stream.readline()
         except ConnectionError:
@@ -47,10 +47,11 @@ class Caller:
         return status, headers, self.stream.read(int(headers.get("content-length", 0)))
 
     def status(self) -> int:
+        """Read the next answer, and return its status, or 0 if the connection is closed."""
         return self.answer()[0]
 
-    def received(self) -> dict:
-        """Return the request in the next answer, from the echo application."""
+    def echoed_request(self) -> dict:
+        """Read the next answer, and return the request that it echoes."""
         status, _headers, body = self.answer()
         assert status == 200
         return json.loads(body)

@@ -55,7 +55,7 @@ POST = ["POST / HTTP/1.1", "Host: localhost"]
 @pytest.mark.parametrize("value", [b"", b"acme", b"\xfc\xff", b"a b\tc", b"x" * 8000, b'a,b;c="d"'])
 def test_header_arrives_as_sent(caller, value):
     caller.get("/", b"X-Auth-For: " + value)
-    assert caller.received()["HTTP_X_AUTH_FOR"].encode("latin-1") == value
+    assert caller.echoed_request()["HTTP_X_AUTH_FOR"].encode("latin-1") == value
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,16 @@ def test_malformed_header_is_refused(caller, line):
 @pytest.mark.parametrize("name", ["X-Auth-For", "X-Auth-Password", "Host", "Content-Type"])
 def test_header_sent_twice_is_refused(caller, name):
     caller.get("/", f"{name}: localhost", f"{name}: localhost")
-    assert caller.received()["malformed"] == [400, f"The header {name.lower()} is there twice."]
+    assert caller.echoed_request()["malformed"] == [
+        400,
+        f"The header {name.lower()} is there twice.",
+    ]
 
 
 @pytest.mark.parametrize("name", ["X_Auth_For", "X-Auth_For", "x_forwarded_for", "Content_Length"])
 def test_header_with_an_underscore_is_refused(caller, name):
     caller.get("/", f"{name}: 1")
-    assert caller.received()["malformed"][0] == 400
+    assert caller.echoed_request()["malformed"][0] == 400
 
 
 def test_repeated_list_headers_are_joined(caller):
@@ -98,16 +101,16 @@ def test_repeated_list_headers_are_joined(caller):
         "Cookie: b=2",
     ]
     caller.get("/", *lines)
-    received = caller.received()
-    assert received["HTTP_X_FORWARDED_FOR"] == "192.0.2.1, 192.0.2.2"
-    assert received["HTTP_COOKIE"] == "a=1; b=2"
+    request = caller.echoed_request()
+    assert request["HTTP_X_FORWARDED_FOR"] == "192.0.2.1, 192.0.2.2"
+    assert request["HTTP_COOKIE"] == "a=1; b=2"
 
 
 def test_path_and_query_arrive_as_bytes(caller):
-    caller.ask("GET /%FC/a%2Fb%20c?q=%FC HTTP/1.1", "Host: localhost")
-    received = caller.received()
-    assert received["PATH_INFO"].encode("latin-1") == b"/\xfc/a/b c"
-    assert received["QUERY_STRING"] == "q=%FC"
+    caller.send_request("GET /%FC/a%2Fb%20c?q=%FC HTTP/1.1", "Host: localhost")
+    request = caller.echoed_request()
+    assert request["PATH_INFO"].encode("latin-1") == b"/\xfc/a/b c"
+    assert request["QUERY_STRING"] == "q=%FC"
 
 
 # --- Limits of the head -------------------------------------------------------------------------
@@ -157,11 +160,11 @@ def test_head_or_chunk_without_an_end_is_refused(caller, start):
     ],
 )
 def test_body_arrives_completely(caller, lines, body):
-    caller.ask(*POST, *lines, body=body)
+    caller.send_request(*POST, *lines, body=body)
     if "Expect: 100-continue" in lines:
         assert caller.head()[0] == 100
-    received = caller.received()
-    assert (received["body"], received["CONTENT_LENGTH"]) == ("hello", "5")
+    request = caller.echoed_request()
+    assert (request["body"], request["CONTENT_LENGTH"]) == ("hello", "5")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_body_arrives_completely(caller, lines, body):
 def test_body_with_an_ambiguous_end_is_refused(caller, tmp_path, lines, body):
     mark = tmp_path / "called"
     smuggled = f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mark: {mark}\r\n\r\n"
-    caller.ask(*POST, *lines, f"X-Mark: {mark}", body=body + smuggled.encode())
+    caller.send_request(*POST, *lines, f"X-Mark: {mark}", body=body + smuggled.encode())
     assert caller.status() == 400
     assert caller.is_closed()
     assert not mark.exists()
@@ -196,7 +199,7 @@ def test_trailer_is_refused(caller, tmp_path):
     """Passed on as a header, it could forge a header of the caller or of a proxy."""
     mark = tmp_path / "called"
     body = f"2\r\nhe\r\n0\r\nX-Mark: {mark}\r\n\r\n"
-    caller.ask(*POST, "Transfer-Encoding: chunked", body=body.encode())
+    caller.send_request(*POST, "Transfer-Encoding: chunked", body=body.encode())
     assert (caller.status(), caller.is_closed()) == (400, True)
     assert not mark.exists()
 
@@ -206,16 +209,16 @@ def test_body_of_an_upgrade_is_no_request(caller, tmp_path, line):
     """The parser ends an upgrade request after its head."""
     mark = tmp_path / "called"
     body = f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mark: {mark}\r\n\r\n".encode()
-    caller.ask(*POST, line.format(len(body)), "Connection: Upgrade", "Upgrade: h2c")
+    caller.send_request(*POST, line.format(len(body)), "Connection: Upgrade", "Upgrade: h2c")
     caller.send(body)
-    assert caller.received()["malformed"][0] == 400
+    assert caller.echoed_request()["malformed"][0] == 400
     assert caller.is_closed()
     assert not mark.exists()
 
 
 def test_upgrade_is_ignored(caller):
     caller.get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
-    assert caller.received()["malformed"] is None
+    assert caller.echoed_request()["malformed"] is None
     assert caller.is_closed()
 
 
@@ -234,7 +237,7 @@ def test_lines_that_end_in_lf_alone_are_refused(caller):
 )
 def test_incomplete_body_is_not_passed_on(caller, tmp_path, line, body):
     mark = tmp_path / "called"
-    caller.ask(*POST, line, f"X-Mark: {mark}", body=body)
+    caller.send_request(*POST, line, f"X-Mark: {mark}", body=body)
     caller.socket.shutdown(socket.SHUT_WR)
     assert caller.is_closed()
     assert not mark.exists()
@@ -242,21 +245,21 @@ def test_incomplete_body_is_not_passed_on(caller, tmp_path, line, body):
 
 def test_late_body_is_refused():
     with EchoServer(REQUEST_TIMEOUT="1", UPLOAD_TIMEOUT="1") as echo, echo.connect() as caller:
-        caller.ask(*POST, "Content-Length: 50", body=b"hello")
-        assert caller.received()["malformed"] == [408, "The body did not arrive in time."]
+        caller.send_request(*POST, "Content-Length: 50", body=b"hello")
+        assert caller.echoed_request()["malformed"] == [408, "The body did not arrive in time."]
 
 
 def test_pipelined_requests_are_answered_in_order(caller):
     for number in range(20):
-        caller.ask(*POST, "Content-Length: 2", body=b"%02d" % number)
-    assert [caller.received()["body"] for _ in range(20)] == [f"{n:02}" for n in range(20)]
+        caller.send_request(*POST, "Content-Length: 2", body=b"%02d" % number)
+    assert [caller.echoed_request()["body"] for _ in range(20)] == [f"{n:02}" for n in range(20)]
 
 
 @pytest.mark.parametrize("garbage", [b"x", b"\0", b"GET /\r\nX-Broken\r\n\r\n"])
 def test_complete_request_is_answered_before_the_next_is_refused(caller, garbage):
     """An answer of 400 would mean that nothing was changed."""
-    caller.ask(*POST, "Content-Length: 5", body=b"hello" + garbage)
-    assert caller.received()["body"] == "hello"
+    caller.send_request(*POST, "Content-Length: 5", body=b"hello" + garbage)
+    assert caller.echoed_request()["body"] == "hello"
     assert caller.is_closed()
 
 
@@ -288,7 +291,7 @@ def test_missing_content_length_is_added(caller):
 def test_head_has_the_headers_of_get_and_no_body(caller, path):
     caller.get(path)
     _status, of_get, _body = caller.answer()
-    caller.ask(f"HEAD {path} HTTP/1.1", "Host: localhost")
+    caller.send_request(f"HEAD {path} HTTP/1.1", "Host: localhost")
     status, of_head = caller.head()
     assert (status, of_head["content-length"]) == (200, of_get["content-length"])
     caller.get("/plain")
