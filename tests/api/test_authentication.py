@@ -129,7 +129,7 @@ CALLS = {
 def test_changed_credential_is_refused_from_the_next_call_on(
     service, account, change, method, path, body
 ):
-    """It is refused before any error in the call itself is looked at."""
+    """The refusal comes before errors of the call itself."""
     mailbox = Mailbox.objects.create(account=account, name="Pete")
     path = path.format(mailbox.pk)
     assert service.call(method, path, body).status not in (401, 403)

@@ -43,10 +43,6 @@ def test_body_is_ignored(service, mailbox):
     assert service.call("DELETE", f"/voip/mailbox/{mailbox.uuid}", "[1, 2").status == 204
 
 
-def test_unknown_mailbox_is_not_found(service):
-    assert service.delete("/voip/mailbox/31347d42-00bd-44a5-9b5c-20dc4197a2f6").status == 404
-
-
 def test_answer_has_no_body_and_the_connection_stays_open(wire):
     uuid = wire.post("/voip/mailbox", {"name": "Sales"}).result["uuid"]
     answer = wire.delete(f"/voip/mailbox/{uuid}")

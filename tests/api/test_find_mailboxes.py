@@ -233,7 +233,7 @@ def test_number_of_queries_does_not_depend_on_the_rows(
 
 @pytest.mark.parametrize("query", ["search=box", "order=name", "updated_since=2023-01-01"])
 def test_length_of_queries_does_not_depend_on_the_rows(service, account, query):
-    """PostgreSQL accepts 65,535 parameters of a query, fewer than an account's mailboxes."""
+    """An account may have more mailboxes than the 65,535 parameters of a PostgreSQL query."""
     service.get("/authenticated")
     lengths = set()
     for rows in (5, 20):

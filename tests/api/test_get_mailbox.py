@@ -17,10 +17,6 @@ def test_mailbox_is_served(service, mailbox):
     assert (answer.status, answer.result["name"]) == (200, "Sales")
 
 
-def test_pass_code_keeps_leading_zeros(service, mailbox):
-    assert service.get(f"/voip/mailbox/{mailbox.uuid}").result["password"] == "0007"
-
-
 def test_unset_fields_are_null(service, account):
     mailbox = Mailbox.objects.create(account=account, name="Support")
     result = service.get(f"/voip/mailbox/{mailbox.uuid}").result
@@ -39,10 +35,6 @@ def test_trailing_slash_is_accepted(service, mailbox):
 def test_deleted_mailbox_is_not_found(service, mailbox):
     mailbox.soft_delete()
     assert service.get(f"/voip/mailbox/{mailbox.uuid}").status == 404
-
-
-def test_unknown_mailbox_is_not_found(wire):
-    assert wire.get(f"/voip/mailbox/{UNKNOWN}").status == 404
 
 
 @pytest.mark.parametrize(
