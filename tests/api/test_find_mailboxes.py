@@ -25,11 +25,7 @@ def mailboxes(account):
     """Sales with all fields, Support with few, and Attic, which is deleted, in this order."""
     created = {}
     for day, (name, fields) in enumerate(
-        {
-            "Sales": {"transcribe": True, "password": "4829"},
-            "Support": {},
-            "Attic": {},
-        }.items(),
+        {"Sales": {"transcribe": True, "password": "4829"}, "Support": {}, "Attic": {}}.items(),
         start=1,
     ):
         created_at = datetime(2023, 6, day, 12, tzinfo=UTC)

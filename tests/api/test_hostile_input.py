@@ -79,9 +79,7 @@ def test_hostile_value_in_any_field_causes_no_error(service, field, value):
 
 
 @settings(
-    max_examples=150,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     body=st.dictionaries(

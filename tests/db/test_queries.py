@@ -129,11 +129,7 @@ class TestDeadConnection:
             queries.append(sql)
             return execute(sql, params, many, context)
 
-        with (
-            lock_mailboxes(),
-            connection.execute_wrapper(record),
-            pytest.raises(OperationalError),
-        ):
+        with lock_mailboxes(), connection.execute_wrapper(record), pytest.raises(OperationalError):
             BY_NAME.rows(account=accounts[0].pk, name="Sales")
         assert len([sql for sql in queries if "mailboxes_mailbox" in sql]) == 1
 
