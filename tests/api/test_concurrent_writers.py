@@ -1,4 +1,4 @@
-"""Several writers at once, each on its own connection to the real server: they queue, and nothing is lost."""
+"""Concurrent writes, each on its own connection to the real server: no change is lost."""
 
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -23,16 +23,16 @@ def mailbox(server):
     return Mailbox.objects.create(account=account, name="Sales")
 
 
-def all_at_once(server, work):
-    """What each writer's work gave, run side by side."""
+def run_concurrently(server, work):
+    """Run the work in each of several threads, and return the results."""
     headers = headers_for(Account.objects.get())
 
-    def write(number):
+    def run(number):
         with closing(OverSocket(headers, port=server.port)) as service:
             return work(service, number)
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        return list(pool.map(write, range(WRITERS)))
+        return list(pool.map(run, range(WRITERS)))
 
 
 def test_changes_of_different_fields_are_all_kept(server, mailbox):
@@ -42,54 +42,54 @@ def test_changes_of_different_fields_are_all_kept(server, mailbox):
     def change(service, number):
         return service.patch(f"/voip/mailbox/{mailbox.pk}", {fields[number]: values[number]}).status
 
-    assert all_at_once(server, change) == [200] * WRITERS
+    assert run_concurrently(server, change) == [200] * WRITERS
     mailbox.refresh_from_db()
     assert [getattr(mailbox, field) for field in fields] == values
     assert (mailbox.version, mailbox.history.count()) == (WRITERS + 1, WRITERS + 1)
 
 
-def test_one_address_added_by_all_stands_once(server, mailbox):
+def test_address_is_added_once(server, mailbox):
     def add(service, number):
         path = f"/voip/mailbox/{mailbox.pk}/email-recipient"
         return service.post(
             path, {"email": f"{'pete' if number % 2 else 'PETE'}@acme.example"}
         ).status
 
-    assert sorted(all_at_once(server, add)) == [201] + [409] * (WRITERS - 1)
+    assert sorted(run_concurrently(server, add)) == [201] + [409] * (WRITERS - 1)
     assert mailbox.email_recipients.count() == 1
 
 
-def test_the_limit_holds_however_many_add_at_once(server, mailbox):
+def test_limit_of_recipients_is_exact(server, mailbox):
     def add_ten(service, number):
         path = f"/voip/mailbox/{mailbox.pk}/email-recipient"
         emails = [f"{number}-{count}@acme.example" for count in range(10)]
         return [service.post(path, {"email": email}).status for email in emails]
 
-    statuses = list(chain.from_iterable(all_at_once(server, add_ten)))
+    statuses = list(chain.from_iterable(run_concurrently(server, add_ten)))
     assert statuses.count(201) == mailbox.email_recipients.count() == contract.MAX_RECIPIENTS
     assert statuses.count(409) == WRITERS * 10 - contract.MAX_RECIPIENTS
 
 
-def test_a_mailbox_is_deleted_once(server, mailbox):
+def test_mailbox_is_deleted_once(server, mailbox):
     def delete(service, number):
         return service.delete(f"/voip/mailbox/{mailbox.pk}").status
 
-    assert sorted(all_at_once(server, delete)) == [204] + [404] * (WRITERS - 1)
+    assert sorted(run_concurrently(server, delete)) == [204] + [404] * (WRITERS - 1)
 
 
-def test_of_writers_with_the_same_tag_exactly_one_wins(server, mailbox):
+def test_writes_with_the_same_tag_succeed_once(server, mailbox):
     def change(service, number):
         headers = {"If-Match": '"1"'}
         path = f"/voip/mailbox/{mailbox.pk}"
         return service.put(path, {"name": f"Writer {number}"}, headers=headers).status
 
-    statuses = all_at_once(server, change)
+    statuses = run_concurrently(server, change)
     assert sorted(statuses) == [200] + [412] * (WRITERS - 1)
     mailbox.refresh_from_db()
     assert (mailbox.name, mailbox.version) == (f"Writer {statuses.index(200)}", 2)
 
 
-def test_so_it_is_where_some_write_a_recipient_of_the_mailbox(server, mailbox):
+def test_writes_of_mailbox_and_recipient_with_the_same_tag_succeed_once(server, mailbox):
     recipient = mailbox.add_recipient("pete@acme.example")
 
     def change(service, number):
@@ -99,24 +99,24 @@ def test_so_it_is_where_some_write_a_recipient_of_the_mailbox(server, mailbox):
         path = f"{path}/email-recipient/{recipient.pk}"
         return service.put(path, {"email": f"{number}@acme.example"}, headers=headers).status
 
-    assert sorted(all_at_once(server, change)) == [200] + [412] * (WRITERS - 1)
+    assert sorted(run_concurrently(server, change)) == [200] + [412] * (WRITERS - 1)
     mailbox.refresh_from_db()
     assert mailbox.version == 3
 
 
-def test_one_key_sent_by_all_at_once_is_done_once(server, mailbox):
+def test_calls_with_the_same_key_are_done_once(server, mailbox):
     def create(service, number):
         headers = {"Idempotency-Key": "the-same"}
-        return service.post("/voip/mailbox", {"name": "Made once"}, headers=headers)
+        return service.post("/voip/mailbox", {"name": "Created once"}, headers=headers)
 
-    answers = all_at_once(server, create)
-    made = {answer.result["uuid"] for answer in answers if answer.status == 201}
-    assert {answer.status for answer in answers} <= {201, 409}  # 409: the first still ran
-    assert made == {str(Mailbox.objects.get(name="Made once").pk)}
+    answers = run_concurrently(server, create)
+    created = {answer.result["uuid"] for answer in answers if answer.status == 201}
+    assert {answer.status for answer in answers} <= {201, 409}  # 409: the first is still running
+    assert created == {str(Mailbox.objects.get(name="Created once").pk)}
 
 
-def test_a_key_sent_again_while_its_first_call_runs(server, mailbox):
-    """PostgreSQL refuses the second call at once. On SQLite it queues, and gets the first answer."""
+def test_key_of_a_running_call_is_refused_or_waits(server, mailbox):
+    """PostgreSQL refuses the second call at once. On SQLite it waits for the first answer."""
     service = partial(OverSocket, headers_for(mailbox.account), port=server.port)
 
     def add():
@@ -127,7 +127,7 @@ def test_a_key_sent_again_while_its_first_call_runs(server, mailbox):
 
     with ThreadPoolExecutor(2) as pool:
         with transaction.atomic():
-            Mailbox.objects.select_for_update().get()  # the first call waits for it
+            Mailbox.objects.select_for_update().get()  # the first call waits for this lock
             calls = [pool.submit(add) for _ in range(2)]
             if connection.vendor == "postgresql":
                 (refused,), _ = wait(calls, timeout=20, return_when=FIRST_COMPLETED)
@@ -135,5 +135,5 @@ def test_a_key_sent_again_while_its_first_call_runs(server, mailbox):
                 assert refused.result().errors["non_field_errors"][0]["code"] == "in_progress"
                 calls.remove(refused)
         answers = [call.result() for call in calls]
-    made = str(mailbox.email_recipients.get().pk)
-    assert {(answer.status, answer.result["uuid"]) for answer in answers} == {(201, made)}
+    created = str(mailbox.email_recipients.get().pk)
+    assert {(answer.status, answer.result["uuid"]) for answer in answers} == {(201, created)}

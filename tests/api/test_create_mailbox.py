@@ -1,3 +1,5 @@
+"""POST /voip/mailbox: creates a mailbox, or names each wrong field."""
+
 import pytest
 
 from mailboxes.models import Mailbox
@@ -14,45 +16,45 @@ DEFAULTS = {
 GREETING = "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b"
 
 
-def test_a_name_is_enough_and_the_rest_has_defaults(wire):
+def test_only_the_name_is_required_and_the_rest_has_defaults(wire):
     answer = wire.post("/voip/mailbox", {"name": "Sales"})
     assert answer.status == 201
     assert answer.result.items() >= DEFAULTS.items()
 
 
-def test_it_is_there_from_now_on(wire):
+def test_created_mailbox_is_served(wire):
     created = wire.post("/voip/mailbox", {"name": "Sales", "password": "0007"}).result
     served = wire.get(f"/voip/mailbox/{created['uuid']}").result
     assert served.pop("updated_on") == created["created_on"]
     assert served == created
 
 
-def test_it_has_no_updated_on_yet(wire):
+def test_created_mailbox_has_no_updated_on(wire):
     assert "updated_on" not in wire.post("/voip/mailbox", {"name": "Sales"}).result
 
 
-def test_the_history_says_which_credential_made_it(service, account):
+def test_history_has_the_credential(service, account):
     uuid = service.post("/voip/mailbox", {"name": "Sales"}).result["uuid"]
     first = Mailbox.history.get(uuid=uuid)
     assert (first.history_type, first.history_credential.name) == ("+", "api")
 
 
-def test_the_name_is_stored_trimmed(service):
+def test_name_is_trimmed(service):
     assert service.post("/voip/mailbox", {"name": "  Sales\u3000"}).result["name"] == "Sales"
 
 
 @pytest.mark.parametrize("name", ["x" * 100, "Zoë 東京 📞", "<b>'\"&;--", "a"])
-def test_names_that_are_taken_as_they_are(wire, name):
+def test_name_is_kept_as_it_was_sent(wire, name):
     assert wire.post("/voip/mailbox", {"name": name}).result["name"] == name
 
 
-def test_a_greeting_in_upper_case_is_served_in_lower_case(service):
+def test_greeting_is_served_in_lower_case(service):
     answer = service.post("/voip/mailbox", {"name": "Sales", "greeting": GREETING.upper()})
     assert answer.result["greeting"] == GREETING
 
 
 @pytest.mark.parametrize("field", ["password", "greeting"])
-def test_null_means_none(service, field):
+def test_null_is_accepted(service, field):
     answer = service.post("/voip/mailbox", {"name": "Sales", field: None})
     assert (answer.status, answer.result[field]) == (201, None)
 
@@ -74,7 +76,7 @@ def test_read_only_and_unknown_keys_are_ignored(service, ignored):
     assert list(answer.result)[:3] == ["beep", "created_on", "email_recipients"]
 
 
-def test_without_content_type_a_body_is_taken_for_json(service):
+def test_body_without_content_type_is_json(service):
     answer = service.call("POST", "/voip/mailbox", b'{"name": "Sales"}')
     assert answer.status == 201
 
@@ -83,7 +85,7 @@ def test_without_content_type_a_body_is_taken_for_json(service):
     "content_type",
     ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;odd=1"],
 )
-def test_json_by_any_of_its_spellings(service, content_type):
+def test_spellings_of_the_content_type_are_accepted(service, content_type):
     answer = service.post("/voip/mailbox", {"name": "a"}, headers={"Content-Type": content_type})
     assert answer.status == 201
 
@@ -113,7 +115,7 @@ WRONG = {
 @pytest.mark.parametrize(
     ("field", "value"), [(field, value) for field, values in WRONG.items() for value in values]
 )
-def test_a_wrong_value_is_refused_by_its_field_and_nothing_is_made(service, field, value):
+def test_wrong_value_is_refused_by_its_field_and_nothing_is_created(service, field, value):
     answer = service.post("/voip/mailbox", {"name": "Sales"} | {field: value})
     assert (answer.status, answer.json["result"]) == (400, {})
     assert list(answer.errors) == [field]
@@ -121,12 +123,12 @@ def test_a_wrong_value_is_refused_by_its_field_and_nothing_is_made(service, fiel
     assert not Mailbox.objects.exists()
 
 
-def test_without_a_name_it_is_refused(wire):
+def test_missing_name_is_refused(wire):
     answer = wire.post("/voip/mailbox", {"beep": False})
     assert answer.status == 400
     assert answer.errors["name"][0]["code"] == "required"
 
 
-def test_every_wrong_field_is_named_at_once(service):
+def test_wrong_fields_are_named_at_once(service):
     answer = service.post("/voip/mailbox", {"password": 1, "beep": "x", "greeting": "x"})
     assert sorted(answer.errors) == ["beep", "greeting", "name", "password"]

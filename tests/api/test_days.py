@@ -1,4 +1,4 @@
-"""Days are the contract's, in UTC and ISO 8601, whatever a database's own time zone and style of dates."""
+"""Days are in UTC and ISO 8601, with any time zone and date style of the database."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,17 +11,17 @@ from tests.databases import default_database, on_postgres
 from tests.server import Server
 from tests.service import OverSocket
 
-LATE = datetime(2026, 1, 2, 23, 30, tzinfo=UTC)  # the third, where the sun has risen
+LATE = datetime(2026, 1, 2, 23, 30, tzinfo=UTC)  # the next day in Tokyo
 LIST = "/voip/mailbox"
 
 
-def days_in(shown):
-    return {shown["created_on"], shown["updated_on"]}
+def get_days(row):
+    return {row["created_on"], row["updated_on"]}
 
 
 @pytest.mark.long
 @on_postgres
-def test_of_a_database_with_a_style_of_its_own(databases):
+def test_days_do_not_depend_on_the_databases_settings(databases):
     url = databases.empty()
     name = url.rpartition("/")[2]
     with Server(url) as server:
@@ -38,5 +38,5 @@ def test_of_a_database_with_a_style_of_its_own(databases):
             connection.execute(f"ALTER DATABASE {name} SET datestyle = 'German'")
         with closing(OverSocket(headers, server.port)) as service:
             for answer in (service.get(LIST).result[0], service.get(f"{LIST}/{mailbox.pk}").result):
-                assert days_in(answer) == {"2026-01-02"}
-                assert days_in(answer["email_recipients"][0]) == {"2026-01-02"}
+                assert get_days(answer) == {"2026-01-02"}
+                assert get_days(answer["email_recipients"][0]) == {"2026-01-02"}

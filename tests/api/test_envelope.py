@@ -1,12 +1,12 @@
-"""Every answer under the API's paths wears the envelope, whoever makes it."""
+"""Every answer under the API's paths has the envelope, also one of middleware."""
 
 import json
 import logging
 
 import pytest
+from django import urls
 from django.db import OperationalError
 from django.http import HttpResponse
-from django.urls import path
 
 from mailboxes.contract import status_message
 from mailboxes.models import Mailbox
@@ -16,7 +16,7 @@ API_PATHS = ["/voip", "/voip/", "/voip/unknown", "/authenticated/x", "/voip/mail
 
 
 def assert_envelope(answer, status, errors=False):
-    """Exactly the contract's keys in their order, and nothing of how the service is made."""
+    """Assert the contract's keys in their order, and that no internals are revealed."""
     assert answer.status == status
     assert answer.headers["content-type"] == "application/json"
     body = json.loads(answer.body)
@@ -33,20 +33,20 @@ def assert_envelope(answer, status, errors=False):
 
 @pytest.mark.parametrize("unknown", API_PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_an_unknown_path_is_404_whoever_asks(service, method, unknown):
+def test_unknown_path_is_404_with_and_without_credential(service, method, unknown):
     assert_envelope(service.call(method, unknown), 404)
     assert_envelope(InProcess().call(method, unknown), 404)
 
 
-@pytest.mark.parametrize("elsewhere", ["/voipx", "/authenticatedx", "/x/voip/mailbox"])
-def test_other_paths_are_no_api_paths(service, elsewhere):
-    answer = service.get(elsewhere)
+@pytest.mark.parametrize("path", ["/voipx", "/authenticatedx", "/x/voip/mailbox"])
+def test_similar_path_is_no_api_path(service, path):
+    answer = service.get(path)
     assert answer.status == 404
     assert answer.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize(
-    ("where", "allowed"),
+    ("path", "allowed"),
     [
         ("/authenticated", "GET, HEAD"),
         ("/voip/mailbox", "GET, HEAD, POST"),
@@ -54,19 +54,19 @@ def test_other_paths_are_no_api_paths(service, elsewhere):
     ],
 )
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND", "post-it"])
-def test_a_wrong_method_is_405_whoever_asks(service, where, allowed, method):
+def test_wrong_method_is_405_with_and_without_credential(service, path, allowed, method):
     for caller in (service, InProcess()):
-        answer = caller.call(method, where)
+        answer = caller.call(method, path)
         assert_envelope(answer, 405)
         assert answer.headers["allow"] == allowed
 
 
-def test_no_credential_is_401(wire):
-    nobody = dict.fromkeys(wire.headers)
-    assert_envelope(wire.get("/voip/mailbox", headers=nobody), 401)
+def test_missing_credential_is_401(wire):
+    no_credential = dict.fromkeys(wire.headers)
+    assert_envelope(wire.get("/voip/mailbox", headers=no_credential), 401)
 
 
-def test_a_wrong_accept_is_406(wire):
+def test_wrong_accept_is_406(wire):
     assert_envelope(wire.get("/voip/mailbox", headers={"Accept": "text/html"}), 406, errors=True)
 
 
@@ -74,14 +74,14 @@ def test_a_wrong_accept_is_406(wire):
     "accept",
     ["*/*", "application/*", "text/html, */*;q=0.1", "", ",", "application/json; indent=4"],
 )
-def test_a_loose_accept_is_served(service, accept):
+def test_accept_that_includes_json_is_served(service, accept):
     answer = service.get("/voip/mailbox", headers={"Accept": accept})
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("accept", ["/", ";;;", "a/b/c", "application", "é", "q=1"])
-def test_a_broken_accept_is_no_crash(service, accept):
+def test_malformed_accept_is_no_crash(service, accept):
     assert service.get("/voip/mailbox", headers={"Accept": accept}).status in (200, 406)
 
 
@@ -99,73 +99,72 @@ def test_a_broken_accept_is_no_crash(service, accept):
         "application/json-patch+json",
     ],
 )
-def test_another_content_type_is_415(service, content_type):
+def test_other_content_type_is_415(service, content_type):
     answer = service.post("/voip/mailbox", '{"name": "x"}', headers={"Content-Type": content_type})
     assert_envelope(answer, 415, errors=True)
     assert not Mailbox.objects.exists()
 
 
 @pytest.mark.parametrize(
-    "broken", ["{", "nonsense", '{"name": "x"} {}', "{'name': 'x'}", '{"name": "x",}', "\ufeff{}"]
+    "body", ["{", "nonsense", '{"name": "x"} {}', "{'name': 'x'}", '{"name": "x",}', "\ufeff{}"]
 )
-def test_broken_json_is_400(service, broken):
-    assert_envelope(service.post("/voip/mailbox", broken), 400, errors=True)
+def test_malformed_json_is_400(service, body):
+    assert_envelope(service.post("/voip/mailbox", body), 400, errors=True)
 
 
-def test_a_bad_host_is_400(wire):
+def test_wrong_host_is_400(wire):
     assert_envelope(wire.get("/voip/mailbox", headers={"Host": "evil.example"}), 400)
     assert_envelope(wire.get("/voip/unknown", headers={"Host": "evil.example"}), 400)
 
 
-def test_a_crash_is_500_and_is_logged(service, monkeypatch, caplog):
+@pytest.mark.parametrize("debug", [False, True])
+def test_crash_is_500_and_is_logged(service, monkeypatch, settings, caplog, debug):
+    settings.DEBUG = debug
+
     def crash(*args, **kwargs):
-        raise RuntimeError("a fault of ours")
+        raise RuntimeError("out of order")
 
     monkeypatch.setattr("mailboxes.api.representation.written", crash)
     with caplog.at_level(logging.ERROR):
         assert_envelope(service.get("/voip/mailbox"), 500)
-    assert "a fault of ours" in caplog.text
+    assert "out of order" in caplog.text
 
 
-def test_a_crash_is_500_in_the_envelope_even_while_debugging(service, monkeypatch, settings):
+def test_unknown_path_with_debug_on_is_404(service, settings):
     settings.DEBUG = True
-
-    def crash(*args, **kwargs):
-        raise RuntimeError("a fault of ours")
-
-    monkeypatch.setattr("mailboxes.api.representation.written", crash)
-    assert_envelope(service.get("/voip/mailbox"), 500)
     assert_envelope(service.get("/voip/unknown"), 404)
 
 
-def test_a_database_that_is_down_is_503_with_a_time_to_retry(service, monkeypatch):
-    def down(*args, **kwargs):
+def test_unavailable_database_is_503_with_retry_after(service, monkeypatch):
+    def fail(*args, **kwargs):
         raise OperationalError("server closed the connection unexpectedly: password=hunter2")
 
-    monkeypatch.setattr("mailboxes.models.credentials.ApiCredentialManager.authenticate", down)
+    monkeypatch.setattr("mailboxes.models.credentials.ApiCredentialManager.authenticate", fail)
     answer = service.get("/voip/mailbox")
     assert_envelope(answer, 503, errors=True)
     assert answer.headers["retry-after"] == "5"
     assert b"hunter2" not in answer.body
 
 
-def test_without_https_a_call_is_403_and_never_redirected(service, settings):
+def test_call_without_https_is_403_and_not_redirected(service, settings):
     settings.HTTPS = settings.SECURE_SSL_REDIRECT = True
     assert_envelope(service.get("/voip/mailbox"), 403)
     assert_envelope(service.post("/voip/mailbox", {"name": "x"}), 403)
     assert not Mailbox.objects.exists()
 
 
-def test_what_an_outer_layer_answers_is_enveloped_too(service, settings):
+def test_answer_in_html_gets_the_envelope(service, settings):
     settings.ROOT_URLCONF = (
-        path("voip/<int:status>", lambda request, status: HttpResponse("<html>", status=status)),
+        urls.path(
+            "voip/<int:status>", lambda request, status: HttpResponse("<html>", status=status)
+        ),
     )
     for status in (400, 403, 404, 409, 412, 413, 422, 428, 429, 500, 503):
         assert_envelope(service.get(f"/voip/{status}"), status)
 
 
 @pytest.mark.parametrize(
-    ("status", "phrase"),
+    ("status", "message"),
     [
         (413, "Content Too Large"),
         (422, "Unprocessable Content"),
@@ -173,5 +172,5 @@ def test_what_an_outer_layer_answers_is_enveloped_too(service, settings):
         (428, "Precondition Required"),
     ],
 )
-def test_the_phrase_is_rfc_9110s_whatever_the_python(status, phrase):
-    assert status_message(status) == phrase
+def test_status_message_is_of_rfc_9110_in_every_python(status, message):
+    assert status_message(status) == message

@@ -1,4 +1,4 @@
-"""The fast path answers as the view, to which a stray parameter sends the same call."""
+"""The fast path answers like the view, which gets calls with an unknown parameter."""
 
 import json
 import logging
@@ -13,96 +13,96 @@ from mailboxes.api import representation
 from mailboxes.api.fastpath import PlainCall, plain_call
 from mailboxes.models import Mailbox
 
-PETES = UUID("5f9b7c1e-2e0f-4c57-8d2a-0c1f4b6a9d3e")
-# The first two differ from call to call; the view alone sends Allow.
-DIFFERENT = {"x-request-id", "ratelimit", "allow"}
+PETE = UUID("5f9b7c1e-2e0f-4c57-8d2a-0c1f4b6a9d3e")
+# The first two differ in each call, and only the view sends Allow.
+IGNORED = {"x-request-id", "ratelimit", "allow"}
 
 
 @pytest.fixture
 def paths(account):
-    mailbox = Mailbox.objects.create(uuid=PETES, account=account, name="Pete", password="4711")
+    mailbox = Mailbox.objects.create(uuid=PETE, account=account, name="Pete", password="4711")
     mailbox.add_recipient("pete@acme.example")
-    return ["/voip/mailbox", f"/voip/mailbox/{PETES}", f"/voip/mailbox/{str(PETES).upper()}/"]
+    return ["/voip/mailbox", f"/voip/mailbox/{PETE}", f"/voip/mailbox/{str(PETE).upper()}/"]
 
 
 @pytest.fixture
-def fast(monkeypatch):
-    """The paths of calls that the fast path answered."""
-    seen = []
-    answer = PlainCall.answer
+def fast_paths(monkeypatch):
+    """The paths of the calls that the fast path has answered."""
+    paths = []
+    original = PlainCall.answer
 
-    def watched(call):
-        answered = answer(call)
-        seen.append(call.path)
-        return answered
+    def answer(call):
+        result = original(call)
+        paths.append(call.path)
+        return result
 
-    monkeypatch.setattr(PlainCall, "answer", watched)
-    return seen
+    monkeypatch.setattr(PlainCall, "answer", answer)
+    return paths
 
 
-def both(service, path, method="GET", body=None, **kwargs):
+def call_both(service, path, method="GET", body=None, **kwargs):
     """Yield the answers of the fast path and the view, without the headers that differ."""
-    for each in (path, f"{path}?stray=1"):
-        answer = service.call(method, each, body, **kwargs)
-        headers = {name: text for name, text in answer.headers.items() if name not in DIFFERENT}
+    for address in (path, f"{path}?stray=1"):
+        answer = service.call(method, address, body, **kwargs)
+        headers = {name: text for name, text in answer.headers.items() if name not in IGNORED}
         yield answer.status, answer.body, headers
 
 
-def test_as_the_view_says_it(service, paths, fast):
+def test_answer_is_the_same(service, paths, fast_paths):
     for path in paths:
-        by_fast_path, by_view = both(service, path)
+        by_fast_path, by_view = call_both(service, path)
         assert by_fast_path == by_view
-    assert fast == paths
+    assert fast_paths == paths
 
 
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "application/json, text/plain, */*", "text/html,*/*;q=0.8"]
 )
-def test_whoever_takes_json(service, paths, fast, accept):
+def test_accept_with_json_is_answered(service, paths, fast_paths, accept):
     assert service.get(paths[0], headers={"Accept": accept}).status == 200
-    assert fast == paths[:1]
+    assert fast_paths == paths[:1]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/jsonp", "nonsense"])
-def test_whoever_takes_none_is_left_to_the_view(service, paths, fast, accept):
-    by_fast_path, by_view = both(service, paths[0], headers={"Accept": accept})
+def test_accept_without_json_is_passed_to_the_view(service, paths, fast_paths, accept):
+    by_fast_path, by_view = call_both(service, paths[0], headers={"Accept": accept})
     assert by_fast_path == by_view
-    assert fast == []
+    assert fast_paths == []
 
 
 WEAK = {"name": "Sales", "password": "1234", "beep": False}
 
 
-def test_made_as_the_view_makes_it(service, account, fast):
+def test_created_mailbox_is_the_same(service, account, fast_paths):
     by_fast_path, by_view = (
         (status, json.loads(body)["result"], headers | {"content-length": ""})
-        for status, body, headers in both(service, "/voip/mailbox", "POST", WEAK)
+        for status, body, headers in call_both(service, "/voip/mailbox", "POST", WEAK)
     )
     for _status, result, _headers in (by_fast_path, by_view):
         mailbox = Mailbox.objects.get(uuid=result.pop("uuid"))
         assert (mailbox.account, mailbox.name, mailbox.password) == (account, "Sales", "1234")
     assert by_fast_path == by_view
     assert (by_fast_path[0], "x-pass-code-warning" in by_fast_path[2]) == (201, True)
-    assert fast == ["/voip/mailbox"]
+    assert fast_paths == ["/voip/mailbox"]
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_changed_as_the_view_changes_it(service, paths, fast, method):
-    (status, body, headers), by_view = both(service, paths[1], method, WEAK)
-    assert headers.pop("etag") == '"3"'  # it was made, and got a recipient
+def test_changed_mailbox_is_the_same(service, paths, fast_paths, method):
+    (status, body, headers), by_view = call_both(service, paths[1], method, WEAK)
+    assert headers.pop("etag") == '"3"'  # version 1 is the mailbox, 2 its recipient, 3 this change
     by_view[2].pop("etag")
     assert (status, body, headers) == by_view
     assert (status, "x-pass-code-warning" in headers) == (200, True)
-    assert fast == [paths[1]]
+    assert fast_paths == [paths[1]]
 
 
-def test_history_says_whose_call_it_was(service, paths, account):
+def test_history_has_the_credential(service, paths, account):
     service.patch(paths[1], {"name": "Sales"})
     service.post(paths[0], {"name": "New"})
     authors = Mailbox.history.filter(name__in=["Sales", "New"]).values_list("history_credential")
     assert list(authors) == [(account.credentials.get().pk,)] * 2
-    Mailbox.objects.create(account=account, name="Nobody's")
-    assert Mailbox.history.get(name="Nobody's").history_credential is None
+    Mailbox.objects.create(account=account, name="Without")
+    assert Mailbox.history.get(name="Without").history_credential is None
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,10 @@ def test_history_says_whose_call_it_was(service, paths, account):
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_bad_bodies_change_nothing(service, paths, method, body, status):
+def test_wrong_body_is_refused_and_changes_nothing(service, paths, method, body, status):
     before = list(Mailbox.objects.values())
     path = paths[0] if method == "POST" else paths[1]
-    by_fast_path, by_view = both(service, path, method, body)
+    by_fast_path, by_view = call_both(service, path, method, body)
     assert by_fast_path == by_view
     assert by_fast_path[0] == status
     assert list(Mailbox.objects.values()) == before
@@ -141,7 +141,7 @@ def test_bad_bodies_change_nothing(service, paths, method, body, status):
         ("json", 415),
     ],
 )
-def test_types_of_bodies(service, paths, content_type, status):
+def test_content_type_is_checked(service, paths, content_type, status):
     for path in (paths[1], f"{paths[1]}?stray=1"):
         headers = {"Content-Type": content_type}
         assert service.put(path, '{"name": "Sales"}', headers=headers).status == status
@@ -149,25 +149,25 @@ def test_types_of_bodies(service, paths, content_type, status):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "/voip/mailbox"), ("PATCH", "/voip/mailbox"), ("POST", f"/voip/mailbox/{PETES}")],
+    [("PUT", "/voip/mailbox"), ("PATCH", "/voip/mailbox"), ("POST", f"/voip/mailbox/{PETE}")],
 )
-def test_wrong_methods(service, paths, method, path):
-    by_fast_path, by_view = both(service, path, method, WEAK)
+def test_wrong_method_is_405(service, paths, method, path):
+    by_fast_path, by_view = call_both(service, path, method, WEAK)
     assert by_fast_path == by_view
     assert by_fast_path[0] == 405
 
 
-def test_written_meanwhile_by_another(service, paths, monkeypatch):
-    """It is read again and held: what the other wrote stays, where this call says nothing of it."""
-    read = representation.mailbox_of
+def test_concurrent_write_is_kept(service, paths, monkeypatch):
+    """The row is read again and locked, so the other writer's fields are kept."""
+    original = representation.mailbox_of
 
-    def overtaken(row):
-        found = read(row)
-        if found.version == 2:
-            Mailbox.objects.get(pk=PETES).turn_transcription(True)
-        return found
+    def read_and_change(row):
+        mailbox = original(row)
+        if mailbox.version == 2:
+            Mailbox.objects.get(pk=PETE).turn_transcription(True)
+        return mailbox
 
-    monkeypatch.setattr(representation, "mailbox_of", overtaken)
+    monkeypatch.setattr(representation, "mailbox_of", read_and_change)
     answer = service.patch(paths[1], {"name": "Sales"})
     assert (answer.status, answer.headers["etag"]) == (200, '"4"')
     assert (answer.result["name"], answer.result["transcribe"]) == ("Sales", True)
@@ -177,16 +177,16 @@ def test_written_meanwhile_by_another(service, paths, monkeypatch):
 @pytest.mark.parametrize(
     "headers", [{"If-Match": '"2"'}, {"If-None-Match": '"9"'}, {"Idempotency-Key": "k"}]
 )
-def test_writes_with_conditions_or_a_key_are_left_to_the_view(service, paths, fast, headers):
+def test_write_with_condition_or_key_is_passed_to_the_view(service, paths, fast_paths, headers):
     assert service.put(paths[1], {"name": "Sales"}, headers=headers).status == 200
-    assert fast == []
+    assert fast_paths == []
 
 
-def test_what_has_not_changed_is_left_to_the_view(service, paths, fast):
+def test_condition_that_decides_is_passed_to_the_view(service, paths, fast_paths):
     tag = service.get(paths[1]).headers["etag"]
     assert service.get(paths[1], headers={"If-None-Match": tag}).status == 304
     assert service.get(paths[1], headers={"If-Match": '"9"'}).status == 412
-    assert fast == [paths[1]]
+    assert fast_paths == [paths[1]]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +197,9 @@ def test_what_has_not_changed_is_left_to_the_view(service, paths, fast):
         ({"X-Auth-For": "stranger"}, 403),
     ],
 )
-def test_refusals(service, paths, headers, status):
+def test_wrong_credentials_are_refused(service, paths, headers, status):
     for path in paths:
-        by_fast_path, by_view = both(service, path, headers=headers)
+        by_fast_path, by_view = call_both(service, path, headers=headers)
         assert by_fast_path == by_view
         assert by_fast_path[0] == status
 
@@ -216,23 +216,23 @@ def missing(request, account, stranger):
     return f"/voip/mailbox/{mailbox.pk}"
 
 
-@pytest.mark.parametrize("acting", [{}, {"X-Auth-For": "acme"}])
+@pytest.mark.parametrize("extra_headers", [{}, {"X-Auth-For": "acme"}])
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH"])
-def test_missing_mailbox_is_404_as_in_the_view(
-    service, missing, fast, caplog, settings, method, acting
+def test_missing_mailbox_is_404(
+    service, missing, fast_paths, caplog, settings, method, extra_headers
 ):
     caplog.set_level(logging.INFO, "mailboxes.request")
     settings.RATE_LIMIT = (100, 3600)
     body = None if method == "GET" else {"name": "", "password": "1234"}
     before = list(Mailbox.objects.values())
-    by_fast_path, by_view = both(service, missing, method, body, headers=acting)
+    by_fast_path, by_view = call_both(service, missing, method, body, headers=extra_headers)
     assert by_fast_path == by_view
     status, content, headers = by_fast_path
     assert status == 404
     assert content == b'{"result":{},"status_code":404,"status_message":"Not Found"}'
     assert "ratelimit-policy" in headers
     assert "etag" not in headers
-    assert fast == [missing]
+    assert fast_paths == [missing]
     assert list(Mailbox.objects.values()) == before
     lines = [record.args | {"milliseconds": 0} for record in caplog.records]
     assert lines[0] == lines[1]
@@ -241,25 +241,25 @@ def test_missing_mailbox_is_404_as_in_the_view(
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 @pytest.mark.parametrize("body", ["{", "[]"])
-def test_bad_body_for_a_missing_mailbox_is_400_as_in_the_view(service, missing, method, body):
-    by_fast_path, by_view = both(service, missing, method, body)
+def test_malformed_body_for_a_missing_mailbox_is_400(service, missing, method, body):
+    by_fast_path, by_view = call_both(service, missing, method, body)
     assert by_fast_path == by_view
     assert by_fast_path[0] == 400
 
 
-def test_call_that_the_server_refused_is_left_to_the_view(rf):
+def test_call_that_the_server_refused_is_passed_to_the_view(rf):
     environ = rf.get("/voip/mailbox").environ
     assert plain_call(environ)
     assert plain_call(environ | {"mailboxes.refused": 400}) is None
 
 
-@pytest.mark.parametrize(("https", "left"), [(False, False), (True, True)])
-def test_call_without_https_is_left_to_the_view(rf, settings, https, left):
+@pytest.mark.parametrize(("https", "is_passed"), [(False, False), (True, True)])
+def test_call_without_https_is_passed_to_the_view(rf, settings, https, is_passed):
     settings.HTTPS = https
-    assert (plain_call(rf.get("/voip/mailbox").environ) is None) == left
+    assert (plain_call(rf.get("/voip/mailbox").environ) is None) == is_passed
 
 
-def test_call_to_another_host_is_left_to_the_view(rf):
+def test_call_to_another_host_is_passed_to_the_view(rf):
     assert (
         plain_call(rf.get("/voip/mailbox", headers={"Host": "elsewhere.example"}).environ) is None
     )
@@ -270,7 +270,7 @@ def test_call_to_another_host_is_left_to_the_view(rf):
     connection.vendor == "sqlite", reason="SQLite has no server that ends connections"
 )
 @pytest.mark.parametrize(("method", "number"), [("GET", 0), ("POST", 0), ("PUT", 1), ("PATCH", 1)])
-def test_connection_that_has_died_is_replaced(service, paths, method, number):
+def test_dead_connection_is_replaced(service, paths, method, number):
     with closing(connection.copy()) as other, other.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -280,32 +280,32 @@ def test_connection_that_has_died_is_replaced(service, paths, method, number):
     assert answer.status in (200, 201)
 
 
-def test_database_away(service, paths, monkeypatch):
-    def away(*args, **kwargs):
+def test_unavailable_database_is_503(service, paths, monkeypatch):
+    def fail(*args, **kwargs):
         raise OperationalError
 
-    monkeypatch.setattr("mailboxes.db.queries.PreparedQuery.rows", away)
-    by_fast_path, by_view = both(service, paths[1])
+    monkeypatch.setattr("mailboxes.db.queries.PreparedQuery.rows", fail)
+    by_fast_path, by_view = call_both(service, paths[1])
     assert by_fast_path == by_view
     assert by_fast_path[0] == 503
 
 
-def test_a_call_is_counted_once(service, paths, settings):
+def test_call_is_counted_once(service, paths, settings):
     settings.RATE_LIMIT = (3, 60)
-    for path, left in ((paths[0], 2), ("/voip/mailbox/" + str(UUID(int=1)), 1), (paths[1], 0)):
-        assert f"r={left};" in service.get(path).headers["ratelimit"]
+    for path, remaining in ((paths[0], 2), ("/voip/mailbox/" + str(UUID(int=1)), 1), (paths[1], 0)):
+        assert f"r={remaining};" in service.get(path).headers["ratelimit"]
     refused = service.get(paths[1])
     assert (refused.status, refused.headers["ratelimit"].split(";")[1]) == (429, "r=0")
     assert 0 < int(refused.headers["retry-after"]) <= 60
 
 
-def test_the_log_says_why_it_was_refused_and_of_no_other_call(service, paths, caplog):
+def test_reason_of_a_refusal_is_logged_for_that_call_only(service, paths, caplog):
     caplog.set_level(logging.INFO, "mailboxes.request")
-    named = {"X-Request-ID": "acme-2023-06-02"}
+    headers = {"X-Request-ID": "acme-2023-06-02"}
     for path in (paths[1], f"{paths[1]}?stray=1"):
         caplog.clear()
         assert service.get(path, headers={"X-Auth-For": "stranger"}).status == 403
-        assert service.get(paths[1], headers=named).headers["x-request-id"] == named["X-Request-ID"]
+        assert service.get(paths[1], headers=headers).headers["x-request-id"] == "acme-2023-06-02"
         refused, answered = (record.getMessage() for record in caplog.records)
         assert "403" in refused
         assert refused.endswith("why=not-a-customer")
@@ -313,16 +313,16 @@ def test_the_log_says_why_it_was_refused_and_of_no_other_call(service, paths, ca
         assert "why=" not in answered
 
 
-def test_a_condition_by_date_is_ignored(service, paths):
-    """RFC 9110, 13.1.4: nothing tells when a mailbox was changed, but for the day."""
+def test_date_condition_is_ignored(service, paths):
+    """RFC 9110, 13.1.4: a resource without a modification date ignores it."""
     headers = {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"}
-    by_fast_path, by_view = both(service, paths[1], headers=headers)
+    by_fast_path, by_view = call_both(service, paths[1], headers=headers)
     assert by_fast_path == by_view
     assert by_fast_path[0] == 200
     assert service.patch(paths[1], {"beep": False}, headers=headers).status == 200
 
 
-def test_the_line_of_a_refusal_tells_all_of_its_time(service, paths, monkeypatch, caplog):
+def test_logged_time_of_a_failure_is_complete(service, paths, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "mailboxes.request")
     monkeypatch.setattr(PlainCall, "answer", lambda call: time.sleep(0.2) or {}["missing"])
     assert service.get(paths[1]).status == 500

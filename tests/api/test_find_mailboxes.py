@@ -1,4 +1,4 @@
-"""Parameters of the list. With none of them it is the contract's: test_list_mailboxes.py."""
+"""Parameters of the list: search, filters, order and pages."""
 
 import base64
 import json
@@ -22,27 +22,23 @@ UUID = "31347d42-00bd-44a5-9b5c-20dc4197a2f6"
 
 @pytest.fixture
 def mailboxes(account):
-    """Sales with everything, Support with nothing, Attic that is deleted; made in this order."""
-    made = {}
+    """Sales with all fields, Support with few, and Attic, which is deleted, in this order."""
+    created = {}
     for day, (name, fields) in enumerate(
-        {
-            "Sales": {"transcribe": True, "password": "4829"},
-            "Support": {},
-            "Attic": {},
-        }.items(),
+        {"Sales": {"transcribe": True, "password": "4829"}, "Support": {}, "Attic": {}}.items(),
         start=1,
     ):
         created_at = datetime(2023, 6, day, 12, tzinfo=UTC)
-        made[name] = Mailbox.objects.create(
+        created[name] = Mailbox.objects.create(
             account=account, name=name, created_at=created_at, **fields
         )
-    made["Sales"].add_recipient("Pete@acme.example")
-    made["Attic"].soft_delete()
+    created["Sales"].add_recipient("Pete@acme.example")
+    created["Attic"].soft_delete()
     Mailbox.objects.filter(name="Support").update(updated_at=datetime(2024, 1, 1, tzinfo=UTC))
-    return made
+    return created
 
 
-def names(answer):
+def get_names(answer):
     assert answer.status == 200, answer.body
     return [mailbox["name"] for mailbox in answer.result]
 
@@ -74,68 +70,68 @@ def names(answer):
         ("limit=1", ["Sales"]),
     ],
 )
-def test_what_is_found(service, mailboxes, query, found):
-    assert names(service.get(f"{LIST}?{query}")) == found
+def test_filters_and_order(service, mailboxes, query, found):
+    assert get_names(service.get(f"{LIST}?{query}")) == found
 
 
-def test_a_uuid_is_found_by_a_part(service, mailboxes):
+def test_uuid_is_found_by_a_part(service, mailboxes):
     uuid = str(mailboxes["Sales"].pk)
     for part in (uuid, uuid.replace("-", ""), uuid[9:23]):
-        assert names(service.get(f"{LIST}?search={part}")) == ["Sales"]
+        assert get_names(service.get(f"{LIST}?search={part}")) == ["Sales"]
 
 
-def test_the_count_is_of_all_pages(service, mailboxes):
+def test_count_covers_all_pages(service, mailboxes):
     assert service.get(LIST).headers["x-total-count"] == "2"
     assert service.get(f"{LIST}?limit=1").headers["x-total-count"] == "2"
     assert service.get(f"{LIST}?search=sales").headers["x-total-count"] == "1"
 
 
-def pages(service, query):
-    """The names on each page, following the Link headers."""
+def fetch_pages(service, query):
+    """Yield the names on each page, following the Link headers."""
     address = f"{LIST}?{query}"
     while address:
         answer = service.get(address)
-        yield names(answer)
+        yield get_names(answer)
         link = answer.headers.get("link", "")
         address = link and link.removeprefix("<http://localhost").removesuffix('>; rel="next"')
 
 
 @pytest.mark.parametrize("order", ["created", "-created", "name", "-name", "updated", "-updated"])
-def test_pages_hold_each_row_once_in_order(service, account, order):
+def test_pages_have_each_row_once_in_order(service, account, order):
     for number in range(7):
         Mailbox.objects.create(account=account, name=f"Box {number % 3}")
     whole = service.get(f"{LIST}?order={order}").result
-    one_by_one = [name for page in pages(service, f"order={order}&limit=2") for name in page]
-    assert one_by_one == [mailbox["name"] for mailbox in whole]
+    paged = [name for page in fetch_pages(service, f"order={order}&limit=2") for name in page]
+    assert paged == [mailbox["name"] for mailbox in whole]
 
 
-def test_rows_that_come_and_go_move_nothing(service, account):
+def test_added_and_deleted_rows_shift_no_page(service, account):
     boxes = [Mailbox.objects.create(account=account, name=f"Box {n}") for n in range(6)]
-    walk = pages(service, "limit=2")
-    assert next(walk) == ["Box 0", "Box 1"]
+    pages = fetch_pages(service, "limit=2")
+    assert next(pages) == ["Box 0", "Box 1"]
     boxes[0].soft_delete()
     boxes[1].soft_delete()
     Mailbox.objects.create(account=account, name="New")
-    assert list(walk) == [["Box 2", "Box 3"], ["Box 4", "Box 5"], ["New"]]
+    assert list(pages) == [["Box 2", "Box 3"], ["Box 4", "Box 5"], ["New"]]
 
 
-def test_rows_made_in_the_same_moment_are_not_lost(service, account):
-    moment = datetime(2023, 6, 2, tzinfo=UTC)
+def test_rows_created_at_the_same_time_are_not_lost(service, account):
+    created_at = datetime(2023, 6, 2, tzinfo=UTC)
     Mailbox.objects.bulk_create(
-        Mailbox(account=account, name=f"Box {n}", created_at=moment) for n in range(5)
+        Mailbox(account=account, name=f"Box {n}", created_at=created_at) for n in range(5)
     )
-    assert sorted(name for page in pages(service, "limit=2") for name in page) == [
+    assert sorted(name for page in fetch_pages(service, "limit=2") for name in page) == [
         f"Box {n}" for n in range(5)
     ]
 
 
-def test_the_body_keeps_its_shape_on_a_page(service, mailboxes):
+def test_body_of_a_page_has_the_same_keys(service, mailboxes):
     answer = service.get(f"{LIST}?limit=1")
     assert list(answer.json) == ["result", "status_code", "status_message"]
 
 
 @pytest.mark.parametrize(
-    ("query", "wrong"),
+    ("query", "parameters"),
     [
         ("transcribe=yes", ["transcribe"]),
         ("transcribe=True", ["transcribe"]),
@@ -163,9 +159,9 @@ def test_the_body_keeps_its_shape_on_a_page(service, mailboxes):
         ("limit=0&sort=name&order=x", ["limit", "order", "sort"]),
     ],
 )
-def test_a_wrong_parameter_is_named(service, mailboxes, query, wrong):
+def test_wrong_parameters_are_named(service, mailboxes, query, parameters):
     answer = service.get(f"{LIST}?{query}")
-    assert (answer.status, sorted(answer.errors)) == (400, wrong)
+    assert (answer.status, sorted(answer.errors)) == (400, parameters)
 
 
 @pytest.mark.parametrize(
@@ -187,40 +183,42 @@ def test_a_wrong_parameter_is_named(service, mailboxes, query, wrong):
     ],
     ids=repr,
 )
-def test_a_cursor_made_by_hand_breaks_nothing(service, place):
+def test_forged_cursor_is_refused(service, place):
     cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
     answer = service.get(f"{LIST}?order=name&cursor={quote(cursor)}")
     assert (answer.status, list(answer.errors)) == (400, ["cursor"])
 
 
 @pytest.mark.parametrize("bracket", ["[", '{"a":'])
-def test_a_cursor_nested_without_end_breaks_nothing(service, bracket):
+def test_deeply_nested_cursor_is_refused(service, bracket):
     cursor = base64.urlsafe_b64encode(bracket.encode() * 1100).decode()
     answer = service.get(f"{LIST}?cursor={cursor}")
     assert (answer.status, list(answer.errors)) == (400, ["cursor"])
 
 
-def test_a_cursor_belongs_to_its_order(service, mailboxes):
+def test_cursor_of_another_order_is_refused(service, mailboxes):
     link = service.get(f"{LIST}?limit=1").headers["link"]
     query = urlsplit(link[1:].partition(">")[0]).query
     answer = service.get(f"{LIST}?{query}&order=name")
     assert (answer.status, list(answer.errors)) == (400, ["cursor"])
 
 
-def test_a_cursor_of_another_account_shows_nothing_of_it(service, mailboxes, stranger):
+def test_cursor_of_another_account_reveals_nothing_of_it(service, mailboxes, stranger):
     Mailbox.objects.create(account=stranger, name="Theirs")
     link = service.get(f"{LIST}?limit=1").headers["link"]
     query = urlsplit(link[1:].partition(">")[0]).query
-    assert names(InProcess(headers_for(stranger)).get(f"{LIST}?{query}")) == ["Theirs"]
+    assert get_names(InProcess(headers_for(stranger)).get(f"{LIST}?{query}")) == ["Theirs"]
 
 
-def test_only_what_can_be_restored_is_listed_as_deleted(service, mailboxes):
+def test_mailbox_past_the_retention_is_not_listed_as_deleted(service, mailboxes):
     Mailbox.objects.filter(name="Attic").update(deleted_at=datetime(2023, 7, 1, tzinfo=UTC))
-    assert names(service.get(f"{LIST}?deleted=true")) == []
+    assert get_names(service.get(f"{LIST}?deleted=true")) == []
 
 
 @pytest.mark.parametrize("query", ["limit=5", "search=box", "order=-name&limit=3"])
-def test_the_queries_do_not_depend_on_the_rows(service, account, query, django_assert_num_queries):
+def test_number_of_queries_does_not_depend_on_the_rows(
+    service, account, query, django_assert_num_queries
+):
     service.get("/authenticated")
     for rows in (5, 20):
         for number in range(rows):
@@ -230,33 +228,33 @@ def test_the_queries_do_not_depend_on_the_rows(service, account, query, django_a
 
 
 @pytest.mark.parametrize("query", ["search=box", "order=name", "updated_since=2023-01-01"])
-def test_a_long_list_makes_no_long_query(service, account, query):
-    """PostgreSQL takes 65,535 values with a query, and accounts may have more mailboxes."""
+def test_length_of_queries_does_not_depend_on_the_rows(service, account, query):
+    """An account may have more mailboxes than the 65,535 parameters of a PostgreSQL query."""
     service.get("/authenticated")
     lengths = set()
     for rows in (5, 20):
         for number in range(rows):
             Mailbox.objects.create(account=account, name=f"Box {number}")
         with CaptureQueriesContext(connection) as captured:
-            assert len(names(service.get(f"{LIST}?{query}"))) >= rows
+            assert len(get_names(service.get(f"{LIST}?{query}"))) >= rows
         lengths.add(len(captured[-1]["sql"]))
     assert len(lengths) == 1
 
 
-def test_what_is_deleted_while_a_page_is_made_is_not_on_it(account):
+def test_mailbox_deleted_after_the_page_was_chosen_is_left_out(account):
     boxes = [Mailbox.objects.create(account=account, name=f"Box {number}") for number in range(3)]
     page = Page(account.mailboxes, {"limit": 3})
     boxes[1].soft_delete()
-    shown, _headers = representation.listed(page.rows())
-    assert [mailbox["name"] for mailbox in orjson.loads(orjson.dumps(shown))] == ["Box 0", "Box 2"]
+    rows, _headers = representation.listed(page.rows())
+    assert [mailbox["name"] for mailbox in orjson.loads(orjson.dumps(rows))] == ["Box 0", "Box 2"]
 
 
-def test_elsewhere_they_are_stray_and_ignored(service, mailboxes):
+def test_parameters_of_the_list_are_ignored_for_one_mailbox(service, mailboxes):
     path = f"{LIST}/{mailboxes['Sales'].pk}"
     assert service.get(f"{path}?name=Support&limit=0").status == 200
 
 
-def test_over_the_wire(wire):
+def test_filters_work_over_the_wire(wire):
     for name in ("Zoë", "東京"):
         wire.post(LIST, {"name": name})
-    assert names(wire.get(f"{LIST}?name={quote('東京')}&limit=1")) == ["東京"]
+    assert get_names(wire.get(f"{LIST}?name={quote('東京')}&limit=1")) == ["東京"]

@@ -1,7 +1,7 @@
-"""The service against generated calls: whatever comes, it answers as its published schema says.
+"""Generated calls: every answer is as the published schema says.
 
-A short run is part of the suite; `make fuzz` is the long one. Both make the same calls
-again for the same FUZZ_SEED and FUZZ_EXAMPLES (of each command).
+The suite makes a short run, and `make fuzz` a long one. A run with the same FUZZ_SEED and
+FUZZ_EXAMPLES (for each command) makes the same calls.
 """
 
 import os
@@ -32,23 +32,23 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 CONFIG = schemathesis.Config(seed=SEED)
 CHECKS = CONFIG.projects.default.checks
-# An out-of-date If-Match is refused whatever else the call is like (issue 4: "If-Match … answers 412").
+# An outdated If-Match is refused in valid and in wrong calls (issue 4: "If-Match … answers 412").
 CHECKS.positive_data_acceptance.expected_statuses.append("412")
 CHECKS.negative_data_rejection.expected_statuses.append("412")
 
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES,
-    database=None,  # a run depends on its seed alone
+    database=None,  # so that a run depends only on its seed
     suppress_health_check=list(hypothesis.HealthCheck),  # one account serves all examples
 )
 
 schema = schemathesis.openapi.from_wsgi("/voip/schema?format=json", application, config=CONFIG)
-calls = Counter()  # of the whole run, by command and status
+calls = Counter()  # calls of the whole run by command and status
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _report(request):
-    """After a long run, say how many calls got which answer."""
+    """Print the number of calls by answer after a long run."""
     yield
     plugin = request.config.pluginmanager.getplugin
     if "FUZZ_EXAMPLES" in os.environ and (terminal := plugin("terminalreporter")):
@@ -76,7 +76,7 @@ def mailboxes(account):
 
 @pytest.fixture(autouse=True)
 def _one_connection():
-    """The application stays in the test's transaction; Django's own test client does the same."""
+    """Keep the connection open, and so the test's transaction, as Django's test client does."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -86,14 +86,14 @@ def _one_connection():
 
 @pytest.fixture
 def answers():
-    """The answers to one command. Calls that all fail would prove little, so some must have succeeded."""
+    """The number of answers to one command by status. Some must be successful."""
     answers = Counter()
     yield answers
     assert any(200 <= status < 300 for status in answers)
 
 
-def point_at(mailbox, case):
-    """Put what exists where a valid value is."""
+def use_existing_rows(mailbox, case):
+    """Replace valid values of the call by those of existing rows."""
     path, headers = case.path_parameters, case.headers
     if not case.meta.is_negative_at(ParameterLocation.PATH):
         if "mailbox_uuid" in path:
@@ -107,40 +107,40 @@ def point_at(mailbox, case):
         headers.update({name: known[name] for name in headers if name in known})
     email = case.body.get("email") if isinstance(case.body, dict) else None
     if isinstance(email, str) and not case.meta.is_negative_at(ParameterLocation.BODY):
-        # An address that the mailbox has already, every other time.
-        taken = mailbox.email_recipients.get().email.upper()
-        case.body["email"] = taken if len(email) % 2 else email
+        # Half of the calls use an address that the mailbox already has.
+        existing = mailbox.email_recipients.get().email.upper()
+        case.body["email"] = existing if len(email) % 2 else email
 
 
-def unfit_checks(case) -> list:
-    """Checks that ask of this one call what the contract does not."""
-    unfit = []
-    # "text, 1 to 100 characters after trimming": a longer one may be short enough by then.
+def inapplicable_checks(case) -> list:
+    """Return the checks that this call may fail by the contract."""
+    checks = []
+    # "text, 1 to 100 characters after trimming": a longer name may be short enough after it.
     name = case.body.get("name") if isinstance(case.body, dict) else None
     if isinstance(name, str) and name != name.strip():
-        unfit.append(negative_data_rejection)
-    # Issue 4: the cursor is opaque, so a schema cannot say which text is one.
+        checks.append(negative_data_rejection)
+    # Issue 4: the cursor is opaque, so the schema cannot describe valid ones.
     if "cursor" in case.query:
-        unfit.append(positive_data_acceptance)
-    return unfit
+        checks.append(positive_data_acceptance)
+    return checks
 
 
-def spared_checks(number) -> list:
-    """What is tried with every eighth call only: it makes two more of each, without a credential."""
+def skipped_checks(number) -> list:
+    """Return the check that is made for every eighth call only: it makes two more calls."""
     return [ignored_auth] if number % 8 else []
 
 
 @schema.parametrize()
 @SETTINGS
 @pytest.mark.django_db
-def test_answers_are_as_documented(case, headers, mailboxes, answers):
-    # The call itself decides what it is about, so that it is the same call when it is repeated.
+def test_answers_follow_the_schema(case, headers, mailboxes, answers):
+    # The number is a hash of the call, so that a repeated run treats the call in the same way.
     number = crc32(repr((case.path_parameters, case.query, dict(case.headers), case.body)).encode())
-    if number % 4:  # three of four
-        point_at(mailboxes[number % len(mailboxes)], case)
-    cache.clear()  # no limit holds it up
+    if number % 4:  # in three of four calls
+        use_existing_rows(mailboxes[number % len(mailboxes)], case)
+    cache.clear()  # resets the rate limit
     with transaction.atomic():
-        excluded = unfit_checks(case) + spared_checks(number)
+        excluded = inapplicable_checks(case) + skipped_checks(number)
         answer = case.call_and_validate(headers=headers, excluded_checks=excluded)
         transaction.set_rollback(True)
     answers[answer.status_code] += 1

@@ -1,4 +1,4 @@
-"""A client that a public generator makes of the published schema works as it comes out of the generator."""
+"""A client generated from the published schema by a public generator works unchanged."""
 
 import importlib
 import json
@@ -18,11 +18,11 @@ PACKAGE = "generated_mailbox_client"
 
 @pytest.fixture(scope="session")
 def generation(tmp_path_factory):
-    """The generator's run, its exit status and all that it printed. No host is called: the schema is a file."""
+    """The finished process of the generator, which reads the schema from a file."""
     folder = tmp_path_factory.mktemp("client")
-    schema = Client().get("/voip/schema?format=json")  # what anyone can fetch, as it is served
+    schema = Client().get("/voip/schema?format=json")
     (folder / "schema.json").write_bytes(schema.content)
-    # The formatting of code that nobody reads is left out; it would need ruff on the PATH.
+    # Without formatting, which needs ruff on the PATH.
     (folder / "config.json").write_text(json.dumps({"post_hooks": []}))
     files = ["--path", "schema.json", "--config", "config.json", "--output-path", PACKAGE]
     run = subprocess.run(
@@ -34,7 +34,7 @@ def generation(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def package(generation):
-    """Brings a module of the generated package."""
+    """A function that imports a module of the generated package."""
     sys.path.insert(0, str(generation.folder))
     yield lambda name: importlib.import_module(f"{PACKAGE}.{name}")
     sys.path.remove(str(generation.folder))
@@ -49,7 +49,7 @@ def account(transactional_db):
 
 @pytest.fixture
 def client(package, server, account):
-    """The generated client as its own documentation shows it, with the three headers of a credential."""
+    """The generated client, as in its documentation, with the headers of a credential."""
     client = package("client").Client(
         base_url=f"http://127.0.0.1:{server.port}",
         headers=headers_for(account),
@@ -61,7 +61,7 @@ def client(package, server, account):
 
 @pytest.fixture
 def command(package, client):
-    """Runs a command through its generated function, and gives the parsed answer."""
+    """A function that runs a command by its generated function, and returns the answer."""
 
     def command(name, *path, group="mailboxes", **arguments):
         function = package(f"api.{group}.{name}").sync_detailed
@@ -76,14 +76,14 @@ def test_generator_prints_no_warning(generation):
     assert generation.stdout.splitlines() == [f"Generating {PACKAGE}"]
 
 
-def test_has_a_function_for_every_command(generation):
+def test_client_has_a_function_for_every_command(generation):
     schema = json.loads((generation.folder / "schema.json").read_text())
     documented = {of["operationId"] for path in schema["paths"].values() for of in path.values()}
     modules = (generation.folder / PACKAGE / "api").glob("*/*.py")
     assert documented == {module.stem for module in modules} - {"__init__"}
 
 
-def test_creates_lists_gets_changes_and_deletes_a_mailbox(command, package):
+def test_client_creates_lists_gets_changes_and_deletes_a_mailbox(command, package):
     models = package("models")
 
     created = command("create_mailbox", body=models.MailboxRequest(name="Sales", password="0007"))
@@ -96,7 +96,7 @@ def test_creates_lists_gets_changes_and_deletes_a_mailbox(command, package):
 
     body = models.MailboxRequest(name="Support", transcribe=True)
     updated = command("update_mailbox", mailbox.uuid, body=body).parsed.result
-    # A whole object: the pass code was left out, so there is none any more.
+    # PUT replaces the object: the pass code was left out, so it is removed.
     assert (updated.name, updated.password, updated.transcribe) == ("Support", None, True)
 
     body = models.PatchedMailboxRequest(beep=False)
@@ -111,7 +111,7 @@ def test_creates_lists_gets_changes_and_deletes_a_mailbox(command, package):
     assert command("get_mailbox", mailbox.uuid).status_code == 404
 
 
-def test_adds_and_removes_a_recipient(command, package, account):
+def test_client_adds_and_removes_a_recipient(command, package, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     body = package("models").RecipientRequest(email="ann@acme.example")
     recipients = {"group": "email_recipients"}
@@ -123,15 +123,15 @@ def test_adds_and_removes_a_recipient(command, package, account):
     assert removed.status_code == 204
 
 
-def test_refuses_to_overwrite_what_has_changed(command, package, account):
+def test_client_cannot_overwrite_a_newer_version(command, package, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
-    seen = command("get_mailbox", mailbox.uuid).headers["ETag"]
+    tag = command("get_mailbox", mailbox.uuid).headers["ETag"]
     body = package("models").PatchedMailboxRequest(name="Support")
-    assert command("change_mailbox", mailbox.uuid, body=body, if_match=seen).status_code == 200
-    assert command("change_mailbox", mailbox.uuid, body=body, if_match=seen).status_code == 412
+    assert command("change_mailbox", mailbox.uuid, body=body, if_match=tag).status_code == 200
+    assert command("change_mailbox", mailbox.uuid, body=body, if_match=tag).status_code == 412
 
 
-def test_reads_an_error(command, package):
+def test_client_parses_an_error(command, package):
     answer = command("create_mailbox", body=package("models").MailboxRequest(name=" "))
     assert answer.status_code == 400
     (error,) = answer.parsed.errors["name"]
@@ -139,7 +139,7 @@ def test_reads_an_error(command, package):
     assert command("get_mailbox", uuid4()).parsed.status_message == "Not Found"
 
 
-def test_takes_the_secret_alone_as_a_bearer_token(package, server, account):
+def test_client_can_use_a_bearer_token(package, server, account):
     secret = headers_for(account)["X-Auth-Password"]
     client = package("client").AuthenticatedClient(
         base_url=f"http://127.0.0.1:{server.port}", token=secret

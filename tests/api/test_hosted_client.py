@@ -1,4 +1,4 @@
-"""A client written for the hosted API, knowing nothing of this service but the host name."""
+"""A client written for the hosted API works with another host name."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from tests.conftest import headers_for
 
 
 class HostedClient:
-    """As found in public code: lower-case headers, an empty x-auth-for, `result` read from the JSON."""
+    """Like clients in public code, with headers in lower case and an empty x-auth-for."""
 
     def __init__(self, host, reseller, user, password):
         self.connection = http.client.HTTPConnection(host)
@@ -41,12 +41,14 @@ def client(server, transactional_db):
     client.connection.close()
 
 
-def test_it_lists_creates_updates_and_deletes(client):
+def test_hosted_client_lists_creates_updates_and_deletes(client):
     assert client.call("GET", "/authenticated", 200) == {}
-    made = client.call("POST", "/voip/mailbox", 201, {"name": "Pete's Mailbox", "mailbox": "101"})
-    assert [box["uuid"] for box in client.call("GET", "/voip/mailbox", 200)] == [made["uuid"]]
-    path = f"/voip/mailbox/{made['uuid']}"
-    changed = client.call("PUT", path, 200, made | {"password": "1234"})
+    created = client.call(
+        "POST", "/voip/mailbox", 201, {"name": "Pete's Mailbox", "mailbox": "101"}
+    )
+    assert [box["uuid"] for box in client.call("GET", "/voip/mailbox", 200)] == [created["uuid"]]
+    path = f"/voip/mailbox/{created['uuid']}"
+    changed = client.call("PUT", path, 200, created | {"password": "1234"})
     assert client.call("GET", path, 200) == changed
     assert client.call("DELETE", path, 204) == {}
     assert client.call("GET", "/voip/mailbox", 200) == []

@@ -1,4 +1,4 @@
-"""Another account's mailboxes and recipients cannot be seen or changed by any path: one table."""
+"""A table of statuses: accounts cannot read or change the rows of other accounts."""
 
 import pytest
 
@@ -9,13 +9,14 @@ from tests.service import InProcess
 MAILBOX = "/voip/mailbox/{mailbox}"
 RECIPIENTS = "/voip/mailbox/{mailbox}/email-recipient"
 RECIPIENT = "/voip/mailbox/{mailbox}/email-recipient/{recipient}"
-MIXED = "/voip/mailbox/{own}/email-recipient/{recipient}"  # the caller's mailbox, their recipient
+# The owner's recipient under the caller's own mailbox.
+MIXED = "/voip/mailbox/{own}/email-recipient/{recipient}"
 
-# What `owner`'s mailbox and recipient answer to whom. `reseller` acts for the owner, the
-# others name nobody, or somebody they may not act for.
-WHO = ["owner", "reseller", "alone", "stranger", "sibling", "customer", "posing", "nobody"]
+# The status of each call for the mailbox and recipient of `owner`. `reseller` acts for the owner with
+# X-Auth-For, and `alone` is the reseller without it. `posing` is a stranger who tries to.
+CALLERS = ["owner", "reseller", "alone", "stranger", "sibling", "customer", "posing", "anonymous"]
 TABLE = [
-    # method, path,     owner, reseller, alone, stranger, sibling, customer, posing, nobody
+    # method, path,     owner, reseller, alone, stranger, sibling, customer, posing, anonymous
     ("GET", MAILBOX, 200, 200, 404, 404, 404, 404, 403, 401),
     ("PUT", MAILBOX, 200, 200, 404, 404, 404, 404, 403, 401),
     ("PATCH", MAILBOX, 200, 200, 404, 404, 404, 404, 403, 401),
@@ -48,56 +49,56 @@ def owner(db):
     return owner
 
 
-def caller(who):
-    """The service as each of WHO calls it, and the mailbox that is the caller's own."""
-    if who == "nobody":
+def connect(caller):
+    """Return the service as one of CALLERS calls it, and a mailbox of that caller."""
+    if caller == "anonymous":
         return InProcess(), Mailbox.objects.get(account__name="stranger")
-    name = {"alone": "reseller", "posing": "stranger"}.get(who, who)
+    name = {"alone": "reseller", "posing": "stranger"}.get(caller, caller)
     account = Account.objects.get(name=name)
     headers = headers_for(account)
-    if who in ("reseller", "posing"):
+    if caller in ("reseller", "posing"):
         headers["X-Auth-For"] = "owner"
     second = Mailbox.objects.create(
-        account=Account.objects.get(name="owner") if who in ("owner", "reseller") else account,
+        account=Account.objects.get(name="owner") if caller in ("owner", "reseller") else account,
         name="Second",
     )
     return InProcess(headers), second
 
 
-def state():
-    """All that the owner has, as the database holds it."""
+def read_rows():
+    """Return the owner's mailboxes and recipients as the database has them."""
     return list(Mailbox.objects.filter(account__name="owner").order_by("pk").values()), list(
         EmailRecipient.objects.order_by("pk").values()
     )
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "who", "status"),
+    ("method", "path", "caller", "status"),
     [
-        (method, path, who, status)
+        (method, path, caller, status)
         for method, path, *statuses in TABLE
-        for who, status in zip(WHO, statuses, strict=True)
+        for caller, status in zip(CALLERS, statuses, strict=True)
     ],
 )
-def test_table(owner, method, path, who, status):
-    service, own = caller(who)
+def test_status_for_each_caller(owner, method, path, caller, status):
+    service, own = connect(caller)
     recipient = EmailRecipient.objects.get()
     path = path.format(mailbox=recipient.mailbox_id, recipient=recipient.pk, own=own.pk)
-    before = state()
+    before = read_rows()
     answer = service.call(method, path, BODY)
     assert answer.status == status
     if status >= 400:
-        assert state() == before
+        assert read_rows() == before
         assert b"Box of owner" not in answer.body
 
 
 @pytest.mark.parametrize("name", ["owner", "reseller", "sibling", "customer", "stranger"])
-def test_a_list_holds_ones_own_mailboxes_only(owner, name):
+def test_list_has_only_the_accounts_own_mailboxes(owner, name):
     service = InProcess(headers_for(Account.objects.get(name=name)))
     assert [box["name"] for box in service.get("/voip/mailbox").result] == [f"Box of {name}"]
 
 
-def test_a_mailbox_cannot_be_moved_to_another_account(owner):
+def test_mailbox_cannot_be_moved_to_another_account(owner):
     service = InProcess(headers_for(owner))
     mailbox = Mailbox.objects.get(account=owner)
     for account in ("stranger", Account.objects.get(name="stranger").pk):

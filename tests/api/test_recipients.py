@@ -1,3 +1,5 @@
+"""/voip/mailbox/{uuid}/email-recipient: the addresses that get a mailbox's messages."""
+
 import pytest
 
 from mailboxes import contract
@@ -14,14 +16,14 @@ def path(mailbox):
     return f"/voip/mailbox/{mailbox.uuid}/email-recipient"
 
 
-def test_create(service, path):
+def test_recipient_is_created(service, path):
     answer = service.post(path, {"email": " Pete@Acme.example "})
     assert answer.status == 201
     assert list(answer.result) == ["created_on", "email", "uuid"]
     assert answer.result["email"] == "Pete@Acme.example"
 
 
-def test_list_stands_in_order_of_creation(service, path):
+def test_list_is_in_order_of_creation(service, path):
     for name in ("z", "a", "m"):
         service.post(path, {"email": f"{name}@acme.example"})
     listed = service.get(path).result
@@ -29,36 +31,36 @@ def test_list_stands_in_order_of_creation(service, path):
     assert list(listed[0]) == ["created_on", "email", "updated_on", "uuid"]
 
 
-def test_order_of_creation_holds_where_a_clock_was_fast(service, path, mailbox):
+def test_order_of_creation_does_not_depend_on_the_clock(service, path, mailbox):
     service.post(path, {"email": "z@acme.example"})
     EmailRecipient.objects.update(created_at="2099-01-01T00:00Z")
     service.post(path, {"email": "a@acme.example"})
     listed = [row["uuid"] for row in service.get(path).result]
     assert listed == [str(row.uuid) for row in mailbox.email_recipients.order_by("-email")]
-    within = service.get(f"/voip/mailbox/{mailbox.uuid}").result["email_recipients"]
-    assert [row["uuid"] for row in within] == listed
+    nested = service.get(f"/voip/mailbox/{mailbox.uuid}").result["email_recipients"]
+    assert [row["uuid"] for row in nested] == listed
 
 
-def test_get(service, path):
+def test_recipient_is_served(service, path):
     created = service.post(path, {"email": "pete@acme.example"}).result
-    shown = service.get(f"{path}/{created['uuid'].upper()}/")
-    assert (shown.status, shown.result["email"]) == (200, "pete@acme.example")
+    answer = service.get(f"{path}/{created['uuid'].upper()}/")
+    assert (answer.status, answer.result["email"]) == (200, "pete@acme.example")
 
 
-def test_put(service, path):
+def test_put_changes_the_address(service, path):
     created = service.post(path, {"email": "pete@acme.example"}).result
     answer = service.put(f"{path}/{created['uuid']}", {"email": "PETE@acme.example"})
     assert (answer.status, answer.result["email"]) == (200, "PETE@acme.example")
 
 
-def test_delete(service, path):
+def test_deleted_recipient_is_not_found(service, path):
     created = service.post(path, {"email": "pete@acme.example"}).result
     assert service.delete(f"{path}/{created['uuid']}").status == 204
     assert service.get(path).result == []
     assert service.delete(f"{path}/{created['uuid']}").status == 404
 
 
-def test_over_the_wire_from_first_to_last(wire):
+def test_recipients_work_over_the_wire(wire):
     mailbox = wire.post("/voip/mailbox", {"name": "Sales"}).result
     path = f"/voip/mailbox/{mailbox['uuid']}/email-recipient/"
     created = wire.post(path, {"email": "pete@acme.example"}).result
@@ -69,7 +71,7 @@ def test_over_the_wire_from_first_to_last(wire):
 
 
 @pytest.mark.parametrize("change", ["add", "change", "remove"])
-def test_a_change_of_a_recipient_is_a_change_of_its_mailbox(service, path, mailbox, change):
+def test_change_of_a_recipient_updates_the_mailbox(service, path, mailbox, change):
     recipient = mailbox.add_recipient("pete@acme.example")
     Mailbox.objects.update(updated_at="2023-06-02T00:00Z", created_at="2023-06-02T00:00Z")
     version = Mailbox.objects.get().version
@@ -79,37 +81,37 @@ def test_a_change_of_a_recipient_is_a_change_of_its_mailbox(service, path, mailb
         service.put(f"{path}/{recipient.uuid}", {"email": "new@acme.example"})
     else:
         service.delete(f"{path}/{recipient.uuid}")
-    shown = service.get(f"/voip/mailbox/{mailbox.uuid}").result
-    assert shown["updated_on"] > "2023-06-02"
+    result = service.get(f"/voip/mailbox/{mailbox.uuid}").result
+    assert result["updated_on"] > "2023-06-02"
     assert Mailbox.objects.get().version == version + 1
 
 
-def test_the_history_says_who_added_it(service, path):
+def test_history_has_the_credential(service, path):
     uuid = service.post(path, {"email": "pete@acme.example"}).result["uuid"]
     assert EmailRecipient.history.get(uuid=uuid).history_credential.name == "api"
 
 
-def test_one_address_stands_once_whatever_its_case(service, path):
+def test_second_address_in_another_case_is_refused(service, path):
     service.post(path, {"email": "pete@acme.example"})
     answer = service.post(path, {"email": "PETE@ACME.example"})
     assert (answer.status, answer.errors["email"][0]["code"]) == (409, "unique")
     assert len(service.get(path).result) == 1
 
 
-def test_changing_one_to_anothers_address_is_refused(service, path):
+def test_change_to_an_existing_address_is_refused(service, path):
     service.post(path, {"email": "pete@acme.example"})
     other = service.post(path, {"email": "mary@acme.example"}).result["uuid"]
     assert service.put(f"{path}/{other}", {"email": "Pete@acme.example"}).status == 409
     assert service.get(f"{path}/{other}").result["email"] == "mary@acme.example"
 
 
-def test_the_same_address_may_stand_on_two_mailboxes(service, path, account):
+def test_two_mailboxes_can_have_the_same_address(service, path, account):
     other = Mailbox.objects.create(account=account, name="Support")
     other.add_recipient("pete@acme.example")
     assert service.post(path, {"email": "pete@acme.example"}).status == 201
 
 
-def test_fifty_are_taken_and_the_51st_is_refused(service, path, mailbox):
+def test_fifty_recipients_are_accepted_and_the_51st_is_refused(service, path, mailbox):
     EmailRecipient.objects.bulk_create(
         EmailRecipient(mailbox=mailbox, email=f"{number}@acme.example")
         for number in range(contract.MAX_RECIPIENTS - 1)
@@ -141,25 +143,25 @@ def test_fifty_are_taken_and_the_51st_is_refused(service, path, mailbox):
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_a_wrong_address_is_refused_and_changes_nothing(service, path, mailbox, method, email):
+def test_wrong_address_is_refused_and_changes_nothing(service, path, mailbox, method, email):
     recipient = mailbox.add_recipient("pete@acme.example")
-    where = path if method == "POST" else f"{path}/{recipient.uuid}"
-    answer = service.call(method, where, {"email": email})
+    address = path if method == "POST" else f"{path}/{recipient.uuid}"
+    answer = service.call(method, address, {"email": email})
     assert (answer.status, list(answer.errors)) == (400, ["email"])
     assert [row.email for row in mailbox.email_recipients.all()] == ["pete@acme.example"]
 
 
-def test_an_address_is_required(service, path):
+def test_missing_address_is_refused(service, path):
     assert service.post(path, {}).errors["email"][0]["code"] == "required"
 
 
-def test_patch_is_not_a_command(service, path, mailbox):
+def test_patch_is_405(service, path, mailbox):
     recipient = mailbox.add_recipient("pete@acme.example")
     answer = service.patch(f"{path}/{recipient.uuid}", {"email": "p@acme.example"})
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, PUT, DELETE")
 
 
-def test_a_recipient_of_another_mailbox_is_not_found(service, path, account):
+def test_recipient_of_another_mailbox_is_not_found(service, path, account):
     other = Mailbox.objects.create(account=account, name="Support")
     recipient = other.add_recipient("pete@acme.example")
     for method in ("GET", "PUT", "DELETE"):
@@ -167,7 +169,7 @@ def test_a_recipient_of_another_mailbox_is_not_found(service, path, account):
         assert service.call(method, f"{path}/{recipient.uuid}", body).status == 404
 
 
-def test_an_unknown_mailbox_is_not_found_whatever_the_body(service):
+def test_unknown_mailbox_is_not_found_with_a_wrong_body(service):
     path = "/voip/mailbox/31347d42-00bd-44a5-9b5c-20dc4197a2f6/email-recipient"
     assert service.post(path, {"email": "nonsense"}).status == 404
     assert service.get(path).status == 404

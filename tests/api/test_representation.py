@@ -1,4 +1,4 @@
-"""What callers read, straight from rows, is what plain Django REST Framework makes of models."""
+"""JSON made from rows is the same as JSON made by Django REST Framework from models."""
 
 from datetime import UTC, datetime
 
@@ -13,13 +13,13 @@ from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.service import InProcess
 
-MOMENTS = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC))
+TIMES = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC))
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=100
 ).filter(str.strip)
 RECIPIENTS = st.lists(
     st.fixed_dictionaries(
-        {"created_at": MOMENTS, "updated_at": MOMENTS, "position": st.integers(0, 3)}
+        {"created_at": TIMES, "updated_at": TIMES, "position": st.integers(0, 3)}
     ),
     max_size=4,
 )
@@ -34,8 +34,8 @@ MAILBOXES = st.lists(
                 "play_caller_id": st.booleans(),
                 "play_timestamp": st.booleans(),
                 "transcribe": st.booleans(),
-                "created_at": MOMENTS,
-                "updated_at": MOMENTS,
+                "created_at": TIMES,
+                "updated_at": TIMES,
                 "version": st.integers(1, 2**31 - 1),
             }
         ),
@@ -44,7 +44,7 @@ MAILBOXES = st.lists(
     max_size=5,
 )
 
-SENT = st.fixed_dictionaries(
+BODIES = st.fixed_dictionaries(
     {"name": NAMES},
     optional={
         "password": st.none() | st.from_regex(r"[0-9]{4}", fullmatch=True),
@@ -77,26 +77,26 @@ class PlainMailbox(serializers.ModelSerializer):
     password = serializers.CharField()
 
 
-def plain(mailboxes):
-    """As bytes: the order of the keys is the contract's too."""
+def serialize(mailboxes):
+    """Return bytes, so that a comparison covers the order of keys."""
     return orjson.dumps(PlainMailbox(mailboxes, many=True).data)
 
 
-def bytes_of(answer):
+def read_result(answer):
     assert answer.status == 200
     return orjson.dumps(answer.result)
 
 
-class TestReading(TestCase):
+class TestAnswers(TestCase):
     def setUp(self):
         self.account = Account.objects.create(name="acme")
         self.service = InProcess(headers_for(self.account))
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(MAILBOXES)
-    def test_as_the_plain_serializer(self, drawn):
-        for own, recipients in drawn:
-            mailbox = Mailbox(account=self.account, **own)
+    def test_answer_is_like_the_serializers(self, examples):
+        for values, recipients in examples:
+            mailbox = Mailbox(account=self.account, **values)
             Mailbox.objects.bulk_create([mailbox])
             EmailRecipient.objects.bulk_create(
                 EmailRecipient(mailbox=mailbox, email=f"{number}@acme.example", **fields)
@@ -108,22 +108,22 @@ class TestReading(TestCase):
         self.compare(mailboxes.order_by("name", "uuid")[:2], "?order=name&limit=2")
         for mailbox in mailboxes:
             answer = self.service.get(f"/voip/mailbox/{mailbox.uuid}")
-            assert b"[" + bytes_of(answer) + b"]" == plain([mailbox])
+            assert b"[" + read_result(answer) + b"]" == serialize([mailbox])
             assert answer.headers["etag"] == f'"{mailbox.version}"'
 
     def compare(self, mailboxes, query):
-        assert bytes_of(self.service.get(f"/voip/mailbox{query}")) == plain(mailboxes)
+        assert read_result(self.service.get(f"/voip/mailbox{query}")) == serialize(mailboxes)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(SENT, RECIPIENTS, SENT, SENT)
-def test_what_a_write_answers_is_what_is_read_next(service, made, recipients, put, patch):
-    first = service.post("/voip/mailbox", made)
+@given(BODIES, RECIPIENTS, BODIES, BODIES)
+def test_answer_of_a_write_is_like_the_next_read(service, post, recipients, put, patch):
+    first = service.post("/voip/mailbox", post)
     path = f"/voip/mailbox/{first.result['uuid']}"
     read = service.get(path)
-    # It has never been updated, so it says nothing of when.
-    never_updated = {key: read.result[key] for key in read.result if key != "updated_on"}
-    assert orjson.dumps(first.result) == orjson.dumps(never_updated)
+    # The answer to a POST has no updated_on.
+    expected = {key: read.result[key] for key in read.result if key != "updated_on"}
+    assert orjson.dumps(first.result) == orjson.dumps(expected)
     assert first.headers["etag"] == read.headers["etag"]
     EmailRecipient.objects.bulk_create(
         EmailRecipient(mailbox_id=first.result["uuid"], email=f"{number}@acme.example", **fields)

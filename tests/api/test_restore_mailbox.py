@@ -1,3 +1,5 @@
+"""POST /voip/mailbox/{uuid}/restore: works during the retention time."""
+
 from datetime import timedelta
 
 import pytest
@@ -21,9 +23,9 @@ def path(mailbox):
     return f"/voip/mailbox/{mailbox.uuid}"
 
 
-def test_it_comes_back_as_it_was(wire):
-    made = wire.post("/voip/mailbox", {"name": "Sales", "password": "4829"}).result
-    path = f"/voip/mailbox/{made['uuid']}"
+def test_restored_mailbox_is_unchanged(wire):
+    created = wire.post("/voip/mailbox", {"name": "Sales", "password": "4829"}).result
+    path = f"/voip/mailbox/{created['uuid']}"
     before = wire.get(path).result
     wire.delete(path)
     answer = wire.post(f"{path}/restore")
@@ -31,48 +33,48 @@ def test_it_comes_back_as_it_was(wire):
     assert wire.get(path).result == before
 
 
-def test_its_recipients_come_back_with_it(service, path):
+def test_recipients_are_restored_too(service, path):
     service.post(f"{path}/restore")
     (recipient,) = service.get(f"{path}/email-recipient").result
     assert recipient["email"] == "pete@acme.example"
 
 
-def test_one_that_is_not_deleted_stays_as_it_is(service, path, mailbox):
+def test_active_mailbox_is_unchanged(service, path, mailbox):
     service.post(f"{path}/restore")
     version = Mailbox.objects.get().version
     assert service.post(f"{path}/restore").status == 200
     assert Mailbox.objects.get().version == version
 
 
-def test_an_old_tag_is_refused_and_it_stays_deleted(service, path, mailbox):
+def test_restoration_with_an_old_tag_is_refused(service, path, mailbox):
     for tag, status in (('"0"', 412), (f'"{mailbox.version}"', 200)):
         assert Mailbox.objects.get().is_deleted
         assert service.post(f"{path}/restore", headers={"If-Match": tag}).status == status
 
 
 @pytest.mark.parametrize("body", [b"", "{}", "nonsense"])
-def test_a_body_is_ignored(service, path, body):
+def test_body_is_ignored(service, path, body):
     assert service.call("POST", f"{path}/restore", body).status == 200
 
 
 @pytest.mark.parametrize(("days", "status"), [(29, 200), (31, 404)])
-def test_only_within_the_retention_time(service, path, days, status):
+def test_mailbox_past_the_retention_time_is_not_found(service, path, days, status):
     Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=days))
     assert service.post(f"{path}/restore").status == status
 
 
-def test_the_retention_time_is_a_setting(service, path, settings):
+def test_retention_time_is_a_setting(service, path, settings):
     settings.RETENTION_DAYS = 1
     Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=2))
     assert service.post(f"{path}/restore").status == 404
 
 
-def test_anothers_is_not_found_and_stays_deleted(path, stranger, mailbox):
+def test_mailbox_of_another_account_is_not_found_and_stays_deleted(path, stranger, mailbox):
     assert InProcess(headers_for(stranger)).post(f"{path}/restore").status == 404
     assert Mailbox.objects.get().is_deleted
 
 
-def test_get_is_no_way_to_restore(service, path):
+def test_get_is_405_and_restores_nothing(service, path):
     answer = service.get(f"{path}/restore")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert Mailbox.objects.get().is_deleted

@@ -1,4 +1,4 @@
-"""The OpenAPI document tells the truth: the same commands, shapes and errors as the service itself."""
+"""The OpenAPI schema has the same commands, bodies, headers and errors as the service."""
 
 import json
 from functools import cache
@@ -16,7 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from mailboxes.api import idempotency, schema, urls
 from mailboxes.models import Mailbox
-from tests.api import page
+from tests.api import examples
 
 MAILBOX = "/voip/mailbox/{uuid}"
 
@@ -27,19 +27,19 @@ def document():
 
 
 COMMANDS = [(method.upper(), path) for path, of in document()["paths"].items() for method in of]
-# On a second answer, where there is a next page, and where a pass code was set that is weak.
-SOMETIMES = {"Idempotency-Replayed", "Link", "X-Pass-Code-Warning"}
+# Sent with a repeated answer, with a page that has a next one, and after a weak pass code was set.
+OPTIONAL_HEADERS = {"Idempotency-Replayed", "Link", "X-Pass-Code-Warning"}
 
 
-def operation(method, path):
+def get_operation(method, path):
     return document()["paths"][path][method.lower()]
 
 
 def assert_documented(answer, method, path):
-    """The status is documented for the command with these headers, and body and example have the documented shape."""
-    response = operation(method, path)["responses"][str(answer.status)]
+    """Assert that status, headers and body are documented, and that the example is valid."""
+    response = get_operation(method, path)["responses"][str(answer.status)]
     sent = {name for name in schema.HEADERS_OF_ANSWERS if name.lower() in answer.headers}
-    assert sent <= set(response["headers"]) <= sent | SOMETIMES
+    assert sent <= set(response["headers"]) <= sent | OPTIONAL_HEADERS
     if "content" not in response:
         assert answer.body == b""
         return
@@ -60,25 +60,25 @@ def mailbox(account):
 
 
 @pytest.fixture
-def address(mailbox):
-    """The address of a command about the mailbox, or about its recipient."""
+def fill_in(mailbox):
+    """A function that fills the uuids of the mailbox and its recipient into a path."""
 
-    def address(path):
+    def fill_in(path):
         row = mailbox.email_recipients.first() if "recipient" in path else mailbox
         return path.format(mailbox_uuid=mailbox.uuid, uuid=row.uuid)
 
-    return address
+    return fill_in
 
 
-# --- The document itself --------------------------------------------------------
+# --- The schema -----------------------------------------------------------------
 
 
-def test_is_valid_by_the_generators_validator_and_by_another():
+def test_schema_is_valid():
     validate_schema(document())
     validate(document(), cls=OpenAPIV31SpecValidator)
 
 
-def test_has_every_command_and_no_other():
+def test_schema_has_exactly_the_routed_commands():
     routed = {
         (pattern.name, method)
         for pattern in urls.urlpatterns
@@ -94,14 +94,14 @@ def test_has_every_command_and_no_other():
     assert not any(path.endswith("/") for _, path in COMMANDS)
 
 
-def test_says_nothing_on_standard_error(capsys):
+def test_generator_prints_no_warning(capsys):
     SchemaGenerator().get_schema(public=True)
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("address", ["/voip/schema", "/voip/schema/"])
-def test_is_served_to_anyone_as_yaml(address, db):
-    response = Client().get(address)
+@pytest.mark.parametrize("path", ["/voip/schema", "/voip/schema/"])
+def test_schema_is_served_as_yaml_without_credential(path, db):
+    response = Client().get(path)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("application/vnd.oai.openapi")
     assert yaml.safe_load(response.content) == document()
@@ -112,18 +112,18 @@ def test_is_served_to_anyone_as_yaml(address, db):
     [("?format=json", "*/*"), ("", "application/json")],
     ids=["query", "header"],
 )
-def test_is_served_as_json(query, accept, db):
+def test_schema_is_served_as_json(query, accept, db):
     response = Client().get(f"/voip/schema{query}", headers={"Accept": accept})
     assert response.headers["Content-Type"] == "application/json"
     assert response.json() == document()
 
 
 @pytest.mark.parametrize("query", ["version=9", "version=%0d%0aX:1", "lang=../x", "unknown=1"])
-def test_is_the_same_whatever_the_query(query, db):
+def test_schema_does_not_depend_on_the_query(query, db):
     assert yaml.safe_load(Client().get(f"/voip/schema?{query}").content) == document()
 
 
-def test_errors_wear_the_envelope(db):
+def test_errors_have_the_envelope(db):
     for response in (
         Client().post("/voip/schema"),
         Client().options("/voip/schema"),
@@ -136,22 +136,22 @@ def test_errors_wear_the_envelope(db):
 @pytest.mark.parametrize(
     ("method", "path", "status", "text"),
     [
-        ("GET", "/voip/mailbox", "200", page.LIST_200),
-        ("GET", MAILBOX, "200", page.ONE_200),
-        ("GET", MAILBOX, "404", page.NOT_FOUND_404),
-        ("POST", "/voip/mailbox", "201", page.CREATE_201),
-        ("PUT", MAILBOX, "200", page.ONE_200),
+        ("GET", "/voip/mailbox", "200", examples.LIST_200),
+        ("GET", MAILBOX, "200", examples.ONE_200),
+        ("GET", MAILBOX, "404", examples.NOT_FOUND_404),
+        ("POST", "/voip/mailbox", "201", examples.CREATE_201),
+        ("PUT", MAILBOX, "200", examples.ONE_200),
     ],
 )
-def test_examples_are_the_pages(method, path, status, text):
-    response = operation(method, path)["responses"][status]
+def test_examples_are_the_published_ones(method, path, status, text):
+    response = get_operation(method, path)["responses"][status]
     assert response["content"]["application/json"]["example"] == json.loads(text)
 
 
-def test_request_examples_are_the_pages():
+def test_request_examples_are_the_published_ones():
     for method, path in (("POST", "/voip/mailbox"), ("PUT", MAILBOX)):
-        body = operation(method, path)["requestBody"]["content"]["application/json"]
-        assert body["example"] == json.loads(page.ALL_FIELDS)
+        body = get_operation(method, path)["requestBody"]["content"]["application/json"]
+        assert body["example"] == json.loads(examples.ALL_FIELDS)
 
 
 # --- The service's answers ------------------------------------------------------
@@ -159,45 +159,45 @@ def test_request_examples_are_the_pages():
 ERRORS = [
     (method, path, int(status))
     for method, path in COMMANDS
-    for status in operation(method, path)["responses"]
+    for status in get_operation(method, path)["responses"]
     if int(status) >= 400
 ]
 BODY = {"name": "Support", "email": "bob@acme.example"}
-WRONG = {
+REFUSED_CALLS = {
     400: {"body": {"name": "", "email": ""}},
     401: {"headers": {"X-Auth-Password": "wrong"}},
     403: {"headers": {"X-Auth-For": "stranger"}},
-    404: {},  # the address is
+    404: {},  # by the path
     406: {"headers": {"Accept": "text/html"}},
     409: {"body": {"email": "Carol@acme.example"}},
     412: {"headers": {"If-Match": '"0"'}},
     413: {"body": b"{" + b" " * 1024 * 1024},
     415: {"body": b"name=Sales", "headers": {"Content-Type": "text/plain"}},
     422: {"headers": {"Idempotency-Key": "used"}},
-    429: {},  # the limit is
-    500: {},  # a part of the service is
-    503: {},
+    429: {},  # by the limit
+    500: {},  # by an exception
+    503: {},  # by an exception
 }
-FAULTS = {500: RuntimeError, 503: OperationalError}
+EXCEPTIONS = {500: RuntimeError, 503: OperationalError}
 
 
 @pytest.mark.parametrize(("method", "path"), COMMANDS)
-def test_success_has_the_documented_shape(service, address, method, path):
-    answer = service.call(method, address(path), BODY)
+def test_success_is_documented(service, fill_in, method, path):
+    answer = service.call(method, fill_in(path), BODY)
     assert answer.status < 300
     assert_documented(answer, method, path)
 
 
 def test_headers_that_are_sometimes_sent_are_documented(service, mailbox):
-    page = service.get("/voip/mailbox?limit=1")
-    assert "link" not in page.headers
+    answer = service.get("/voip/mailbox?limit=1")
+    assert "link" not in answer.headers
     for _ in range(2):
-        again = service.post("/voip/mailbox", BODY, headers={"Idempotency-Key": "k"})
-    page = service.get("/voip/mailbox?limit=1")
-    assert "link" in page.headers
-    assert "idempotency-replayed" in again.headers
-    assert_documented(page, "GET", "/voip/mailbox")
-    assert_documented(again, "POST", "/voip/mailbox")
+        repeated = service.post("/voip/mailbox", BODY, headers={"Idempotency-Key": "k"})
+    answer = service.get("/voip/mailbox?limit=1")
+    assert "link" in answer.headers
+    assert "idempotency-replayed" in repeated.headers
+    assert_documented(answer, "GET", "/voip/mailbox")
+    assert_documented(repeated, "POST", "/voip/mailbox")
     for method, path in (("POST", "/voip/mailbox"), ("PUT", MAILBOX), ("PATCH", MAILBOX)):
         address = path.format(uuid=mailbox.uuid)
         weak = service.call(method, address, {"name": "Sales", "password": "1234"})
@@ -206,56 +206,56 @@ def test_headers_that_are_sometimes_sent_are_documented(service, mailbox):
 
 
 @pytest.mark.parametrize("path", [path for method, path in COMMANDS if method == "GET"])
-def test_who_has_the_answer_already_gets_304_where_it_is_documented(service, address, path):
-    tag = service.get(address(path)).headers.get("etag", '"x"')
-    again = service.get(address(path), headers={"If-None-Match": tag})
-    assert (again.status == 304) == ("304" in operation("GET", path)["responses"])
-    assert_documented(again, "GET", path)
+def test_answer_304_is_documented(service, fill_in, path):
+    tag = service.get(fill_in(path)).headers.get("etag", '"x"')
+    answer = service.get(fill_in(path), headers={"If-None-Match": tag})
+    assert (answer.status == 304) == ("304" in get_operation("GET", path)["responses"])
+    assert_documented(answer, "GET", path)
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ERRORS)
-def test_error_has_the_documented_shape_and_is_the_example(
-    service, mailbox, address, settings, monkeypatch, method, path, status
+def test_error_is_like_the_documented_example(
+    service, mailbox, fill_in, settings, monkeypatch, method, path, status
 ):
     mailbox.add_recipient("carol@acme.example")
     service.post("/voip/mailbox", {"name": "First"}, headers={"Idempotency-Key": "used"})
-    call = {"body": BODY} | WRONG[status]
-    path_called = address(path)
+    call = {"body": BODY} | REFUSED_CALLS[status]
+    address = fill_in(path)
     if status == 404:
-        path_called = path.format(mailbox_uuid=uuid4(), uuid=uuid4())
+        address = path.format(mailbox_uuid=uuid4(), uuid=uuid4())
     elif status == 400 and method == "GET":
-        path_called += "?name="
+        address += "?name="
     elif status == 400 and path.endswith("/restore"):
         call = {"headers": {"Idempotency-Key": "two words"}}
     elif status == 409 and "recipient" not in path:
-        # PostgreSQL alone answers so.
-        monkeypatch.setattr(idempotency, "hold", raising(idempotency.StillRuns))
+        # Only PostgreSQL gives this answer.
+        monkeypatch.setattr(idempotency, "hold", fail_with(idempotency.StillRuns))
         call = {"body": BODY, "headers": {"Idempotency-Key": "used"}}
     elif status == 429:
         settings.RATE_LIMIT = (0, 3600)
-    elif status in FAULTS:
+    elif status in EXCEPTIONS:
         authenticate = "mailboxes.models.credentials.ApiCredentialManager.authenticate"
-        monkeypatch.setattr(authenticate, raising(FAULTS[status]))
-    answer = service.call(method, path_called, **call)
+        monkeypatch.setattr(authenticate, fail_with(EXCEPTIONS[status]))
+    answer = service.call(method, address, **call)
     assert answer.status == status
     assert_documented(answer, method, path)
-    if status != 429:  # whose example names another number of seconds
-        response = operation(method, path)["responses"][str(status)]
+    if status != 429:  # its example has another number of seconds
+        response = get_operation(method, path)["responses"][str(status)]
         assert answer.json == response["content"]["application/json"]["example"]
 
 
-def raising(exception):
-    def work(*args, **kwargs):
+def fail_with(exception):
+    def fail(*args, **kwargs):
         raise exception
 
-    return work
+    return fail
 
 
 @pytest.mark.parametrize("path", ["/voip/mailbox", MAILBOX])
-def test_bodies_are_refused_and_taken_as_documented(service, address, path):
-    """What the schema of a body refuses, the service refuses too, and the other way round."""
+def test_valid_bodies_are_those_of_the_schema(service, fill_in, path):
+    """The service accepts a body if and only if it matches the schema."""
     method = "POST" if path == "/voip/mailbox" else "PUT"
-    body = operation(method, path)["requestBody"]["content"]["application/json"]["schema"]
+    body = get_operation(method, path)["requestBody"]["content"]["application/json"]["schema"]
     body = body | {"components": document()["components"]}
     for field, value in [
         ("name", "a" * 100),
@@ -272,5 +272,5 @@ def test_bodies_are_refused_and_taken_as_documented(service, address, path):
         ("unknown", "anything"),
     ]:
         valid = jsonschema.Draft202012Validator(body).is_valid({"name": "Sales", field: value})
-        answer = service.call(method, address(path), {"name": "Sales", field: value})
+        answer = service.call(method, fill_in(path), {"name": "Sales", field: value})
         assert (answer.status < 300) == valid, (field, value)

@@ -1,3 +1,5 @@
+"""PUT and PATCH /voip/mailbox/{uuid}, also during a concurrent change."""
+
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -7,7 +9,7 @@ from django.db import connection
 from mailboxes.models import Mailbox
 
 LONG_AGO = datetime(2023, 6, 2, tzinfo=UTC)
-SET = {
+FIELDS = {
     "name": "Sales",
     "password": "1234",
     "greeting": "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b",
@@ -20,7 +22,7 @@ SET = {
 
 @pytest.fixture
 def mailbox(account):
-    return Mailbox.objects.create(account=account, created_at=LONG_AGO, **SET)
+    return Mailbox.objects.create(account=account, created_at=LONG_AGO, **FIELDS)
 
 
 @pytest.fixture
@@ -28,20 +30,20 @@ def path(mailbox):
     return f"/voip/mailbox/{mailbox.uuid}"
 
 
-def today():
+def get_today():
     return datetime.now(UTC).date().isoformat()
 
 
-def test_put_takes_the_whole_object(service, path):
-    answer = service.put(path, SET | {"name": "Support", "password": "9876"})
+def test_put_replaces_all_fields(service, path):
+    answer = service.put(path, FIELDS | {"name": "Support", "password": "9876"})
     assert answer.status == 200
     assert (answer.result["name"], answer.result["password"]) == ("Support", "9876")
     assert service.get(path).json == answer.json
 
 
-def test_put_sets_what_is_left_out_back_to_its_default(service, path):
+def test_put_resets_missing_fields_to_their_defaults(service, path):
     result = service.put(path, {"name": "Sales"}).result
-    assert {field: result[field] for field in SET} == {
+    assert {field: result[field] for field in FIELDS} == {
         "name": "Sales",
         "password": None,
         "greeting": None,
@@ -52,30 +54,30 @@ def test_put_sets_what_is_left_out_back_to_its_default(service, path):
     }
 
 
-@pytest.mark.parametrize("field", [field for field in SET if field != "name"])
+@pytest.mark.parametrize("field", [field for field in FIELDS if field != "name"])
 def test_patch_changes_only_what_is_sent(service, path, field):
-    value = None if field in ("password", "greeting") else not SET[field]
+    value = None if field in ("password", "greeting") else not FIELDS[field]
     result = service.patch(path, {field: value}).result
-    assert {name: result[name] for name in SET} == SET | {field: value}
+    assert {name: result[name] for name in FIELDS} == FIELDS | {field: value}
 
 
-def test_patch_with_an_empty_object_changes_no_field(service, path):
+def test_empty_patch_changes_no_field(service, path):
     result = service.patch(path, {}).result
-    assert {name: result[name] for name in SET} == SET
+    assert {name: result[name] for name in FIELDS} == FIELDS
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_good_one_sets_updated_on_to_today(service, path, method):
+def test_change_sets_updated_on_to_today(service, path, method):
     assert service.get(path).result["updated_on"] == "2023-06-02"
-    result = service.call(method, path, SET).result
-    assert (result["created_on"], result["updated_on"]) == ("2023-06-02", today())
+    result = service.call(method, path, FIELDS).result
+    assert (result["created_on"], result["updated_on"]) == ("2023-06-02", get_today())
 
 
-def test_what_a_client_was_given_it_may_send_back(service, path):
+def test_served_object_can_be_sent_back(service, path):
     assert service.put(path, service.get(path).result).status == 200
 
 
-def test_the_history_keeps_both_states_and_says_who(service, path, mailbox):
+def test_history_has_both_states_and_the_credential(service, path, mailbox):
     service.patch(path, {"password": "9876"})
     after, before = mailbox.history.all()
     assert (before.password, after.password) == ("1234", "9876")
@@ -86,28 +88,28 @@ def test_the_history_keeps_both_states_and_says_who(service, path, mailbox):
 @pytest.mark.parametrize(
     "body",
     [
-        SET | {"name": ""},
-        SET | {"password": "12345"},
-        SET | {"greeting": "x"},
-        SET | {"beep": "x"},
-        SET | {"transcribe": None},
+        FIELDS | {"name": ""},
+        FIELDS | {"password": "12345"},
+        FIELDS | {"greeting": "x"},
+        FIELDS | {"beep": "x"},
+        FIELDS | {"transcribe": None},
         {"name": None},
     ],
 )
-def test_a_failed_one_changes_nothing(service, path, mailbox, method, body):
+def test_refused_change_changes_nothing(service, path, mailbox, method, body):
     before = service.get(path).json
     assert service.call(method, path, body).status == 400
     assert service.get(path).json == before
     assert mailbox.history.count() == 1
 
 
-def test_put_wants_a_name(service, path):
+def test_put_without_a_name_is_refused(service, path):
     assert service.put(path, {"beep": True}).errors["name"][0]["code"] == "required"
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 @pytest.mark.parametrize("body", [b"", "[]", '"text"', "null", "1", "{", '{"name": "x"'])
-def test_a_body_that_is_no_json_object_is_refused(service, path, method, body):
+def test_body_that_is_no_json_object_is_refused(service, path, method, body):
     before = service.get(path).json
     answer = service.call(method, path, body)
     assert (answer.status, list(answer.errors)) == (400, ["non_field_errors"])
@@ -115,59 +117,59 @@ def test_a_body_that_is_no_json_object_is_refused(service, path, method, body):
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_deleted_mailbox_is_not_found(service, path, mailbox, method):
+def test_deleted_mailbox_is_not_found(service, path, mailbox, method):
     mailbox.soft_delete()
-    assert service.call(method, path, SET).status == 404
+    assert service.call(method, path, FIELDS).status == 404
 
 
 @contextmanager
-def quicker(change):
-    """Somebody else makes the change between the call's reading and its writing."""
-    left = [change]
+def change_before_write(change):
+    """Make the change after the call has read the row, and before it writes."""
+    pending = [change]
 
     def execute(execute, sql, params, many, context):
-        if left and "UPDATE" in sql and '"mailboxes_mailbox"' in sql:
-            left.pop()()
+        if pending and "UPDATE" in sql and '"mailboxes_mailbox"' in sql:
+            pending.pop()()
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(execute):
         yield
-    assert not left
+    assert not pending
 
 
-class TestSomebodyElseIsQuicker:
+class TestConcurrentChange:
     def test_both_changes_are_kept(self, service, path, mailbox):
-        with quicker(lambda: Mailbox.objects.get().change({"beep": True})):
+        with change_before_write(lambda: Mailbox.objects.get().change({"beep": True})):
             answer = service.patch(path, {"name": "Support"})
         assert answer.status == 200
         assert (answer.result["name"], answer.result["beep"]) == ("Support", True)
         assert answer.body == service.get(path).body
         assert (answer.headers["etag"], mailbox.history.count()) == ('"3"', 3)
 
-    def test_the_answer_has_their_recipient(self, service, path, mailbox):
-        with quicker(lambda: Mailbox.objects.get().add_recipient("pete@acme.example")):
-            answer = service.put(path, SET)
+    def test_answer_has_a_new_recipient(self, service, path, mailbox):
+        with change_before_write(lambda: Mailbox.objects.get().add_recipient("pete@acme.example")):
+            answer = service.put(path, FIELDS)
         assert len(answer.result["email_recipients"]) == 1
         assert answer.body == service.get(path).body
 
-    def test_a_tag_of_before_is_refused(self, service, path):
-        with quicker(lambda: Mailbox.objects.get().change({"beep": True})):
-            answer = service.put(path, SET, headers={"If-Match": '"1"'})
+    def test_old_tag_is_refused(self, service, path):
+        with change_before_write(lambda: Mailbox.objects.get().change({"beep": True})):
+            answer = service.put(path, FIELDS, headers={"If-Match": '"1"'})
         assert answer.status == 412
         assert Mailbox.objects.get().version == 2
 
-    def test_what_they_deleted_is_not_found(self, service, path):
-        with quicker(lambda: Mailbox.objects.get().soft_delete()):
-            assert service.put(path, SET).status == 404
+    def test_mailbox_deleted_meanwhile_is_not_found(self, service, path):
+        with change_before_write(lambda: Mailbox.objects.get().soft_delete()):
+            assert service.put(path, FIELDS).status == 404
         assert Mailbox.objects.get().is_deleted
 
 
-def test_few_statements(service, path, django_assert_num_queries):
+def test_write_makes_few_queries(service, path, django_assert_num_queries):
     """One reads the credential and the mailbox to change; one writes, or two on SQLite."""
-    service.get(path)  # the credential's use is written down
-    to_write = 1 if connection.vendor == "postgresql" else 2
-    with django_assert_num_queries(1 + to_write):
-        assert service.post("/voip/mailbox", SET).status == 201
+    service.get(path)  # records the last use
+    writes = 1 if connection.vendor == "postgresql" else 2
+    with django_assert_num_queries(1 + writes):
+        assert service.post("/voip/mailbox", FIELDS).status == 201
     for method in ("PUT", "PATCH"):
-        with django_assert_num_queries(1 + to_write):
-            assert service.call(method, path, SET).status == 200
+        with django_assert_num_queries(1 + writes):
+            assert service.call(method, path, FIELDS).status == 200

@@ -1,6 +1,5 @@
-"""The bridge and the server's limits, with an application that tells what it received."""
+"""The server and the bridge, with an application that echoes requests."""
 
-import json
 import socket
 import sys
 from contextlib import ExitStack, contextmanager, suppress
@@ -8,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 
 from config.server import HEAD_BYTES, HEADERS, PIPELINED, RESERVED_FILES
+from tests.config.caller import Caller
 from tests.config.echo import PIECE
 from tests.server import Server, until
 
@@ -19,8 +19,8 @@ server.serve(listener, 1, "tests.config.echo:application")
 """
 
 
-class Echo(Server):
-    """The server, in one process, with the application of tests/config/echo.py."""
+class EchoServer(Server):
+    """The server in one process, with the application in tests/config/echo.py."""
 
     def __init__(self, files=1024, **environment):
         super().__init__("sqlite://:memory:", **environment)
@@ -34,61 +34,9 @@ class Echo(Server):
         return Caller(self.port)
 
 
-class Caller:
-    """A connection on which bytes are sent as they are written here."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.stream = self.socket.makefile("rb")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.stream.close()
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(data if isinstance(data, bytes) else data.encode())
-
-    def ask(self, *lines, body=b""):
-        lines = [*lines, "", ""]
-        self.send(
-            b"\r\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
-        )
-        self.send(body)
-
-    def head(self) -> tuple[int, dict]:
-        """Return the next answer's status and headers; 0 if the server has closed the connection."""
-        try:
-            start = self.stream.readline()
-        except ConnectionError:
-            start = b""
-        lines = iter(self.stream.readline, b"\r\n") if start else ()
-        headers = dict(line.decode().rstrip().lower().split(": ", 1) for line in lines)
-        return int(start[9:12] or 0), headers
-
-    def answer(self) -> tuple[int, dict, bytes]:
-        status, headers = self.head()
-        return status, headers, self.stream.read(int(headers.get("content-length", 0)))
-
-    def status(self) -> int:
-        return self.answer()[0]
-
-    def received(self) -> dict:
-        status, _headers, body = self.answer()
-        assert status == 200
-        return json.loads(body)
-
-    def is_closed(self) -> bool:
-        with suppress(ConnectionError):
-            return self.stream.read(1) == b""
-        return True
-
-
 @pytest.fixture(scope="module")
 def echo():
-    with Echo() as running:
+    with EchoServer() as running:
         yield running
 
 
@@ -98,17 +46,16 @@ def caller(echo):
         yield caller
 
 
-GET = ["GET / HTTP/1.1", "Host: localhost"]
 POST = ["POST / HTTP/1.1", "Host: localhost"]
 
 
-# --- A header arrives as it was sent, or the request is refused --------------------------------
+# --- Headers ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [b"", b"acme", b"\xfc\xff", b"a b\tc", b"x" * 8000, b'a,b;c="d"'])
 def test_header_arrives_as_sent(caller, value):
-    caller.ask(*GET, b"X-Auth-For: " + value)
-    assert caller.received()["HTTP_X_AUTH_FOR"].encode("latin-1") == value
+    caller.get("/", b"X-Auth-For: " + value)
+    assert caller.echoed_request()["HTTP_X_AUTH_FOR"].encode("latin-1") == value
 
 
 @pytest.mark.parametrize(
@@ -125,16 +72,16 @@ def test_header_arrives_as_sent(caller, value):
         b"X-Auth-For",
     ],
 )
-def test_header_that_is_malformed_is_refused(caller, line):
-    caller.ask(*GET, line)
+def test_malformed_header_is_refused(caller, line):
+    caller.get("/", line)
     assert caller.status() == 400
     assert caller.is_closed()
 
 
 @pytest.mark.parametrize("name", ["X-Auth-For", "X-Auth-Password", "Host", "Content-Type"])
 def test_header_sent_twice_is_refused(caller, name):
-    caller.ask(*GET, f"{name}: localhost", f"{name}: localhost")
-    assert caller.received()["malformed"] == [
+    caller.get("/", f"{name}: localhost", f"{name}: localhost")
+    assert caller.echoed_request()["malformed"] == [
         400,
         f"Send the header {name.lower()} once: it was sent twice.",
     ]
@@ -142,31 +89,31 @@ def test_header_sent_twice_is_refused(caller, name):
 
 @pytest.mark.parametrize("name", ["X_Auth_For", "X-Auth_For", "x_forwarded_for", "Content_Length"])
 def test_header_with_an_underscore_is_refused(caller, name):
-    caller.ask(*GET, f"{name}: 1")
-    assert caller.received()["malformed"][0] == 400
+    caller.get("/", f"{name}: 1")
+    assert caller.echoed_request()["malformed"][0] == 400
 
 
-def test_lists_sent_in_parts_are_joined(caller):
+def test_repeated_list_headers_are_joined(caller):
     lines = [
         "X-Forwarded-For: 192.0.2.1",
         "X-Forwarded-For: 192.0.2.2",
         "Cookie: a=1",
         "Cookie: b=2",
     ]
-    caller.ask(*GET, *lines)
-    received = caller.received()
-    assert received["HTTP_X_FORWARDED_FOR"] == "192.0.2.1, 192.0.2.2"
-    assert received["HTTP_COOKIE"] == "a=1; b=2"
+    caller.get("/", *lines)
+    request = caller.echoed_request()
+    assert request["HTTP_X_FORWARDED_FOR"] == "192.0.2.1, 192.0.2.2"
+    assert request["HTTP_COOKIE"] == "a=1; b=2"
 
 
 def test_path_and_query_arrive_as_bytes(caller):
-    caller.ask("GET /%FC/a%2Fb%20c?q=%FC HTTP/1.1", "Host: localhost")
-    received = caller.received()
-    assert received["PATH_INFO"].encode("latin-1") == b"/\xfc/a/b c"
-    assert received["QUERY_STRING"] == "q=%FC"
+    caller.send_request("GET /%FC/a%2Fb%20c?q=%FC HTTP/1.1", "Host: localhost")
+    request = caller.echoed_request()
+    assert request["PATH_INFO"].encode("latin-1") == b"/\xfc/a/b c"
+    assert request["QUERY_STRING"] == "q=%FC"
 
 
-# --- The head has limits ------------------------------------------------------------------------
+# --- Limits of the head -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -178,8 +125,8 @@ def test_path_and_query_arrive_as_bytes(caller):
         ("\r\n".join(f"X-{number}: x" for number in range(HEADERS)), 400),
     ],
 )
-def test_head_that_is_too_large_is_refused(caller, line, status):
-    caller.ask(*GET, line)
+def test_too_large_head_is_refused(caller, line, status):
+    caller.get("/", line)
     assert caller.status() == status
 
 
@@ -198,10 +145,10 @@ def test_head_or_chunk_without_an_end_is_refused(caller, start):
     with suppress(ConnectionError):
         for _ in range(1000):
             caller.send("x" * 1024)
-    assert caller.status() in (400, 0)  # the answer may be lost on a caller who does not read
+    assert caller.status() in (400, 0)  # 0: the answer is lost if the client is still sending
 
 
-# --- A body is whole, and its end is beyond doubt, or nothing is called ---------------------------
+# --- Bodies -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -212,12 +159,12 @@ def test_head_or_chunk_without_an_end_is_refused(caller, start):
         (["Content-Length: 5", "Expect: 100-continue"], b"hello"),
     ],
 )
-def test_body_arrives_whole(caller, lines, body):
-    caller.ask(*POST, *lines, body=body)
+def test_body_arrives_completely(caller, lines, body):
+    caller.send_request(*POST, *lines, body=body)
     if "Expect: 100-continue" in lines:
         assert caller.head()[0] == 100
-    received = caller.received()
-    assert (received["body"], received["CONTENT_LENGTH"]) == ("hello", "5")
+    request = caller.echoed_request()
+    assert (request["body"], request["CONTENT_LENGTH"]) == ("hello", "5")
 
 
 @pytest.mark.parametrize(
@@ -239,39 +186,39 @@ def test_body_arrives_whole(caller, lines, body):
         (["Transfer-Encoding: chunked"], b"5\r\nhello, world\r\n0\r\n\r\n"),
     ],
 )
-def test_body_with_a_doubtful_end_is_refused(caller, tmp_path, lines, body):
+def test_body_with_an_ambiguous_end_is_refused(caller, tmp_path, lines, body):
     mark = tmp_path / "called"
     smuggled = f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mark: {mark}\r\n\r\n"
-    caller.ask(*POST, *lines, f"X-Mark: {mark}", body=body + smuggled.encode())
+    caller.send_request(*POST, *lines, f"X-Mark: {mark}", body=body + smuggled.encode())
     assert caller.status() == 400
     assert caller.is_closed()
     assert not mark.exists()
 
 
 def test_trailer_is_refused(caller, tmp_path):
-    """One that reached the application as a header would speak for the caller, or for the proxy."""
+    """Passed on as a header, it could forge a header of the caller or of a proxy."""
     mark = tmp_path / "called"
     body = f"2\r\nhe\r\n0\r\nX-Mark: {mark}\r\n\r\n"
-    caller.ask(*POST, "Transfer-Encoding: chunked", body=body.encode())
+    caller.send_request(*POST, "Transfer-Encoding: chunked", body=body.encode())
     assert (caller.status(), caller.is_closed()) == (400, True)
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("line", ["Content-Length: {}", "Transfer-Encoding: chunked"])
-def test_body_of_an_upgrade_is_not_taken_for_a_request(caller, tmp_path, line):
-    """The parser ends such a request with its head."""
+def test_body_of_an_upgrade_is_no_request(caller, tmp_path, line):
+    """The parser ends an upgrade request after its head."""
     mark = tmp_path / "called"
     body = f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mark: {mark}\r\n\r\n".encode()
-    caller.ask(*POST, line.format(len(body)), "Connection: Upgrade", "Upgrade: h2c")
+    caller.send_request(*POST, line.format(len(body)), "Connection: Upgrade", "Upgrade: h2c")
     caller.send(body)
-    assert caller.received()["malformed"][0] == 400
+    assert caller.echoed_request()["malformed"][0] == 400
     assert caller.is_closed()
     assert not mark.exists()
 
 
-def test_upgrade_is_not_made(caller):
-    caller.ask(*GET, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
-    assert caller.received()["malformed"] is None
+def test_upgrade_is_ignored(caller):
+    caller.get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
+    assert caller.echoed_request()["malformed"] is None
     assert caller.is_closed()
 
 
@@ -288,31 +235,31 @@ def test_lines_that_end_in_lf_alone_are_refused(caller):
         ("Transfer-Encoding: chunked", b"50\r\nhello"),
     ],
 )
-def test_body_that_breaks_off_calls_nothing(caller, tmp_path, line, body):
+def test_incomplete_body_is_not_passed_on(caller, tmp_path, line, body):
     mark = tmp_path / "called"
-    caller.ask(*POST, line, f"X-Mark: {mark}", body=body)
+    caller.send_request(*POST, line, f"X-Mark: {mark}", body=body)
     caller.socket.shutdown(socket.SHUT_WR)
     assert caller.is_closed()
     assert not mark.exists()
 
 
-def test_late_body_is_refused(tmp_path):
-    with Echo(REQUEST_TIMEOUT="1", UPLOAD_TIMEOUT="1") as echo, echo.connect() as caller:
-        caller.ask(*POST, "Content-Length: 50", body=b"hello")
-        assert caller.received()["malformed"] == [408, "The body did not arrive in time."]
+def test_late_body_is_refused():
+    with EchoServer(REQUEST_TIMEOUT="1", UPLOAD_TIMEOUT="1") as echo, echo.connect() as caller:
+        caller.send_request(*POST, "Content-Length: 50", body=b"hello")
+        assert caller.echoed_request()["malformed"] == [408, "The body did not arrive in time."]
 
 
 def test_pipelined_requests_are_answered_in_order(caller):
     for number in range(20):
-        caller.ask(*POST, "Content-Length: 2", body=b"%02d" % number)
-    assert [caller.received()["body"] for _ in range(20)] == [f"{n:02}" for n in range(20)]
+        caller.send_request(*POST, "Content-Length: 2", body=b"%02d" % number)
+    assert [caller.echoed_request()["body"] for _ in range(20)] == [f"{n:02}" for n in range(20)]
 
 
 @pytest.mark.parametrize("garbage", [b"x", b"\0", b"GET /\r\nX-Broken\r\n\r\n"])
-def test_whole_request_is_answered_before_what_follows_is_refused(caller, garbage):
-    """A 400 would say that nothing was changed."""
-    caller.ask(*POST, "Content-Length: 5", body=b"hello" + garbage)
-    assert caller.received()["body"] == "hello"
+def test_complete_request_is_answered_before_the_next_is_refused(caller, garbage):
+    """An answer of 400 would mean that nothing was changed."""
+    caller.send_request(*POST, "Content-Length: 5", body=b"hello" + garbage)
+    assert caller.echoed_request()["body"] == "hello"
     assert caller.is_closed()
 
 
@@ -321,86 +268,86 @@ def test_too_many_pipelined_requests_are_refused(caller):
     assert (caller.status(), caller.is_closed()) == (0, True)
 
 
-def test_caller_who_leaves_pipelined_requests_is_no_error():
-    with Echo() as echo:
+def test_client_that_leaves_during_pipelined_requests_causes_no_error():
+    with EchoServer() as echo:
         with echo.connect() as caller:
             caller.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
             caller.head()
-        with echo.connect() as another:
-            another.ask("GET /plain HTTP/1.1", "Host: localhost")
-            another.status()
+        with echo.connect() as other_caller:
+            other_caller.get("/plain")
+            other_caller.status()
         assert "Traceback" not in echo.output()
 
 
 # --- Answers --------------------------------------------------------------------------------------
 
 
-def test_answer_without_a_length_is_given_one(caller):
-    caller.ask("GET /plain HTTP/1.1", "Host: localhost")
+def test_missing_content_length_is_added(caller):
+    caller.get("/plain")
     assert caller.answer()[2] == b"onetwo"
 
 
 @pytest.mark.parametrize("path", ["/plain", "/file", "/large"])
 def test_head_has_the_headers_of_get_and_no_body(caller, path):
-    caller.ask(f"GET {path} HTTP/1.1", "Host: localhost")
+    caller.get(path)
     _status, of_get, _body = caller.answer()
-    caller.ask(f"HEAD {path} HTTP/1.1", "Host: localhost")
+    caller.send_request(f"HEAD {path} HTTP/1.1", "Host: localhost")
     status, of_head = caller.head()
     assert (status, of_head["content-length"]) == (200, of_get["content-length"])
-    caller.ask("GET /plain HTTP/1.1", "Host: localhost")
+    caller.get("/plain")
     assert caller.answer()[2] == b"onetwo"
 
 
-def test_no_content_has_neither_body_nor_length(caller):
-    caller.ask("GET /empty HTTP/1.1", "Host: localhost")
+def test_answer_204_has_neither_body_nor_length(caller):
+    caller.get("/empty")
     status, headers = caller.head()
     assert status == 204
     assert not {"content-length", "transfer-encoding"} & headers.keys()
-    caller.ask("GET /plain HTTP/1.1", "Host: localhost")
+    caller.get("/plain")
     assert caller.status() == 200
 
 
-def test_file_is_sent_whole(caller):
-    caller.ask("GET /file HTTP/1.1", "Host: localhost")
+def test_file_is_sent_completely(caller):
+    caller.get("/file")
     assert caller.answer()[2] == PIECE * 20
 
 
-def test_failure_is_answered_and_does_not_end_the_server(echo, caller):
-    caller.ask("GET /fail HTTP/1.1", "Host: localhost")
+def test_exception_is_500_and_the_server_keeps_running(echo, caller):
+    caller.get("/fail")
     assert caller.status() == 500
-    with echo.connect() as another:
-        another.ask("GET /plain HTTP/1.1", "Host: localhost")
-        assert another.status() == 200
+    with echo.connect() as other_caller:
+        other_caller.get("/plain")
+        assert other_caller.status() == 200
 
 
-def test_answer_that_breaks_off_is_seen_to(caller):
-    caller.ask("GET /break-off HTTP/1.1", "Host: localhost")
+def test_incomplete_answer_does_not_end_as_a_complete_one(caller):
+    caller.get("/break-off")
     assert caller.head()[0] == 200
     assert not caller.stream.read().endswith(b"0\r\n\r\n")
 
 
-def test_caller_who_leaves_ends_a_streamed_answer(caller, tmp_path):
+def test_streamed_answer_is_closed_when_the_client_leaves(caller, tmp_path):
     mark = tmp_path / "closed"
-    caller.ask("GET /endless HTTP/1.1", "Host: localhost", f"X-Mark: {mark}")
+    caller.get("/endless", f"X-Mark: {mark}")
     assert caller.head()[0] == 200
     caller.__exit__()
     until(mark.exists)
 
 
 @contextmanager
-def callers(server, count):
+def open_connections(server, count):
     with ExitStack() as stack:
         yield [stack.enter_context(server.connect()) for _ in range(count)]
 
 
 @pytest.mark.parametrize("path", ["large", "endless"])
-def test_callers_who_do_not_read_hold_no_thread(echo, tmp_path, path):
-    with callers(echo, 20) as some, echo.connect() as other:
-        for caller in some:
-            caller.ask(f"GET /{path} HTTP/1.1", "Host: localhost", f"X-Mark: {tmp_path}/closed")
+def test_clients_that_do_not_read_block_no_thread(echo, tmp_path, path):
+    with open_connections(echo, 20) as clients, echo.connect() as other_caller:
+        for caller in clients:
+            caller.get(f"/{path}", f"X-Mark: {tmp_path}/closed")
             caller.head()
-        other.ask("GET /plain HTTP/1.1", "Host: localhost")
-        assert other.status() == 200
+        other_caller.get("/plain")
+        assert other_caller.status() == 200
 
 
 # --- Connections ----------------------------------------------------------------------------------
@@ -413,27 +360,27 @@ def test_connection_without_a_request_is_closed(caller, sent):
     assert caller.is_closed()
 
 
-def test_reset_connection_is_no_error():
-    with Echo() as echo:
+def test_reset_connection_causes_no_error():
+    with EchoServer() as echo:
         for _ in range(100):
             with echo.connect() as caller:
                 caller.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                caller.ask("GET /plain HTTP/1.1", "Host: localhost")
-        assert answers(echo)
+                caller.get("/plain")
+        assert is_answering(echo)
         assert "Traceback" not in echo.output()
 
 
 @pytest.mark.long
 def test_too_many_connections_are_refused_and_logged_until_some_are_closed():
-    with Echo(files=RESERVED_FILES + 60) as echo:
-        with callers(echo, 200) as some:
-            closed = [caller for caller in some if at_once_closed(caller)]
+    with EchoServer(files=RESERVED_FILES + 60) as echo:
+        with open_connections(echo, 200) as clients:
+            closed = [caller for caller in clients if is_closed_at_once(caller)]
             assert 100 <= len(closed) < 200
             until(lambda: "Connections are refused: there are 60" in echo.output())
-        until(lambda: answers(echo))
+        until(lambda: is_answering(echo))
 
 
-def at_once_closed(caller) -> bool:
+def is_closed_at_once(caller) -> bool:
     caller.socket.settimeout(0.05)
     try:
         return caller.socket.recv(1) == b""
@@ -443,23 +390,23 @@ def at_once_closed(caller) -> bool:
         return True
 
 
-def answers(echo) -> bool:
+def is_answering(echo) -> bool:
     with suppress(OSError), echo.connect() as caller:
-        caller.ask("GET /plain HTTP/1.1", "Host: localhost")
+        caller.get("/plain")
         return caller.status() == 200
     return False
 
 
 def test_request_on_an_idle_connection_is_answered_while_the_server_stops():
-    with Echo() as echo, echo.connect() as caller, echo.connect() as fresh:
-        caller.ask("GET /plain HTTP/1.1", "Host: localhost")
+    with EchoServer() as echo, echo.connect() as caller, echo.connect() as fresh:
+        caller.get("/plain")
         assert caller.status() == 200
         fresh.send("GET /pl")
         echo.process.terminate()
         until(lambda: "Shutting down" in echo.output())
-        caller.ask("GET /plain HTTP/1.1", "Host: localhost")
+        caller.get("/plain")
         fresh.send("ain HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        for each in (caller, fresh):
-            status, headers, _body = each.answer()
-            assert (status, headers["connection"], each.is_closed()) == (200, "close", True)
+        for connection in (caller, fresh):
+            status, headers, _body = connection.answer()
+            assert (status, headers["connection"], connection.is_closed()) == (200, "close", True)
         assert echo.process.wait(timeout=60) == 0

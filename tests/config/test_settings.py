@@ -1,4 +1,4 @@
-"""The process refuses to start on settings that are not safe, with one clear sentence each."""
+"""Unsafe or wrong settings stop the start with one clear sentence each."""
 
 import os
 import re
@@ -18,21 +18,21 @@ GOOD = {
 
 
 def run(*arguments, **changes):
-    """A Python process with these settings, when it has ended."""
+    """Run Python with good settings and these changes, and return the finished process."""
     values = {name: value for name, value in (GOOD | changes).items() if value is not None}
     environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull} | values
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def start(**changes):
-    """What `manage.py check` says, as (exit status, lines)."""
+def check_settings(**changes):
+    """Return the exit status and the error lines of `manage.py check`."""
     done = run("manage.py", "check", **changes)
     return done.returncode, done.stderr.splitlines()
 
 
-def test_good_settings_start():
-    assert start()[0] == 0
+def test_good_settings_are_accepted():
+    assert check_settings()[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_good_settings_start():
         ({"DATABASE_TIMEOUT": "0"}, "DATABASE_TIMEOUT must be a whole number"),
     ],
 )
-def test_a_wrong_setting_is_refused_in_one_sentence(change, sentence):
-    status, lines = start(**change)
+def test_wrong_setting_is_refused_in_one_sentence(change, sentence):
+    status, lines = check_settings(**change)
     assert status != 0
     assert len(lines) == 1
     assert lines[0].startswith(sentence)
@@ -92,24 +92,24 @@ def test_a_wrong_setting_is_refused_in_one_sentence(change, sentence):
         ("SENTRY_DSN", "https://key@sentry.example/1", "sentry-sdk"),
     ],
 )
-def test_a_setting_names_the_package_that_it_needs_and_has_not(name, value, package):
-    as_if_missing = f"import sys; sys.modules['{package.replace('-', '_')}'] = None"
-    done = run("-c", f"{as_if_missing}; from config import settings", **{name: value})
-    said = done.stderr.splitlines()[-1].partition(": ")[2]
-    assert said == f"{name} needs a package that is not installed: pip install {package}."
-    assert run("-c", f"{as_if_missing}; from config import settings").returncode == 0
+def test_setting_without_its_package_names_the_package(name, value, package):
+    hide_package = f"import sys; sys.modules['{package.replace('-', '_')}'] = None"
+    done = run("-c", f"{hide_package}; from config import settings", **{name: value})
+    message = done.stderr.splitlines()[-1].partition(": ")[2]
+    assert message == f"{name} needs a package that is not installed: pip install {package}."
+    assert run("-c", f"{hide_package}; from config import settings").returncode == 0
 
 
-def test_all_that_is_wrong_is_told_at_once():
-    _, lines = start(SECRET_KEY=None, PASS_CODE_KEYS=None, ALLOWED_HOSTS=None)
+def test_wrong_settings_are_reported_at_once():
+    _, lines = check_settings(SECRET_KEY=None, PASS_CODE_KEYS=None, ALLOWED_HOSTS=None)
     assert [line.split()[0] for line in lines] == ["SECRET_KEY", "PASS_CODE_KEYS", "ALLOWED_HOSTS"]
 
 
-def test_every_setting_is_documented():
+def test_settings_are_documented():
     source = (ROOT / "config/settings.py").read_text()
-    read = set(re.findall(r'(?:env\.\w+|read_setting)\(\s*"([A-Z_]+)"', source))
+    used = set(re.findall(r'(?:env\.\w+|read_setting)\(\s*"([A-Z_]+)"', source))
     documented = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
-    assert read == documented
+    assert used == documented
 
 
 def test_check_deploy_has_no_warning():
@@ -117,13 +117,15 @@ def test_check_deploy_has_no_warning():
     assert done.returncode == 0, done.stderr
 
 
-def limit_with(**changes):
-    """RATE_LIMIT as a process with these settings has it."""
+def read_rate_limit(**changes):
+    """Return the calls and seconds of RATE_LIMIT in one worker with these settings."""
     done = run("-c", "from config import settings; print(*settings.RATE_LIMIT)", **changes)
     return done.stdout.strip()
 
 
-def test_each_worker_has_its_share_of_the_limit_unless_they_count_together():
-    assert limit_with(RATE_LIMIT="100/minute") == "50 60"
-    assert limit_with(RATE_LIMIT="100/minute", WEB_CONCURRENCY="3") == "34 60"
-    assert limit_with(RATE_LIMIT="100/hour", CACHE_URL="redis://127.0.0.1:6379/0") == "100 3600"
+def test_workers_share_the_rate_limit_unless_a_cache_counts():
+    assert read_rate_limit(RATE_LIMIT="100/minute") == "50 60"
+    assert read_rate_limit(RATE_LIMIT="100/minute", WEB_CONCURRENCY="3") == "34 60"
+    assert (
+        read_rate_limit(RATE_LIMIT="100/hour", CACHE_URL="redis://127.0.0.1:6379/0") == "100 3600"
+    )

@@ -1,4 +1,4 @@
-"""A column of a real PostgreSQL changes its type under a real server, which has prepared queries of it."""
+"""Columns of a real PostgreSQL change type after a real server has prepared queries."""
 
 import json
 from contextlib import closing
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.long
 
 MAILBOXES = "ALTER TABLE mailboxes_mailbox ALTER COLUMN name TYPE varchar(120)"
 CREDENTIALS = "ALTER TABLE mailboxes_apicredential ALTER COLUMN networks TYPE varchar(1000)"
-OFTEN = range(12)  # one thread of four has asked three times by then, and has it prepared
+MANY = range(12)  # each of four threads makes three calls, after which the query is prepared
 
 
 @pytest.fixture
 def service(postgres, request):
-    """On a database of its own, at `url`."""
+    """A service on a database of its own, at `service.url`."""
     url = postgres.create(request.node.name)
     with Server(url, WEB_CONCURRENCY="1") as server:
         service = OverSocket(server.prepare(), port=server.port)
@@ -34,31 +34,31 @@ def path(service):
     return f"/voip/mailbox/{uuid}"
 
 
-def run(service, *statements):
+def run_sql(service, *commands):
     with psycopg.connect(service.url) as connection:
-        for statement in statements:
-            connection.execute(statement)
+        for command in commands:
+            connection.execute(command)
 
 
-def test_no_read_fails(service, path):
-    assert {service.get(path).status for _ in OFTEN} == {200}
-    run(service, MAILBOXES, CREDENTIALS)
-    assert {service.get(path).status for _ in OFTEN} == {200}
+def test_reads_do_not_fail(service, path):
+    assert {service.get(path).status for _ in MANY} == {200}
+    run_sql(service, MAILBOXES, CREDENTIALS)
+    assert {service.get(path).status for _ in MANY} == {200}
 
 
 class AsteriskOverSocket(OverSocket, Asterisk):
-    """Asterisk, at the real server."""
+    pass
 
 
 class FreeSWITCHOverSocket(OverSocket, FreeSWITCH):
-    """FreeSWITCH, at the real server."""
+    pass
 
 
-def test_no_lookup_of_an_engine_fails(service, path):
-    shown = json.loads(
+def test_engine_lookups_do_not_fail(service, path):
+    credential = json.loads(
         service.server.manage("issue_credential", "acme", "pbx", "--engine", "--json")
     )
-    headers, uuid = basic(shown["User"], shown["Password"]), path.rpartition("/")[2]
+    headers, uuid = basic(credential["User"], credential["Password"]), path.rpartition("/")[2]
 
     def look_up():
         assert columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
@@ -68,28 +68,28 @@ def test_no_lookup_of_an_engine_fails(service, path):
         closing(AsteriskOverSocket(headers, port=service.port)) as asterisk,
         closing(FreeSWITCHOverSocket(headers, port=service.port)) as freeswitch,
     ):
-        for _ in OFTEN:
+        for _ in MANY:
             look_up()
-        run(service, MAILBOXES, CREDENTIALS)
-        for _ in OFTEN:
+        run_sql(service, MAILBOXES, CREDENTIALS)
+        for _ in MANY:
             look_up()
 
 
-def test_no_write_of_a_mailbox_fails(service, path):
-    assert {service.patch(path, {"name": f"{number}"}).status for number in OFTEN} == {200}
-    run(service, MAILBOXES, CREDENTIALS)
-    assert {service.patch(path, {"name": f"{number}"}).status for number in OFTEN} == {200}
+def test_mailbox_writes_do_not_fail(service, path):
+    assert {service.patch(path, {"name": f"{number}"}).status for number in MANY} == {200}
+    run_sql(service, MAILBOXES, CREDENTIALS)
+    assert {service.patch(path, {"name": f"{number}"}).status for number in MANY} == {200}
 
 
-def test_a_longer_write_fails_once_at_most_and_says_to_try_again(service, path):
-    """What its transaction had done by then is undone: it cannot be gone on with."""
+def test_recipient_write_fails_at_most_once_per_connection_with_503(service, path):
+    """The failure rolls back its transaction, which cannot be continued."""
     path = f"{path}/email-recipient"
     path = f"{path}/{service.post(path, {'email': 'pete@acme.example'}).result['uuid']}"
-    for number in OFTEN:
+    for number in MANY:
         assert service.put(path, {"email": f"{number}@acme.example"}).status == 200
-    run(service, MAILBOXES)
-    answers = [service.put(path, {"email": f"{number}@acme.example"}) for number in OFTEN]
+    run_sql(service, MAILBOXES)
+    answers = [service.put(path, {"email": f"{number}@acme.example"}) for number in MANY]
     refused = [answer for answer in answers if answer.status != 200]
     assert {answer.status for answer in refused} == {503}
-    assert len(refused) <= 4  # once a connection
+    assert len(refused) <= 4  # one for each connection
     assert answers[-1].status == 200

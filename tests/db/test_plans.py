@@ -1,4 +1,4 @@
-"""What is asked for one account is found by indexes, on either database: it does not grow with the others.
+"""Query plans: an account's queries do not slow down as other accounts grow.
 
 `make bench-growth` measures the same cases among a million mailboxes.
 """
@@ -15,36 +15,35 @@ from mailboxes.models import Mailbox
 from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary
 from tests.benchmarks.filling import fill
 
-ACCOUNTS, SIZE = 1000, 5  # so many that to read a table as a whole is dearer than to look up a few
+ACCOUNTS, SIZE = 1000, 5  # so many that reading a whole table costs more than looking up a few rows
 
-# The tables that grow, but for the accounts themselves, of which even a large service has few: how
-# many are in a tree no database can guess, and to read all of them may seem best.
+# The tables that grow. The accounts are left out: even a large service has few of them, and since a
+# database cannot guess how many are in a tree, it may choose to read them all.
 GROWS = r"(?:mailboxes_(?!account\b)\w+|django_admin_log)"
 PLANNED = re.compile(r"\A(?:SELECT|UPDATE|DELETE|WITH)\b")
-# SQLite tells of a table by the query's own name for it.
+# SQLite's plans name a table by its alias in the query.
 ALIAS = re.compile(rf'"({GROWS})" ([A-Z]\d+)\b')
 
 
-def plan(statement) -> str:
-    """How the database goes about it."""
-    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+def explain(query) -> str:
+    command = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:
-        cursor.execute(f"{explain} {statement}")
+        cursor.execute(f"{command} {query}")
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
 
-def read_whole(ask) -> list[str]:
-    """The statements made by asking that read the whole of a table that grows, with their plans."""
+def find_full_scans(call) -> list[str]:
+    """Return the queries of the call that read a whole table that grows, with their plans."""
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
-        ask()
+        call()
         transaction.set_rollback(True)
-    statements = [query["sql"] for query in captured if PLANNED.match(query["sql"])]
-    plans = zip(statements, map(plan, statements), strict=True)
-    return ["\n".join(of_one) for of_one in plans if reads_whole_table(*of_one)]
+    queries = [query["sql"] for query in captured if PLANNED.match(query["sql"])]
+    plans = zip(queries, map(explain, queries), strict=True)
+    return ["\n".join(pair) for pair in plans if reads_whole_table(*pair)]
 
 
-def reads_whole_table(statement, plan) -> bool:
-    aliases = [alias for _table, alias in ALIAS.findall(statement)]
+def reads_whole_table(query, plan) -> bool:
+    aliases = [alias for _table, alias in ALIAS.findall(query)]
     return re.search(rf"(Seq Scan on|SCAN) ({'|'.join([GROWS, *aliases])})\b", plan) is not None
 
 
@@ -56,12 +55,13 @@ class TestPlans(TestCase):
                 cursor.execute(PLANNER)
         cls.ordinary = Ordinary(fill(ACCOUNTS, SIZE))
 
-    def test_what_is_of_one_account(self):
+    def test_calls_for_one_account_read_no_whole_table(self):
         found = {
-            name: read_whole(lambda ask=ask: ask(self.ordinary)) for name, ask in CASES.items()
+            name: find_full_scans(lambda call=call: call(self.ordinary))
+            for name, call in CASES.items()
         }
         assert not any(found.values()), "\n\n".join(chain.from_iterable(found.values()))
 
-    def test_what_is_of_all_is_noticed(self):
-        assert read_whole(lambda: OF_ALL_ACCOUNTS["table of all, by search"](self.ordinary))
-        assert read_whole(lambda: list(Mailbox.objects.filter(name="x")))
+    def test_full_scan_is_detected(self):
+        assert find_full_scans(lambda: OF_ALL_ACCOUNTS["table of all, by search"](self.ordinary))
+        assert find_full_scans(lambda: list(Mailbox.objects.filter(name="x")))

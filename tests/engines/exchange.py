@@ -162,7 +162,7 @@ class Exchange:
         return self.mail.kept
 
     def take_database_away(self):
-        """The service goes on, with a database that cannot be opened."""
+        """The service goes on, with a database that cannot be decrypted."""
         self.server.kill()
         self.server.environment["DATABASE_URL"] = f"sqlite:///{self.folder}"
         self.server.start()

@@ -1,4 +1,4 @@
-"""When a credential was last used is written down, but no call waits for that."""
+"""The time of a credential's last use is recorded, but no call waits for a lock to do so."""
 
 from contextlib import contextmanager
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def held(sql):
-    """Somebody else's transaction has run this, and goes on."""
+def open_transaction(sql):
+    """Run the command in a transaction of another connection that stays open."""
     other = connection.copy()
     with other.cursor() as cursor:
         cursor.execute("BEGIN")
@@ -25,49 +25,49 @@ def held(sql):
     other.close()
 
 
-def last_used():
+def get_last_used():
     return ApiCredential.objects.get().last_used_at
 
 
-# On SQLite whoever writes holds all of it; on PostgreSQL, a row or a table.
-HELD = ["UPDATE mailboxes_apicredential SET networks = networks"]
+# A writer locks the whole file on SQLite, and a row or a table on PostgreSQL.
+LOCKS = ["UPDATE mailboxes_apicredential SET networks = networks"]
 if connection.vendor == "postgresql":
-    HELD += ["LOCK TABLE mailboxes_apicredential IN SHARE MODE"]
+    LOCKS += ["LOCK TABLE mailboxes_apicredential IN SHARE MODE"]
 
 
-@pytest.mark.parametrize("sql", HELD)
-def test_a_lookup_of_an_engine_waits_for_no_writer(account, sql):
+@pytest.mark.parametrize("sql", LOCKS)
+def test_engine_lookup_waits_for_no_lock(account, sql):
     asterisk = Asterisk(engine_headers(account))
     mailbox = Mailbox.objects.create(account=account, name="Sales")
-    with held(sql):
+    with open_transaction(sql):
         assert asterisk.mailbox(mailbox)["fullname"] == "Sales"
-    assert last_used() is None
+    assert get_last_used() is None
     assert asterisk.mailbox(mailbox)["fullname"] == "Sales"
-    assert last_used() is not None
+    assert get_last_used() is not None
 
 
-@pytest.mark.parametrize("sql", HELD)
-def test_nor_does_a_call_of_the_api(account, sql):
+@pytest.mark.parametrize("sql", LOCKS)
+def test_api_call_waits_for_no_lock(account, sql):
     api = InProcess(headers_for(account))
-    with held(sql):
+    with open_transaction(sql):
         assert api.get("/voip/mailbox").status == 200
-    assert last_used() is None
+    assert get_last_used() is None
     assert api.get("/voip/mailbox").status == 200
-    assert last_used() is not None
+    assert get_last_used() is not None
 
 
-def limit():
-    """How long a statement waits for a lock."""
+def get_lock_timeout():
+    """Return the time that a query waits for a lock, as the database writes it."""
     name = "SHOW lock_timeout" if connection.vendor == "postgresql" else "PRAGMA busy_timeout"
     with connection.cursor() as cursor:
         cursor.execute(name)
         return cursor.fetchone()[0]
 
 
-def test_what_is_worth_waiting_for_waits_as_before(account):
-    api, before = InProcess(headers_for(account)), limit()
-    with held(HELD[0]):
+def test_lock_timeout_of_other_queries_is_unchanged(account):
+    api, before = InProcess(headers_for(account)), get_lock_timeout()
+    with open_transaction(LOCKS[0]):
         api.get("/voip/mailbox")
-        assert limit() == before
+        assert get_lock_timeout() == before
     api.get("/voip/mailbox")
-    assert limit() == before
+    assert get_lock_timeout() == before

@@ -1,4 +1,4 @@
-"""A crash with a pass code in hand: the log has its stack, and nobody gets to see the code."""
+"""A crash during encryption: the log has the traceback, and nothing reveals the code."""
 
 import logging
 
@@ -16,8 +16,8 @@ API, CONSOLE, ADMIN = "/voip/mailbox", "/mailboxes/new/", "/admin/mailboxes/mail
 
 
 @pytest.fixture
-def _faulty(monkeypatch, settings):
-    """Every pass code that is to be sealed meets a fault; there are administrators to be mailed."""
+def _broken_encryption(monkeypatch, settings):
+    """Encryption fails, and there is an administrator who could be sent a mail."""
 
     def encrypt(ring, text, owner):
         raise RuntimeError("out of order")
@@ -27,29 +27,28 @@ def _faulty(monkeypatch, settings):
 
 
 @pytest.fixture
-def call(account):
-    """Sends a new mailbox to the address, as whoever may make one there."""
+def create(account):
+    """A function that posts a new mailbox to a path, with a credential or a login."""
     staff = Client(raise_request_exception=False)
     staff.force_login(User.objects.create_superuser("ada"))
     as_program = {"content_type": "application/json", "headers": headers_for(account)}
 
-    def call(address):
-        named = account.pk if address == ADMIN else account.name
-        typed = {"account": named, "name": "Sales", "password": CODE}
-        return staff.post(address, typed, **(as_program if address == API else {}))
+    def create(path):
+        value = account.pk if path == ADMIN else account.name
+        fields = {"account": value, "name": "Sales", "password": CODE}
+        return staff.post(path, fields, **(as_program if path == API else {}))
 
-    return call
+    return create
 
 
-@pytest.mark.usefixtures("_faulty")
-@pytest.mark.parametrize("address", [API, CONSOLE, ADMIN])
-def test_neither_answer_nor_log_nor_mail_tells_the_pass_code(call, address, caplog, mailoutbox):
+@pytest.mark.usefixtures("_broken_encryption")
+@pytest.mark.parametrize("path", [API, CONSOLE, ADMIN])
+def test_pass_code_is_not_in_answer_log_or_mail(create, path, caplog, mailoutbox):
     with caplog.at_level(logging.DEBUG):
-        response = call(address)
+        response = create(path)
     assert response.status_code == 500
     assert "RuntimeError: out of order" in caplog.text
-    told = response.content.decode() + caplog.text
-    assert not shows(told, CODE)
+    assert not shows(response.content.decode() + caplog.text, CODE)
     assert "out of order" not in response.content.decode()
     assert mailoutbox == []
     assert not Mailbox.objects.exists()

@@ -1,4 +1,4 @@
-"""What the real server prints, as text and as JSON: one line a request, with the id that the caller got."""
+"""The log of a real server, as text and as JSON: one line with an id for each request."""
 
 import json
 import logging
@@ -30,9 +30,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(scope="module", params=["text", "json"])
 def server(request, django_db_setup):
-    """The real server, which cannot seal a pass code, and says so in two lines."""
-    fault = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": f"out of order\n{FORGED}"}
-    with Server(database_url(), LOG_FORMAT=request.param, **fault) as running:
+    """A server whose encryption fails with a message of two lines."""
+    failure = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": f"out of order\n{FORGED}"}
+    with Server(database_url(), LOG_FORMAT=request.param, **failure) as running:
         yield running
 
 
@@ -42,41 +42,41 @@ def service(server, account):
         yield service
 
 
-def formatter(form) -> logging.Formatter:
-    """The one that the settings name for this form."""
-    named = settings.LOGGING["formatters"][form]
-    return DictConfigurator(settings.LOGGING).configure_formatter(named.copy())
+def make_formatter(name) -> logging.Formatter:
+    options = settings.LOGGING["formatters"][name]
+    return DictConfigurator(settings.LOGGING).configure_formatter(options.copy())
 
 
-def lines(server) -> list[dict]:
-    """All lines that it has printed, whatever their form. Raises where one has no form."""
+def parse_lines(server) -> list[dict]:
+    """Return the parts of each printed line. Raises an exception if a line has another format."""
     printed = server.output().splitlines()
     if server.environment["LOG_FORMAT"] == "json":
         return [json.loads(line) for line in printed]
     return [TEXT.fullmatch(line).groupdict() for line in printed if not line.startswith("  ")]
 
 
-def requests(server) -> list[dict]:
-    return [line for line in lines(server) if line["logger"] == "mailboxes.request"]
+def parse_request_lines(server) -> list[dict]:
+    return [line for line in parse_lines(server) if line["logger"] == "mailboxes.request"]
 
 
-def of(answer, server) -> list[dict]:
-    """The lines with the id of this answer's request."""
-    return [line for line in lines(server) if line["request_id"] == answer.headers["x-request-id"]]
+def find_lines(answer, server) -> list[dict]:
+    """Return the lines with the answer's request id."""
+    request_id = answer.headers["x-request-id"]
+    return [line for line in parse_lines(server) if line["request_id"] == request_id]
 
 
 @pytest.mark.long
-def test_each_request_has_one_line_with_the_id_of_its_answer(service, server):
-    before = len(requests(server))
+def test_request_has_one_line_with_the_id_of_its_answer(service, server):
+    before = len(parse_request_lines(server))
     paths = ["/voip/mailbox", "/nowhere", "/sign-in/", "/static/css/base.css", "/admin/"]
     answers = [service.get(path) for path in paths]
-    assert [len(of(answer, server)) for answer in answers] == [1] * len(answers)
-    assert len(requests(server)) == before + len(answers)
+    assert [len(find_lines(answer, server)) for answer in answers] == [1] * len(answers)
+    assert len(parse_request_lines(server)) == before + len(answers)
 
 
-def test_a_line_has_time_level_logger_and_what_was_asked_and_answered(service, server):
+def test_line_has_time_level_logger_and_request(service, server):
     answer = service.get("/voip/mailbox?limit=1", headers={"X-Request-ID": "my-own-id.1"})
-    (line,) = of(answer, server)
+    (line,) = find_lines(answer, server)
     assert line["request_id"] == "my-own-id.1"
     assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
     assert (line["level"], line["logger"]) == ("INFO", "mailboxes.request")
@@ -84,8 +84,8 @@ def test_a_line_has_time_level_logger_and_what_was_asked_and_answered(service, s
     assert re.fullmatch(rf"GET /voip/mailbox 200 \d+\.\dms from=127.0.0.1 by={by}", line["message"])
 
 
-def test_in_json_each_part_of_it_has_a_place_of_its_own(service, server):
-    (line,) = of(service.get("/voip/mailbox?limit=1"), server)
+def test_json_line_has_a_key_for_each_part(service, server):
+    (line,) = find_lines(service.get("/voip/mailbox?limit=1"), server)
     if server.environment["LOG_FORMAT"] == "text":
         return
     assert line.pop("milliseconds") > 0
@@ -94,61 +94,61 @@ def test_in_json_each_part_of_it_has_a_place_of_its_own(service, server):
     assert line["by"].endswith("@acme")
 
 
-def test_a_crash_has_its_stack_under_the_same_id(service, server):
+def test_traceback_is_logged_with_the_request_id(service, server):
     answer = service.post("/voip/mailbox", {"name": "Sales", "password": CODE})
     assert answer.status == 500
-    levels = [line["level"] for line in of(answer, server)]
+    levels = [line["level"] for line in find_lines(answer, server)]
     assert levels == ["ERROR", "INFO"]
     assert "RuntimeError: out of order" in server.output()
 
 
-def test_nothing_that_a_caller_sends_begins_a_line(service, server):
-    """Not in a path, a header or an error's own words; `lines` takes each line apart."""
-    before = len(lines(server))
+def test_input_cannot_begin_a_line(service, server):
+    """In path, header or error message. `parse_lines` fails on a line of another format."""
+    before = len(parse_lines(server))
     service.get(f"/voip/x%0A{FORGED.replace(' ', '%20')}%E2%80%A8{FORGED.replace(' ', '%20')}")
     service.get("/voip/mailbox", headers={"X-Request-ID": f"x\u0085{FORGED}"})
     service.get("/voip/mailbox", headers={"X-Forwarded-For": FORGED, "X-Auth-For": FORGED})
-    service.post("/voip/mailbox", {"name": "Sales", "password": CODE})  # the fault says FORGED
-    assert len(lines(server)) == before + 5  # that one has its stack besides
+    service.post("/voip/mailbox", {"name": "Sales", "password": CODE})  # an error with FORGED
+    assert len(parse_lines(server)) == before + 5  # the error has a line of its own
     assert not any(line.startswith(FORGED) for line in server.output().splitlines())
 
 
-@pytest.mark.parametrize("form", settings.LOGGING["formatters"])
+@pytest.mark.parametrize("formatter", settings.LOGGING["formatters"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x1c", "\x85", "\u2028"])
-def test_a_message_is_one_line_whatever_ends_lines_in_it(form, end):
+def test_message_with_line_ends_is_one_line(formatter, end):
     record = logging.LogRecord("axes", logging.WARNING, "", 0, "%s", (f"x{end}{FORGED}",), None)
-    assert len(formatter(form).format(record).splitlines()) == 1
+    assert len(make_formatter(formatter).format(record).splitlines()) == 1
 
 
 @pytest.mark.parametrize("path", ["/sounds", "//sounds", "/Sounds", "/sounds/", "/x/sounds"])
-def test_no_line_opens_a_greeting(service, server, path):
+def test_signature_of_a_greeting_is_masked(service, server, path):
     signature = sounds.signature(GREETING)
-    (line,) = of(service.get(f"{path}/{signature}/{GREETING}.wav"), server)
+    (line,) = find_lines(service.get(f"{path}/{signature}/{GREETING}.wav"), server)
     assert f"GET {path}/-/{GREETING}.wav 404" in line["message"]
     assert signature not in server.output()
 
 
-@pytest.mark.parametrize("form", settings.LOGGING["formatters"])
-def test_nor_does_one_about_a_crash(form):
+@pytest.mark.parametrize("formatter", settings.LOGGING["formatters"])
+def test_signature_of_a_greeting_is_masked_in_a_traceback(formatter):
     address = f"/sounds/{sounds.signature(GREETING)}/{GREETING}.wav"
     crash = (RuntimeError, RuntimeError(f"out of order: {address}"), None)
     record = logging.LogRecord(
         "django.request", logging.ERROR, "", 0, "Internal Server Error: %s", (address,), crash
     )
-    line = formatter(form).format(record)
+    line = make_formatter(formatter).format(record)
     assert line.count(f"/sounds/-/{GREETING}.wav") == 2
     assert sounds.signature(GREETING) not in line
 
 
-def test_what_the_server_says_of_itself_has_the_same_form(server):
+def test_lines_of_the_server_itself_have_the_same_format(server):
     worker = workers(server).pop()
     os.kill(worker, signal.SIGKILL)
     until(lambda: f"[{worker}] died" in server.output())
-    (line,) = [line for line in lines(server) if f"[{worker}] died" in line["message"]]
+    (line,) = [line for line in parse_lines(server) if f"[{worker}] died" in line["message"]]
     assert (line["level"], line["logger"]) == ("INFO", "uvicorn.error")
 
 
-def test_neither_pass_codes_nor_secrets_are_printed(service, server, account):
+def test_pass_codes_and_secrets_are_not_logged(service, server, account):
     Mailbox.objects.create(account=account, name="Sales", password=CODE)
     secret = service.headers["X-Auth-Password"]
     assert service.get("/voip/mailbox").result[0]["password"] == CODE

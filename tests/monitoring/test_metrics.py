@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics of the real server: who may, what is counted, and by whom never."""
+"""/metrics of a real server: access, figures, and no data of customers."""
 
 import os
 import shutil
@@ -17,14 +17,15 @@ from tests.server import ROOT, Server, reload, until, workers
 from tests.service import OverSocket, shows
 
 CODE = "4829"
-PROMETHEUS = {"X-Forwarded-For": "10.0.0.9", "Host": "10.0.0.1:8000"}  # by no name, without https
+# Prometheus calls the IP address of the host, without HTTPS.
+PROMETHEUS = {"X-Forwarded-For": "10.0.0.9", "Host": "10.0.0.1:8000"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def a_server():
-    """The real server behind a proxy on this machine, with two workers."""
+def measured_server():
+    """Start a server with metrics and two workers, behind a proxy on this machine."""
     with Server(
         database_url(),
         HTTPS="on",
@@ -39,73 +40,73 @@ def a_server():
 
 @pytest.fixture(scope="module")
 def measured(django_db_setup):
-    with a_server() as running:
+    with measured_server() as running:
         yield running
 
 
 @pytest.fixture
 def service(measured, account):
-    with closing(caller(measured, headers_for(account))) as service:
+    with closing(connect(measured, headers_for(account))) as service:
         yield service
 
 
-def caller(server, headers=None) -> OverSocket:
-    """A new connection: either worker may take it."""
+def connect(server, headers=None) -> OverSocket:
+    """Open a new connection, which either worker may accept."""
     proxied = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
     return OverSocket((headers or {}) | proxied, port=server.port)
 
 
-def answer(server, **headers):
-    """What somebody gets at /metrics."""
-    with closing(OverSocket(headers, port=server.port)) as somebody:
-        return somebody.get("/metrics")
+def get_metrics(server, **headers):
+    with closing(OverSocket(headers, port=server.port)) as service:
+        return service.get("/metrics")
 
 
-def count(server, name="mailboxes_http_requests_total", **labels) -> float:
-    """The sum of a figure's samples that have these labels."""
-    found = answer(server, **PROMETHEUS)
-    assert found.status == 200
+def sum_samples(server, name="mailboxes_http_requests_total", **labels) -> float:
+    """Return the sum of the metric's samples with these labels."""
+    answer = get_metrics(server, **PROMETHEUS)
+    assert answer.status == 200
     return sum(
         sample.value
-        for family in text_string_to_metric_families(found.body.decode())
+        for family in text_string_to_metric_families(answer.body.decode())
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     )
 
 
 @pytest.mark.long
-def test_only_the_networks_named_may_read_it(measured):
-    assert answer(measured, **PROMETHEUS).status == 200
-    assert answer(measured, **PROMETHEUS).headers["content-type"].startswith("text/plain; version=")
+def test_other_networks_get_404(measured):
+    answer = get_metrics(measured, **PROMETHEUS)
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
     https = {"Host": "localhost", "X-Forwarded-Proto": "https"}
     for address in ("192.0.2.7", "10.0.0.9, 192.0.2.7", "10.0.0.9, nonsense", "127.0.0.1"):
-        assert answer(measured, **https, **{"X-Forwarded-For": address}).status == 404
-    assert answer(measured, **https).status == 404
+        assert get_metrics(measured, **https, **{"X-Forwarded-For": address}).status == 404
+    assert get_metrics(measured, **https).status == 404
 
 
-def test_an_address_of_ipv6_is_a_network_of_one(measured):
+def test_ipv6_address_is_a_network_of_one(measured):
     https = {"Host": "localhost", "X-Forwarded-Proto": "https"}
     for address, status in (("2001:db8::9", 200), ("2001:db8::8", 404)):
-        assert answer(measured, **https, **{"X-Forwarded-For": address}).status == status
+        assert get_metrics(measured, **https, **{"X-Forwarded-For": address}).status == status
 
 
-def test_without_the_setting_there_is_no_such_page(server):
-    assert answer(server).status == 404
+def test_metrics_are_404_without_the_setting(server):
+    assert get_metrics(server).status == 404
 
 
 @contextmanager
-def more(server, *figures):
-    """Each figure, a number and the labels it is of, has grown by the number once this is left."""
-    before = [count(server, **labels) for _, labels in figures]
+def assert_increases(server, *figures):
+    """Assert that the samples with these labels increase by these numbers."""
+    before = [sum_samples(server, **labels) for _, labels in figures]
     yield
-    after = [count(server, **labels) for _, labels in figures]
-    assert [b - a for a, b in zip(before, after, strict=True)] == [by for by, _ in figures]
+    after = [sum_samples(server, **labels) for _, labels in figures]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [number for number, _ in figures]
 
 
-def test_calls_are_counted_by_view_method_and_status_and_timed(service, measured):
+def test_calls_are_counted_and_timed_by_view_method_and_status(service, measured):
     mine = {"view": "mailbox-list", "method": "GET"}
     seconds = "mailboxes_http_request_duration_seconds"
-    with more(
+    with assert_increases(
         measured,
         (3, mine | {"status": "200"}),
         (1, {"view": "mailbox-list", "method": "POST", "status": "400"}),
@@ -113,35 +114,37 @@ def test_calls_are_counted_by_view_method_and_status_and_timed(service, measured
         (1, {"view": "mailbox-detail", "method": "GET", "status": "404"}),
         (3, mine | {"name": f"{seconds}_count"}),
         (3, mine | {"name": f"{seconds}_bucket", "le": "+Inf"}),
-        (6, {}),  # who reads the figures is not counted
+        (6, {}),  # calls of /metrics are not counted
     ):
         for _ in range(3):
             service.get("/voip/mailbox")
         service.post("/voip/mailbox", {"name": ""})
         service.get("/voip/nothing")
         service.get(f"/voip/mailbox/{uuid4()}")
-    assert count(measured, f"{seconds}_sum", **mine) > 0
+    assert sum_samples(measured, f"{seconds}_sum", **mine) > 0
 
 
 def test_refused_credentials_and_refused_sign_ins_are_counted(service, measured):
-    with more(measured, (1, {"status": "401"}), (1, {"name": "mailboxes_sign_ins_refused_total"})):
+    with assert_increases(
+        measured, (1, {"status": "401"}), (1, {"name": "mailboxes_sign_ins_refused_total"})
+    ):
         assert service.get("/authenticated", headers={"X-Auth-Password": "wrong"}).status == 401
         with Browser(measured.port) as browser:
             browser.sign_in(password="wrong")
 
 
-@pytest.mark.usefixtures("service")  # whose credential is not this one
+@pytest.mark.usefixtures("service")  # it has another credential
 def test_throttled_calls_are_counted(measured, account):
     with (
-        closing(caller(measured, headers_for(account, "busy"))) as busy,
-        more(measured, (5, {"view": "authenticated", "status": "429"})),
+        closing(connect(measured, headers_for(account, "busy"))) as busy,
+        assert_increases(measured, (5, {"view": "authenticated", "status": "429"})),
     ):
         while busy.get("/authenticated").status != 429:
-            pass  # its worker's share of the limit
+            pass  # until the worker's share of the limit is used
         assert [busy.get("/authenticated").status for _ in range(4)] == [429] * 4
 
 
-def test_it_tells_nothing_of_customers_callers_or_staff(service, measured, account):
+def test_metrics_reveal_nothing_of_customers_callers_or_staff(service, measured, account):
     User.objects.create_superuser("rosa")
     mailbox = Mailbox.objects.create(account=account, name="Private line", password=CODE)
     recipient = mailbox.add_recipient("ann@acme.example")
@@ -155,43 +158,43 @@ def test_it_tells_nothing_of_customers_callers_or_staff(service, measured, accou
     service.get("/authenticated", headers={"X-Auth-Password": "wrong-secret"})
     with Browser(measured.port) as browser:
         browser.sign_in(username="rosa", password="hunter2")
-    told = answer(measured, **PROMETHEUS).body.decode()
-    assert 'view="mailbox-detail"' in told
-    assert 'method="other"' in told
-    kept = [mailbox.pk, recipient.pk, "acme", "Private", "wrong-secret", "hunter2", "rosa", "PROP"]
-    kept += ["192.0.2", "/voip", *service.headers.values()]
-    assert [word for word in kept if str(word) in told.replace("https", "")] == []
-    assert not shows(told, CODE)
+    text = get_metrics(measured, **PROMETHEUS).body.decode()
+    assert 'view="mailbox-detail"' in text
+    assert 'method="other"' in text
+    private = ["acme", "Private", "wrong-secret", "hunter2", "rosa", "PROP", "192.0.2", "/voip"]
+    private += [mailbox.pk, recipient.pk, *service.headers.values()]
+    assert [word for word in private if str(word) in text.replace("https", "")] == []
+    assert not shows(text, CODE)
 
 
-def ask(server, headers, times):
-    """Calls on connections of their own, so that each worker gets some."""
+def make_calls(server, headers, times):
+    """Make each call on a connection of its own, so that each worker gets several."""
     for _ in range(times):
-        with closing(caller(server, headers)) as service:
+        with closing(connect(server, headers)) as service:
             assert service.get("/authenticated").status == 200
 
 
 @pytest.mark.long
-def test_all_workers_are_counted_those_that_have_died_too(account):
+def test_calls_of_all_workers_are_counted_even_if_one_has_died(account):
     headers = headers_for(account)
-    with a_server() as server:
-        ask(server, headers, 12)
-        assert [count(server, view="authenticated") for _ in range(6)] == [12] * 6
+    with measured_server() as server:
+        make_calls(server, headers, 12)
+        assert [sum_samples(server, view="authenticated") for _ in range(6)] == [12] * 6
         before = workers(server)
         os.kill(min(before), signal.SIGKILL)
         until(lambda: workers(server) - before)
-        ask(server, headers, 12)
-        assert [count(server, view="authenticated") for _ in range(6)] == [24] * 6
+        make_calls(server, headers, 12)
+        assert [sum_samples(server, view="authenticated") for _ in range(6)] == [24] * 6
 
 
 @pytest.mark.long
-def test_counts_survive_a_reload_but_not_a_new_start(account):
+def test_counts_survive_a_reload_but_not_a_restart(account):
     headers = headers_for(account)
-    with a_server() as server:
-        ask(server, headers, 5)
+    with measured_server() as server:
+        make_calls(server, headers, 5)
         reload(server)
-        ask(server, headers, 5)
-        assert [count(server, view="authenticated") for _ in range(4)] == [10] * 4
+        make_calls(server, headers, 5)
+        assert [sum_samples(server, view="authenticated") for _ in range(4)] == [10] * 4
         server.kill()
         server.start()
-        assert count(server) == 0
+        assert sum_samples(server) == 0

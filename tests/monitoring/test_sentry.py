@@ -1,4 +1,4 @@
-"""What Sentry gets to see of a crash, played by a server that keeps all that is sent to it."""
+"""Reports to a small HTTP server in place of Sentry: they have nothing private."""
 
 import base64
 import gzip
@@ -21,14 +21,14 @@ from tests.server import ROOT, Server, on_database
 from tests.service import OverSocket, shows
 
 CODE = "4829"
-COOKIE = "kept-by-a-browser"
-FAULT = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": "cannot seal {}"}
+COOKIE = "of-a-browser"
+FAILURE = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": "cannot encrypt {}"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Ingest(BaseHTTPRequestHandler):
-    """Takes envelopes: https://develop.sentry.dev/sdk/data-model/envelopes/."""
+    """Receives envelopes: https://develop.sentry.dev/sdk/data-model/envelopes/."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -39,7 +39,7 @@ class Ingest(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args):
-        """Nothing: the tests read what is received."""
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def sentry():
 
 @pytest.fixture(scope="module")
 def server(sentry, django_db_setup):
-    """The real server, which cannot seal a pass code, and says so by telling it."""
-    with Server(database_url(), SENTRY_DSN=sentry.dsn, **FAULT) as running:
+    """A server whose encryption fails, with the pass code in the error message."""
+    with Server(database_url(), SENTRY_DSN=sentry.dsn, **FAILURE) as running:
         yield running
 
 
@@ -65,39 +65,38 @@ def service(server, account):
         yield service
 
 
-def event(envelope) -> dict:
-    """The one item of an envelope, after its head and the item's own."""
+def parse_event(envelope) -> dict:
+    """Return an envelope's only item, which follows two headers."""
     *_, item = envelope.strip().splitlines()
     return json.loads(item)
 
 
-def leaves(value):
-    """All names and values in JSON, at any depth."""
+def flatten(value):
+    """Yield all keys and values of JSON, at any depth."""
     if isinstance(value, dict):
         yield from value
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from leaves(part)
+            yield from flatten(part)
     else:
         yield value
 
 
-def crash(service, **headers):
-    """A call whose pass code meets the fault: in the body, in the query, and next to it secrets."""
-    headers["Cookie"] = f"sessionid={COOKIE}; csrftoken={COOKIE}"
+def crash(service):
+    """Make a call that crashes, with a pass code in body and query, and secret headers."""
     answer = service.post(
         f"/voip/mailbox?password={CODE}",
         {"name": "Private line", "password": CODE},
-        headers=headers,
+        headers={"Cookie": f"sessionid={COOKIE}; csrftoken={COOKIE}"},
     )
     assert answer.status == 500
     return answer
 
 
-def test_a_crash_is_reported_by_where_it_happened_and_to_which_request(service, sentry):
+def test_report_has_the_place_of_the_crash_and_the_request_id(service, sentry):
     answer = crash(service)
-    report = event(sentry.received.get(timeout=20))
+    report = parse_event(sentry.received.get(timeout=20))
     assert report["tags"] == {"request_id": answer.headers["x-request-id"]}
     (error,) = report["exception"]["values"]
     assert error["type"] == "RuntimeError"
@@ -105,46 +104,46 @@ def test_a_crash_is_reported_by_where_it_happened_and_to_which_request(service, 
     assert (frame["function"], frame["context_line"].split()[0]) == ("encrypt", "raise")
 
 
-def test_nothing_that_the_caller_sent_is_in_it(service, sentry):
+def test_report_has_nothing_that_the_caller_sent(service, sentry):
     crash(service)
-    words = [str(word) for word in leaves(event(sentry.received.get(timeout=20)))]
+    words = [str(word) for word in flatten(parse_event(sentry.received.get(timeout=20)))]
     secret = service.headers["X-Auth-Password"]
-    for sent in (secret, COOKIE, "Private line", "acme", "cannot seal"):
-        assert [word for word in words if sent in word] == []
+    for private in (secret, COOKIE, "Private line", "acme", "cannot encrypt"):
+        assert [word for word in words if private in word] == []
     assert [word for word in words if shows(word, CODE)] == []
 
 
-def test_a_command_that_crashes_is_reported_alike(sentry, db):
-    environment = on_database(database_url(), SENTRY_DSN=sentry.dsn, **FAULT)
+def test_crash_of_a_command_is_reported(sentry, db):
+    environment = on_database(database_url(), SENTRY_DSN=sentry.dsn, **FAILURE)
     command = [sys.executable, "manage.py", "load_demo", "--accounts=1", "--mailboxes=9"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert "RuntimeError: cannot seal" in done.stderr
+    assert "RuntimeError: cannot encrypt" in done.stderr
     assert "Sentry" not in done.stdout + done.stderr
-    report = event(sentry.received.get(timeout=20))
+    report = parse_event(sentry.received.get(timeout=20))
     assert [error["type"] for error in report["exception"]["values"]] == ["RuntimeError"]
-    assert [word for word in leaves(report) if "cannot seal" in str(word)] == []
+    assert [word for word in flatten(report) if "cannot encrypt" in str(word)] == []
 
 
-def test_a_command_whose_database_is_away_says_so_in_a_line_and_is_reported(sentry):
+def test_command_without_database_prints_one_line_and_is_reported(sentry):
     environment = on_database("postgres://joe@127.0.0.1:1/mailboxes", SENTRY_DSN=sentry.dsn)
     command = [sys.executable, "manage.py", "purge_deleted"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    report = event(sentry.received.get(timeout=20))
+    report = parse_event(sentry.received.get(timeout=20))
     assert report["exception"]["values"][-1]["type"] == "OperationalError"
 
 
 @pytest.mark.long
-def test_what_the_server_finds_at_its_start_is_reported_in_words(sentry, sqlite_databases):
+def test_failed_check_at_start_is_reported_as_a_message(sentry, sqlite_databases):
     other = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     with Server(sqlite_databases.copy(), SENTRY_DSN=sentry.dsn, PASS_CODE_KEYS=other):
-        report = event(sentry.received.get(timeout=20))
+        report = parse_event(sentry.received.get(timeout=20))
     assert report["logentry"]["message"].startswith("PASS_CODE_KEYS decrypts 0 of 20 pass codes.")
 
 
-@pytest.fixture(params=["refuses", "takes and never answers"])
-def deaf(request):
-    """The port of a host that gets no report, in either way."""
+@pytest.fixture(params=["refuses", "accepts and never answers"])
+def unavailable_port(request):
+    """A port that refuses connections, or accepts them without an answer."""
     listener = socket.create_server(("127.0.0.1", 0))
     if request.param == "refuses":
         listener.close()
@@ -155,11 +154,13 @@ def deaf(request):
 
 
 @pytest.mark.long
-def test_a_sentry_that_cannot_be_reached_keeps_nobody_waiting(deaf, account):
-    with Server(database_url(), SENTRY_DSN=f"http://key@127.0.0.1:{deaf}/1", **FAULT) as server:
+def test_unreachable_sentry_delays_no_call(unavailable_port, account):
+    with Server(
+        database_url(), SENTRY_DSN=f"http://key@127.0.0.1:{unavailable_port}/1", **FAILURE
+    ) as server:
         with closing(OverSocket(headers_for(account), port=server.port)) as service:
-            for _ in range(40):  # more than wait to be sent
+            for _ in range(40):  # more than fit in the queue of reports
                 crash(service)
             assert service.get("/voip/mailbox").status == 200
-        assert server.output().count("RuntimeError: cannot seal") == 40
+        assert server.output().count("RuntimeError: cannot encrypt") == 40
     assert server.process.returncode == 0

@@ -7,7 +7,7 @@ import pytest
 
 from mailboxes.http.bodies import MAX_UPLOAD_BYTES
 from mailboxes.models import Account, Mailbox
-from tests.config.test_server import Caller
+from tests.config.caller import Caller
 from tests.conftest import headers_for
 from tests.guarantees.test_slow_callers import KINDS, SlowCallers, call, export_request, request
 from tests.proxies import HAProxy, Nginx
@@ -55,7 +55,7 @@ def test_body_over_a_limit_is_refused(service, caller):
     assert (answer.status, answer.json["status_code"]) == (413, 413)
     length = f"Content-Length: {MAX_UPLOAD_BYTES + 1}"
     # HAProxy answers once its buffer is full.
-    caller.ask("POST /import/ HTTP/1.1", "Host: localhost", length, body=b"x" * 20_000)
+    caller.send_request("POST /import/ HTTP/1.1", "Host: localhost", length, body=b"x" * 20_000)
     assert caller.status() == 413
 
 
@@ -97,7 +97,7 @@ def test_request_in_a_body_is_never_done(production, account, caller, lines):
     body = (b"0\r\n\r\n" if "chunked" in "".join(lines) else b"hello") + inner
     before = production.output().count("POST /voip")
     start = ["POST /voip/mailbox HTTP/1.1", "Host: localhost", "Connection: close"]
-    caller.ask(*start, *(line.format(len(body)) for line in lines), body=body)
+    caller.send_request(*start, *(line.format(len(body)) for line in lines), body=body)
     assert caller.status() in (400, 401, 501)
     assert caller.is_closed()
     assert production.output().count("POST /voip") - before <= 1
@@ -128,6 +128,6 @@ def test_trailer_is_not_taken_for_the_word_of_the_proxy(account, caller):
     lines = [f"{name}: {value}" for name, value in headers.items()]
     lines += ["Transfer-Encoding: chunked", "Host: localhost"]
     body = b"11\r\n%s\r\n0\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n" % BODY
-    caller.ask("POST /voip/mailbox HTTP/1.1", *lines, body=body)
+    caller.send_request("POST /voip/mailbox HTTP/1.1", *lines, body=body)
     assert caller.status() in (400, 403)
     assert not Mailbox.objects.exists()

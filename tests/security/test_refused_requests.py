@@ -7,7 +7,7 @@ import pytest
 
 from mailboxes.api.fastpath import common_headers
 from mailboxes.models import Account, Mailbox
-from tests.config.test_server import Caller
+from tests.config.caller import Caller
 from tests.conftest import database_url, headers_for
 from tests.server import Server, until
 
@@ -34,7 +34,7 @@ def create(caller, account, *lines, path="/voip/mailbox", length=None):
     fields = headers_for(account) | {"Host": "localhost", "X-Forwarded-Proto": "https"}
     fields |= {"Content-Type": "application/json", "Content-Length": length or len(BODY)}
     fields = [f"{name}: {value}" for name, value in fields.items()]
-    caller.ask(f"POST {path} HTTP/1.1", *fields, *lines, body=BODY)
+    caller.send_request(f"POST {path} HTTP/1.1", *fields, *lines, body=BODY)
 
 
 def assert_is_refused(server, caller, status):
@@ -102,7 +102,7 @@ def test_trailer_is_no_header(reseller, caller, line):
     fields |= {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     fields = [f"{name}: {value}" for name, value in fields.items()]
     body = b"11\r\n%s\r\n0\r\n%s\r\n\r\n" % (BODY, line.encode())
-    caller.ask("POST /voip/mailbox HTTP/1.1", *fields, body=body)
+    caller.send_request("POST /voip/mailbox HTTP/1.1", *fields, body=body)
     assert caller.status() == 400
     assert not Mailbox.objects.exists()
 

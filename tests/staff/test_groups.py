@@ -1,4 +1,4 @@
-"""What each group of staff may do, after any migration."""
+"""Permissions of each staff group, which each migration restores."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -7,12 +7,12 @@ from django.core.management import call_command
 pytestmark = pytest.mark.django_db
 
 
-def may(group):
+def get_permissions(group):
     return set(Group.objects.get(name=group).permissions.values_list("codename", flat=True))
 
 
-def test_viewer_looks_only():
-    assert may("Viewer") == {
+def test_viewer_may_only_view():
+    assert get_permissions("Viewer") == {
         "view_account",
         "view_apicredential",
         "view_emailrecipient",
@@ -20,24 +20,24 @@ def test_viewer_looks_only():
     }
 
 
-def test_support_may_change_mailboxes_and_recipients_too():
-    assert may("Support") - may("Viewer") == {
+def test_support_may_also_change_mailboxes_and_recipients():
+    assert get_permissions("Support") - get_permissions("Viewer") == {
         f"{verb}_{model}"
         for verb in ("add", "change", "delete")
         for model in ("mailbox", "emailrecipient")
     }
 
 
-def test_manager_may_change_accounts_and_credentials_too():
-    assert may("Manager") - may("Support") == {
+def test_manager_may_also_change_accounts_and_credentials():
+    assert get_permissions("Manager") - get_permissions("Support") == {
         f"{verb}_{model}" for verb in ("add", "change") for model in ("account", "apicredential")
     }
 
 
-def test_a_migration_gives_back_what_they_may():
+def test_migration_restores_the_permissions():
     viewer = Group.objects.get(name="Viewer")
     viewer.permissions.set([Permission.objects.get(codename="delete_mailbox")])
     Group.objects.get(name="Support").delete()
     call_command("migrate", verbosity=0)
-    assert may("Viewer") < may("Support") < may("Manager")
-    assert "delete_mailbox" not in may("Viewer")
+    assert get_permissions("Viewer") < get_permissions("Support") < get_permissions("Manager")
+    assert "delete_mailbox" not in get_permissions("Viewer")

@@ -1,3 +1,5 @@
+"""Credentials of API calls: their headers, changes and networks, and calls for a customer."""
+
 from datetime import timedelta
 
 import pytest
@@ -13,8 +15,8 @@ def bearer(headers):
 
 
 @pytest.fixture
-def anyone(db):
-    """The service, called without credentials unless a call brings some."""
+def anonymous(db):
+    """The service without credentials."""
     return InProcess()
 
 
@@ -25,7 +27,7 @@ def headers(account):
 
 @pytest.fixture
 def family(account):
-    """Customers of the account, four levels deep."""
+    """The names of the account's customers, four levels deep."""
     names = ["child", "grandchild", "great-grandchild", "great-great-grandchild"]
     above = account
     for name in names:
@@ -34,7 +36,7 @@ def family(account):
     return names
 
 
-def test_the_three_headers(wire):
+def test_three_headers_are_accepted(wire):
     assert wire.get("/authenticated").json == {
         "result": {},
         "status_code": 200,
@@ -42,15 +44,17 @@ def test_the_three_headers(wire):
     }
 
 
-def test_the_secret_alone_as_bearer(anyone, headers):
-    assert anyone.get("/authenticated", headers=bearer(headers)).status == 200
+def test_bearer_token_is_accepted(anonymous, headers):
+    assert anonymous.get("/authenticated", headers=bearer(headers)).status == 200
     lower = {"Authorization": f"bearer {headers['X-Auth-Password']}"}
-    assert anyone.get("/authenticated", headers=lower).status == 200
+    assert anonymous.get("/authenticated", headers=lower).status == 200
 
 
-def test_with_any_x_auth_password_authorization_is_ignored(anyone, headers):
+def test_authorization_is_ignored_if_x_auth_password_is_sent(anonymous, headers):
     for wrong in ("wrong", ""):
-        answer = anyone.get("/authenticated", headers=bearer(headers) | {"X-Auth-Password": wrong})
+        answer = anonymous.get(
+            "/authenticated", headers=bearer(headers) | {"X-Auth-Password": wrong}
+        )
         assert answer.status == 401
 
 
@@ -72,8 +76,8 @@ def test_with_any_x_auth_password_authorization_is_ignored(anyone, headers):
         {"X-Auth-Reseller": None, "X-Auth-User": None, "X-Auth-Password": None},
     ],
 )
-def test_any_wrong_part_gets_the_same_answer(anyone, headers, stranger, change):
-    answer = anyone.get("/authenticated", headers=headers | change)
+def test_wrong_credentials_get_the_same_answer(anonymous, headers, stranger, change):
+    answer = anonymous.get("/authenticated", headers=headers | change)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="mailboxes"'
     assert answer.body == b'{"result":{},"status_code":401,"status_message":"Unauthorized"}'
@@ -82,24 +86,24 @@ def test_any_wrong_part_gets_the_same_answer(anyone, headers, stranger, change):
 @pytest.mark.parametrize(
     "value", ["Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "", "\xe9 \xe9"]
 )
-def test_a_wrong_authorization_gets_it_too(anyone, value):
-    assert anyone.get("/authenticated", headers={"Authorization": value}).status == 401
+def test_wrong_authorization_is_401(anonymous, value):
+    assert anonymous.get("/authenticated", headers={"Authorization": value}).status == 401
 
 
-def test_whichever_part_is_wrong_one_query_finds_out(anyone, headers, django_assert_num_queries):
+def test_wrong_credentials_take_one_query(anonymous, headers, django_assert_num_queries):
     for change in ({"X-Auth-User": "x"}, {"X-Auth-Reseller": "x"}, {"X-Auth-Password": "x"}):
         with django_assert_num_queries(1):
-            anyone.get("/authenticated", headers=headers | change)
+            anonymous.get("/authenticated", headers=headers | change)
 
 
-def test_a_good_one_costs_one_query(anyone, headers, django_assert_num_queries):
-    anyone.get("/authenticated", headers=headers)
+def test_valid_credentials_take_one_query(anonymous, headers, django_assert_num_queries):
+    anonymous.get("/authenticated", headers=headers)
     with django_assert_num_queries(1):
-        anyone.get("/authenticated", headers=headers)
+        anonymous.get("/authenticated", headers=headers)
 
 
-SET = {"name": "Sales", "password": "4829"}
-CHANGES = {
+BODY = {"name": "Sales", "password": "4829"}
+CREDENTIAL_CHANGES = {
     "revoked": lambda: ApiCredential.objects.get().revoke(),
     "expired": lambda: ApiCredential.objects.update(expires_at=timezone.now()),
     "suspended": lambda: Account.objects.get().suspend(),
@@ -117,27 +121,29 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", CREDENTIAL_CHANGES)
 @pytest.mark.parametrize(
     ("method", "path"), [(method, path) for path in CALLS for method in CALLS[path]]
 )
-@pytest.mark.parametrize("body", [SET, "{"])
-def test_credential_change_is_heeded_by_the_next_call(service, account, change, method, path, body):
-    """It comes before what is wrong with the call itself."""
+@pytest.mark.parametrize("body", [BODY, "{"])
+def test_changed_credential_is_refused_from_the_next_call_on(
+    service, account, change, method, path, body
+):
+    """The refusal comes before errors of the call itself."""
     mailbox = Mailbox.objects.create(account=account, name="Pete")
     path = path.format(mailbox.pk)
     assert service.call(method, path, body).status not in (401, 403)
     before = list(Mailbox.objects.values()), Mailbox.history.count()
-    CHANGES[change]()
+    CREDENTIAL_CHANGES[change]()
     answer = service.call(method, path, body)
     assert answer.status == (403 if change == "networks" else 401)
-    assert "ratelimit" not in answer.headers  # as for any stranger
+    assert "ratelimit" not in answer.headers  # as in any 401
     assert (list(Mailbox.objects.values()), Mailbox.history.count()) == before
 
 
-def test_suspended_accounts_bearer_token_is_refused(anyone, account, headers):
+def test_bearer_token_of_a_suspended_account_is_refused(anonymous, account, headers):
     account.suspend()
-    assert anyone.get("/authenticated", headers=bearer(headers)).status == 401
+    assert anonymous.get("/authenticated", headers=bearer(headers)).status == 401
 
 
 @pytest.mark.parametrize(
@@ -150,15 +156,15 @@ def test_suspended_accounts_bearer_token_is_refused(anyone, account, headers):
         ("::1", 403),
     ],
 )
-def test_it_works_from_its_networks_only(anyone, account, networks, status):
+def test_credential_works_from_its_networks_only(anonymous, account, networks, status):
     headers = headers_for(account, networks=networks)
-    assert anyone.get("/authenticated", headers=headers).status == status
-    assert anyone.get("/authenticated", headers=bearer(headers)).status == status
+    assert anonymous.get("/authenticated", headers=headers).status == status
+    assert anonymous.get("/authenticated", headers=bearer(headers)).status == status
 
 
-def test_a_wrong_secret_from_a_wrong_network_is_still_401(anyone, account):
+def test_wrong_secret_from_a_wrong_network_is_401(anonymous, account):
     headers = headers_for(account, networks="192.0.2.1") | {"X-Auth-Password": "wrong"}
-    assert anyone.get("/authenticated", headers=headers).status == 401
+    assert anonymous.get("/authenticated", headers=headers).status == 401
 
 
 def test_x_auth_for_reaches_customers_at_any_depth(service, family):
@@ -167,74 +173,76 @@ def test_x_auth_for_reaches_customers_at_any_depth(service, family):
         assert [box["name"] for box in boxes] == [f"Box of {name}"]
 
 
-def test_x_auth_for_works_with_bearer_too(anyone, headers, family):
-    answer = anyone.get("/voip/mailbox", headers=bearer(headers) | {"X-Auth-For": "child"})
+def test_x_auth_for_works_with_a_bearer_token(anonymous, headers, family):
+    answer = anonymous.get("/voip/mailbox", headers=bearer(headers) | {"X-Auth-For": "child"})
     assert answer.result[0]["name"] == "Box of child"
 
 
-def test_what_is_made_for_a_customer_is_the_customers(service, family):
-    service.post("/voip/mailbox", {"name": "Made"}, headers={"X-Auth-For": "grandchild"})
-    made = Mailbox.objects.get(name="Made")
-    assert made.account.name == "grandchild"
-    assert made.history.get().history_credential.account.name == "acme"
+def test_mailbox_created_for_a_customer_is_the_customers(service, family):
+    service.post("/voip/mailbox", {"name": "New"}, headers={"X-Auth-For": "grandchild"})
+    created = Mailbox.objects.get(name="New")
+    assert created.account.name == "grandchild"
+    assert created.history.get().history_credential.account.name == "acme"
 
 
-@pytest.mark.parametrize("none", ["", " ", "acme"])
-def test_an_empty_x_auth_for_or_ones_own_name_means_oneself(service, none):
-    assert service.get("/authenticated", headers={"X-Auth-For": none}).status == 200
+@pytest.mark.parametrize("name", ["", " ", "acme"])
+def test_empty_x_auth_for_and_the_own_name_are_accepted(service, name):
+    assert service.get("/authenticated", headers={"X-Auth-For": name}).status == 200
 
 
 @pytest.mark.parametrize(
     "name", ["stranger", "nobody", "ACME", "é", "\x00", "x" * 9000, "child,acme"]
 )
-def test_who_is_no_customer_is_forbidden_whether_it_exists_or_not(service, stranger, family, name):
+def test_account_that_is_no_customer_is_forbidden_even_if_it_exists(
+    service, stranger, family, name
+):
     answer = service.get("/voip/mailbox", headers={"X-Auth-For": name})
     assert answer.body == b'{"result":{},"status_code":403,"status_message":"Forbidden"}'
 
 
-def test_whoever_is_named_it_takes_the_same_queries(
+def test_refused_x_auth_for_takes_the_same_number_of_queries(
     service, stranger, family, django_assert_num_queries
 ):
     service.get("/authenticated")
     Account.objects.create(name="suspended", is_active=False)
     for name in ("stranger", "nobody", "suspended"):
-        with django_assert_num_queries(2):  # the credential, and the one named with all above it
+        with django_assert_num_queries(2):  # the credential, and the account with its resellers
             assert service.get("/voip/mailbox", headers={"X-Auth-For": name}).status == 403
 
 
-def test_a_customer_may_not_act_for_its_reseller(anyone, family):
+def test_customer_cannot_act_for_its_reseller(anonymous, family):
     headers = headers_for(Account.objects.get(name="child"))
-    assert anyone.get("/voip/mailbox", headers=headers | {"X-Auth-For": "acme"}).status == 403
+    assert anonymous.get("/voip/mailbox", headers=headers | {"X-Auth-For": "acme"}).status == 403
 
 
-def test_a_suspended_customer_is_forbidden(service, family):
+def test_suspended_customer_is_forbidden(service, family):
     Account.objects.filter(name="child").update(is_active=False)
     assert service.get("/voip/mailbox", headers={"X-Auth-For": "child"}).status == 403
 
 
-def test_suspending_a_reseller_does_not_suspend_its_customers(service, anyone, family):
+def test_customers_of_a_suspended_reseller_are_served(service, anonymous, family):
     Account.objects.filter(name="child").update(is_active=False)
     assert service.get("/voip/mailbox", headers={"X-Auth-For": "grandchild"}).status == 200
     headers = headers_for(Account.objects.get(name="grandchild"))
-    assert anyone.get("/voip/mailbox", headers=headers).status == 200
+    assert anonymous.get("/voip/mailbox", headers=headers).status == 200
 
 
-def test_the_time_of_use_is_written_at_most_once_a_minute(anyone, headers):
-    anyone.get("/authenticated", headers=headers)
+def test_last_use_is_recorded_at_most_once_a_minute(anonymous, headers):
+    anonymous.get("/authenticated", headers=headers)
     first = ApiCredential.objects.get().last_used_at
-    anyone.get("/authenticated", headers=headers)
+    anonymous.get("/authenticated", headers=headers)
     assert ApiCredential.objects.get().last_used_at == first
     ApiCredential.objects.update(last_used_at=first - timedelta(minutes=1))
-    anyone.get("/authenticated", headers=headers)
+    anonymous.get("/authenticated", headers=headers)
     assert ApiCredential.objects.get().last_used_at > first
 
 
-def test_a_refused_call_is_no_use(anyone, headers):
-    anyone.get("/authenticated", headers=headers | {"X-Auth-User": "x"})
+def test_refused_call_is_not_recorded_as_a_use(anonymous, headers):
+    anonymous.get("/authenticated", headers=headers | {"X-Auth-User": "x"})
     assert ApiCredential.objects.get().last_used_at is None
 
 
-def test_the_secret_is_stored_only_as_a_hash(headers):
+def test_secret_is_stored_only_as_a_hash(headers):
     row = ApiCredential.objects.values().get()
     secret = headers["X-Auth-Password"]
     assert not any(secret in str(value) for value in row.values())

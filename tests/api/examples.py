@@ -1,4 +1,4 @@
-"""The examples of the hosted API's page, as it shows them. The contract: they are binding, to the letter."""
+"""The examples of the published API, literally. They are a part of the contract."""
 
 MAILBOX = """
 {

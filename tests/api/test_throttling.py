@@ -1,0 +1,106 @@
+"""The rate limit of a credential, in one process and, with CACHE_URL, in all together."""
+
+import re
+import time
+from contextlib import ExitStack, closing
+
+import pytest
+from django.core.cache import cache
+
+from mailboxes.models import Account
+from tests.conftest import database_url, headers_for
+from tests.server import Server
+from tests.service import InProcess, OverSocket
+
+
+@pytest.fixture(autouse=True)
+def limit(settings):
+    """Three calls an hour, a window long enough for any test."""
+    cache.clear()
+    settings.RATE_LIMIT = (3, 3600)
+    yield
+    cache.clear()
+
+
+def call_repeatedly(service, calls):
+    return [service.get("/authenticated").status for _ in range(calls)]
+
+
+def test_calls_over_the_limit_are_429(service):
+    assert call_repeatedly(service, 5) == [200, 200, 200, 429, 429]
+
+
+def test_refusal_has_retry_after(service):
+    call_repeatedly(service, 3)
+    answer = service.post("/voip/mailbox", {"name": "Sales"})
+    assert answer.json["status_message"] == "Too Many Requests"
+    assert answer.errors["non_field_errors"][0]["code"] == "throttled"
+    assert 0 < int(answer.headers["retry-after"]) <= 3600
+
+
+def test_answer_has_the_remaining_calls(service):
+    for path, remaining in (("/voip/mailbox", 2), ("/voip/mailbox/x", None), ("/authenticated", 1)):
+        headers = service.get(path).headers
+        if remaining is None:
+            assert "ratelimit" not in headers  # the credential of an unknown path is not read
+            continue
+        assert headers["ratelimit-policy"] == '"calls";q=3;w=3600'
+        assert re.fullmatch(rf'"calls";r={remaining};t=\d+', headers["ratelimit"])
+
+
+def test_answer_304_has_the_remaining_calls(service):
+    tag = service.get("/voip/mailbox").headers["etag"]
+    answer = service.get("/voip/mailbox", headers={"If-None-Match": tag})
+    assert answer.status == 304
+    assert answer.headers["ratelimit"].startswith('"calls";r=1;')
+
+
+def test_credentials_are_counted_separately(service, account):
+    call_repeatedly(service, 4)
+    assert call_repeatedly(InProcess(headers_for(account, "other")), 1) == [200]
+
+
+def test_calls_for_a_customer_count_for_the_reseller(service, account):
+    customer = Account.objects.create(name="customer", reseller=account)
+    for _ in range(4):
+        service.get("/voip/mailbox", headers={"X-Auth-For": "customer"})
+    assert call_repeatedly(service, 1) == [429]
+    assert call_repeatedly(InProcess(headers_for(customer)), 1) == [200]
+
+
+def test_wrong_credentials_are_not_counted(service):
+    for _ in range(5):
+        assert service.get("/authenticated", headers={"X-Auth-User": "x"}).status == 401
+    assert call_repeatedly(service, 1) == [200]
+
+
+def test_schema_is_not_limited(service):
+    assert [service.get("/voip/schema").status for _ in range(5)] == [200] * 5
+
+
+def test_calls_are_served_if_the_cache_is_unavailable(service, settings):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",
+        }
+    }
+    assert call_repeatedly(service, 5) == [200] * 5
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.mark.long
+@pytest.mark.django_db(transaction=True)
+def test_limit_is_exact_over_several_servers(redis_url):
+    headers = headers_for(Account.objects.create(name="acme"))
+    setting = {"CACHE_URL": redis_url, "RATE_LIMIT": "20/hour"}
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Server(database_url(), **setting)) for _ in range(2)]
+        callers = [
+            stack.enter_context(closing(OverSocket(headers, port=server.port)))
+            for server in servers
+        ]
+        if time.time() % 3600 > 3590:
+            time.sleep(11)  # so that the calls are in one window
+        statuses = [callers[n % 2].get("/authenticated").status for n in range(30)]
+    assert statuses == [200] * 20 + [429] * 10

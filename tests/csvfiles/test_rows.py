@@ -1,0 +1,45 @@
+"""Cells of a CSV row: formulas are escaped, and each text is read back as it was written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailboxes.csvfiles.rows import escape_formula, unescape_formula
+from mailboxes.models import Mailbox
+from tests.csvfiles.files import import_text
+
+TRICKY = st.sampled_from("=+-@'\"0123456789;, \t")
+
+
+@given(st.text(st.one_of(TRICKY, st.characters(exclude_categories=["Cs"]))))
+def test_escaped_cell_is_read_back(text):
+    assert unescape_formula(escape_formula(text)) == text
+
+
+@given(st.text(TRICKY))
+def test_escaped_cell_starts_no_formula(text):
+    assert not escape_formula(text).startswith(tuple("=+-@\t\r\n"))
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+44", "-1", "@SUM", "\tx", "\rx", "0830", "004420123456"]
+)
+def test_cell_that_a_spreadsheet_would_alter_gets_an_apostrophe(cell):
+    assert escape_formula(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["Sales", "'t Hof", "1374", "0.5", " =1", ""])
+def test_plain_cell_is_unchanged(cell):
+    assert escape_formula(cell) == unescape_formula(cell) == cell
+
+
+@pytest.mark.parametrize("word", ["yes", "YES", "true", "TRUE", "on", "1", " Yes "])
+def test_words_for_yes_are_accepted(rosa, account, word):
+    import_text(rosa, f"account,name,transcribe\nacme,New,{word}\n")
+    assert Mailbox.objects.get().transcribe is True
+
+
+@pytest.mark.parametrize("word", ["no", "No", "false", "off", "0"])
+def test_words_for_no_are_accepted(rosa, account, word):
+    import_text(rosa, f"account,name,beep\nacme,New,{word}\n")
+    assert Mailbox.objects.get().beep is False
