@@ -43,7 +43,7 @@ def page_of(request):
     return here if request.method in ("GET", "HEAD") else request.headers.get("Referer", here)
 
 
-def say_done(request, text, batch=None):
+def add_success(request, text, batch=None):
     """Say on the next page what was done; if it was a batch, with a button that undoes it."""
     messages.success(request, text, extra_tags=str(batch.pk) if batch else "")
 

@@ -26,7 +26,9 @@ class Conflict:
 
     def __bool__(self):
         """Whether there is anything to ask: they changed a setting, and what is typed is not what they made of it."""
-        return differ(self.was, self.theirs) and differ(self.mine, self.theirs)
+        return have_different_settings(self.was, self.theirs) and have_different_settings(
+            self.mine, self.theirs
+        )
 
     @property
     def differences(self) -> list[Difference]:
@@ -38,7 +40,7 @@ class Conflict:
             if self.mine.comparable_value(name) != self.theirs.comparable_value(name)
         ]
 
-    def merged(self) -> MailboxSettingsForm:
+    def merged_form(self) -> MailboxSettingsForm:
         """A form with what was typed, and theirs where nothing was; to be saved over their version."""
         theirs = MailboxSettingsForm(instance=self.theirs)
         typed = {
@@ -51,5 +53,5 @@ class Conflict:
         return MailboxSettingsForm(typed, instance=self.theirs)
 
 
-def differ(one, other) -> bool:
+def have_different_settings(one, other) -> bool:
     return any(one.comparable_value(name) != other.comparable_value(name) for name in FIELDS)

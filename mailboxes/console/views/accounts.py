@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.forms import AccountForm
 from mailboxes.models import Account, ApiCredential, Mailbox
@@ -116,7 +116,7 @@ def account_add(request):
     if form.is_valid():
         account = form.save()
         log_saved(request, form, is_new=True)
-        say_done(request, _("Account %(name)s is made.") % {"name": account})
+        add_success(request, _("Account %(name)s is made.") % {"name": account})
         return redirect("console:account", account)
     return render(request, "console/account_add.html", {"form": form})
 
@@ -132,7 +132,7 @@ def account_edit(request, name):
         if form.has_changed():
             form.save()
             log_saved(request, form)
-            say_done(request, _("Account %(name)s is changed.") % {"name": account})
+            add_success(request, _("Account %(name)s is changed.") % {"name": account})
         return redirect("console:account", account)
     return render(request, "console/account_edit.html", {"account": account, "form": form})
 
@@ -146,7 +146,7 @@ def account_suspend(request, name):
     if request.method == "POST" and account.is_active:
         account.suspend()
         log_change(request, account, "Suspended.")
-        say_done(
+        add_success(
             request,
             _("Account %(name)s is suspended: its credentials are refused.") % {"name": account},
         )
@@ -162,7 +162,7 @@ def account_reactivate(request, name):
     if request.method == "POST" and not account.is_active:
         account.reactivate()
         log_change(request, account, "Reactivated.")
-        say_done(
+        add_success(
             request,
             _("Account %(name)s is active: its credentials work again.") % {"name": account},
         )

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
-from mailboxes.console.access import next_page, say_done, staff_with
+from mailboxes.console.access import add_success, next_page, staff_with
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 
 BATCHES_PER_PAGE = 50
@@ -51,7 +51,7 @@ def undo(request, uuid):
     else:
         if undoing:
             again = undoing if may_undo(request.user, undoing) else None
-            say_done(request, str(undoing), again)
+            add_success(request, str(undoing), again)
         elif not left:
             messages.warning(request, _("There is nothing left to undo."))
         if left:

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import batches
-from mailboxes.console.access import back_to_table, nothing_selected, say_done, staff_with
+from mailboxes.console.access import add_success, back_to_table, nothing_selected, staff_with
 from mailboxes.console.filters import Selection
 from mailboxes.forms import SettingsForm
 from mailboxes.models import Batch
@@ -76,7 +76,7 @@ def confirmed(request, template, action, alter, selection, *, can_be_done=True, 
             has_changed = True
             selection = Selection(request.GET, selection.deleted)
         else:
-            say_done(request, str(batch), batch)
+            add_success(request, str(batch), batch)
             return back_to_table(selection)
     context |= {
         "selection": selection,

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import sample_configuration
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.forms import CredentialForm
 from mailboxes.models import Account, ApiCredential
@@ -59,7 +59,7 @@ def credential_edit(request, name, pk):
         if form.has_changed():
             form.save()
             log_saved(request, form)
-            say_done(request, _("Credential “%(name)s” is changed.") % {"name": credential.name})
+            add_success(request, _("Credential “%(name)s” is changed.") % {"name": credential.name})
         return redirect("console:account", name)
     return render(request, "console/credential_edit.html", {"credential": credential, "form": form})
 
@@ -73,7 +73,7 @@ def credential_revoke(request, name, pk):
     if request.method == "POST" and not credential.revoked_at:
         credential.revoke()
         log_change(request, credential, "Revoked.")
-        say_done(
+        add_success(
             request,
             _("Credential “%(name)s” is revoked: calls with it are refused.")
             % {"name": credential.name},

@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.history import changes, reveals
 from mailboxes.models import Batch, Mailbox
 
@@ -43,7 +43,7 @@ def put_back(request, uuid):
         batch = batches.put_back(mailbox, moment, request.user)
     except Mailbox.history.model.DoesNotExist:
         raise Http404 from None
-    say_done(request, str(batch), batch)
+    add_success(request, str(batch), batch)
     return redirect("console:mailbox", uuid)
 
 

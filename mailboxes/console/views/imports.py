@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.views.export import csv_file
 from mailboxes.csvfiles import importing, reports
 from mailboxes.csvfiles.rows import BOM, COLUMNS, format_rows
@@ -136,7 +136,7 @@ def write(request, uuid):
         )
         return redirect("console:import-preview", uuid)
     counts = {"created": source.created, "changed": source.changed}
-    say_done(request, _("Imported: %(created)s created, %(changed)s changed.") % counts, batch)
+    add_success(request, _("Imported: %(created)s created, %(changed)s changed.") % counts, batch)
     return redirect("console:mailbox-list")
 
 
@@ -146,7 +146,7 @@ def discard(request, uuid):
     """Forget the file."""
     source = get_object_or_404(Import, pk=uuid, user=request.user, batch=None)
     source.delete()
-    say_done(request, _("The file was discarded; nothing was imported."))
+    add_success(request, _("The file was discarded; nothing was imported."))
     return redirect("console:import")
 
 

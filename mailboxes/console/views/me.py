@@ -6,7 +6,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.staff import second_factor
 
 
@@ -32,7 +32,7 @@ class PasswordView(PasswordChangeView):
     success_url = reverse_lazy("console:me")
 
     def form_valid(self, form):
-        say_done(
+        add_success(
             self.request, _("Your password was changed. Everywhere else you are signed out now.")
         )
         return super().form_valid(form)

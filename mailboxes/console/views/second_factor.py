@@ -15,7 +15,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
-from mailboxes.console.access import next_page, say_done, staff_with
+from mailboxes.console.access import add_success, next_page, staff_with
 from mailboxes.staff import second_factor
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
@@ -174,7 +174,7 @@ def show_new_codes(request):
 
 def forget(request):
     second_factor.disable(request.user)
-    say_done(request, _("Your second factor is off. Your password alone signs you in."))
+    add_success(request, _("Your second factor is off. Your password alone signs you in."))
     return redirect("console:me")
 
 
