@@ -408,5 +408,9 @@ def test_error_pages(settings, db, page, status):
     assert not unmarked(browser.get(page), status)
 
 
-def test_a_form_too_old(db):
-    assert not unmarked(Client(enforce_csrf_checks=True).post("/sign-in/", {}), 403)
+@pytest.mark.parametrize("origin", [{}, {"origin": "null"}, {"origin": "https://6.example"}])
+def test_refused_forms(db, origin):
+    browser = Client(enforce_csrf_checks=True)
+    for _ in range(2):
+        assert not unmarked(browser.post("/sign-in/", {}, headers=origin), 403)
+        browser.get("/sign-in/")
