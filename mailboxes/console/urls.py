@@ -57,7 +57,7 @@ urlpatterns = [
     path("mailboxes/<uuid:uuid>/history/", history.history, name="history"),
     path("mailboxes/<uuid:uuid>/put-back/", history.put_back, name="put-back"),
     path("accounts/", accounts.account_list, name="account-list"),
-    # An account may be called `new` or `names`, but none is called `-`.
+    # "-" cannot be the name of an account, unlike "new" and "names".
     path("accounts/-/new/", accounts.account_add, name="account-add"),
     path("accounts/-/names/", accounts.account_names, name="account-names"),
     path("accounts/<account:name>/", accounts.account, name="account"),

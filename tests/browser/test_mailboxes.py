@@ -74,7 +74,7 @@ def test_find_by_address_change_see_the_history_undo(page, desks, rosa):
     assert "Name Desk 077 → Front desk" in " ".join(page.get_by_role("main").inner_text().split())
     assert_good(page)
     wide(page)
-    page.get_by_role("button", name="Put this state back").first.click()
+    page.get_by_role("button", name="Restore this state").first.click()
     assert done(page) == ["Put back: “Desk 077”."]
     page.get_by_role("button", name="Undo").click()
     assert done(page) == ["Undone: “Front desk”."]

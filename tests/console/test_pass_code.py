@@ -38,7 +38,7 @@ def test_that_it_was_shown_is_written_down(support, sales):
     assert (entry.user, entry.object_id) == (support.user, str(sales.pk))
     assert entry.get_change_message() == "Pass code shown."
     page = support.get(f"{page_of(sales)}history/").content.decode()
-    assert "Who was shown the pass code" in page
+    assert "Who saw or exported the pass code" in page
 
 
 def test_looking_at_the_page_shows_it_to_nobody(support, sales):
