@@ -96,7 +96,7 @@ def test_search_narrows_as_one_types(page, manager, tree):
     page.keyboard.type("bet")
     page.get_by_role("link", name="telco", exact=True).wait_for(state="detached")
     expect(page.get_by_role("row", name="telco / acme / beta")).to_be_visible()
-    assert page.locator("#told").inner_text() == "1 account"
+    assert page.locator("#result-count").inner_text() == "1 account"
     assert page.url.endswith("/accounts/?q=bet")
     assert page.evaluate("document.activeElement.id") == "q"
     page.get_by_role("link", name="Suspended", exact=True).click()
