@@ -38,7 +38,7 @@ class ServiceAdmin(admin.ModelAdmin):
     locked = ["self"]
 
     def lookup_allowed(self, lookup, value, request):
-        """Allow the page's own filters only: others could guess encrypted columns, letter by letter."""
+        """Allow the page's own filters only: others could guess encrypted columns bit by bit."""
         filters = [getattr(f, "parameter_name", f) for f in self.get_list_filter(request)]
         return lookup.partition("__")[0] in filters
 
@@ -57,7 +57,6 @@ class ServiceAdmin(admin.ModelAdmin):
         return super().get_search_results(request, rows, text)
 
     def lock(self, rows):
-        """Lock the rows until the transaction ends."""
         return rows.select_related(*self.list_select_related).select_for_update(of=self.locked)
 
     def get_object(self, request, object_id, from_field=None):

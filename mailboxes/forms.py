@@ -22,7 +22,7 @@ class AccountNameInput(forms.TextInput):
 
 
 class AccountNameField(forms.ModelChoiceField):
-    """An account, entered by name. Raises ValidationError with code `invalid_choice` if unknown."""
+    """An account, entered by name. An unknown one has the error code `invalid_choice`."""
 
     widget = AccountNameInput(NO_CORRECTION)
     default_error_messages = {
@@ -121,7 +121,7 @@ ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,64}"|[^\s,;])+')
 
 
 class AddressesField(forms.Field):
-    """A list of email addresses separated by commas, semicolons or whitespace, without duplicates."""
+    """Unique email addresses, separated by commas, semicolons or whitespace."""
 
     widget = forms.Textarea
     default_error_messages = {

@@ -157,7 +157,7 @@ class MailboxFilter(forms.Form):
 
 
 class Selection:
-    """The mailboxes selected in a query string: each `uuid=…`, or with `all=on` the whole table.
+    """Mailboxes selected by the query string: each `uuid=…`, or `all=on` for the whole table.
 
     `deleted` limits the selection to deleted mailboxes (True) or active ones (False).
     """
@@ -189,7 +189,6 @@ class Selection:
 
     @cached_property
     def versions(self) -> dict:
-        """Return the version of each mailbox by its UUID."""
         return dict(self.mailboxes.values_list("pk", "version"))
 
     @property

@@ -85,7 +85,7 @@ def confirm(request, template, action, change, selection, *, is_possible=True, *
         "selection": selection,
         "count": len(selection.versions),
         "account_count": selection.mailboxes.order_by().values("account").distinct().count(),
-        "shown": selection.mailboxes.select_related("account")[:NAMES_SHOWN],
+        "first_mailboxes": selection.mailboxes.select_related("account")[:NAMES_SHOWN],
         "more": len(selection.versions) - NAMES_SHOWN,
         "retention_days": settings.RETENTION_DAYS,
         "is_possible": is_possible,
@@ -99,21 +99,19 @@ def count_effects(form, mailboxes) -> list[dict]:
     new_values = form.new_values
     if not new_values:
         return []
-    counts = {
-        name: Count(
+    already = {
+        f"{name}_already": Count(
             "pk", filter=Q(**({f"{name}__isnull": True} if value is None else {name: value}))
         )
         for name, value in new_values.items()
     }
-    counted = mailboxes.order_by().aggregate(
-        total=Count("pk"), **{f"{name}_already": count for name, count in counts.items()}
-    )
+    counts = mailboxes.order_by().aggregate(total=Count("pk"), **already)
     return [
         {
             "label": form.fields[name].label,
             "value": value,
-            "already": counted[f"{name}_already"],
-            "changing": counted["total"] - counted[f"{name}_already"],
+            "already": counts[f"{name}_already"],
+            "changing": counts["total"] - counts[f"{name}_already"],
         }
         for name, value in new_values.items()
     ]

@@ -152,7 +152,6 @@ def discard(request, uuid):
 @require_safe
 @may_import
 def errors(request, uuid):
-    """Send the errors as a CSV file."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     rows = source.rows.filter(outcome=ImportRow.Outcome.WRONG)
     return csv_response("errors.csv", reports.export_errors(rows.iterator()))

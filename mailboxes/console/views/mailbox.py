@@ -53,7 +53,7 @@ def render_mailbox(request, mailbox, *, form=None, recipient_form=None, conflict
 
 @transaction.atomic
 def save_settings(request, uuid):
-    """Save the form, or show both versions if the mailbox has changed since the page was loaded."""
+    """Save the form, or show both versions if the mailbox has changed meanwhile."""
     mailbox = lock_mailbox(uuid)
     saved = copy(mailbox)
     form = MailboxSettingsForm(request.POST, instance=mailbox)

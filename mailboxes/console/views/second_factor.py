@@ -135,7 +135,7 @@ def set_up(request):
             "form": form,
             "key": second_factor.format_key(authenticator),
             "address": address,
-            "qr_code": qr_code(address),
+            "qr_code": make_qr_code_url(address),
         },
     )
 
@@ -143,7 +143,6 @@ def set_up(request):
 @form_page
 @staff_with()
 def recovery_codes(request):
-    """Replace the recovery codes."""
     return require_code(request, "console/recovery_codes.html", render_new_codes)
 
 
@@ -176,8 +175,7 @@ def remove_second_factor(request):
     return redirect("console:me")
 
 
-def qr_code(text) -> str:
-    """Return a QR code as a data URL."""
+def make_qr_code_url(text) -> str:
     code = QRCode(image_factory=SvgPathFillImage)
     code.add_data(text)
     svg = code.make_image().to_string(encoding="utf-8")
