@@ -42,7 +42,7 @@ def test_names_the_mailboxes_that_changed_last(viewer, account):
     for number in range(7):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
     Mailbox.objects.get(name="Desk 0").save()
-    shown = [mailbox.name for mailbox in viewer.get("/accounts/acme/").context["latest"]]
+    shown = [mailbox.name for mailbox in viewer.get("/accounts/acme/").context["latest_mailboxes"]]
     assert shown == ["Desk 0", "Desk 6", "Desk 5", "Desk 4", "Desk 3"]
 
 

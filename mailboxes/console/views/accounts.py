@@ -94,11 +94,11 @@ def account(request, name):
         {
             "account": account,
             "chain": account.chain(),
-            "below": tree["accounts"] - 1,
+            "customer_count": tree["accounts"] - 1,
             "customers": with_counts(account.customers.all())[:CUSTOMERS_SHOWN],
             "mailbox_count": mailboxes.filter(account=account).count(),
-            "mailbox_count_below": tree["mailboxes"],
-            "latest": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
+            "tree_mailbox_count": tree["mailboxes"],
+            "latest_mailboxes": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
                 :MAILBOXES_SHOWN
             ],
             "credentials": account.credentials.all().by_state(),
@@ -182,6 +182,6 @@ def render_state_change(request, account, template, is_done):
             "account": account,
             "credentials": account.credentials.in_force(),
             "mailbox_count": account.mailboxes.active().count(),
-            "below": Account.objects.below(account).count(),
+            "customer_count": Account.objects.below(account).count(),
         },
     )

@@ -86,7 +86,10 @@ def credential_revoke(request, name, pk):
     return render(
         request,
         "console/credential_revoke.html",
-        {"credential": credential, "below": Account.objects.below(credential.account).count()},
+        {
+            "credential": credential,
+            "customer_count": Account.objects.below(credential.account).count(),
+        },
     )
 
 
