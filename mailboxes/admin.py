@@ -1,4 +1,4 @@
-"""The admin: declarations. What changes a row is the row's own method; what was changed is in the log."""
+"""Declarations of the Django admin. Rows change by methods of their models."""
 
 from functools import partial
 
@@ -25,70 +25,69 @@ from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
 admin.site.site_title = admin.site.site_header = "Mailbox service"
 admin.site.index_title = "Administration"
-admin.site.enable_nav_sidebar = False  # the list of mailboxes needs the width
-admin.site.unregister([AccessFailureLog, AccessLog])  # nothing is written there
+admin.site.enable_nav_sidebar = False  # the table of mailboxes needs the width
+admin.site.unregister([AccessFailureLog, AccessLog])  # django-axes writes nothing to them here
 
-MOST_SEARCHED = 254  # characters, as many as an address may have
+MAX_SEARCH_LENGTH = 254  # characters, as in an email address
 
 
 class ServiceAdmin(admin.ModelAdmin):
-    """What is written is first held against other writers; an action is done to all its rows or to none."""
+    """Lock rows before a write; an action applies to all selected rows or to none."""
 
     show_full_result_count = False
-    held = ["self"]
+    locked = ["self"]
 
     def lookup_allowed(self, lookup, value, request):
-        """Only what the page's own filters ask: others would let one guess at a sealed column, letter by letter."""
+        """Allow the page's own filters only: others could guess encrypted columns bit by bit."""
         filters = [getattr(f, "parameter_name", f) for f in self.get_list_filter(request)]
         return lookup.partition("__")[0] in filters
 
     def get_changeform_initial_data(self, request):
-        """An address fills in no form."""
+        """Ignore initial data from the query string."""
         return {}
 
     def get_search_results(self, request, rows, search_term):
-        """None for more text than any row has: each of thousands of words would be looked for."""
-        if len(search_term) > MOST_SEARCHED:
+        """Find nothing for very long texts, because each word is a condition of the query."""
+        if len(search_term) > MAX_SEARCH_LENGTH:
             return rows.none(), False
         return self.search(request, rows, search_term.replace("\0", ""))
 
     def search(self, request, rows, text):
-        """The rows found by the text, and whether some may be among them twice."""
+        """Return the matching rows, and True if they may have duplicates."""
         return super().get_search_results(request, rows, text)
 
-    def hold(self, rows):
-        """The rows, locked until the transaction ends."""
-        return rows.select_related(*self.list_select_related).select_for_update(of=self.held)
+    def lock(self, rows):
+        return rows.select_related(*self.list_select_related).select_for_update(of=self.locked)
 
     def get_object(self, request, object_id, from_field=None):
-        """Hold the row where a transaction is open: the admin opens one only to write."""
+        """Lock the row if a transaction is open: the admin opens one only to write."""
         row = super().get_object(request, object_id, from_field)
         if row and not transaction.get_autocommit():
-            row.refresh_from_db(from_queryset=self.hold(self.model.objects.all()))
+            row.refresh_from_db(from_queryset=self.lock(self.model.objects.all()))
         return row
 
     @transaction.atomic
     def response_action(self, request, queryset):
-        return super().response_action(request, self.hold(queryset))
+        return super().response_action(request, self.lock(queryset))
 
     def delete_queryset(self, request, queryset):
-        """Row by row, as each row's own page does: a bulk delete asks no model."""
+        """Delete row by row, because a bulk delete calls no model methods."""
         for row in queryset:
             self.delete_model(request, row)
 
-    def change_each(self, request, rows, change, said):
-        """Do it to each row, write it in the log, and say to how many."""
+    def change_each(self, request, rows, change, description):
+        """Change and log each row, and show how many were changed."""
         for row in rows:
             change(row)
-            self.log_change(request, row, f"{said}.")
-        done = f"{said}: {len(rows)} {model_ngettext(self.opts, len(rows))}."
-        nothing = "Nothing to do: the selected ones are so already."
+            self.log_change(request, row, f"{description}.")
+        done = f"{description}: {len(rows)} {model_ngettext(self.opts, len(rows))}."
+        nothing = "Nothing to do: no selected row needs this change."
         self.message_user(
             request, done if rows else nothing, messages.SUCCESS if rows else messages.WARNING
         )
 
     def show_once(self, request, template, title, **context):
-        """A page that is answered at once: what it shows must not travel in a cookie, as messages do."""
+        """Render a secret in the answer itself, because messages are stored in a cookie."""
         context |= {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
         return TemplateResponse(
             request, f"admin/mailboxes/{self.opts.model_name}/{template}.html", context
@@ -96,7 +95,7 @@ class ServiceAdmin(admin.ModelAdmin):
 
 
 class YesNoFilter(admin.SimpleListFilter):
-    """Rows of which the condition holds, or those of which it does not."""
+    """Filter by a condition, or its opposite."""
 
     condition: Q
 
@@ -112,7 +111,7 @@ class YesNoFilter(admin.SimpleListFilter):
 
 
 class AccountTree(ChangeList):
-    """Each account right below its reseller."""
+    """Sorts each account below its reseller."""
 
     def get_ordering(self, request, queryset):
         return ["lineage"]
@@ -136,15 +135,15 @@ class AccountAdmin(ServiceAdmin):
         return AccountTree
 
     def get_readonly_fields(self, request, account=None):
-        """The name is given once: callers carry it."""
+        """Keep the name, because programs send it in their calls."""
         return ["name", *self.readonly_fields] if account else self.readonly_fields
 
     def has_delete_permission(self, request, account=None):
-        """Only what was made by mistake is deleted; what has anything is suspended."""
-        has_anything = account is None or any(
+        """Allow to delete an empty account; one with data can only be suspended."""
+        has_data = account is None or any(
             rows.exists() for rows in (account.mailboxes, account.credentials, account.customers)
         )
-        return super().has_delete_permission(request, account) and not has_anything
+        return super().has_delete_permission(request, account) and not has_data
 
     @admin.display(description="name")
     def indented_name(self, account):
@@ -194,7 +193,7 @@ class ApiCredentialAdmin(ServiceAdmin):
         return ["account", "is_engine", "name", *self.record] if credential else []
 
     def has_delete_permission(self, request, credential=None):
-        """Revoked, not deleted: history names the credential that made a change."""
+        """Credentials are revoked instead, because history names them as authors."""
         return False
 
     def save_model(self, request, credential, form, change):
@@ -231,7 +230,7 @@ class RecipientInline(admin.TabularInline):
 
 
 class State(admin.SimpleListFilter):
-    """Active mailboxes, unless others are asked for."""
+    """Filter by state; the default is active mailboxes."""
 
     title = parameter_name = "state"
 
@@ -274,8 +273,23 @@ class HasGreeting(YesNoFilter):
     condition = HAS_GREETING
 
 
+class ReadOnlyIfDeleted(ServiceAdmin):
+    """Allow no changes while the mailbox is deleted: it must be restored first."""
+
+    def get_mailbox(self, row):
+        return row
+
+    def has_change_permission(self, request, row=None):
+        is_deleted = row is not None and self.get_mailbox(row).is_deleted
+        return super().has_change_permission(request, row) and not is_deleted
+
+    def has_delete_permission(self, request, row=None):
+        is_deleted = row is not None and self.get_mailbox(row).is_deleted
+        return super().has_delete_permission(request, row) and not is_deleted
+
+
 @admin.register(Mailbox)
-class MailboxAdmin(ServiceAdmin):
+class MailboxAdmin(ReadOnlyIfDeleted):
     form = MailboxForm
     inlines = [RecipientInline]
     list_display = [
@@ -307,10 +321,10 @@ class MailboxAdmin(ServiceAdmin):
         return mailboxes.annotate(recipient_count=Coalesce(Subquery(counted), 0))
 
     def search(self, request, mailboxes, text):
-        """Each word as the model searches: Django's own search would miss parts of a uuid."""
+        """Search as the console does, which also finds parts of a UUID."""
         for word in text.split():
             mailboxes = mailboxes.search(word, all_accounts=True)
-        return mailboxes, False  # none of them twice
+        return mailboxes, False
 
     def get_fieldsets(self, request, mailbox=None):
         return [*self.fieldsets, ("Record", {"fields": self.record})] if mailbox else self.fieldsets
@@ -324,7 +338,7 @@ class MailboxAdmin(ServiceAdmin):
 
     @admin.display(description="pass code", ordering="password_is_weak")
     def password(self, mailbox):
-        """Stands before the mailbox's own `password`, which a page for looking only would show in clear."""
+        """Hide the model's `password`, which a read-only page would show in clear."""
         if mailbox.password_sealed is None:
             return None
         return "weak" if mailbox.password_is_weak else "set"
@@ -347,8 +361,8 @@ class MailboxAdmin(ServiceAdmin):
 
     @transaction.atomic
     def show_pass_code(self, request, uuid):
-        """Show it to whoever may change it, and write in the log that it was shown."""
-        if request.method != "POST":  # a bookmark, or the address typed again
+        """Show the pass code to users who may change it, and log that."""
+        if request.method != "POST":  # a bookmark or a typed address
             return redirect("admin:mailboxes_mailbox_change", uuid)
         mailbox = self.get_object(request, uuid)
         if mailbox is None:
@@ -363,25 +377,16 @@ class MailboxAdmin(ServiceAdmin):
         return self.show_once(request, "pass_code", "Pass code", mailbox=mailbox, code=code)
 
     def history_view(self, request, object_id, extra_context=None):
-        """What anyone did to the mailbox, beside what Django tells: what was done in the admin."""
+        """Add the mailbox's own history to Django's list of changes in the admin."""
         mailbox = self.get_object(request, object_id)
         extra_context = {"changes": changes(mailbox) if mailbox else []}
         return super().history_view(request, object_id, extra_context)
 
-    # Deletion is soft and takes nothing along, so there is nothing to look for.
+    # Deletion is soft and does not cascade, so there are no related rows to collect.
 
     def get_deleted_objects(self, mailboxes, request):
         names = [str(mailbox) for mailbox in mailboxes]
         return names, {self.opts.verbose_name_plural: len(names)}, set(), []
-
-    def has_change_permission(self, request, mailbox=None):
-        """A deleted mailbox is restored first."""
-        deleted = mailbox is not None and mailbox.is_deleted
-        return super().has_change_permission(request, mailbox) and not deleted
-
-    def has_delete_permission(self, request, mailbox=None):
-        deleted = mailbox is not None and mailbox.is_deleted
-        return super().has_delete_permission(request, mailbox) and not deleted
 
     def delete_model(self, request, mailbox):
         mailbox.soft_delete()
@@ -406,27 +411,21 @@ class MailboxAdmin(ServiceAdmin):
 
 
 @admin.register(EmailRecipient)
-class EmailRecipientAdmin(ServiceAdmin):
+class EmailRecipientAdmin(ReadOnlyIfDeleted):
     form = EmailRecipientForm
     fields = ["mailbox", "email"]
     list_display = ["email", "mailbox", "account", "created_at"]
     list_select_related = ["mailbox__account"]
-    held = ["mailbox"]  # which every writer of recipients locks
+    locked = ["mailbox"]  # as every writer of recipients does
     search_fields = ["email", "mailbox__name", "mailbox__account__name"]
     autocomplete_fields = ["mailbox"]
 
+    def get_mailbox(self, recipient):
+        return recipient.mailbox
+
     def get_readonly_fields(self, request, recipient=None):
-        """A recipient stays with its mailbox."""
+        """A recipient cannot move to another mailbox."""
         return ["mailbox"] if recipient else []
-
-    def has_change_permission(self, request, recipient=None):
-        """A deleted mailbox is restored first."""
-        deleted = recipient is not None and recipient.mailbox.is_deleted
-        return super().has_change_permission(request, recipient) and not deleted
-
-    def has_delete_permission(self, request, recipient=None):
-        deleted = recipient is not None and recipient.mailbox.is_deleted
-        return super().has_delete_permission(request, recipient) and not deleted
 
     @admin.display(ordering="mailbox__account__name")
     def account(self, recipient):

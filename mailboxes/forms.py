@@ -1,4 +1,4 @@
-"""One form serves the admin, the staff's pages and a row of CSV."""
+"""Forms that the admin, the console and the CSV import share."""
 
 import re
 
@@ -11,22 +11,22 @@ from mailboxes import validators
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
-# A name or a list of networks is no prose: no browser should correct it.
-PLAIN = {"autocapitalize": "off", "spellcheck": "false"}
+# Names and networks are not prose, so browsers should not correct them.
+NO_CORRECTION = {"autocapitalize": "off", "spellcheck": "false"}
 
 
 class AccountNameInput(forms.TextInput):
-    """A name to type, with suggestions where scripts run."""
+    """A text field for an account name; with JavaScript it suggests names."""
 
     template_name = "console/account_name.html"
 
 
 class AccountNameField(forms.ModelChoiceField):
-    """An account, typed as its name. Raises ValidationError, code `invalid_choice`, where there is none."""
+    """An account, entered by name. An unknown one has the error code `invalid_choice`."""
 
-    widget = AccountNameInput(PLAIN)
+    widget = AccountNameInput(NO_CORRECTION)
     default_error_messages = {
-        "invalid_choice": _("There is no account “%(value)s”: check the name.")
+        "invalid_choice": _("There is no account “%(value)s”. Check the name.")
     }
 
     def __init__(self, queryset=None, **kwargs):
@@ -35,21 +35,21 @@ class AccountNameField(forms.ModelChoiceField):
 
     def to_python(self, value):
         name = value.strip().lower() if isinstance(value, str) else value
-        if name and not re.match(validators.ACCOUNT_NAME, str(name)):  # PostgreSQL takes no NUL
+        if name and not re.match(validators.ACCOUNT_NAME, str(name)):  # PostgreSQL refuses NUL
             raise ValidationError(
                 self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
             )
         return super().to_python(name)
 
 
-def keep(field, why):
-    """Show the field as it is and take no other value; say why."""
+def make_read_only(field, reason):
+    """Ignore submitted values, and show the reason as the help text."""
     field.disabled = True
-    field.help_text = why
+    field.help_text = reason
 
 
 class AccountForm(forms.ModelForm):
-    """An account. Its name is given once."""
+    """An account. Its name cannot be changed later."""
 
     reseller = AccountNameField(
         label=_("Reseller"),
@@ -60,22 +60,22 @@ class AccountForm(forms.ModelForm):
     class Meta:
         model = Account
         fields = ["name", "contact_name", "reseller"]
-        widgets = {"name": forms.TextInput(PLAIN)}
-        help_texts = {"contact_name": _("Whom to ask for. Staff see it, programs do not.")}
-        error_messages = {"name": {"unique": _("There is an account of that name already.")}}
+        widgets = {"name": forms.TextInput(NO_CORRECTION)}
+        help_texts = {"contact_name": _("The person to contact. Only staff see it.")}
+        error_messages = {"name": {"unique": _("An account with this name already exists.")}}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.initial["reseller"] = self.instance.reseller
-            keep(
+            make_read_only(
                 self.fields["name"],
-                _("Programs carry it in their calls, so it stays as it was given."),
+                _("Programs send the name in their calls, so it cannot be changed."),
             )
 
 
 class CredentialForm(forms.ModelForm):
-    """A credential of the account that its instance names. Its name, and who calls with it, are given once."""
+    """A credential of the account in `instance`. Its name and kind cannot be changed later."""
 
     class Meta:
         model = ApiCredential
@@ -83,51 +83,55 @@ class CredentialForm(forms.ModelForm):
         labels = {"is_engine": _("For a telephone engine"), "expires_at": _("Expires (UTC)")}
         help_texts = {
             "name": _(
-                "What X-Auth-User carries, or an engine as its user: "
-                "such as the name of the program that will call."
+                "The value of the X-Auth-User header, or the user name that an engine sends. "
+                "For example, the name of the program that will call."
             ),
             "is_engine": _(
-                "Asterisk or FreeSWITCH looks up this account's mailboxes, and its customers', "
-                "with it. The API refuses it."
+                "Asterisk or FreeSWITCH uses it to look up the mailboxes of this account and its "
+                "customers. The API refuses it."
             ),
             "networks": _(
-                "Where calls may come from, such as 192.0.2.0/24, 2001:db8::/32. Empty: anywhere."
+                "Networks that calls may come from, such as 192.0.2.0/24, 2001:db8::/32. "
+                "Empty: any network."
             ),
-            "expires_at": _("From then on it is refused. Empty: never."),
+            "expires_at": _("The credential is refused from then on. Empty: it never expires."),
         }
         widgets = {
-            "name": forms.TextInput(PLAIN),
-            "networks": forms.Textarea(PLAIN | {"rows": 2}),
-            # With its seconds, or an unchanged moment would come back as another.
+            "name": forms.TextInput(NO_CORRECTION),
+            "networks": forms.Textarea(NO_CORRECTION | {"rows": 2}),
+            # With seconds: without them an unchanged value would count as changed.
             "expires_at": forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M:%S"),
         }
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            keep(
+            make_read_only(
                 self.fields["name"],
-                _("The program carries it in its calls, so it stays as it was given."),
+                _("The program sends the name in its calls, so it cannot be changed."),
             )
-            keep(self.fields["is_engine"], _("Issue another one for another use."))
+            make_read_only(
+                self.fields["is_engine"],
+                _("This cannot be changed. Issue another credential instead."),
+            )
 
 
-# An address may hold separators where it is quoted: "a;b"@example.com.
+# A quoted address may contain separators: "a;b"@example.com.
 ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,64}"|[^\s,;])+')
 
 
 class AddressesField(forms.Field):
-    """Addresses separated by commas, semicolons, blanks or new lines: a list of them, each once in any case."""
+    """Unique email addresses, separated by commas, semicolons or whitespace."""
 
     widget = forms.Textarea
     default_error_messages = {
         "wrong": _("“%(address)s”: %(error)s"),
-        "limit": _("A mailbox has at most %(most)s recipients; these are %(count)s."),
+        "limit": _("A mailbox has at most %(most)s recipients; you entered %(count)s."),
     }
 
     @staticmethod
     def split(text: str) -> list[str]:
-        """The addresses in the text, whether they are right or wrong."""
+        """Return the addresses in the text, valid or not."""
         return ADDRESS.findall(text)
 
     def to_python(self, value) -> list[str]:
@@ -137,7 +141,7 @@ class AddressesField(forms.Field):
         return list(addresses.values())
 
     def run_validators(self, value):
-        """Hold each address to the rules of the model's own field."""
+        """Validate each address as the model field does."""
         if len(value) > MAX_RECIPIENTS:
             params = {"most": MAX_RECIPIENTS, "count": len(value)}
             raise ValidationError(self.error_messages["limit"], code="limit", params=params)
@@ -157,7 +161,7 @@ SWITCHES = ["beep", "play_caller_id", "play_timestamp", "transcribe"]
 
 
 class MailboxForm(forms.ModelForm):
-    """A mailbox. The mask left as it was keeps the pass code, an emptied field removes it."""
+    """A mailbox. The unchanged mask keeps the pass code, and an empty field removes it."""
 
     password = forms.CharField(
         label=_("Pass code"),
@@ -165,7 +169,7 @@ class MailboxForm(forms.ModelForm):
         strip=False,
         empty_value=None,
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off", "size": 6}),
-        help_text=_("Four digits that open the mailbox. Empty: none."),
+        help_text=_("Four digits to enter when listening to the messages. Empty: no pass code."),
     )
 
     greeting = forms.CharField(
@@ -173,7 +177,9 @@ class MailboxForm(forms.ModelForm):
         required=False,
         empty_value=None,
         widget=forms.TextInput({"size": 36}),
-        help_text=_("The UUID of a sound. Empty: callers hear the telephone system's own."),
+        help_text=_(
+            "The UUID of a sound. Empty: callers hear the telephone system's own greeting."
+        ),
     )
 
     class Meta:
@@ -205,7 +211,7 @@ class MailboxForm(forms.ModelForm):
 
     @property
     def has_weak_pass_code(self) -> bool:
-        """Whether the pass code that stands in the form, typed or masked, is easy to guess."""
+        """Return True if the typed or saved pass code is easy to guess."""
         code = self["password"].value()
         if code == MASK:
             return self.instance.password_is_weak
@@ -213,7 +219,7 @@ class MailboxForm(forms.ModelForm):
 
 
 class MailboxSettingsForm(MailboxForm):
-    """A mailbox that stays with its account. `version` is the one that the page has shown."""
+    """An existing mailbox. `version` is its version when the page was loaded."""
 
     version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
 
@@ -226,23 +232,23 @@ class MailboxSettingsForm(MailboxForm):
 
 
 class NewMailboxForm(MailboxForm):
-    """A mailbox to be made, and its recipients."""
+    """A new mailbox and its recipients."""
 
     account = AccountNameField(
-        label=_("Account"), help_text=_("The account's name. It stays with that account.")
+        label=_("Account"), help_text=_("The account's name. It cannot be changed later.")
     )
     recipients = AddressesField(
         label=_("Recipients"),
         required=False,
         widget=forms.Textarea({"rows": 3}),
-        help_text=_("Email addresses that get the messages, one in a line."),
+        help_text=_("Email addresses that messages are sent to, one per line."),
     )
 
     field_order = ["account", "name", "password", "greeting", *SWITCHES, "recipients"]
 
 
 class RecipientForm(forms.ModelForm):
-    """An address for the mailbox of its instance, which the caller holds."""
+    """A recipient. The caller sets the mailbox in `instance`, and has locked it."""
 
     class Meta:
         model = EmailRecipient
@@ -251,25 +257,25 @@ class RecipientForm(forms.ModelForm):
 
 
 class SettingsForm(forms.Form):
-    """Settings for many mailboxes: each is left as it is unless something is chosen."""
+    """Settings to change in many mailboxes; those not chosen stay unchanged."""
 
-    LEAVE = ("", _("Leave as it is"))
+    UNCHANGED = ("", _("Do not change"))
 
     greeting = forms.ChoiceField(
         label=_("Greeting"),
         required=False,
-        choices=[LEAVE, ("none", _("Remove")), ("set", _("Set to the Sound"))],
+        choices=[UNCHANGED, ("none", _("Remove")), ("set", _("Set to a sound"))],
     )
     sound = forms.CharField(
-        label=_("The Sound's UUID"), required=False, widget=forms.TextInput({"size": 36})
+        label=_("UUID of the sound"), required=False, widget=forms.TextInput({"size": 36})
     )
 
     def __init__(self, data):
-        # Of its own: the address carries the table's filters too, and these have such names.
+        # A prefix, because filters of the same names are in the query string too.
         super().__init__(data, prefix="to")
         for name in SWITCHES:
             label = capfirst(Mailbox._meta.get_field(name).verbose_name)
-            choices = [self.LEAVE, ("on", _("On")), ("off", _("Off"))]
+            choices = [self.UNCHANGED, ("on", _("On")), ("off", _("Off"))]
             self.fields[name] = forms.ChoiceField(label=label, required=False, choices=choices)
 
     def clean_sound(self):
@@ -278,19 +284,21 @@ class SettingsForm(forms.Form):
         return validators.parse_uuid(self.cleaned_data["sound"])
 
     @property
-    def wanted(self) -> dict:
-        """The settings chosen, by their names."""
-        wanted = {
+    def new_values(self) -> dict:
+        """Return the chosen settings by field name."""
+        values = {
             name: self.cleaned_data[name] == "on" for name in SWITCHES if self.cleaned_data[name]
         }
         if self.cleaned_data["greeting"]:
-            wanted["greeting"] = self.cleaned_data["sound"]
-        return wanted
+            values["greeting"] = self.cleaned_data["sound"]
+        return values
 
     def apply(self, mailbox: Mailbox) -> bool:
-        """Set what is chosen; whether anything is another now."""
+        """Change the mailbox without saving it. Return True if anything differs."""
         different = {
-            name: value for name, value in self.wanted.items() if getattr(mailbox, name) != value
+            name: value
+            for name, value in self.new_values.items()
+            if getattr(mailbox, name) != value
         }
         for name, value in different.items():
             setattr(mailbox, name, value)
@@ -303,27 +311,25 @@ class EmailRecipientForm(forms.ModelForm):
         fields = ["mailbox", "email"]
 
     def clean_mailbox(self):
-        """Hold the mailbox, so that its recipients stay as many as are counted now."""
+        """Lock the mailbox, so that the limit of recipients is checked reliably."""
         mailbox = self.cleaned_data["mailbox"]
         mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())
         if mailbox.is_deleted:
-            raise ValidationError(_("This mailbox is deleted: restore it first."), code="deleted")
+            raise ValidationError(_("This mailbox is deleted. Restore it first."), code="deleted")
         return mailbox
 
 
 class RecipientFormSet(forms.BaseInlineFormSet):
-    """A mailbox's recipients."""
-
     default_error_messages = {"too_many_forms": _("A mailbox has at most %(num)d recipients.")}
 
     def add_fields(self, form, index):
-        """Django would have a new mailbox draw another uuid; this one's pass code is sealed to it."""
+        """Keep the UUID, which Django would replace: the pass code is encrypted for this one."""
         uuid = self.instance.uuid
         super().add_fields(form, index)
         self.instance.uuid = uuid
 
     def clean(self):
-        """Refuse an address twice in one submit, in any case: each form alone only asks the database."""
+        """Refuse duplicates within the formset, which the forms alone do not see."""
         super().clean()
         deleted = self.deleted_forms
         seen = set()
@@ -331,5 +337,7 @@ class RecipientFormSet(forms.BaseInlineFormSet):
             if form not in deleted and "email" in form.cleaned_data:
                 address = form.cleaned_data["email"].lower()
                 if address in seen:
-                    form.add_error("email", ValidationError(_("It stands here twice."), "unique"))
+                    form.add_error(
+                        "email", ValidationError(_("This address is listed twice."), "unique")
+                    )
                 seen.add(address)

@@ -65,7 +65,7 @@ def test_no_name_is_no_account(account):
 def test_an_account_that_is_none(account, name):
     with pytest.raises(ValidationError) as refusal:
         AccountNameField().clean(name)
-    assert refusal.value.messages == [f"There is no account “{name}”: check the name."]
+    assert refusal.value.messages == [f"There is no account “{name}”. Check the name."]
 
 
 def test_only_an_account_of_those_asked_for_is_found(account, stranger):
@@ -112,7 +112,7 @@ def test_each_wrong_address_is_named():
 
 def test_too_many_addresses():
     text = " ".join(f"a{number}@acme.example" for number in range(51))
-    with pytest.raises(ValidationError, match="at most 50 recipients; these are 51"):
+    with pytest.raises(ValidationError, match="at most 50 recipients; you entered 51"):
         AddressesField().clean(text)
 
 

@@ -1,4 +1,5 @@
--- Mailboxes' history in 16 parts by account, on PostgreSQL 15 or later: while the service is stopped.
+-- Split the history of mailboxes into 16 partitions by account. Needs PostgreSQL 15 or later. Stop the
+-- service first, then run:
 -- psql --single-transaction --set ON_ERROR_STOP=1 --file partitions.sql
 
 ALTER TABLE mailboxes_historicalmailbox RENAME TO whole;

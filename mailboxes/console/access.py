@@ -1,4 +1,4 @@
-"""Who may see a page of the console, and what it says after something was done."""
+"""Permissions of console pages, and redirects and messages after an action."""
 
 from functools import wraps
 
@@ -12,64 +12,62 @@ from django.views.decorators.cache import never_cache
 
 
 def staff_with(*permissions):
-    """Only for staff with all of these permissions; kept by no cache.
+    """Decorate a view for staff with all of these permissions; no cache stores its answers.
 
-    Anyone else who is signed in is refused; a stranger signs in first.
+    Other users get PermissionDenied. Anonymous users are sent to the sign-in page.
     """
 
-    def may_pass(user):
-        if user.is_authenticated and not (user.is_staff and user.has_perms(permissions)):
-            raise PermissionDenied
-        return user.is_authenticated
-
-    def guard(view):
+    def decorate(view):
         @wraps(view)
         def guarded(request, *args, **kwargs):
-            if may_pass(request.user):
-                return view(request, *args, **kwargs)
-            return redirect_to_login(page_of(request))
+            user = request.user
+            if not user.is_authenticated:
+                return redirect_to_login(get_return_address(request))
+            if not (user.is_staff and user.has_perms(permissions)):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
 
         return never_cache(guarded)
 
-    return guard
+    return decorate
 
 
-def page_of(request):
-    """The page that asks: of a form, the one it stands on, for its own address may have none to look at.
+def get_return_address(request):
+    """Return the page to open after sign-in: for a POST, the page that has the form.
 
-    The sign-in page leads to no other host.
+    The address may be foreign: the sign-in page refuses other hosts.
     """
-    here = request.get_full_path()
-    return here if request.method in ("GET", "HEAD") else request.headers.get("Referer", here)
+    address = request.get_full_path()
+    return address if request.method in ("GET", "HEAD") else request.headers.get("Referer", address)
 
 
-def say_done(request, text, batch=None):
-    """Say on the next page what was done; if it was a batch, with a button that undoes it."""
+def add_success(request, text, batch=None):
+    """Add a success message for the next page; with a batch it has an Undo button."""
     messages.success(request, text, extra_tags=str(batch.pk) if batch else "")
 
 
-def next_page(request, otherwise):
-    """Where the form asks to go afterwards, if that is a page of ours; or else a page by its name."""
-    asked = request.POST.get("next", "")
+def get_next_page(request, default):
+    """Return the form's `next` if it is an address of this site, else that of the named page."""
+    address = request.POST.get("next", "")
     secure = request.is_secure()
-    if url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=secure):
-        return asked
-    return resolve_url(otherwise)
+    if url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=secure):
+        return address
+    return resolve_url(default)
 
 
-def back_to_table(selection):
-    """The table as it was when the rows were selected."""
+def redirect_to_table(selection):
+    """Redirect to the table with the filters that it had when the rows were selected."""
     address = resolve_url("console:mailbox-list")
     return redirect(f"{address}?{selection.table.address}" if selection.table.address else address)
 
 
-def nothing_selected(request, selection):
-    """Back to the table, where rows can be selected."""
-    if not selection.named.exists():
-        text = _("No mailbox was selected: mark some rows first.")
+def refuse_empty_selection(request, selection):
+    """Redirect to the table, with a message that says why there is nothing to do."""
+    if not selection.listed.exists():
+        text = _("No mailbox was selected. Select some rows first.")
     elif selection.deleted:
         text = _("Nothing was done: none of these mailboxes is deleted.")
     else:
         text = _("Nothing was done: these mailboxes are deleted.")
     messages.warning(request, text)
-    return back_to_table(selection)
+    return redirect_to_table(selection)

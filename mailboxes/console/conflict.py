@@ -1,4 +1,4 @@
-"""Two people at one mailbox: what each of them changed."""
+"""Detect and merge edits of one mailbox by two people at the same time."""
 
 from typing import NamedTuple
 
@@ -7,49 +7,50 @@ from mailboxes.history import FIELDS, Change, shown
 
 
 class Difference(NamedTuple):
-    """A setting as it was when the page was shown, as somebody has set it since, and as it is typed now."""
+    """A setting when the page was loaded, as saved since by someone else, and as typed now."""
 
     label: object
-    was: object
+    original: object
     theirs: object
     mine: object
 
 
 class Conflict:
-    """A valid form, and the mailbox as it is now: somebody may have changed it since the form's page was shown."""
+    """A valid form, compared with the mailbox in the database. Falsy if there is no conflict."""
 
     def __init__(self, form: MailboxSettingsForm, theirs):
         self.form, self.mine, self.theirs = form, form.instance, theirs
         rows = theirs.history.select_related("history_user", "history_credential__account")
         self.last_change = Change.seen_in(rows.latest(), "changed")
-        self.was = rows.filter(version__lte=form.cleaned_data["version"]).latest()
+        self.original = rows.filter(version__lte=form.cleaned_data["version"]).latest()
 
     def __bool__(self):
-        """Whether there is anything to ask: they changed a setting, and what is typed is not what they made of it."""
-        return differ(self.was, self.theirs) and differ(self.mine, self.theirs)
+        return have_different_settings(self.original, self.theirs) and have_different_settings(
+            self.mine, self.theirs
+        )
 
     @property
     def differences(self) -> list[Difference]:
-        """The settings of which there are two versions; pass codes masked."""
-        versions = [shown(version) for version in (self.was, self.theirs, self.mine)]
+        """Return the settings that differ, with masked pass codes."""
+        versions = [shown(version) for version in (self.original, self.theirs, self.mine)]
         return [
             Difference(self.form.fields[name].label, *(version[name] for version in versions))
             for name in FIELDS
             if self.mine.comparable_value(name) != self.theirs.comparable_value(name)
         ]
 
-    def merged(self) -> MailboxSettingsForm:
-        """A form with what was typed, and theirs where nothing was; to be saved over their version."""
+    def merged_form(self) -> MailboxSettingsForm:
+        """Return a form with the typed values, and the saved ones of settings not edited."""
         theirs = MailboxSettingsForm(instance=self.theirs)
         typed = {
             name: self.form[name].value()
             if name in FIELDS
-            and self.mine.comparable_value(name) != self.was.comparable_value(name)
+            and self.mine.comparable_value(name) != self.original.comparable_value(name)
             else theirs[name].value()
             for name in theirs.fields
         }
         return MailboxSettingsForm(typed, instance=self.theirs)
 
 
-def differ(one, other) -> bool:
-    return any(one.comparable_value(name) != other.comparable_value(name) for name in FIELDS)
+def have_different_settings(first, second) -> bool:
+    return any(first.comparable_value(name) != second.comparable_value(name) for name in FIELDS)

@@ -1,4 +1,4 @@
-"""The table of mailboxes as its address asks for it: which rows and in what order, and which of them are meant."""
+"""Filters, order and selected rows of the table of mailboxes, read from the query string."""
 
 import hashlib
 from urllib.parse import urlencode
@@ -32,7 +32,7 @@ GREETINGS = {"none": ~HAS_GREETING, "set": HAS_GREETING}
 
 
 class MailboxFilter(forms.Form):
-    """What the address asks the table for. Empty: every active mailbox, by account and name."""
+    """The filters in the query string. Default: every active mailbox, by account and name."""
 
     q = forms.CharField(
         label=_("Search the mailboxes"),
@@ -75,7 +75,7 @@ class MailboxFilter(forms.Form):
         "recipients": RECIPIENTS,
         "greeting": GREETINGS,
     }
-    narrowing = ["account", "customers", *conditions]  # behind the Filter button
+    filter_names = ["account", "customers", *conditions]  # behind the Filter button
     use_required_attribute = False
 
     def __init__(self, data):
@@ -85,123 +85,121 @@ class MailboxFilter(forms.Form):
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the deleted mailboxes are asked for."""
         return self.data.get("state") == "deleted"
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether anything but the state and the order is asked for."""
-        return any(self.data.get(name) for name in ["q", *self.narrowing])
+        """Return True if there is a search or filter besides the state."""
+        return any(self.data.get(name) for name in ["q", *self.filter_names])
 
     @property
     def chips(self) -> list[dict]:
-        """What is asked for behind the Filter button: its words, and the address without it."""
+        """Return the active filters: label, value, and the query string without the filter."""
         return [
-            {"label": self[name].label, "value": self.in_words(name), "without": self.without(name)}
-            for name in self.narrowing
+            {
+                "label": self[name].label,
+                "value": self.get_value_label(name),
+                "without": self.query_without(name),
+            }
+            for name in self.filter_names
             if self.data.get(name)
         ]
 
-    def in_words(self, name) -> str:
+    def get_value_label(self, name) -> str:
         value = self.data[name]
-        if name in self.conditions:  # the account's choices are all the accounts there are
+        if name in self.conditions:  # the choices of `account` are all accounts
             choices = dict(getattr(self.fields[name], "choices", ()))
             return str(choices.get(value, value))
         return "" if name == "customers" else value
 
-    def without(self, name) -> str:
+    def query_without(self, name) -> str:
         return "?" + urlencode([(other, value) for other, value in self.query if other != name])
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """What it asks for, as the names and values of an address."""
+        """Return the parameters that are set, as names and values."""
         return [(name, self.data[name]) for name in self.fields if self.data.get(name)]
 
     @property
     def address(self) -> str:
-        """The same, as one text."""
         return urlencode(self.query)
 
     @property
     def sorting(self) -> dict:
-        """For each order, how the rows stand in it now and what a click on its column asks for."""
-        now = self.data.get("order") or "account"
+        """Return for each column its `aria-sort` value, and the order that a click sets."""
+        current = self.data.get("order") or "account"
         sorting = {order: {"next": order, "is": "none"} for order in ORDERS}
-        if now in ORDERS:
-            sorting[now] = {"next": f"-{now}", "is": "ascending"}
-        elif now[1:] in ORDERS:
-            sorting[now[1:]] = {"next": now[1:], "is": "descending"}
+        if current in ORDERS:
+            sorting[current] = {"next": f"-{current}", "is": "ascending"}
+        elif current[1:] in ORDERS:
+            sorting[current[1:]] = {"next": current[1:], "is": "descending"}
         return sorting
 
     @cached_property
     def mailboxes(self):
-        """The rows, in order; none where the address asks for something that makes no sense."""
+        """Return the matching mailboxes in order, or none if a filter is invalid."""
         if not self.is_valid():
             return Mailbox.objects.none()
-        wanted = self.cleaned_data
+        values = self.cleaned_data
         mailboxes = Mailbox.objects.filter(deleted_at__isnull=not self.is_deleted)
         for name, conditions in self.conditions.items():
-            mailboxes = mailboxes.filter(conditions.get(wanted[name], Q()))
-        if account := wanted["account"]:
-            accounts = Account.objects.tree(account) if wanted["customers"] else [account]
+            mailboxes = mailboxes.filter(conditions.get(values[name], Q()))
+        if account := values["account"]:
+            accounts = Account.objects.tree(account) if values["customers"] else [account]
             mailboxes = mailboxes.filter(account__in=accounts)
-        if wanted["q"]:
-            mailboxes = mailboxes.search(wanted["q"], all_accounts=account is None)
-        order = wanted["order"] or "account"
-        fields = [*ORDERS[order.removeprefix("-")], "uuid"]  # no two rows are alike
+        if values["q"]:
+            mailboxes = mailboxes.search(values["q"], all_accounts=account is None)
+        order = values["order"] or "account"
+        fields = [*ORDERS[order.removeprefix("-")], "uuid"]  # makes the order unique
         if order.startswith("-"):
             return mailboxes.order_by(*(F(field).desc() for field in fields))
         return mailboxes.order_by(*fields)
 
 
 class Selection:
-    """The mailboxes meant by an address: those that it names, or all that the table shows.
+    """Mailboxes selected by the query string: each `uuid=…`, or `all=on` for the whole table.
 
-    `uuid=…` as often as there are rows, or `all=on` beside the table's own words. `deleted` says
-    that only the deleted ones among them are meant, or only the others.
+    `deleted` limits the selection to deleted mailboxes (True) or active ones (False).
     """
 
     def __init__(self, query, deleted=None):
         self.deleted = deleted
         self.table = MailboxFilter(query)
         self.is_all = query.get("all") == "on"
-        self.uuids = [] if self.is_all else list(parsed(query.getlist("uuid")))
+        self.uuids = [] if self.is_all else list(parse_uuids(query.getlist("uuid")))
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The address's own names and values."""
         chosen = [("all", "on")] if self.is_all else [("uuid", str(uuid)) for uuid in self.uuids]
         return self.table.query + chosen
 
     @cached_property
-    def named(self):
-        """All that the address names, in the table's order."""
+    def listed(self):
+        """Return the selected mailboxes, deleted and active, in the table's order."""
         if self.is_all:
             return self.table.mailboxes
-        named = Mailbox.objects.filter(pk__in=self.uuids)
-        return named.order_by("account__name", "name", "uuid")
+        mailboxes = Mailbox.objects.filter(pk__in=self.uuids)
+        return mailboxes.order_by("account__name", "name", "uuid")
 
     @cached_property
     def mailboxes(self):
-        """Those of them that are meant."""
         if self.deleted is None:
-            return self.named
-        return self.named.filter(deleted_at__isnull=not self.deleted)
+            return self.listed
+        return self.listed.filter(deleted_at__isnull=not self.deleted)
 
     @cached_property
     def versions(self) -> dict:
-        """Each mailbox's version, by its uuid."""
         return dict(self.mailboxes.values_list("pk", "version"))
 
     @property
     def digest(self) -> str:
-        """Stands for these mailboxes as they are now: another one after any change of any of them."""
+        """Return a hash of the selection that changes whenever one of its mailboxes changes."""
         rows = sorted(f"{uuid} {version}" for uuid, version in self.versions.items())
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def parsed(texts):
-    """The UUIDs among the texts."""
+def parse_uuids(texts):
+    """Yield the valid UUIDs."""
     for text in texts:
         try:
             yield parse_uuid(text)

@@ -1,4 +1,4 @@
-"""The staff's pages."""
+"""URL configuration of the staff pages."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
@@ -15,6 +15,7 @@ from mailboxes.console.views import (
     mailbox,
     mailbox_list,
     me,
+    pass_codes,
     second_factor,
     sign_in,
 )
@@ -35,7 +36,16 @@ urlpatterns = [
     path("bulk/delete/", bulk.bulk_delete, name="bulk-delete"),
     path("bulk/restore/", bulk.bulk_restore, name="bulk-restore"),
     path("mailboxes/new/", mailbox.add, name="mailbox-add"),
+    path(
+        "mailboxes/new/pass-code/suggest/",
+        pass_codes.suggest_for_new,
+        name="new-pass-code-suggest",
+    ),
+    path("mailboxes/new/pass-code/check/", pass_codes.check_for_new, name="new-pass-code-check"),
     path("mailboxes/<uuid:uuid>/", mailbox.mailbox, name="mailbox"),
+    path("mailboxes/<uuid:uuid>/pass-code/show/", pass_codes.show, name="pass-code-show"),
+    path("mailboxes/<uuid:uuid>/pass-code/suggest/", pass_codes.suggest, name="pass-code-suggest"),
+    path("mailboxes/<uuid:uuid>/pass-code/check/", pass_codes.check, name="pass-code-check"),
     path("mailboxes/<uuid:uuid>/recipients/", mailbox.recipient_add, name="recipient-add"),
     path(
         "mailboxes/<uuid:uuid>/recipients/<uuid:recipient>/remove/",
@@ -47,7 +57,7 @@ urlpatterns = [
     path("mailboxes/<uuid:uuid>/history/", history.history, name="history"),
     path("mailboxes/<uuid:uuid>/put-back/", history.put_back, name="put-back"),
     path("accounts/", accounts.account_list, name="account-list"),
-    # An account may be called `new` or `names`, but none is called `-`.
+    # "-" cannot be the name of an account, unlike "new" and "names".
     path("accounts/-/new/", accounts.account_add, name="account-add"),
     path("accounts/-/names/", accounts.account_names, name="account-names"),
     path("accounts/<account:name>/", accounts.account, name="account"),

@@ -1,4 +1,4 @@
-"""What goes along with writing: one transaction, the row held, a line in the admin's log."""
+"""Transactions, locks and admin log entries of console views."""
 
 from contextlib import nullcontext
 from functools import wraps
@@ -9,7 +9,7 @@ from django.db import transaction
 
 
 def atomic_post(view):
-    """What a POST reads and writes is one transaction; a page that is only shown opens none."""
+    """Decorate a view so that a POST runs in one transaction."""
 
     @wraps(view)
     def guarded(request, *args, **kwargs):
@@ -20,19 +20,18 @@ def atomic_post(view):
 
 
 def lock_for_update(request, rows):
-    """The rows; those that a POST reads are locked until its transaction ends."""
+    """Lock the rows until the transaction ends, if the request is a POST."""
     return rows.select_for_update(of=("self",)) if request.method == "POST" else rows
 
 
 def log_saved(request, form, is_new=False):
-    """Write in the admin's log what the form has added or changed, as the admin itself does."""
+    """Add the form's changes to the admin log, in the admin's own format."""
     message = construct_change_message(form, None, add=is_new)
     _log(request, form.instance, ADDITION if is_new else CHANGE, message)
 
 
-def log_change(request, row, said):
-    """Write in the admin's log what was done to the row."""
-    _log(request, row, CHANGE, said)
+def log_change(request, row, message):
+    _log(request, row, CHANGE, message)
 
 
 def _log(request, row, action, message):

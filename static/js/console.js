@@ -1,20 +1,20 @@
-// The console's comforts: keys, times in the reader's zone. Every page is whole without them.
+// Keyboard shortcuts, local times and row selection. Every page also works without JavaScript.
 
-// --- Times: the server writes UTC; shown is the reader's own zone, the exact time on hover.
+// --- Times: the server sends UTC. Show the reader's time zone, and the exact time on hover.
 
-const shown = { date: new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }) };
-shown.time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const formats = { date: new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }) };
+formats.time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     time.title = exact.format(moment);
-    time.textContent = shown[time.dataset.show ?? "time"].format(moment);
+    time.textContent = formats[time.dataset.show ?? "time"].format(moment);
   }
 }
 
-// --- A session that has ended: sign in, and come back to this page rather than to a part of it.
+// --- If the session has ended, htmx gets the sign-in page: reload, so that sign-in returns to this page.
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (!new URL(event.detail.xhr.responseURL).pathname.startsWith("/sign-in/")) return;
@@ -22,8 +22,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   location.reload();
 });
 
-// --- Forms marked data-once, with the words for it: a second click would ask for a second answer,
-// and what the first one showed is shown only once.
+// --- A form with data-once is submitted only once, because its answer shows a secret only once.
+// The attribute is the button's text meanwhile.
 
 document.addEventListener("submit", ({ target }) => {
   const button = target.dataset.once && target.querySelector("button");
@@ -32,9 +32,9 @@ document.addEventListener("submit", ({ target }) => {
   button.textContent = target.dataset.once;
 });
 
-// --- Selecting rows: how many, and all of a page at once.
+// --- Row selection: count the selected rows, and select all rows of the page.
 
-function count(table) {
+function updateSelection(table) {
   const boxes = [...table.querySelectorAll("[name=uuid]")];
   const every = table.querySelector(".every");
   if (!every) return;
@@ -55,16 +55,16 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches(".every")) {
     for (const box of table.querySelectorAll("[name=uuid]")) box.checked = target.checked;
   }
-  count(table);
+  updateSelection(table);
 });
 
-// An address says only what is asked for.
+// Leave empty parameters out of the adenhance.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.verb !== "get") return;
   for (const [name, value] of [...detail.formData]) if (!value) detail.formData.delete(name);
 });
 
-// --- The filters go away by Escape, and by a click elsewhere.
+// --- Escape or a click elsewhere closes the filters.
 
 const filters = document.querySelector(".filters");
 document.addEventListener("click", ({ target }) => {
@@ -76,7 +76,7 @@ filters?.addEventListener("keydown", ({ key }) => {
   filters.querySelector("summary").focus();
 });
 
-// --- Keys.
+// --- Keyboard shortcuts.
 
 const help = document.getElementById("help");
 const rows = () => [...document.querySelectorAll("tr[data-row]")];
@@ -110,25 +110,25 @@ document.addEventListener("keydown", (event) => {
   keys[key]();
 });
 
-// Out of the search, with what it found left as it is: then j and k go through the rows.
+// Escape leaves the search field and keeps the results, so that j and k move through them.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !event.target.matches("[type=search]")) return;
   event.preventDefault();
   event.target.blur();
 });
 
-// To the first field that is wrong, unless somebody is in another one already, or the page has chosen one.
-function lead(root) {
+// Focus the first invalid field, unless another element has or will get the focus.
+function focusInvalid(root) {
   if (document.activeElement !== document.body || root.querySelector("[autofocus]")) return;
   root.querySelector("[aria-invalid=true]")?.focus();
 }
 
-function dress(root) {
+function enhance(root) {
   localise(root);
-  lead(root);
+  focusInvalid(root);
   const table = root.closest?.("#table") ?? root.querySelector("#table");
-  if (table) count(table);
+  if (table) updateSelection(table);
 }
 
-dress(document);
-document.addEventListener("htmx:load", ({ detail }) => dress(detail.elt));
+enhance(document);
+document.addEventListener("htmx:load", ({ detail }) => enhance(detail.elt));

@@ -1,7 +1,7 @@
-// Buttons that copy what stands in another element, named by data-copy. They show where copying is
-// possible: browsers let pages write to the clipboard over HTTPS and on the machine itself only.
+// Buttons that copy the text of another element, whose id is in data-copy. They are shown only if
+// the browser allows it: pages can write to the clipboard over HTTPS and on localhost only.
 
-function offerCopies(root) {
+function showCopyButtons(root) {
   if (!navigator.clipboard) return;
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
 }
@@ -16,5 +16,5 @@ document.addEventListener("click", async ({ target }) => {
   setTimeout(() => (button.textContent = label), 2000);
 });
 
-offerCopies(document);
-document.addEventListener("htmx:load", ({ detail }) => offerCopies(detail.elt));
+showCopyButtons(document);
+document.addEventListener("htmx:load", ({ detail }) => showCopyButtons(detail.elt));

@@ -1,6 +1,6 @@
-// Swagger UI has a dark dress of its own; it wears it where the reader's system is dark.
+// Turn on Swagger UI's dark mode if the reader's system is dark.
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", dress);
-dress();
+const applyScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyScheme);
+applyScheme();

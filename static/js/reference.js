@@ -1,4 +1,4 @@
-// The reference page's comforts: the filter, and one language for all samples. The page is whole without them.
+// The filter, and one language for all samples. The page also works without JavaScript.
 
 const form = document.querySelector(".filter");
 const box = form.querySelector("input");
@@ -11,13 +11,13 @@ const commands = [...document.querySelectorAll(".command")].map((article) => ({
 }));
 
 function filter() {
-  const wanted = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const terms = box.value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const { article, words } of commands) {
-    article.hidden = !wanted.every((word) => words.includes(word));
+    article.hidden = !terms.every((word) => words.includes(word));
   }
-  // A section stays while it has a command to show; those without any, while nothing is wanted.
+  // Hide a section without a matching command, but only while the filter has text.
   for (const section of document.querySelectorAll(".body section")) {
-    section.hidden = wanted.length > 0 && !section.querySelector(".command:not([hidden])");
+    section.hidden = terms.length > 0 && !section.querySelector(".command:not([hidden])");
   }
   for (const item of document.querySelectorAll(".contents li")) {
     const target = document.getElementById(item.querySelector("a").hash.slice(1));
@@ -25,7 +25,7 @@ function filter() {
   }
   const count = commands.filter(({ article }) => !article.hidden).length;
   const { none, one, many } = status.dataset;
-  status.textContent = wanted.length ? [none, one][count] ?? many.replace("%n", count) : "";
+  status.textContent = terms.length ? [none, one][count] ?? many.replace("%n", count) : "";
 }
 
 form.hidden = false;
@@ -44,12 +44,12 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Who reads one sample in Python reads all of them in Python.
+// A language chosen for one sample applies to all of them.
 document.addEventListener("change", ({ target }) => {
   if (target.type !== "radio") return;
   const before = target.getBoundingClientRect().top;
   for (const radio of document.querySelectorAll(`.samples [value=${target.value}]`)) {
     radio.checked = true;
   }
-  scrollBy(0, target.getBoundingClientRect().top - before); // what is above has another height now
+  scrollBy(0, target.getBoundingClientRect().top - before); // the samples above have changed their height
 });

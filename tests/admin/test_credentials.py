@@ -45,14 +45,14 @@ def test_the_secret_is_never_shown_again(staff, account):
 def test_one_for_an_engine_is_shown_as_it_carries_it(staff, account):
     page = issue(staff, account, is_engine="on")
     assert f"User: pbx\nPassword: {secret_on(page)}" in page.text
-    assert "reads and changes their pass codes" in page.text
+    assert "to read and change their pass codes" in page.text
     assert "X-Auth" not in page.text
     assert ApiCredential.objects.get().is_engine
 
 
 def test_an_engine_may_do_without_an_account(staff):
     page = staff.save("apicredential_add", name="pbx", is_engine="on")
-    assert "the mailboxes of every account" in page.text
+    assert "the mailboxes of all accounts" in page.text
     assert ApiCredential.objects.get().account is None
 
 

@@ -68,7 +68,7 @@ def test_an_address_twice(add, second):
         }
     )
     formset = page.context["inline_admin_formsets"][0].formset
-    assert formset.errors == [{}, {"email": ["It stands here twice."]}]
+    assert formset.errors == [{}, {"email": ["This address is listed twice."]}]
     assert second in page.text
     assert not EmailRecipient.objects.exists()
 

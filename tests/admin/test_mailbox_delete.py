@@ -75,4 +75,4 @@ def test_a_deleted_one_is_to_be_looked_at_and_restored(staff, mailbox):
 def test_restoring_what_is_not_deleted_says_so(staff, mailbox):
     page = staff.act("mailbox_changelist", "restore", mailbox)
     said = [str(message) for message in get_messages(page.wsgi_request)]
-    assert said == ["Nothing to do: the selected ones are so already."]
+    assert said == ["Nothing to do: no selected row needs this change."]

@@ -76,7 +76,7 @@ def test_delete_selected(staff, recipient):
 def test_those_of_a_deleted_mailbox_stay_as_they_are(staff, recipient):
     recipient.mailbox.soft_delete()
     page = staff.save("emailrecipient_add", mailbox=recipient.mailbox_id, email="bob@example.com")
-    assert errors(page) == {"mailbox": ["This mailbox is deleted: restore it first."]}
+    assert errors(page) == {"mailbox": ["This mailbox is deleted. Restore it first."]}
     data = {"email": "bob@example.com", "post": "yes"}
     for page in ("emailrecipient_change", "emailrecipient_delete"):
         assert staff.press(page, recipient.pk, **data).status_code == 403

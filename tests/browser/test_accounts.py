@@ -51,13 +51,15 @@ def test_issue_use_and_revoke_a_credential(page, manager, tree, service):
     page.get_by_label("Networks").fill("127.0.0.0/8")
     page.get_by_label("Expires (UTC)").fill("2997-01-31T12:00")
     page.get_by_role("button", name="Issue the credential").click()
-    expect(page.get_by_text("It is not kept here, so it is never shown again.")).to_be_visible()
+    expect(
+        page.get_by_text("The service keeps only a hash of it, so it is never shown again.")
+    ).to_be_visible()
     program = service()
     assert program.get("/authenticated").status == 200
 
     page.get_by_role("link", name="I have copied it").click()
     page.get_by_role("link", name="Revoke pbx").click()
-    expect(page.get_by_text("Every program that calls with pbx")).to_be_visible()
+    expect(page.get_by_text("Every program that uses pbx")).to_be_visible()
     page.get_by_role("button", name="Revoke the credential").click()
     expect(page.get_by_role("status").filter(has_text="is revoked")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("pbx")).get_by_text("Revoked")).to_be_visible()
@@ -94,7 +96,7 @@ def test_search_narrows_as_one_types(page, manager, tree):
     page.keyboard.type("bet")
     page.get_by_role("link", name="telco", exact=True).wait_for(state="detached")
     expect(page.get_by_role("row", name="telco / acme / beta")).to_be_visible()
-    assert page.locator("#told").inner_text() == "1 account"
+    assert page.locator("#result-count").inner_text() == "1 account"
     assert page.url.endswith("/accounts/?q=bet")
     assert page.evaluate("document.activeElement.id") == "q"
     page.get_by_role("link", name="Suspended", exact=True).click()
@@ -158,7 +160,7 @@ def test_wrong_input(page, manager, tree):
     page.goto("/accounts/-/new/")
     page.get_by_label("Reseller").fill("nobody")
     page.get_by_label("Name", exact=False).first.fill("A B")
-    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("button", name="Create the account").click()
     expect(page.get_by_text("There is no account “nobody”")).to_be_visible()
     assert_good(page)
     page.goto("/accounts/acme/credentials/new/")

@@ -76,7 +76,7 @@ def test_is_whole_without_javascript(browser, live_server, sales, monkeypatch):
     sign_in(page, "rosa")
     upload(page, "account,name\n" + "acme,Desk\n" * 4)
     expect(page.get_by_text("1 of 4")).to_be_visible()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Import 4 mailboxes").click()
     expect(page.get_by_text("Imported: 4 created, 0 changed.")).to_be_visible()
     page.context.close()
@@ -86,7 +86,7 @@ def test_an_export_is_downloaded(page, rosa, sales):
     page.goto("/")
     page.get_by_role("link", name="Export this table").click()
     assert_good(page)
-    page.get_by_label("With pass codes").check()
+    page.get_by_label("Include pass codes").check()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     upload(page, download.value.path().read_text())

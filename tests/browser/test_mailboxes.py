@@ -74,7 +74,7 @@ def test_find_by_address_change_see_the_history_undo(page, desks, rosa):
     assert "Name Desk 077 → Front desk" in " ".join(page.get_by_role("main").inner_text().split())
     assert_good(page)
     wide(page)
-    page.get_by_role("button", name="Put this state back").first.click()
+    page.get_by_role("button", name="Restore this state").first.click()
     assert done(page) == ["Put back: “Desk 077”."]
     page.get_by_role("button", name="Undo").click()
     assert done(page) == ["Undone: “Front desk”."]
@@ -148,7 +148,7 @@ def test_pass_code_is_shown_copied_made_and_judged(page, sales, rosa):
     assert code.input_value() == "1234"
     assert_good(page)
     wide(page)
-    page.get_by_role("button", name="Make a good one").click()
+    page.get_by_role("button", name="Suggest a pass code").click()
     expect(code).not_to_have_value("1234")
     assert page.get_by_text("This pass code is easy to guess").count() == 0
     made = code.input_value()
@@ -221,7 +221,7 @@ def test_a_new_one(page, acme, rosa):
     page.get_by_label("Name").fill("Sales")
     page.get_by_label("Recipients").fill("ann@acme.example\nbob@acme.example")
     assert page.get_by_role("button", name="Copy").is_enabled()
-    page.get_by_role("button", name="Make a good one").click()
+    page.get_by_role("button", name="Suggest a pass code").click()
     expect(page.get_by_label("Pass code")).to_have_value(re.compile("[0-9]{4}"))
     page.get_by_role("main").get_by_role("button", name="Create").click()
     expect(page.get_by_text("There is no account “nobody”")).to_be_visible()

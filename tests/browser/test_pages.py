@@ -49,7 +49,7 @@ def test_history_in_the_admin_can_be_scrolled_by_keyboard_on_a_phone(page, rosa)
     page.goto(f"/admin/mailboxes/mailbox/{mailbox.pk}/history/")
     found = Axe().run(page, context=".what-happened").response["violations"]
     assert [rule["id"] for rule in found] == []
-    history = page.get_by_role("region", name="What happened to the mailbox")
+    history = page.get_by_role("region", name="Changes of the mailbox")
     assert history.evaluate("region => region.scrollWidth > region.clientWidth")
 
 

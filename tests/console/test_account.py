@@ -24,7 +24,7 @@ def test_shows_its_contact_and_its_place(viewer, tree):
 def test_lists_its_own_customers_and_leads_to_all(viewer, tree):
     page = viewer.get("/accounts/acme/")
     assert [row.name for row in page.context["customers"]] == ["beta"]
-    assert "All 2, with those further down" in words(page)
+    assert "All 2, including customers of customers" in words(page)
     assert 'href="/accounts/acme/customers/"' in page.content.decode()
 
 
@@ -33,7 +33,7 @@ def test_counts_its_mailboxes_with_and_without_its_customers(viewer, tree):
         Mailbox.objects.create(account=account, name="Sales")
     Mailbox.objects.create(account=tree[0], name="Gone").soft_delete()
     page = viewer.get("/accounts/acme/")
-    assert "1 of its own · 3 with its customers'" in words(page)
+    assert "1 of this account · 3 including its customers" in words(page)
     assert 'href="/?account=acme"' in page.content.decode()
     assert 'href="/?account=acme&amp;customers=on"' in page.content.decode()
 
@@ -42,7 +42,7 @@ def test_names_the_mailboxes_that_changed_last(viewer, account):
     for number in range(7):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
     Mailbox.objects.get(name="Desk 0").save()
-    shown = [mailbox.name for mailbox in viewer.get("/accounts/acme/").context["latest"]]
+    shown = [mailbox.name for mailbox in viewer.get("/accounts/acme/").context["latest_mailboxes"]]
     assert shown == ["Desk 0", "Desk 6", "Desk 5", "Desk 4", "Desk 3"]
 
 
@@ -108,7 +108,7 @@ def test_shows_only_what_one_may_see(account):
 def test_empty_says_what_to_do_next(manager, account):
     page = words(manager.get("/accounts/acme/"))
     assert "A program needs one to call the API for acme." in page
-    assert "Staff make them here, programs with" in page
+    assert "Staff create them here, programs through the API" in page
 
 
 def test_leads_to_a_new_mailbox_of_its_own(support, viewer, account):

@@ -10,7 +10,7 @@ def test_makes_an_account(manager, account):
     typed = {"name": "beta", "contact_name": "Ann", "reseller": " ACME "}
     page = manager.post(NEW, typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/beta/"
-    assert "Account beta is made." in words(page)
+    assert "Account beta was created." in words(page)
     beta = Account.objects.get(name="beta")
     assert (beta.contact_name, beta.reseller, beta.is_active) == ("Ann", account, True)
     assert log() == [("manager", "beta", "Added.")]
@@ -35,7 +35,7 @@ def test_a_name_that_is_none(manager, name):
 
 def test_a_name_that_is_taken(manager, account):
     page = manager.post(NEW, {"name": "acme", "contact_name": "Ann"})
-    assert errors(page) == {"name": ["There is an account of that name already."]}
+    assert errors(page) == {"name": ["An account with this name already exists."]}
     assert 'value="Ann"' in page.content.decode()
 
 

@@ -16,7 +16,7 @@ def test_changes_contact_and_reseller(manager, beta, stranger):
     typed = {"contact_name": "Ann", "reseller": "stranger"}
     page = manager.post("/accounts/beta/edit/", typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/beta/"
-    assert "Account beta is changed." in words(page)
+    assert "Account beta was changed." in words(page)
     beta.refresh_from_db()
     assert (beta.contact_name, beta.reseller) == ("Ann", stranger)
     assert log() == [("manager", "beta", "Changed Contact name and Reseller.")]
@@ -36,7 +36,7 @@ def test_an_empty_reseller_makes_it_stand_by_itself(manager, beta):
 
 
 def test_the_name_stays_and_the_page_says_why(manager, account):
-    assert "so it stays as it was given" in read(manager, EDIT)
+    assert "so it cannot be changed" in read(manager, EDIT)
     manager.post(EDIT, {"name": "other", "contact_name": "Ann"})
     account.refresh_from_db()
     assert (account.name, account.contact_name) == ("acme", "Ann")

@@ -126,14 +126,14 @@ def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries, ad
             viewer.get(address)
 
 
-ENGINES = "Telephone engines of every account"
+ENGINES = "Telephone engines for all accounts"
 
 
 def test_shows_engines_that_read_every_account(manager, account):
     credential, secret = ApiCredential.objects.issue(None, "pbx", is_engine=True)
     ApiCredential.objects.issue(account, "api")
     page = words(manager.get("/accounts/"))
-    assert f"{ENGINES} Each reads the mailboxes of all accounts." in page
+    assert f"{ENGINES} Each of these credentials can read the mailboxes of all accounts." in page
     assert f"pbx telephone engine {credential.prefix}…" in page
     assert "api" not in page.partition(ENGINES)[2].partition("pbx")[2].split()
     assert secret not in page

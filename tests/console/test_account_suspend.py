@@ -29,7 +29,7 @@ def test_says_first_what_will_happen(manager, account, beta):
     assert "Its usable credential is refused at once: pbx" in page
     assert "old" not in page
     assert "The credentials of its customer still work." in page
-    assert "Its mailbox stays as it is, but calls to it are turned away." in page
+    assert "Its mailbox is kept, but calls to it are rejected." in page
     assert "X-Auth-For" not in page  # it has no reseller
     assert "X-Auth-For" in words(manager.get("/accounts/beta/suspend/"))
     assert is_active(account)
@@ -75,7 +75,7 @@ def test_reactivates(manager, account):
 def test_an_account_without_credentials_is_told_so(manager, account):
     assert "It has no usable credential" in words(manager.get(SUSPEND))
     account.suspend()
-    assert "issue one, and its programs can call again" in words(manager.get(REACTIVATE))
+    assert "issue one to let its programs call again" in words(manager.get(REACTIVATE))
 
 
 def test_what_is_so_already_is_no_news(manager, account):

@@ -33,9 +33,9 @@ def test_says_exactly_what_will_change(support, account):
     one.turn_transcription(on=True)
     page = words(support.get(address([one, two], transcribe="on", beep="on", greeting="none")))
     assert "Change settings of 2 mailboxes" in page
-    assert "Transcribe → on: changes 1 mailbox, 1 so already" in page
-    assert "Beep → on: all are so already" in page
-    assert "Greeting → none: all are so already" in page
+    assert "Transcribe → on: changes 1 mailbox, 1 already has this value" in page
+    assert "Beep → on: all mailboxes already have this value" in page
+    assert "Greeting → none: all mailboxes already have this value" in page
     assert "Desk 000" in page
     assert "Desk 002" not in page
 
@@ -85,7 +85,7 @@ def test_another_change_meanwhile_is_shown_first(support, account):
     digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
     mailboxes[0].soft_delete()
     response = support.post(where, {"digest": digest})
-    assert "have changed since this page was shown, so nothing was done" in words(response)
+    assert "have changed since this page was loaded, so nothing was done" in words(response)
     assert transcribing(mailboxes) == [False, False]
 
 
@@ -128,7 +128,7 @@ def test_nothing_chosen_changes_nothing(support, account):
 def test_nothing_selected_says_so(support, account, query):
     desks(account, 1)
     response = support.get(CHANGE + query, follow=True)
-    assert messages(response) == ["No mailbox was selected: mark some rows first."]
+    assert messages(response) == ["No mailbox was selected. Select some rows first."]
 
 
 def test_viewer_may_not(viewer, account):

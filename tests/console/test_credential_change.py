@@ -22,7 +22,7 @@ def test_changes_networks_and_expiry(manager, credential, edit):
     typed = {"networks": "192.0.2.1", "expires_at": "2997-01-31T12:00"}
     page = manager.post(edit, typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/acme/"
-    assert "Credential “pbx” is changed." in words(page)
+    assert "Credential “pbx” was changed." in words(page)
     credential.refresh_from_db()
     assert credential.networks == "192.0.2.1"
     assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_a_programs_becomes_no_engines(manager, credential, edit):
 
 
 def test_the_name_and_the_secret_stay(manager, credential, edit):
-    assert "so it stays as it was given" in read(manager, edit)
+    assert "so it cannot be changed" in read(manager, edit)
     manager.post(edit, {"name": "other", "networks": "", "prefix": "x", "revoked_at": "2020-01-01"})
     changed = ApiCredential.objects.get()
     assert (changed.name, changed.secret_sha256) == ("pbx", credential.secret_sha256)
@@ -74,7 +74,7 @@ def test_a_revoked_one_stays_as_it_is(manager, credential, edit):
     credential.revoke()
     tomorrow = timezone.now() + timedelta(days=1)
     page = manager.post(edit, {"networks": "", "expires_at": tomorrow.isoformat()}, follow=True)
-    assert "“pbx” is revoked and stays so: issue another one." in words(page)
+    assert "“pbx” is revoked and cannot be changed. Issue another credential." in words(page)
     credential.refresh_from_db()
     assert (credential.networks, credential.expires_at) == ("192.0.2.0/24", None)
 

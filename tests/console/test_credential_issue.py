@@ -16,7 +16,7 @@ def test_issues_one_and_shows_its_secret(manager, account):
     credential = ApiCredential.objects.authenticate(page.context["secret"], "acme", "pbx")
     assert credential.networks == "192.0.2.0/24"
     assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
-    assert "It is not kept here, so it is never shown again." in words(page)
+    assert "The service keeps only a hash of it, so it is never shown again." in words(page)
     assert log() == [("manager", "acme: pbx", "Added.")]
 
 
@@ -36,7 +36,7 @@ def test_issues_one_for_an_engine_and_shows_what_it_carries(manager, account):
     assert ApiCredential.objects.authenticate(secret, name="pbx", is_engine=True) is not None
     assert f"User pbx Password {secret}" in words(page)
     assert (
-        "Whoever has it can read and change the pass codes of this account and its customers"
+        "Anyone who has it can read and change the pass codes of this account and its customers"
         in words(page)
     )
     assert "X-Auth" not in words(page)
@@ -72,7 +72,7 @@ def test_the_way_to_connect_an_engine_asks_for_an_engines_credential(manager, ac
     assert f"{ISSUE}?engine" in manager.get("/accounts/acme/").content.decode()
     page = manager.get(f"{ISSUE}?engine")
     assert page.context["form"]["is_engine"].value() is True
-    assert "A telephone engine looks up the mailboxes of acme with it" in words(page)
+    assert "A telephone engine uses the credential to look up the mailboxes of acme" in words(page)
     assert not ApiCredential.objects.exists()
 
 

@@ -24,7 +24,7 @@ def revoke(credential):
 
 def test_says_first_what_will_stop_working(manager, account, credential, revoke):
     page = words(manager.get(revoke))
-    assert "Every program that calls with pbx" in page
+    assert "Every program that uses pbx" in page
     assert credential.prefix in page
     assert "no longer manage the mailboxes of acme." in page
     assert "It was never used." in page
@@ -33,8 +33,8 @@ def test_says_first_what_will_stop_working(manager, account, credential, revoke)
 def test_says_what_an_engine_will_do(manager, account):
     engine, _ = ApiCredential.objects.issue(account, "asterisk", is_engine=True)
     page = words(manager.get(f"/accounts/acme/credentials/{engine.pk}/revoke/"))
-    assert "Every telephone engine that asks with asterisk" in page
-    assert "it turns away calls to the mailboxes of acme and its customers." in page
+    assert "Every telephone engine that uses asterisk" in page
+    assert "it rejects calls to the mailboxes of acme and its customers." in page
     assert "program" not in page.partition("A revoked credential")[0]
 
 
@@ -51,7 +51,7 @@ def test_refuses_calls_at_once(manager, pbx, revoke):
     page = manager.post(revoke, follow=True)
     assert pbx.get("/authenticated").status == 401
     assert page.request["PATH_INFO"] == "/accounts/acme/"
-    assert "Credential “pbx” is revoked: calls with it are refused." in words(page)
+    assert "Credential “pbx” was revoked: calls with it are refused." in words(page)
     assert page.context["credentials"][0].state.label == "Revoked"
     assert log() == [("manager", "acme: pbx", "Revoked.")]
 

@@ -7,6 +7,7 @@ from django.urls import path
 from config.urls import handler500  # noqa: F401  it is read off this module
 from config.urls import urlpatterns as ours
 from mailboxes.console.views.errors import server_error
+from tests.console.pages import words
 
 
 def refuse(request):
@@ -66,10 +67,36 @@ def test_crash_page_asks_no_database(rf):
     assert server_error(rf.get("/")).status_code == 500
 
 
-def test_form_from_elsewhere(browser):
-    response = browser.post("/sign-in/", {"username": "rosa"})
+def send_form(browser, **headers):
+    response = browser.post("/sign-in/", {"username": "rosa"}, headers=headers)
     assert response.status_code == 403
-    assert "This form is too old to send" in response.content.decode()
+    return words(response)
+
+
+def test_form_without_a_cookie_is_refused(browser):
+    assert "Your browser sent no cookie" in send_form(browser)
+
+
+def test_form_with_an_old_token_is_refused(browser):
+    browser.get("/sign-in/")
+    assert "This form is too old to send" in send_form(browser)
+
+
+def test_form_from_another_scheme_names_both_addresses(browser):
+    page = send_form(browser, origin="https://testserver")
+    assert "This form came from another address" in page
+    assert "from https://testserver, but the service received it as http://testserver." in page
+
+
+@pytest.mark.parametrize("origin", ["null", "https://<script>"])
+def test_form_from_an_unknown_or_hostile_address_is_refused(browser, origin):
+    assert "This form came from another address" in send_form(browser, origin=origin)
+    assert b"<script>" not in browser.post("/sign-in/", headers={"origin": origin}).content
+
+
+def test_form_over_https_without_a_referer_is_refused(browser):
+    response = browser.post("/sign-in/", secure=True)
+    assert "did not say from which address" in words(response)
 
 
 def test_api_paths_get_no_page(browser):

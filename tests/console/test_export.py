@@ -65,7 +65,7 @@ def test_another_separator_is_refused_at_the_field(viewer, sales):
 @pytest.mark.parametrize("group", ["Support", "Manager"])
 def test_holds_pass_codes_for_whoever_asks_and_may(sales, group):
     browser = staff_of(group)
-    assert "With pass codes" in browser.get(ALL).content.decode()
+    assert "Include pass codes" in browser.get(ALL).content.decode()
     (row,) = exported(browser, pass_codes="on")
     assert row["password"] == "1234"
     assert LogEntry.objects.get().object_id == str(sales.pk)
@@ -99,7 +99,7 @@ def test_a_stranger_signs_in_first(client, sales, method):
 @pytest.mark.parametrize("query", ["", "?all=on&q=nobody", "?all=on&q=%00", "?uuid=x"])
 def test_nothing_selected_says_so(viewer, sales, query):
     response = viewer.get(f"/export/{query}", follow=True)
-    assert messages(response) == ["No mailbox was selected: mark some rows first."]
+    assert messages(response) == ["No mailbox was selected. Select some rows first."]
 
 
 def test_is_kept_by_no_cache(viewer, sales):

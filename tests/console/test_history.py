@@ -77,7 +77,7 @@ def test_offers_every_state_but_the_present_one_and_a_deleted_one(support, sales
     Mailbox.objects.get().soft_delete()
     Mailbox.objects.get().restore()
     page = history_of(support, sales).content.decode()
-    assert page.count("Put this state back") == 3  # created, recipient added, changed
+    assert page.count("Restore this state") == 3  # created, recipient added, changed
 
 
 def test_puts_back_what_was_deleted(support, sales):
@@ -114,7 +114,7 @@ def test_no_such_moment(support, sales, moment):
 
 def test_viewer_may_look_and_not_put_back(viewer, sales):
     page = history_of(viewer, sales).content.decode()
-    assert "Put this state back" not in page
+    assert "Restore this state" not in page
     moment = sales.history.latest().history_date
     assert put_back(viewer, sales, moment.isoformat()).status_code == 403
 
@@ -151,6 +151,4 @@ def test_says_who_exported_the_pass_code(support, sales):
     b"".join(support.post(export, {"delimiter": ","}).streaming_content)
     assert "or exported it" not in words(history_of(support, sales))
     b"".join(support.post(export, {"delimiter": ",", "pass_codes": "on"}).streaming_content)
-    assert "Who was shown the pass code, or exported it support" in words(
-        history_of(support, sales)
-    )
+    assert "Who saw or exported the pass code support" in words(history_of(support, sales))

@@ -237,7 +237,7 @@ def test_a_file_that_is_none_is_refused_at_the_field(support, data, sentence):
 def test_a_file_too_large_is_refused_at_the_field(support, monkeypatch):
     monkeypatch.setattr(importing, "MAX_MIB", 1)
     assert refusal(send(support, "name\n" * 300_000)) == [
-        "The file is larger than 1 MiB: split it."
+        "The file is larger than 1 MiB. Split it."
     ]
 
 

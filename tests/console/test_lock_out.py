@@ -46,7 +46,7 @@ def test_the_fifth_wrong_password_locks_and_says_how_long(rosa):
     page = fail(1)
     assert page.status_code == 429
     assert 890 < int(page["Retry-After"]) <= 900
-    assert "For your address this username is locked. Try again in 15 minutes." in page.text
+    assert "From your IP address, this username is locked. Try again in 15 minutes." in page.text
     assert "no-store" in page["Cache-Control"]
 
 

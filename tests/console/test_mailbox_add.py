@@ -30,14 +30,15 @@ def test_the_address_may_name_the_account(support, account):
 
 
 def test_a_good_pass_code_is_made_and_nothing_saved(support, account):
-    form = support.post(NEW, TYPED | {"do": "suggest"}).context["form"]
+    form = support.post(f"{NEW}pass-code/suggest/", TYPED).context["form"]
     assert is_pass_code(form["password"].value())
     assert form["name"].value() == "Sales"
     assert not Mailbox.objects.exists()
 
 
 def test_a_weak_pass_code_is_warned_of(support, account):
-    page = support.post(NEW, TYPED | {"do": "check", "password": "1111"}).content.decode()
+    typed = TYPED | {"password": "1111"}
+    page = support.post(f"{NEW}pass-code/check/", typed).content.decode()
     assert "This pass code is easy to guess" in page
     assert not Mailbox.objects.exists()
 
@@ -61,7 +62,14 @@ def test_a_wrong_value_is_said_at_its_field_and_kept(support, account, field, va
     assert not Mailbox.objects.exists()
 
 
+@pytest.mark.parametrize("button", ["suggest", "check"])
+def test_get_of_a_pass_code_button_leads_back_to_the_form(support, button):
+    assert support.get(f"{NEW}pass-code/{button}/").headers["Location"] == NEW
+
+
 def test_viewer_may_not(viewer, account):
+    assert viewer.post(f"{NEW}pass-code/suggest/", TYPED).status_code == 403
+    assert viewer.post(f"{NEW}pass-code/check/", TYPED).status_code == 403
     assert viewer.get(NEW).status_code == viewer.post(NEW, TYPED).status_code == 403
     assert NEW not in viewer.get("/").content.decode()
     assert not Mailbox.objects.exists()

@@ -34,7 +34,7 @@ def test_restores(support, sales):
 def test_says_for_how_long_it_can_be_restored(support, sales, settings):
     settings.RETENTION_DAYS = 7
     page = press(support, sales, "delete").client.get(f"/mailboxes/{sales.pk}/")
-    assert "It can be restored for 7 days from then." in page.content.decode()
+    assert "It can be restored for 7 days after that." in page.content.decode()
 
 
 def test_twice_changes_nothing_more(support, sales):

@@ -98,7 +98,7 @@ def test_a_page_that_is_not_there_is_the_nearest(viewer, sales, page):
 
 
 def test_counts_no_further_than_it_must(viewer, account, monkeypatch):
-    monkeypatch.setattr("mailboxes.console.views.mailbox_list.CappedPaginator.most", 2)
+    monkeypatch.setattr("mailboxes.console.views.mailbox_list.CappedPaginator.max_rows", 2)
     for number in range(3):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
     assert "1–2 of 2 or more: search to see others" in read(viewer)
@@ -129,7 +129,7 @@ def test_no_match_says_what_to_do_next(viewer, sales):
 
 
 def test_nothing_deleted_says_so(viewer, sales):
-    assert "Nothing has been deleted" in read(viewer, "/?state=deleted")
+    assert "No deleted mailboxes" in read(viewer, "/?state=deleted")
 
 
 def test_is_kept_by_no_cache(viewer):

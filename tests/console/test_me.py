@@ -19,7 +19,7 @@ def test_says_who_one_is(client, hugo):
 
 def test_says_that_an_administrator_may_do_everything(client, hugo):
     User.objects.update(is_superuser=True)
-    assert "Administrator: may do everything" in client.get("/me/").text
+    assert "Administrator: has all permissions" in client.get("/me/").text
 
 
 def test_the_name_in_the_bar_leads_to_it(client, hugo):

@@ -15,9 +15,10 @@ from tests.service import shows
 WEAK = "This pass code is easy to guess"
 
 
-def press(browser, mailbox, do, **fields):
-    """Press a button beside the pass code, with what is typed."""
-    return browser.post(page_of(mailbox), typed(browser, mailbox, **fields) | {"do": do})
+def press(browser, mailbox, button, **fields):
+    """Press Save, or a button of the pass code field, with what is typed."""
+    address = page_of(mailbox) + ("" if button == "save" else f"pass-code/{button}/")
+    return browser.post(address, typed(browser, mailbox, **fields))
 
 
 def code_in(response):
@@ -37,7 +38,7 @@ def test_that_it_was_shown_is_written_down(support, sales):
     assert (entry.user, entry.object_id) == (support.user, str(sales.pk))
     assert entry.get_change_message() == "Pass code shown."
     page = support.get(f"{page_of(sales)}history/").content.decode()
-    assert "Who was shown the pass code" in page
+    assert "Who saw or exported the pass code" in page
 
 
 def test_looking_at_the_page_shows_it_to_nobody(support, sales):
@@ -109,8 +110,26 @@ def test_in_the_place_of_one_that_cannot_be_opened_a_new_one_is_saved(support, s
     assert Mailbox.objects.get().password == "4829"
 
 
-@pytest.mark.parametrize("do", ["show", "suggest", "check"])
-def test_viewer_may_not(viewer, sales, do):
-    response = viewer.post(page_of(sales), {"do": do})
+BUTTONS = ["show", "suggest", "check"]
+
+
+@pytest.mark.parametrize("button", BUTTONS)
+def test_viewer_is_refused(viewer, sales, button):
+    response = viewer.post(f"{page_of(sales)}pass-code/{button}/")
     assert response.status_code == 403
     assert not shows(response.content.decode(), "1234")
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("button", BUTTONS)
+def test_deleted_mailbox_is_refused(support, sales, button):
+    sales.soft_delete()
+    assert support.post(f"{page_of(sales)}pass-code/{button}/").status_code == 403
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("button", BUTTONS)
+def test_get_leads_back_to_the_form_and_shows_nothing(support, sales, button):
+    response = support.get(f"{page_of(sales)}pass-code/{button}/")
+    assert response.headers["Location"] == page_of(sales)
+    assert not LogEntry.objects.exists()

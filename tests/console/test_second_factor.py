@@ -342,7 +342,7 @@ def test_who_signed_in_with_a_recovery_code_stays_when_they_are_renewed(codes):
 
 def test_off_is_off(verified, codes):
     page = verified.post(OFF_PAGE, {"code": codes[0]}, follow=True)
-    assert "Your second factor is off." in page.text
+    assert "The second factor is off." in page.text
     assert is_in(verified)
     assert is_in(with_password())
     assert not TOTPDevice.objects.exists()

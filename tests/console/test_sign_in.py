@@ -58,7 +58,9 @@ def test_who_may_not_see_a_page_of_the_admin_is_told_so(client, rosa):
     client.force_login(User.objects.get())
     page = client.get("/admin/", follow=True)
     assert page.context["next"] == "/admin/"
-    assert "The login “rosa” may not see that page. Sign in with another one." in page.text
+    assert (
+        "The login “rosa” is not allowed to see that page. Sign in with another one." in page.text
+    )
 
 
 def test_a_form_sent_after_the_session_has_ended_leads_back_to_its_page(client, sales):

@@ -222,11 +222,11 @@ FORMS = {
         ("/mailboxes/new/", NEW),
         ("/mailboxes/new/", {"greeting": "9", "password": "9", "recipients": "9 9@ 7@7"}),
         ("/mailboxes/new/", NEW | {"account": "999", "recipients": MANY}),
-        ("/mailboxes/new/", NEW | {"name": "\x07" * 101, "password": "1234", "do": "check"}),
+        ("/mailboxes/new/pass-code/check/", NEW | {"name": "\x07" * 101, "password": "1234"}),
         ("/mailboxes/{full}/", {"name": "", "version": ""}),
         ("/mailboxes/{full}/", {"name": "209", "version": "9", "password": "••••"}),
         ("/mailboxes/{full}/", {"name": "209", "version": "1", "password": "9999"}),
-        ("/mailboxes/{full}/", {"name": "209", "version": "1", "do": "show"}),
+        ("/mailboxes/{full}/pass-code/show/", {"name": "209", "version": "1"}),
         ("/mailboxes/{bare}/", {"name": "202", "version": "1"}),
         ("/mailboxes/{full}/recipients/", {"email": "504@6.example"}),
         ("/mailboxes/{full}/recipients/", {"email": "502@6.EXAMPLE"}),
@@ -278,8 +278,9 @@ def test_what_has_changed_since_is_left_alone(named):
 
 def test_a_pass_code_that_cannot_be_opened(named, settings):
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
-    form = {"name": "201", "version": "1", "do": "show"}
-    assert not unmarked(browser_of("Support").post(f"/mailboxes/{named['full']}/", form))
+    form = {"name": "201", "version": "1"}
+    address = f"/mailboxes/{named['full']}/pass-code/show/"
+    assert not unmarked(browser_of("Support").post(address, form))
 
 
 # --- Import ---------------------------------------------------------------------------
@@ -407,5 +408,9 @@ def test_error_pages(settings, db, page, status):
     assert not unmarked(browser.get(page), status)
 
 
-def test_a_form_too_old(db):
-    assert not unmarked(Client(enforce_csrf_checks=True).post("/sign-in/", {}), 403)
+@pytest.mark.parametrize("origin", [{}, {"origin": "null"}, {"origin": "https://6.example"}])
+def test_refused_forms(db, origin):
+    browser = Client(enforce_csrf_checks=True)
+    for _ in range(2):
+        assert not unmarked(browser.post("/sign-in/", {}, headers=origin), 403)
+        browser.get("/sign-in/")

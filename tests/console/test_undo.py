@@ -40,7 +40,7 @@ def test_undoes_from_the_list_once(support, deleted):
     assert messages(response) == ["Undone: “Sales”."]
     assert not Mailbox.objects.get().is_deleted
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    assert messages(response) == ["This was undone already."]
+    assert messages(response) == ["This change was already undone."]
     assert not Mailbox.objects.get().is_deleted
 
 
@@ -54,7 +54,7 @@ def test_says_what_has_changed_since(support, deleted):
     Mailbox.objects.get().restore()
     Mailbox.objects.get().soft_delete()
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    assert messages(response) == ["1 mailbox has changed since and was left alone: Sales"]
+    assert messages(response) == ["1 mailbox has changed since and was not undone: Sales"]
     assert Mailbox.objects.get().is_deleted
 
 
@@ -112,7 +112,7 @@ def test_what_is_not_there(support):
 
 
 def test_empty_says_what_it_will_hold(viewer):
-    assert "Nothing has been changed here yet" in viewer.get("/changes/").content.decode()
+    assert "No changes yet" in viewer.get("/changes/").content.decode()
 
 
 def test_as_many_queries_whatever_the_rows(support, django_assert_num_queries):

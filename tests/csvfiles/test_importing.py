@@ -113,7 +113,7 @@ NEW_ROW = {"account": "acme", "name": "New"}
         (
             {"recipients": " ".join(f"a{n}@acme.example" for n in range(51))},
             "recipients",
-            "at most 50 recipients; these are 51",
+            "at most 50 recipients; you entered 51",
         ),
     ],
 )

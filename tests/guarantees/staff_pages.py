@@ -144,10 +144,6 @@ def new_password(visit):
     return {"old_password": PASSWORD, "new_password1": PASSWORD, "new_password2": PASSWORD}
 
 
-def does(what):
-    return lambda visit: settings_of(visit) | {"do": what}
-
-
 def get(page, least=VIEWER, names=lambda visit: {}, **more):
     return Door("GET", page, least, names=names, **more)
 
@@ -168,15 +164,14 @@ CONSOLE = [
     post("mailbox-add", SUPPORT, new_mailbox),
     get("mailbox", names=of_mailbox),
     post("mailbox", SUPPORT, settings_of, of_mailbox, needs_active=True),
-    post("mailbox", SUPPORT, does("show"), of_mailbox, does="show", needs_active=True),
-    post(
-        "mailbox",
-        SUPPORT,
-        does("suggest"),
-        of_mailbox,
-        does="suggest",
-        needs_active=True,
-        changes=False,
+    post("pass-code-show", SUPPORT, settings_of, of_mailbox, needs_active=True),
+    *(
+        post(page, SUPPORT, settings_of, of_mailbox, needs_active=True, changes=False)
+        for page in ("pass-code-suggest", "pass-code-check")
+    ),
+    *(
+        post(page, SUPPORT, new_mailbox, changes=False)
+        for page in ("new-pass-code-suggest", "new-pass-code-check")
     ),
     post("recipient-add", SUPPORT, email, of_mailbox, needs_active=True),
     post("recipient-remove", SUPPORT, names=of_recipient, needs_active=True),

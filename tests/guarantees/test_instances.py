@@ -266,7 +266,7 @@ def test_what_was_done_is_undone_by_another(browser, service):
     assert service.get(f"{LIST}/{uuid}").status == 200
     assert "Undone: “Lobby”." in browser.get("/").body.decode()
     browser.post(undo)
-    assert "This was undone already." in browser.get("/").body.decode()
+    assert "This change was already undone." in browser.get("/").body.decode()
 
 
 def test_a_file_is_staged_checked_and_written_by_three(browser, service, account):

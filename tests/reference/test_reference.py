@@ -17,7 +17,7 @@ def test_says_what_the_page_says(text):
         "Voicemails &amp; Mailboxes",
         "Mailboxes are used in call routes to allow callers to leave a voicemail message",
         "* You will be charged every time this command is run.",
-        "No mailbox command bears this mark, so none is charged.",
+        "No mailbox command has this mark, so none is charged.",
         "Gets all active mailboxes on an account",
         "Gets the details for a specific mailbox on an account",
         "The UUID of the Mailbox to be queried",
@@ -50,7 +50,7 @@ def test_python_calls_by_https_where_the_page_came_by_it(client, db):
 
 
 def test_says_what_to_expect_when_moving_over(text):
-    for words in ("What you change", "What stays the same", "What is more here", "What to look at"):
+    for words in ("Changes in your program", "The same as before", "Additions", "Points to check"):
         assert words in text
 
 

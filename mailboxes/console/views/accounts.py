@@ -1,4 +1,4 @@
-"""The accounts: all of them as a tree, one of them, and suspending it."""
+"""Accounts: the tree, one account, create, change, suspend and reactivate it."""
 
 from django.core.paginator import Paginator
 from django.db.models import Count, OuterRef, Subquery, Sum
@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.forms import AccountForm
 from mailboxes.models import Account, ApiCredential, Mailbox
@@ -18,17 +18,17 @@ CUSTOMERS_SHOWN = 10
 MAILBOXES_SHOWN = 5
 NAMES_SUGGESTED = 10
 
-# Deeper ones are indented as far as this: a phone is narrow.
-DEEPEST_INDENT = 6
+# Phones have no room to indent deeper levels further.
+MAX_INDENT = 6
 
-# What the filter may ask for, and whether the account is active then.
+# The values of the `state` filter, and the `is_active` that each selects.
 STATES = {"active": True, "suspended": False}
 
 
 @require_safe
 @staff_with("mailboxes.view_account")
 def account_list(request, name=None):
-    """The tree of all accounts, or of one's customers; or of these the ones searched for."""
+    """List the tree of all accounts, or of the customers of `name`."""
     accounts = with_counts(Account.objects.all())
     chain = []
     if name:
@@ -46,10 +46,10 @@ def account_list(request, name=None):
     page = Paginator(accounts, ACCOUNTS_PER_PAGE).get_page(request.GET.get("page"))
     for account in page:
         account.above = account.lineage.rpartition(LINEAGE_SEPARATOR)[0]
-        account.indent = range(min(account.depth - len(chain), DEEPEST_INDENT))
+        account.indent = range(min(account.depth - len(chain), MAX_INDENT))
     engines = []
-    is_whole = page.number == 1 and not (name or text or state)
-    if is_whole and request.user.has_perm("mailboxes.view_apicredential"):
+    is_complete = page.number == 1 and not (name or text or state)
+    if is_complete and request.user.has_perm("mailboxes.view_apicredential"):
         engines = ApiCredential.objects.filter(account=None).by_state()
     context = {"page": page, "chain": chain, "text": text, "state": state, "engines": engines}
     return render(request, "console/account_list.html", context)
@@ -71,21 +71,20 @@ def with_counts(accounts):
 @require_safe
 @staff_with("mailboxes.view_account")
 def account_names(request):
-    """Suggestions for a field that takes an account's name: it asks with its own value, others with `q`."""
-    asked = request.GET.get(request.htmx.trigger_name or "q", "").strip()
+    """Suggest account names. htmx sends the text under the field's name, other clients as `q`."""
+    text = request.GET.get(request.htmx.trigger_name or "q", "").strip()
     return render(
         request,
         "console/account_names.html",
-        {"accounts": Account.objects.suggest(asked)[:NAMES_SUGGESTED]},
+        {"accounts": Account.objects.suggest(text)[:NAMES_SUGGESTED]},
     )
 
 
 @require_safe
 @staff_with("mailboxes.view_account")
 def account(request, name):
-    """One account, with its place in the tree and what it has."""
     account = get_object_or_404(Account, name=name)
-    # Account by account: all mailboxes would be read to find those of a tree of any size.
+    # Count by account: a join over the tree would read every mailbox.
     tree = with_counts(Account.objects.tree(account))
     tree = tree.aggregate(accounts=Count("pk"), mailboxes=Sum("mailbox_count"))
     mailboxes = Mailbox.objects.active()
@@ -95,11 +94,11 @@ def account(request, name):
         {
             "account": account,
             "chain": account.chain(),
-            "below": tree["accounts"] - 1,
+            "customer_count": tree["accounts"] - 1,
             "customers": with_counts(account.customers.all())[:CUSTOMERS_SHOWN],
             "mailbox_count": mailboxes.filter(account=account).count(),
-            "mailbox_count_below": tree["mailboxes"],
-            "latest": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
+            "tree_mailbox_count": tree["mailboxes"],
+            "latest_mailboxes": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
                 :MAILBOXES_SHOWN
             ],
             "credentials": account.credentials.all().by_state(),
@@ -111,12 +110,12 @@ def account(request, name):
 @staff_with("mailboxes.add_account")
 @atomic_post
 def account_add(request):
-    """A new account; `?reseller=` fills in whose customer it is."""
+    """Create an account; `?reseller=` fills in the reseller."""
     form = AccountForm(request.POST or None, initial={"reseller": request.GET.get("reseller", "")})
     if form.is_valid():
         account = form.save()
         log_saved(request, form, is_new=True)
-        say_done(request, _("Account %(name)s is made.") % {"name": account})
+        add_success(request, _("Account %(name)s was created.") % {"name": account})
         return redirect("console:account", account)
     return render(request, "console/account_add.html", {"form": form})
 
@@ -125,14 +124,13 @@ def account_add(request):
 @staff_with("mailboxes.change_account")
 @atomic_post
 def account_edit(request, name):
-    """Its contact, and whose customer it is."""
     account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
     form = AccountForm(request.POST or None, instance=account)
     if form.is_valid():
         if form.has_changed():
             form.save()
             log_saved(request, form)
-            say_done(request, _("Account %(name)s is changed.") % {"name": account})
+            add_success(request, _("Account %(name)s was changed.") % {"name": account})
         return redirect("console:account", account)
     return render(request, "console/account_edit.html", {"account": account, "form": form})
 
@@ -141,37 +139,41 @@ def account_edit(request, name):
 @staff_with("mailboxes.change_account")
 @atomic_post
 def account_suspend(request, name):
-    """Say what will be refused, then refuse it."""
+    """Show the effects of a suspension, and suspend the account on POST."""
     account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
     if request.method == "POST" and account.is_active:
         account.suspend()
         log_change(request, account, "Suspended.")
-        say_done(
+        add_success(
             request,
             _("Account %(name)s is suspended: its credentials are refused.") % {"name": account},
         )
-    return turn_page(request, account, "console/account_suspend.html", done=not account.is_active)
+    return render_state_change(
+        request, account, "console/account_suspend.html", is_done=not account.is_active
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_with("mailboxes.change_account")
 @atomic_post
 def account_reactivate(request, name):
-    """Say what will work again, then let it."""
+    """Show the effects of a reactivation, and reactivate the account on POST."""
     account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
     if request.method == "POST" and not account.is_active:
         account.reactivate()
         log_change(request, account, "Reactivated.")
-        say_done(
+        add_success(
             request,
             _("Account %(name)s is active: its credentials work again.") % {"name": account},
         )
-    return turn_page(request, account, "console/account_reactivate.html", done=account.is_active)
+    return render_state_change(
+        request, account, "console/account_reactivate.html", is_done=account.is_active
+    )
 
 
-def turn_page(request, account, template, done):
-    """What suspending or reactivating the account does; back to its page once it is done."""
-    if done:
+def render_state_change(request, account, template, is_done):
+    """Render the effects of the change, or redirect to the account once it is done."""
+    if is_done:
         return redirect("console:account", account)
     return render(
         request,
@@ -180,6 +182,6 @@ def turn_page(request, account, template, done):
             "account": account,
             "credentials": account.credentials.in_force(),
             "mailbox_count": account.mailboxes.active().count(),
-            "below": Account.objects.below(account).count(),
+            "customer_count": Account.objects.below(account).count(),
         },
     )

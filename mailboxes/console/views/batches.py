@@ -1,4 +1,4 @@
-"""What staff did, the newest first, and undoing it."""
+"""The list of changes by staff, and undo."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -11,27 +11,27 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
-from mailboxes.console.access import next_page, say_done, staff_with
+from mailboxes.console.access import add_success, get_next_page, staff_with
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 
 BATCHES_PER_PAGE = 50
-NAMES_TOLD = 5
+NAMES_SHOWN = 5
 
 
 @require_safe
 @staff_with("mailboxes.view_mailbox")
 def batch_list(request):
-    """Every batch, each with its author and, for whoever may, a button that undoes it."""
+    """List all batches, newest first; those that the user may undo have a button for it."""
     rows = {"history_batch": OuterRef("pk")}
-    done = Batch.objects.select_related("user").annotate(
-        # One of its mailboxes: its name, where it has one, is that mailbox's.
+    all_batches = Batch.objects.select_related("user").annotate(
+        # Any mailbox of the batch. A batch has a name only if it has a single mailbox.
         mailbox=Coalesce(
             Subquery(Mailbox.history.filter(**rows).order_by().values("uuid")[:1]),
             Subquery(EmailRecipient.history.filter(**rows).order_by().values("mailbox_id")[:1]),
             output_field=UUIDField(),
         )
     )
-    page = Paginator(done, BATCHES_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(all_batches, BATCHES_PER_PAGE).get_page(request.GET.get("page"))
     for batch in page:
         batch.can_be_undone = batch.undone_at is None and may_undo(request.user, batch)
     return render(request, "console/batch_list.html", {"page": page})
@@ -40,36 +40,35 @@ def batch_list(request):
 @require_POST
 @staff_with("mailboxes.view_mailbox")
 def undo(request, uuid):
-    """Undo the batch; what has changed since is left alone and named."""
+    """Undo the batch, except for mailboxes that have changed since: a message names them."""
     batch = get_object_or_404(Batch, pk=uuid)
     if not may_undo(request.user, batch):
         raise PermissionDenied
     try:
-        undoing, left = batches.undo_batch(batch, request.user)
+        undoing, skipped = batches.undo_batch(batch, request.user)
     except batches.AlreadyUndoneError:
-        messages.warning(request, _("This was undone already."))
+        messages.warning(request, _("This change was already undone."))
     else:
         if undoing:
-            again = undoing if may_undo(request.user, undoing) else None
-            say_done(request, str(undoing), again)
-        elif not left:
+            undoable = undoing if may_undo(request.user, undoing) else None
+            add_success(request, str(undoing), undoable)
+        elif not skipped:
             messages.warning(request, _("There is nothing left to undo."))
-        if left:
-            messages.warning(request, left_alone(left))
-    return redirect(next_page(request, "console:batch-list"))
+        if skipped:
+            messages.warning(request, describe_skipped(skipped))
+    return redirect(get_next_page(request, "console:batch-list"))
 
 
 def may_undo(user, batch) -> bool:
-    """Whoever may do it may undo it."""
+    """Return True if the user may do what the batch did, which includes undoing it."""
     return user.has_perms(Batch.permissions(batch.action))
 
 
-def left_alone(left) -> str:
-    """Which mailboxes stayed as they are, and why."""
-    names = ", ".join(str(mailbox) for mailbox in left[:NAMES_TOLD])
-    more = ", …" if len(left) > NAMES_TOLD else ""
+def describe_skipped(mailboxes) -> str:
+    names = ", ".join(str(mailbox) for mailbox in mailboxes[:NAMES_SHOWN])
+    more = ", …" if len(mailboxes) > NAMES_SHOWN else ""
     return ngettext(
-        "%(count)s mailbox has changed since and was left alone: %(names)s",
-        "%(count)s mailboxes have changed since and were left alone: %(names)s",
-        len(left),
-    ) % {"count": len(left), "names": names + more}
+        "%(count)s mailbox has changed since and was not undone: %(names)s",
+        "%(count)s mailboxes have changed since and were not undone: %(names)s",
+        len(mailboxes),
+    ) % {"count": len(mailboxes), "names": names + more}

@@ -1,4 +1,4 @@
-"""Many mailboxes at once: first a page that says exactly what will change, then done in one transaction."""
+"""Change many mailboxes at once: confirm the exact effects, then write in one transaction."""
 
 from django.conf import settings
 from django.db.models import Count, Q
@@ -6,7 +6,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import batches
-from mailboxes.console.access import back_to_table, nothing_selected, say_done, staff_with
+from mailboxes.console.access import (
+    add_success,
+    redirect_to_table,
+    refuse_empty_selection,
+    staff_with,
+)
 from mailboxes.console.filters import Selection
 from mailboxes.forms import SettingsForm
 from mailboxes.models import Batch
@@ -17,8 +22,7 @@ NAMES_SHOWN = 20
 @require_http_methods(["GET", "POST"])
 @staff_with(*Batch.permissions(Batch.Action.DELETED))
 def bulk_delete(request):
-    """Delete the selected mailboxes."""
-    return confirmed(
+    return confirm(
         request,
         "console/bulk_delete.html",
         Batch.Action.DELETED,
@@ -30,8 +34,7 @@ def bulk_delete(request):
 @require_http_methods(["GET", "POST"])
 @staff_with(*Batch.permissions(Batch.Action.RESTORED))
 def bulk_restore(request):
-    """Restore the selected mailboxes."""
-    return confirmed(
+    return confirm(
         request,
         "console/bulk_restore.html",
         Batch.Action.RESTORED,
@@ -43,72 +46,72 @@ def bulk_restore(request):
 @require_http_methods(["GET", "POST"])
 @staff_with(*Batch.permissions(Batch.Action.CHANGED))
 def bulk_change(request):
-    """Change settings of the selected mailboxes; the address says which settings, and to what."""
+    """Change settings of the selected mailboxes. The new settings are in the query string."""
     form = SettingsForm(request.GET)
     selection = Selection(request.GET, deleted=False)
-    effects = effects_of(form, selection.mailboxes) if form.is_valid() else []
-    return confirmed(
+    effects = count_effects(form, selection.mailboxes) if form.is_valid() else []
+    return confirm(
         request,
         "console/bulk_change.html",
         Batch.Action.CHANGED,
         form.apply,
         selection,
-        can_be_done=any(effect["changing"] for effect in effects),
+        is_possible=any(effect["changing"] for effect in effects),
         form=form,
         effects=effects,
     )
 
 
-def confirmed(request, template, action, alter, selection, *, can_be_done=True, **context):
-    """The page that says what will be done to which mailboxes; by POST, it is done.
+def confirm(request, template, action, change, selection, *, is_possible=True, **context):
+    """Show which mailboxes will change, and change them on POST.
 
-    A selection that is no longer what the page had shown is shown anew instead.
+    If one of them has changed since the page was loaded, nothing is done and the page is shown again.
     """
     if not selection.versions:
-        return nothing_selected(request, selection)
+        return refuse_empty_selection(request, selection)
     has_changed = False
-    if request.method == "POST" and can_be_done:
+    if request.method == "POST" and is_possible:
         try:
             if request.POST.get("digest") != selection.digest:
                 raise batches.ChangedMeanwhileError
-            batch = batches.change_each(request.user, action, selection.versions, alter)
+            batch = batches.change_each(request.user, action, selection.versions, change)
         except batches.ChangedMeanwhileError:
             has_changed = True
             selection = Selection(request.GET, selection.deleted)
         else:
-            say_done(request, str(batch), batch)
-            return back_to_table(selection)
+            add_success(request, str(batch), batch)
+            return redirect_to_table(selection)
     context |= {
         "selection": selection,
         "count": len(selection.versions),
         "account_count": selection.mailboxes.order_by().values("account").distinct().count(),
-        "shown": selection.mailboxes.select_related("account")[:NAMES_SHOWN],
-        "unshown": len(selection.versions) - NAMES_SHOWN,
+        "first_mailboxes": selection.mailboxes.select_related("account")[:NAMES_SHOWN],
+        "more": len(selection.versions) - NAMES_SHOWN,
         "retention_days": settings.RETENTION_DAYS,
-        "can_be_done": can_be_done,
+        "is_possible": is_possible,
         "has_changed": has_changed,
     }
     return render(request, template, context)
 
 
-def effects_of(form, mailboxes) -> list[dict]:
-    """Of each setting chosen: its name, what it will be, and how many mailboxes that changes."""
-    wanted = form.wanted
-    if not wanted:
+def count_effects(form, mailboxes) -> list[dict]:
+    """Count, for each chosen setting, the mailboxes it changes and those that have it already."""
+    new_values = form.new_values
+    if not new_values:
         return []
-    is_so = {
-        name: Q(**{name: value}) if value is not None else Q(**{f"{name}__isnull": True})
-        for name, value in wanted.items()
+    already = {
+        f"{name}_already": Count(
+            "pk", filter=Q(**({f"{name}__isnull": True} if value is None else {name: value}))
+        )
+        for name, value in new_values.items()
     }
-    counted = mailboxes.order_by().aggregate(
-        of_all=Count("pk"), **{f"{name}_so": Count("pk", filter=so) for name, so in is_so.items()}
-    )
+    counts = mailboxes.order_by().aggregate(total=Count("pk"), **already)
     return [
         {
             "label": form.fields[name].label,
             "value": value,
-            "so": counted[f"{name}_so"],
-            "changing": counted["of_all"] - counted[f"{name}_so"],
+            "already": counts[f"{name}_already"],
+            "changing": counts["total"] - counts[f"{name}_already"],
         }
-        for name, value in wanted.items()
+        for name, value in new_values.items()
     ]

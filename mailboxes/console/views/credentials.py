@@ -1,4 +1,4 @@
-"""An account's API credentials: issued, changed, revoked."""
+"""API credentials of an account: issue, change and revoke them."""
 
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import sample_configuration
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.forms import CredentialForm
 from mailboxes.models import Account, ApiCredential
@@ -17,10 +17,10 @@ from mailboxes.models import Account, ApiCredential
 @staff_with("mailboxes.add_apicredential")
 @atomic_post
 def credential_issue(request, name):
-    """A new credential. Its secret is shown in the answer itself: nothing carries it to a next page."""
+    """Issue a credential. The answer itself shows the secret, so that no session stores it."""
     account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
-    blank = ApiCredential(account=account, is_engine="engine" in request.GET)
-    form = CredentialForm(request.POST or None, instance=blank)
+    unsaved = ApiCredential(account=account, is_engine="engine" in request.GET)
+    form = CredentialForm(request.POST or None, instance=unsaved)
     if form.is_valid():
         credential = form.save(commit=False)
         secret = credential.issue()
@@ -46,12 +46,13 @@ def credential_issue(request, name):
 @staff_with("mailboxes.change_apicredential")
 @atomic_post
 def credential_edit(request, name, pk):
-    """Where it may be used from, and until when."""
-    credential = find(request, name, pk)
+    """Change the networks and the expiry of a credential that is not revoked."""
+    credential = get_credential(request, name, pk)
     if credential.revoked_at:
         messages.warning(
             request,
-            _("“%(name)s” is revoked and stays so: issue another one.") % {"name": credential.name},
+            _("“%(name)s” is revoked and cannot be changed. Issue another credential.")
+            % {"name": credential.name},
         )
         return redirect("console:account", name)
     form = CredentialForm(request.POST or None, instance=credential)
@@ -59,7 +60,9 @@ def credential_edit(request, name, pk):
         if form.has_changed():
             form.save()
             log_saved(request, form)
-            say_done(request, _("Credential “%(name)s” is changed.") % {"name": credential.name})
+            add_success(
+                request, _("Credential “%(name)s” was changed.") % {"name": credential.name}
+            )
         return redirect("console:account", name)
     return render(request, "console/credential_edit.html", {"credential": credential, "form": form})
 
@@ -68,14 +71,14 @@ def credential_edit(request, name, pk):
 @staff_with("mailboxes.change_apicredential")
 @atomic_post
 def credential_revoke(request, name, pk):
-    """Say what will stop working, then stop it."""
-    credential = find(request, name, pk)
+    """Show the effects, and revoke the credential on POST."""
+    credential = get_credential(request, name, pk)
     if request.method == "POST" and not credential.revoked_at:
         credential.revoke()
         log_change(request, credential, "Revoked.")
-        say_done(
+        add_success(
             request,
-            _("Credential “%(name)s” is revoked: calls with it are refused.")
+            _("Credential “%(name)s” was revoked: calls with it are refused.")
             % {"name": credential.name},
         )
     if credential.revoked_at:
@@ -83,11 +86,14 @@ def credential_revoke(request, name, pk):
     return render(
         request,
         "console/credential_revoke.html",
-        {"credential": credential, "below": Account.objects.below(credential.account).count()},
+        {
+            "credential": credential,
+            "customer_count": Account.objects.below(credential.account).count(),
+        },
     )
 
 
-def find(request, name, pk):
-    """The credential, if it is the account's. Raises Http404."""
+def get_credential(request, name, pk):
+    """Return the account's credential, locked on POST. Raise Http404."""
     credentials = lock_for_update(request, ApiCredential.objects.select_related("account"))
     return get_object_or_404(credentials, account__name=name, pk=pk)

@@ -1,10 +1,11 @@
-"""The page in place of one that cannot be made, or is refused; why, the log tells."""
+"""Error pages. The request log records the reason of a refusal."""
 
 import sys
 
 from django.core.exceptions import DisallowedHost
+from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import render
-from django.views import csrf, defaults
+from django.views import defaults
 
 from mailboxes.contract import RETRY_SECONDS
 from mailboxes.db.connections import UNAVAILABLE
@@ -23,15 +24,23 @@ def permission_denied(request, exception):
 
 
 def csrf_failure(request, reason=""):
+    """Name the cause: another host or scheme, no cookie, or a form that is too old."""
     logs.refusal.set("csrf")
-    return csrf.csrf_failure(request, reason)
+    origin = request.headers.get("Origin", "null")  # browsers send "null" to hide it
+    context = {
+        "is_other_origin": reason.startswith(("Origin checking", "Referer checking")),
+        "has_no_cookie": reason == REASON_NO_CSRF_COOKIE,
+        "origin": "" if origin == "null" else origin,
+        "service": f"{request.scheme}://{request.get_host()}",
+    }
+    return render(request, "403_csrf.html", context, status=403)
 
 
 def server_error(request):
-    """503 while the database does not answer, for whoever watches and for whoever waits; else 500.
+    """Answer 503 if the database is unavailable, so that clients retry, and 500 otherwise.
 
-    Django calls it while it handles the exception. Both pages are made without the request:
-    looking up who is signed in would ask the database.
+    Django calls it while it handles the exception. Both pages are rendered without the request,
+    because looking up the user would query the database.
     """
     if not isinstance(sys.exception(), UNAVAILABLE):
         return defaults.server_error(request)

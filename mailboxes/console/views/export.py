@@ -1,4 +1,4 @@
-"""Mailboxes as a CSV file."""
+"""Export of mailboxes as a CSV file."""
 
 import tempfile
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from mailboxes.console.access import nothing_selected, staff_with
+from mailboxes.console.access import refuse_empty_selection, staff_with
 from mailboxes.console.filters import Selection
 from mailboxes.csvfiles import exporting
 
@@ -20,32 +20,32 @@ class ExportForm(forms.Form):
         label=_("Separator"),
         choices=[
             (",", _("Comma: most programs, and Excel in English")),
-            (";", _("Semicolon: Excel where the comma is in numbers, as in most of Europe")),
+            (";", _("Semicolon: Excel in languages with a decimal comma, as in most of Europe")),
         ],
         widget=forms.RadioSelect,
         initial=",",
     )
     pass_codes = forms.BooleanField(
-        label=_("With pass codes"),
+        label=_("Include pass codes"),
         required=False,
-        help_text=_("Each mailbox's history will say that you took its pass code, and when."),
+        help_text=_("Each mailbox's history will record that you exported its pass code."),
     )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_with("mailboxes.view_mailbox")
 def export(request):
-    """Ask how, then hand out the file; pass codes only to whoever may change mailboxes."""
+    """Ask for the format, then send the file. Pass codes need permission to change mailboxes."""
     selection = Selection(request.GET)
     if not selection.mailboxes.exists():
-        return nothing_selected(request, selection)
-    may_take_pass_codes = request.user.has_perm("mailboxes.change_mailbox")
+        return refuse_empty_selection(request, selection)
+    may_export_pass_codes = request.user.has_perm("mailboxes.change_mailbox")
     form = ExportForm(request.POST if request.method == "POST" else None, label_suffix="")
     if form.is_valid():
         wants_pass_codes = form.cleaned_data["pass_codes"]
-        if wants_pass_codes and not may_take_pass_codes:
+        if wants_pass_codes and not may_export_pass_codes:
             raise PermissionDenied
-        return csv_file(
+        return csv_response(
             f"mailboxes-{timezone.now():%Y-%m-%d}.csv",
             exporting.export_rows(
                 selection.mailboxes,
@@ -53,20 +53,20 @@ def export(request):
                 delimiter=form.cleaned_data["delimiter"],
             ),
         )
-    if not may_take_pass_codes:
+    if not may_export_pass_codes:
         del form.fields["pass_codes"]
     context = {"form": form, "selection": selection, "count": selection.mailboxes.count()}
     return render(request, "console/export.html", context)
 
 
-def csv_file(name, text) -> FileResponse:
-    """Return the pieces of text as a file to download.
+def csv_response(name, chunks) -> FileResponse:
+    """Return the chunks of text as a file to download.
 
-    It is written out before it is sent: a slow reader then waits for no database query.
+    The whole file is written before it is sent, so that a slow client keeps no database query open.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  Django closes it when it has been sent
-    for piece in text:
-        file.write(piece.encode())
+    for chunk in chunks:
+        file.write(chunk.encode())
     file.seek(0)
     content_type = "text/csv; charset=utf-8"
     return FileResponse(file, as_attachment=True, filename=name, content_type=content_type)

@@ -1,4 +1,4 @@
-"""What happened to a mailbox, and putting an earlier state back."""
+"""The history of a mailbox, and restoring an earlier state."""
 
 from datetime import UTC, datetime
 from itertools import groupby
@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.history import changes, reveals
 from mailboxes.models import Batch, Mailbox
 
@@ -18,10 +18,10 @@ from mailboxes.models import Batch, Mailbox
 @require_safe
 @staff_with("mailboxes.view_mailbox")
 def history(request, uuid):
-    """All that happened to it, the newest first; what was done in one go stands together."""
+    """List all changes, newest first; changes of one batch form one step."""
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
-    told = changes(mailbox)
-    steps = [list(step) for batch, step in groupby(told, lambda change: change.batch or id(change))]
+    groups = groupby(changes(mailbox), lambda change: change.batch or id(change))
+    steps = [list(step) for batch, step in groups]
     context = {
         "mailbox": mailbox,
         "steps": steps,
@@ -34,21 +34,21 @@ def history(request, uuid):
 @require_POST
 @staff_with(*Batch.permissions(Batch.Action.PUT_BACK))
 def put_back(request, uuid):
-    """Give it the settings and recipients that it had at the moment named."""
+    """Restore the settings and recipients that the mailbox had at the `moment` of the form."""
     mailbox = get_object_or_404(Mailbox, pk=uuid)
-    moment = moment_of(request.POST.get("moment", ""))
+    moment = parse_moment(request.POST.get("moment", ""))
     if mailbox.is_deleted and not request.user.has_perms(Batch.permissions(Batch.Action.RESTORED)):
         raise PermissionDenied
     try:
         batch = batches.put_back(mailbox, moment, request.user)
     except Mailbox.history.model.DoesNotExist:
         raise Http404 from None
-    say_done(request, str(batch), batch)
+    add_success(request, str(batch), batch)
     return redirect("console:mailbox", uuid)
 
 
-def moment_of(text) -> datetime:
-    """The moment that the text names, in UTC. Raises Http404 where it names none."""
+def parse_moment(text) -> datetime:
+    """Return the moment in UTC. Raise Http404 if it is invalid or has no time zone."""
     try:
         moment = parse_datetime(text)
         if moment and moment.tzinfo:

@@ -1,4 +1,4 @@
-"""Mailboxes from a CSV file: uploaded, checked slice by slice, looked at, then written at once."""
+"""CSV import: upload, check in slices, preview, then write all rows at once."""
 
 from functools import wraps
 
@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from mailboxes.console.access import say_done, staff_with
-from mailboxes.console.views.export import csv_file
+from mailboxes.console.access import add_success, staff_with
+from mailboxes.console.views.export import csv_response
 from mailboxes.csvfiles import importing, reports
 from mailboxes.csvfiles.rows import BOM, COLUMNS, format_rows
 from mailboxes.encryption import UnknownKeyError
@@ -21,22 +21,22 @@ from mailboxes.models import Batch, Import, ImportRow
 
 ROWS_PER_PAGE = 50
 SLICE_SECONDS = 1
-SLICE_SECONDS_BY_HAND = 5  # where each slice costs a click
+SLICE_SECONDS_BY_HAND = 5  # without JavaScript each slice needs a click
 
 
 def may_import(view):
-    """Only for staff who may import; back to the beginning where no key opens the rows of a file."""
+    """Require permission to import; start again if no key can decrypt the rows of the file."""
 
     @staff_with(*Batch.permissions(Batch.Action.IMPORTED))
     @wraps(view)
-    def opened(request, *args, **kwargs):
+    def guarded(request, *args, **kwargs):
         try:
             return view(request, *args, **kwargs)
         except UnknownKeyError as error:
             messages.error(request, str(error))
             return redirect("console:import")
 
-    return opened
+    return guarded
 
 
 class UploadForm(forms.Form):
@@ -50,7 +50,7 @@ class UploadForm(forms.Form):
         file = self.cleaned_data["file"]
         if file.size > importing.MAX_MIB * 1024**2:
             raise ValidationError(
-                _("The file is larger than %(most)s MiB: split it."),
+                _("The file is larger than %(most)s MiB. Split it."),
                 params={"most": importing.MAX_MIB},
             )
         return file
@@ -59,9 +59,9 @@ class UploadForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_import
 def upload(request):
-    """Take a file, or say in what form it is taken."""
-    sent = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = UploadForm(*sent, label_suffix="")
+    """Show the file format, or stage an uploaded file and start to check it."""
+    data = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*data, label_suffix="")
     if form.is_valid():
         file = form.cleaned_data["file"]
         try:
@@ -78,14 +78,14 @@ def upload(request):
 @require_safe
 @may_import
 def template(request):
-    """A file with the names of the columns, to be filled in."""
-    return csv_file("mailboxes.csv", [BOM, format_rows([COLUMNS])])
+    """Send a CSV file that has only the header row."""
+    return csv_response("mailboxes.csv", [BOM, format_rows([COLUMNS])])
 
 
 @require_safe
 @may_import
 def preview(request, uuid):
-    """What the file would do: how far it is checked, what is wrong with it, then what will change."""
+    """Show the progress of the check, then the errors or changes, or the result once imported."""
     source = get_object_or_404(Import.objects.select_related("batch"), pk=uuid, user=request.user)
     if source.batch:
         return render(request, "console/import_done.html", {"source": source})
@@ -93,10 +93,10 @@ def preview(request, uuid):
         return render(request, "console/import_check.html", {"source": source})
     counts = [(value, label, getattr(source, value)) for value, label in ImportRow.Outcome.choices]
     tabs = [tab for tab in counts if tab[2]]
-    shown = [value for value, label, count in tabs]
+    outcomes = [value for value, label, count in tabs]
     outcome = request.GET.get("show")
-    if outcome not in shown:
-        outcome = shown[0]
+    if outcome not in outcomes:
+        outcome = outcomes[0]
     page = Paginator(source.rows.filter(outcome=outcome), ROWS_PER_PAGE).get_page(
         request.GET.get("page")
     )
@@ -108,9 +108,9 @@ def preview(request, uuid):
 @require_POST
 @may_import
 def check(request, uuid):
-    """Check the next slice: the page asks for one after the other; without JavaScript a button does."""
+    """Check the next slice. The page requests one after the other, or a button does."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
-    if not source.batch_id:  # another page may have written it
+    if not source.batch_id:  # it may have been imported meanwhile
         importing.check_rows(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)
     if not request.htmx:
         return redirect("console:import-preview", uuid)
@@ -122,7 +122,7 @@ def check(request, uuid):
 @require_POST
 @may_import
 def write(request, uuid):
-    """Write all of it, once, however often the button is pressed."""
+    """Import the file once, even if the button is pressed twice."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     try:
         batch = importing.write_import(source, request.user)
@@ -130,30 +130,28 @@ def write(request, uuid):
         messages.warning(
             request,
             _(
-                "Nothing was imported, for mailboxes in this file have changed since it was checked. "
-                "Look at what it changes now."
+                "Nothing was imported: mailboxes in this file have changed since it was checked. "
+                "Check the changes again."
             ),
         )
         return redirect("console:import-preview", uuid)
     counts = {"created": source.created, "changed": source.changed}
-    say_done(request, _("Imported: %(created)s created, %(changed)s changed.") % counts, batch)
+    add_success(request, _("Imported: %(created)s created, %(changed)s changed.") % counts, batch)
     return redirect("console:mailbox-list")
 
 
 @require_POST
 @may_import
 def discard(request, uuid):
-    """Forget the file."""
     source = get_object_or_404(Import, pk=uuid, user=request.user, batch=None)
     source.delete()
-    say_done(request, _("The file was discarded; nothing was imported."))
+    add_success(request, _("The file was discarded. Nothing was imported."))
     return redirect("console:import")
 
 
 @require_safe
 @may_import
 def errors(request, uuid):
-    """All that is wrong with the file, as a file."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     rows = source.rows.filter(outcome=ImportRow.Outcome.WRONG)
-    return csv_file("errors.csv", reports.export_errors(rows.iterator()))
+    return csv_response("errors.csv", reports.export_errors(rows.iterator()))

@@ -1,4 +1,4 @@
-"""One mailbox: looked at, changed, its pass code shown, its recipients added and removed, deleted and restored."""
+"""One mailbox: view, create, change, delete and restore it, and its recipients."""
 
 from copy import copy
 
@@ -11,13 +11,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mailboxes import batches, validators
-from mailboxes.console.access import say_done, staff_with
-from mailboxes.console.conflict import Conflict, differ
+from mailboxes import batches
+from mailboxes.console.access import add_success, staff_with
+from mailboxes.console.conflict import Conflict, have_different_settings
 from mailboxes.contract import MASK, MAX_RECIPIENTS
-from mailboxes.encryption import UnknownKeyError
 from mailboxes.forms import MailboxSettingsForm, NewMailboxForm, RecipientForm
-from mailboxes.history import reveal
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 
 CHANGE = Batch.permissions(Batch.Action.CHANGED)
@@ -26,63 +24,19 @@ CHANGE = Batch.permissions(Batch.Action.CHANGED)
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_with("mailboxes.view_mailbox")
 def mailbox(request, uuid):
-    """Everything about it. By POST its form is saved, or its pass code shown, suggested or looked at."""
-    mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
+    mailbox = get_object_or_404(Mailbox, pk=uuid)
     if request.method != "POST":
-        return page(request, mailbox)
+        return render_mailbox(request, mailbox)
     if mailbox.is_deleted or not request.user.has_perms(CHANGE):
         raise PermissionDenied
-    match request.POST.get("do"):
-        case "show":
-            typed = with_code(request.POST, shown_to(request, mailbox))
-        case "suggest":
-            typed = with_code(request.POST, validators.make_pass_code())
-        case "check":
-            typed = request.POST
-        case _:
-            return save(request, uuid)
-    return page(request, mailbox, form=MailboxSettingsForm(typed, instance=mailbox))
+    return save_settings(request, uuid)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@staff_with(*Batch.permissions(Batch.Action.CREATED))
-def add(request):
-    """A new mailbox, of the account that the address may name."""
-    form = NewMailboxForm(initial={"account": request.GET.get("account")})
-    if request.method == "POST":
-        form = NewMailboxForm(request.POST)
-        match request.POST.get("do"):
-            case "suggest":
-                form = NewMailboxForm(with_code(request.POST, validators.make_pass_code()))
-            case "check":
-                pass
-            case _ if form.is_valid():
-                return create(request, form)
-    return render(request, "console/mailbox_add.html", {"form": form})
-
-
-def with_code(typed, code):
-    """What was typed, with this pass code in its field; nothing is saved."""
-    typed = typed.copy()
-    typed["password"] = code
-    return typed
-
-
-@transaction.atomic
-def create(request, form):
-    """Make the mailbox of the form, with its recipients."""
-    mailbox, addresses = form.instance, form.cleaned_data["recipients"]
-    batch = Batch.objects.create(user=request.user, action=Batch.Action.CREATED)
-    batches.write_batch(batch, created=[mailbox], added=mailbox.recipients_to_add(addresses))
-    say_done(request, str(batch), batch)
-    return redirect("console:mailbox", mailbox.pk)
-
-
-def page(request, mailbox, *, form=None, recipient_form=None, conflict=None):
-    """The page, with what was typed if a form did not go through."""
+def render_mailbox(request, mailbox, *, form=None, recipient_form=None, conflict=None):
+    """Render the mailbox's page; an invalid form keeps what was typed."""
     form = form or MailboxSettingsForm(instance=mailbox)
     context = {
-        # As it is: the form's own instance has taken over what was typed.
+        # Read again: validation has copied what was typed to the form's own instance.
         "mailbox": Mailbox.objects.select_related("account").get(pk=mailbox.pk),
         "recipients": mailbox.email_recipients.all(),
         "form": form,
@@ -97,48 +51,50 @@ def page(request, mailbox, *, form=None, recipient_form=None, conflict=None):
     return render(request, "console/mailbox.html", context)
 
 
-def shown_to(request, mailbox):
-    """The pass code in clear, which is written in the log; or the mask, where it cannot be opened."""
-    try:
-        return reveal(mailbox, request.user)
-    except UnknownKeyError as error:
-        messages.error(request, str(error))
-        return MASK
-
-
 @transaction.atomic
-def save(request, uuid):
-    """Save the form, unless somebody else has changed the same mailbox since the page was shown: then ask."""
-    mailbox = held(uuid)
-    theirs = copy(mailbox)
+def save_settings(request, uuid):
+    """Save the form, or show both versions if the mailbox has changed meanwhile."""
+    mailbox = lock_mailbox(uuid)
+    saved = copy(mailbox)
     form = MailboxSettingsForm(request.POST, instance=mailbox)
     if not form.is_valid():
-        return page(request, theirs, form=form)
-    conflict = Conflict(form, theirs)
+        return render_mailbox(request, saved, form=form)
+    conflict = Conflict(form, saved)
     if conflict:
-        return page(request, theirs, form=conflict.merged(), conflict=conflict)
-    if differ(mailbox, theirs):
-        batch = Batch.objects.create(user=request.user, action=Batch.Action.CHANGED)
-        batches.write_batch(batch, changed=[mailbox])
-        say_done(request, _("Saved: “%(name)s”.") % {"name": mailbox.name}, batch)
+        return render_mailbox(request, saved, form=conflict.merged_form(), conflict=conflict)
+    if have_different_settings(mailbox, saved):
+        batch = write_batch(request, Batch.Action.CHANGED, changed=[mailbox])
+        add_success(request, _("Saved: “%(name)s”.") % {"name": mailbox.name}, batch)
     else:
         messages.info(request, _("Nothing was changed."))
     return redirect("console:mailbox", uuid)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with(*Batch.permissions(Batch.Action.CREATED))
+def add(request):
+    """Create a mailbox; `?account=` fills in the account."""
+    form = NewMailboxForm(request.POST or None, initial={"account": request.GET.get("account")})
+    if not form.is_valid():
+        return render(request, "console/mailbox_add.html", {"form": form})
+    mailbox, addresses = form.instance, form.cleaned_data["recipients"]
+    recipients = mailbox.recipients_to_add(addresses)
+    batch = write_batch(request, Batch.Action.CREATED, created=[mailbox], added=recipients)
+    add_success(request, str(batch), batch)
+    return redirect("console:mailbox", mailbox.pk)
 
 
 @require_POST
 @staff_with(*CHANGE)
 @transaction.atomic
 def recipient_add(request, uuid):
-    """Send the mailbox's messages to one more address."""
-    mailbox = held(uuid)
-    added = EmailRecipient(mailbox=mailbox, position=mailbox.next_position())
-    form = RecipientForm(request.POST, instance=added)
+    mailbox = lock_mailbox(uuid)
+    recipient = EmailRecipient(mailbox=mailbox, position=mailbox.next_position())
+    form = RecipientForm(request.POST, instance=recipient)
     if not form.is_valid():
-        return page(request, mailbox, recipient_form=form)
-    batch = Batch.objects.create(user=request.user, action=Batch.Action.CHANGED)
-    batches.write_batch(batch, added=[added])
-    say_done(request, _("Added: %(email)s.") % {"email": added.email}, batch)
+        return render_mailbox(request, mailbox, recipient_form=form)
+    batch = write_batch(request, Batch.Action.CHANGED, added=[recipient])
+    add_success(request, _("Added: %(email)s.") % {"email": recipient.email}, batch)
     return redirect("console:mailbox", uuid)
 
 
@@ -146,48 +102,53 @@ def recipient_add(request, uuid):
 @staff_with(*CHANGE)
 @transaction.atomic
 def recipient_remove(request, uuid, recipient):
-    """Send the mailbox's messages to this address no more."""
-    mailbox = held(uuid)
-    for gone in mailbox.email_recipients.all():
-        if gone.pk == recipient:
-            gone.mailbox = mailbox
-            batch = Batch.objects.create(user=request.user, action=Batch.Action.CHANGED)
-            batches.write_batch(batch, removed=[gone])
-            say_done(request, _("Removed: %(email)s.") % {"email": gone.email}, batch)
+    """Remove the recipient; one that is gone already is no error."""
+    mailbox = lock_mailbox(uuid)
+    for removed in mailbox.email_recipients.all():
+        if removed.pk == recipient:
+            removed.mailbox = mailbox
+            batch = write_batch(request, Batch.Action.CHANGED, removed=[removed])
+            add_success(request, _("Removed: %(email)s.") % {"email": removed.email}, batch)
     return redirect("console:mailbox", uuid)
 
 
 @require_POST
 @staff_with(*Batch.permissions(Batch.Action.DELETED))
 def delete(request, uuid):
-    """Delete it; the message has the way back."""
-    do(request, uuid, Batch.Action.DELETED, batches.delete_each)
+    """Delete the mailbox; the message on the next page has an Undo button."""
+    apply_to_mailbox(request, uuid, Batch.Action.DELETED, batches.delete_each)
     return redirect("console:mailbox-list")
 
 
 @require_POST
 @staff_with(*Batch.permissions(Batch.Action.RESTORED))
 def restore(request, uuid):
-    """Bring it back into service."""
-    do(request, uuid, Batch.Action.RESTORED, batches.restore_each)
+    apply_to_mailbox(request, uuid, Batch.Action.RESTORED, batches.restore_each)
     return redirect("console:mailbox", uuid)
 
 
 @transaction.atomic
-def do(request, uuid, action, alter):
-    """Do it to the mailbox, unless it is so already, and say so."""
-    mailbox = held(uuid, even_deleted=True)
-    if alter(mailbox):
-        batch = Batch.objects.create(user=request.user, action=action)
-        batches.write_batch(batch, changed=[mailbox])
-        say_done(request, str(batch), batch)
+def apply_to_mailbox(request, uuid, action, change):
+    """Call `change` with the locked mailbox, and save it if that returns True."""
+    mailbox = lock_mailbox(uuid, allow_deleted=True)
+    if change(mailbox):
+        batch = write_batch(request, action, changed=[mailbox])
+        add_success(request, str(batch), batch)
 
 
-def held(uuid, even_deleted=False):
-    """The mailbox, locked. Raises Http404; PermissionDenied where it is deleted: it is restored first."""
+def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:
+    """Return the mailbox, locked. Raise Http404, or PermissionDenied if it is deleted."""
     mailbox = next(iter(batches.lock_for_update([uuid])), None)
     if mailbox is None:
         raise Http404
-    if mailbox.is_deleted and not even_deleted:
+    if mailbox.is_deleted and not allow_deleted:
         raise PermissionDenied
     return mailbox
+
+
+@transaction.atomic
+def write_batch(request, action, **rows) -> Batch:
+    """Write the rows (see `batches.write_batch`) as a batch of the request's user."""
+    batch = Batch.objects.create(user=request.user, action=action)
+    batches.write_batch(batch, **rows)
+    return batch

@@ -12,23 +12,22 @@ ROWS_PER_PAGE = 50
 
 
 class CappedPaginator(Paginator):
-    """Counts, and leads, no further than `most` rows: whoever has more of them searches."""
+    """Stops at `max_rows` rows, because counting millions is slow."""
 
-    most = 10_000
+    max_rows = 10_000
 
     @cached_property
     def count(self):
-        return self.object_list.order_by()[: self.most].count()
+        return self.object_list.order_by()[: self.max_rows].count()
 
     @property
     def is_capped(self):
-        return self.count == self.most
+        return self.count == self.max_rows
 
 
 @require_safe
 @staff_with("mailboxes.view_mailbox")
 def mailbox_list(request):
-    """The mailboxes that the address asks for, a page at a time."""
     table = MailboxFilter(request.GET)
     mailboxes = table.mailboxes.select_related("account").prefetch_related("email_recipients")
     page = CappedPaginator(mailboxes, ROWS_PER_PAGE).get_page(request.GET.get("page"))

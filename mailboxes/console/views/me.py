@@ -1,4 +1,4 @@
-"""One's own login: what it may do, its password, its second factor."""
+"""The user's own login: groups, password and second factor."""
 
 from django.contrib.auth.views import PasswordChangeView
 from django.shortcuts import render
@@ -6,14 +6,13 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from mailboxes.console.access import say_done, staff_with
+from mailboxes.console.access import add_success, staff_with
 from mailboxes.staff import second_factor
 
 
 @require_safe
 @staff_with()
 def me(request):
-    """Who one is here, and the ways to change how one signs in."""
     return render(
         request,
         "console/me.html",
@@ -26,14 +25,14 @@ def me(request):
 
 
 class PasswordView(PasswordChangeView):
-    """A new password for whoever knows the one before; other sessions end, this one stays."""
+    """Change the password. Django ends all other sessions of the user."""
 
     template_name = "console/password.html"
     success_url = reverse_lazy("console:me")
 
     def form_valid(self, form):
-        say_done(
-            self.request, _("Your password was changed. Everywhere else you are signed out now.")
+        add_success(
+            self.request, _("Your password was changed. You are signed out in all other browsers.")
         )
         return super().form_valid(form)
 

@@ -1,4 +1,4 @@
-"""The second factor: its code after the password, setting it up, and turning it off."""
+"""The second factor: sign-in code, set-up, recovery codes, and turning it off."""
 
 from base64 import b64encode
 
@@ -15,14 +15,14 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
-from mailboxes.console.access import next_page, say_done, staff_with
+from mailboxes.console.access import add_success, get_next_page, staff_with
 from mailboxes.staff import second_factor
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class CodeForm(forms.Form):
-    """A code of the user's; `device` is what it is of."""
+    """A code of the user. `device` is the OTP device that accepted it."""
 
     code = forms.CharField(
         label=gettext_lazy("Code"),
@@ -45,45 +45,45 @@ class CodeForm(forms.Form):
         self.user = user
 
     def clean_code(self):
-        """The code without what people put between its parts."""
+        """Ignore case, spaces and hyphens."""
         code = self.cleaned_data["code"].replace(" ", "").replace("-", "").lower()
-        self.device = self.check(code)
+        self.device = self.find_device(code)
         return code
 
-    def check(self, code):
+    def find_device(self, code):
         return second_factor.verify_code(self.user, code)
 
 
 class FirstCodeForm(CodeForm):
-    """The code that makes an authenticator count."""
+    """The code that confirms a new authenticator."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["code"].help_text = _("The six digits that the app shows now.")
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
-    def check(self, code):
+    def find_device(self, code):
         return second_factor.confirm_authenticator(self.user, code)
 
 
-def sent(request):
-    """What the form was sent with, if it was."""
+def get_form_data(request):
+    """Return the form data, or None if the request is no POST; empty data is not None."""
     return request.POST if request.method == "POST" else None
 
 
 @form_page
 @never_cache
 def sign_in_code(request):
-    """The code that is asked for after the password; all other pages stay shut until it is given."""
+    """Ask for the code after the password. The middleware blocks all other pages until then."""
     if not second_factor.is_required(request.user):
         return redirect("console:mailbox-list")
-    form = CodeForm(request.user, sent(request))
+    form = CodeForm(request.user, get_form_data(request))
     if form.is_valid():
         request.session.cycle_key()
         django_otp.login(request, form.device)
         if isinstance(form.device, StaticDevice):
-            messages.warning(request, left(request.user))
-        return redirect(next_page(request, "console:mailbox-list"))
+            messages.warning(request, describe_codes_left(request.user))
+        return redirect(get_next_page(request, "console:mailbox-list"))
     return render(
         request,
         "registration/code.html",
@@ -91,13 +91,12 @@ def sign_in_code(request):
             "form": form,
             "next": request.POST.get("next") or request.GET.get("next", ""),
             "username": request.user.get_username(),
-            "user": AnonymousUser(),  # so far: the page leads nowhere yet
+            "user": AnonymousUser(),  # the page must not link to others yet
         },
     )
 
 
-def left(user) -> str:
-    """How many recovery codes are left, as a sentence."""
+def describe_codes_left(user) -> str:
     count = second_factor.count_recovery_codes(user)
     return ngettext(
         "You signed in with a recovery code. %(count)s is left.",
@@ -109,7 +108,7 @@ def left(user) -> str:
 @require_POST
 @staff_with()
 def start(request):
-    """Make a key, for whoever has no second factor yet."""
+    """Create a key, unless the second factor is already on."""
     if second_factor.is_enabled(request.user):
         return redirect("console:me")
     second_factor.start_set_up(request.user)
@@ -119,15 +118,15 @@ def start(request):
 @form_page
 @staff_with()
 def set_up(request):
-    """The key, to scan or to type; it counts once the app has shown that it has it."""
+    """Show the new key; the second factor is on once the user has entered a code."""
     authenticator = second_factor.get_unconfirmed(request.user)
     if authenticator is None:
         return redirect("console:me")
-    form = FirstCodeForm(request.user, sent(request))
+    form = FirstCodeForm(request.user, get_form_data(request))
     if form.is_valid():
         request.session.cycle_key()
         django_otp.login(request, form.device)
-        return show_new_codes(request)
+        return render_new_codes(request)
     address = authenticator.config_url
     return render(
         request,
@@ -136,7 +135,7 @@ def set_up(request):
             "form": form,
             "key": second_factor.format_key(authenticator),
             "address": address,
-            "qr_code": qr_code(address),
+            "qr_code": make_qr_code_url(address),
         },
     )
 
@@ -144,42 +143,39 @@ def set_up(request):
 @form_page
 @staff_with()
 def recovery_codes(request):
-    """New recovery codes, for whoever gives a code again."""
-    return with_code(request, "console/recovery_codes.html", show_new_codes)
+    return require_code(request, "console/recovery_codes.html", render_new_codes)
 
 
 @form_page
 @staff_with()
 def turn_off(request):
-    """No second factor any more, for whoever gives a code again."""
-    return with_code(request, "console/second_factor_off.html", forget)
+    return require_code(request, "console/second_factor_off.html", remove_second_factor)
 
 
-def with_code(request, template, act):
-    """Do it once a code is given: who finds an open browser has none."""
+def require_code(request, template, action):
+    """Ask for a code before the action, because someone may have found an open browser."""
     if not second_factor.is_enabled(request.user):
         return redirect("console:me")
-    form = CodeForm(request.user, sent(request))
+    form = CodeForm(request.user, get_form_data(request))
     if form.is_valid():
-        return act(request)
+        return action(request)
     return render(request, template, {"form": form})
 
 
-def show_new_codes(request):
-    """The page that shows the codes, once: nothing but its own answer carries them."""
+def render_new_codes(request):
+    """Create codes and show them in the answer itself, so that no session stores them."""
     codes = second_factor.create_recovery_codes(request.user)
     text = "\n".join(f"{code[:4]}-{code[4:]}" for code in codes)
     return render(request, "console/recovery_codes_shown.html", {"codes": text})
 
 
-def forget(request):
+def remove_second_factor(request):
     second_factor.disable(request.user)
-    say_done(request, _("Your second factor is off. Your password alone signs you in."))
+    add_success(request, _("The second factor is off. You now sign in with your password alone."))
     return redirect("console:me")
 
 
-def qr_code(text) -> str:
-    """A QR code of the text, as the address of an image."""
+def make_qr_code_url(text) -> str:
     code = QRCode(image_factory=SvgPathFillImage)
     code.add_data(text)
     svg = code.make_image().to_string(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Signing in, and the page for whoever gave a wrong password too often."""
+"""Sign-in, and the page after too many wrong passwords."""
 
 from math import ceil
 
@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 
 
 class SignInForm(AuthenticationForm):
-    """Counts no failure of a username longer than any can be: PostgreSQL has no room for it."""
+    """Refuses too long usernames before django-axes, which could not store them on PostgreSQL."""
 
     def clean(self):
         if len(self.cleaned_data.get("username", "")) > self.username_field.max_length:
@@ -25,8 +25,8 @@ sign_in = LoginView.as_view(authentication_form=SignInForm)
 
 @never_cache
 def locked_out(request, response, credentials):
-    """429, with when to try again."""
-    until = lifted_at(request, credentials)
+    """Answer 429, with the time when the lock ends."""
+    until = get_lock_end(request, credentials)
     seconds = max(1, ceil((until - timezone.now()).total_seconds()))
     page = render(
         request,
@@ -38,14 +38,14 @@ def locked_out(request, response, credentials):
     return page
 
 
-def lifted_at(request, credentials):
-    """When so many of the failures are past that fewer than the limit count."""
+def get_lock_end(request, credentials):
+    """Return when enough failures have expired to be below the limit."""
     failures = 0
-    # One row a browser; its time is that of the last failure.
+    # django-axes has a row for each user agent, with the time of its last failure.
     for attempt in AccessAttempt.objects.filter(
         username=credentials["username"], ip_address=request.axes_ip_address
     ).order_by("-attempt_time"):
         failures += attempt.failures_since_start
         if failures >= settings.AXES_FAILURE_LIMIT:
             return attempt.attempt_time + settings.AXES_COOLOFF_TIME
-    return timezone.now()  # an administrator has lifted it this moment
+    return timezone.now()  # an administrator has just removed the lock

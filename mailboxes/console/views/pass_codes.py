@@ -1,0 +1,92 @@
+"""The pass code in a mailbox's form: show, suggest or check one. Nothing is saved here."""
+
+from functools import wraps
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods
+
+from mailboxes import validators
+from mailboxes.console.access import staff_with
+from mailboxes.console.views.mailbox import CHANGE, render_mailbox
+from mailboxes.contract import MASK
+from mailboxes.encryption import UnknownKeyError
+from mailboxes.forms import MailboxSettingsForm, NewMailboxForm
+from mailboxes.history import reveal
+from mailboxes.models import Batch, Mailbox
+
+
+def form_action(*permissions, page):
+    """Require these permissions; redirect a GET, such as a typed address, to the form's page."""
+
+    def decorate(view):
+        @require_http_methods(["GET", "HEAD", "POST"])
+        @staff_with(*permissions)
+        @wraps(view)
+        def guarded(request, **ids):
+            return view(request, **ids) if request.method == "POST" else redirect(page, **ids)
+
+        return guarded
+
+    return decorate
+
+
+change_form = form_action("mailboxes.view_mailbox", *CHANGE, page="console:mailbox")
+add_form = form_action(*Batch.permissions(Batch.Action.CREATED), page="console:mailbox-add")
+
+
+@change_form
+def show(request, uuid):
+    """Fill in the saved pass code, and record in the mailbox's history that it was shown."""
+    mailbox = get_active_mailbox(uuid)
+    try:
+        code = reveal(mailbox, request.user)
+    except UnknownKeyError as error:
+        messages.error(request, str(error))
+        code = MASK
+    return render_change_form(request, mailbox, with_pass_code(request.POST, code))
+
+
+@change_form
+def suggest(request, uuid):
+    typed = with_pass_code(request.POST, validators.make_pass_code())
+    return render_change_form(request, get_active_mailbox(uuid), typed)
+
+
+@change_form
+def check(request, uuid):
+    return render_change_form(request, get_active_mailbox(uuid), request.POST)
+
+
+@add_form
+def suggest_for_new(request):
+    return render_add_form(request, with_pass_code(request.POST, validators.make_pass_code()))
+
+
+@add_form
+def check_for_new(request):
+    return render_add_form(request, request.POST)
+
+
+def get_active_mailbox(uuid):
+    """Raise Http404, or PermissionDenied if the mailbox is deleted."""
+    mailbox = get_object_or_404(Mailbox, pk=uuid)
+    if mailbox.is_deleted:
+        raise PermissionDenied
+    return mailbox
+
+
+def with_pass_code(typed, code):
+    """Return a copy of the form data with this pass code in it."""
+    typed = typed.copy()
+    typed["password"] = code
+    return typed
+
+
+def render_change_form(request, mailbox, typed):
+    return render_mailbox(request, mailbox, form=MailboxSettingsForm(typed, instance=mailbox))
+
+
+def render_add_form(request, typed):
+    return render(request, "console/mailbox_add.html", {"form": NewMailboxForm(typed)})
