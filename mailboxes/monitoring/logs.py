@@ -67,7 +67,7 @@ class LineWriter:
 
     running: "LineWriter | None" = None  # in this process
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lines: list[str] = []
         self.dropped = 0
         self.lock = Lock()
