@@ -1,3 +1,5 @@
+"""The `backup` command."""
+
 import os
 import shutil
 import sqlite3
@@ -15,14 +17,14 @@ from tests.service import shows
 
 
 def refusal(url, *arguments):
-    """What the command says when it refuses."""
+    """Return the command's error."""
     with default_database(url), pytest.raises(CommandError) as refused:
         call_command("backup", *map(str, arguments))
     return str(refused.value)
 
 
 def contents(backup, folder):
-    """All that the backup's dump holds, as text, read by the database's own tool and not by ours."""
+    """Return the backup's dump as text, read by the database's own tool instead of ours."""
     (name,) = {"database.sqlite3", "database.dump"} & set(ZipFile(backup).namelist())
     dump = ZipFile(backup).extract(name, folder)
     if name == "database.sqlite3":
@@ -36,31 +38,31 @@ def contents(backup, folder):
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
-    """A folder whose programs are found before all others."""
+    """Return a folder that is first on the PATH."""
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder
 
 
-def instead(programs, name, script):
-    """Put a shell script in the place of a program; in it, $real is that program."""
+def replace_program(programs, name, script):
+    """Replace a program by a shell script; in it, $real is the program."""
     real = postgresql.find(name)
     program = programs / name
     program.write_text(f"#!/bin/sh\nreal='{real}'\n{script}\n")
     program.chmod(0o755)
 
 
-def test_it_says_what_it_did(databases, tmp_path, capsys):
+def test_output_has_path_and_reminder_of_the_keys(databases, tmp_path, capsys):
     backup = tmp_path / "mailboxes.backup"
     with default_database(databases.copy()):
         call_command("backup", str(backup))
-    said = capsys.readouterr().out
-    assert f"Backed up to {backup}, read back and compared: " in said
-    assert "keep PASS_CODE_KEYS elsewhere" in said
+    message = capsys.readouterr().out
+    assert f"Backed up to {backup}, read back and compared: " in message
+    assert "keep PASS_CODE_KEYS elsewhere" in message
 
 
-def test_only_its_owner_may_read_it_and_nothing_else_is_left(databases, tmp_path):
+def test_backup_is_the_only_new_file_and_only_its_owner_can_read_it(databases, tmp_path):
     backup = tmp_path / "mailboxes.backup"
     with default_database(databases.copy()):
         call_command("backup", str(backup))
@@ -68,7 +70,7 @@ def test_only_its_owner_may_read_it_and_nothing_else_is_left(databases, tmp_path
     assert list(tmp_path.iterdir()) == [backup]
 
 
-def test_it_opens_without_this_service_and_has_no_pass_code_in_clear(databases, tmp_path):
+def test_dump_can_be_read_by_other_programs_and_has_no_pass_code_in_clear(databases, tmp_path):
     backup = tmp_path / "mailboxes.backup"
     with default_database(databases.copy()):
         call_command("backup", str(backup))
@@ -78,7 +80,7 @@ def test_it_opens_without_this_service_and_has_no_pass_code_in_clear(databases, 
     assert not in_clear
 
 
-def test_an_existing_file_is_left_alone(databases, tmp_path):
+def test_existing_file_is_left_alone(databases, tmp_path):
     backup = tmp_path / "mailboxes.backup"
     backup.write_text("mine")
     assert refusal(databases.filled, backup) == (
@@ -87,7 +89,7 @@ def test_an_existing_file_is_left_alone(databases, tmp_path):
     assert backup.read_text() == "mine"
 
 
-def test_force_writes_over_it(databases, tmp_path):
+def test_force_overwrites_an_existing_file(databases, tmp_path):
     backup = tmp_path / "mailboxes.backup"
     backup.write_text("mine")
     with default_database(databases.copy()):
@@ -95,7 +97,7 @@ def test_force_writes_over_it(databases, tmp_path):
     assert "manifest.json" in ZipFile(backup).namelist()
 
 
-def test_no_such_folder(databases, tmp_path):
+def test_missing_folder_is_refused(databases, tmp_path):
     backup = tmp_path / "nowhere" / "mailboxes.backup"
     assert refusal(databases.filled, backup) == (
         f"{backup} cannot be written: No such file or directory."
@@ -103,15 +105,15 @@ def test_no_such_folder(databases, tmp_path):
 
 
 @on_sqlite
-def test_no_such_database(databases, tmp_path):
-    said = refusal(f"sqlite:///{tmp_path}/none.sqlite3", tmp_path / "mailboxes.backup")
-    assert said == "SQLite cannot use none.sqlite3: unable to open database file."
+def test_missing_database_is_refused(databases, tmp_path):
+    message = refusal(f"sqlite:///{tmp_path}/none.sqlite3", tmp_path / "mailboxes.backup")
+    assert message == "SQLite cannot use none.sqlite3: unable to open database file."
     assert list(tmp_path.iterdir()) == []
 
 
 @on_sqlite
-def test_a_damaged_database_makes_no_backup(databases, tmp_path):
-    """An index that leaves rows out is copied as it is: only reading back finds it."""
+def test_damaged_database_is_refused(databases, tmp_path):
+    """An index without some rows is copied unchanged: only reading the copy back finds it."""
     url = databases.copy()
     database = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     index = "SELECT rootpage FROM sqlite_master WHERE name LIKE 'mailboxes_mailbox_%' AND sql != ''"
@@ -131,26 +133,26 @@ def test_a_damaged_database_makes_no_backup(databases, tmp_path):
 
 
 @on_postgres
-def test_rows_that_are_missing_from_the_dump_are_noticed(databases, programs, tmp_path):
-    instead(programs, "pg_dump", 'exec "$real" --exclude-table-data=mailboxes_account "$@"')
+def test_missing_rows_in_the_dump_are_found(databases, programs, tmp_path):
+    replace_program(programs, "pg_dump", 'exec "$real" --exclude-table-data=mailboxes_account "$@"')
     backup = tmp_path / "mailboxes.backup"
-    said = refusal(databases.filled, backup)
-    assert said.endswith("does not hold what its manifest says (in mailboxes_account).")
+    message = refusal(databases.filled, backup)
+    assert message.endswith("does not hold what its manifest says (in mailboxes_account).")
     assert list(tmp_path.iterdir()) == [programs]
 
 
 @on_postgres
-def test_a_file_that_comes_meanwhile_is_left_alone(databases, programs, tmp_path):
+def test_file_created_meanwhile_is_left_alone(databases, programs, tmp_path):
     backup = tmp_path / "mailboxes.backup"
-    instead(programs, "pg_dump", f'echo mine > "{backup}"; exec "$real" "$@"')
+    replace_program(programs, "pg_dump", f'echo mine > "{backup}"; exec "$real" "$@"')
     assert refusal(databases.filled, backup) == f"{backup} cannot be written: File exists."
     assert backup.read_text() == "mine\n"
 
 
 @on_postgres
-def test_the_password_is_no_argument(databases, programs, tmp_path):
-    """Everybody on the machine sees the arguments of a program that runs."""
-    instead(
+def test_password_is_not_passed_as_an_argument(databases, programs, tmp_path):
+    """Every user of the machine can see the arguments of a running program."""
+    replace_program(
         programs,
         "pg_dump",
         f'echo "$@" > "{tmp_path}/arguments"; test "$PGPASSWORD" = open-sesame && exec "$real" "$@"',
@@ -160,12 +162,12 @@ def test_the_password_is_no_argument(databases, programs, tmp_path):
         call_command("backup", str(tmp_path / "mailboxes.backup"))
     arguments = (tmp_path / "arguments").read_text()
     assert "--snapshot=" in arguments
-    given_away = "open-sesame" in arguments
-    assert not given_away
+    is_visible = "open-sesame" in arguments
+    assert not is_visible
 
 
 @on_postgres
-def test_of_several_hosts_the_one_in_use_is_backed_up(databases, tmp_path):
+def test_host_in_use_is_backed_up_when_several_are_configured(databases, tmp_path):
     host = f"127.0.0.1:{databases.postgres.port}"
     url = databases.filled.replace(host, f"127.0.0.1:1,{host}")
     backup = tmp_path / "mailboxes.backup"
@@ -175,7 +177,7 @@ def test_of_several_hosts_the_one_in_use_is_backed_up(databases, tmp_path):
 
 
 @on_postgres
-def test_without_the_programs(databases, tmp_path, monkeypatch):
+def test_missing_programs_are_named(databases, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgresql, "DEBIAN", tmp_path)
     assert refusal(databases.filled, tmp_path / "mailboxes.backup") == (
@@ -183,7 +185,7 @@ def test_without_the_programs(databases, tmp_path, monkeypatch):
     )
 
 
-def test_debian_s_programs_are_found_off_the_path(tmp_path, monkeypatch):
+def test_programs_of_debian_are_found_outside_the_path(tmp_path, monkeypatch):
     debian = tmp_path / "15" / "bin"
     debian.mkdir(parents=True)
     shutil.copy(shutil.which("true"), debian / "pg_dump")
@@ -193,7 +195,7 @@ def test_debian_s_programs_are_found_off_the_path(tmp_path, monkeypatch):
 
 
 @on_postgres
-def test_the_program_s_own_words_are_told(databases, programs, tmp_path):
-    instead(programs, "pg_dump", 'exec "$real" --no-such-option')
-    said = refusal(databases.filled, tmp_path / "mailboxes.backup")
-    assert "no-such-option" in said
+def test_error_of_the_program_is_included(databases, programs, tmp_path):
+    replace_program(programs, "pg_dump", 'exec "$real" --no-such-option')
+    message = refusal(databases.filled, tmp_path / "mailboxes.backup")
+    assert "no-such-option" in message

@@ -1,3 +1,5 @@
+"""The `issue_credential` command."""
+
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,14 +14,14 @@ from tests.service import InProcess
 
 
 def issue(*arguments):
-    """What the command prints. It holds a secret, so that no failing test may show it."""
+    """Return what the command prints. It holds a secret: no assertion may print it."""
     printed = StringIO()
     call_command("issue_credential", *arguments, stdout=printed)
     return printed.getvalue()
 
 
 def refusal(*arguments):
-    """What the command says when it refuses; it must have changed nothing."""
+    """Return the command's error, and check that it changed nothing."""
     before = Account.objects.count(), ApiCredential.objects.count()
     with pytest.raises(CommandError) as refused:
         issue(*arguments)
@@ -27,7 +29,7 @@ def refusal(*arguments):
     return str(refused.value)
 
 
-def test_headers_are_printed_and_serve(account):
+def test_printed_headers_are_accepted_by_the_api(account):
     lines = issue("acme", "api").splitlines()
     headers = dict(line.split(": ") for line in lines)
     assert list(headers) == ["X-Auth-Reseller", "X-Auth-User", "X-Auth-Password"]
@@ -35,31 +37,31 @@ def test_headers_are_printed_and_serve(account):
     assert service.get("/authenticated").status == 200
 
 
-def test_json_is_all_that_is_printed(account):
+def test_json_output_is_only_json(account):
     headers = json.loads(issue("acme", "api", "--json"))
     assert list(headers) == ["X-Auth-Reseller", "X-Auth-User", "X-Auth-Password"]
     service = InProcess(headers)
     assert service.get("/authenticated").status == 200
 
 
-def test_secret_is_not_kept(account):
+def test_secret_is_not_stored(account):
     secret = re.search("mbx_.+", issue("acme", "api"))[0]
-    is_kept = secret in str(ApiCredential.objects.values().get())
-    assert not is_kept
+    is_stored = secret in str(ApiCredential.objects.values().get())
+    assert not is_stored
 
 
-def test_create_account(db):
+def test_create_account_makes_a_new_account(db):
     issue("acme", "api", "--create-account")
     credential = ApiCredential.objects.get()
     assert (credential.account.name, credential.name) == ("acme", "api")
 
 
-def test_create_account_takes_the_one_that_is_there(account):
+def test_create_account_uses_an_existing_account(account):
     issue("acme", "api", "--create-account")
     assert Account.objects.get().credentials.count() == 1
 
 
-def test_networks(account):
+def test_networks_limit_the_credential(account):
     issue("acme", "api", "--networks=192.0.2.0/24,2001:db8::/32")
     credential = ApiCredential.objects.get()
     assert credential.allows("192.0.2.7")
@@ -76,17 +78,17 @@ def test_networks(account):
         ("2997-01-31T12:00+01:00", datetime(2997, 1, 31, 11, tzinfo=UTC)),
     ],
 )
-def test_expiry(account, text, expires_at):
+def test_expiry_is_the_end_of_a_day_or_a_time(account, text, expires_at):
     issue("acme", "api", "--expires", text)
     assert ApiCredential.objects.get().expires_at == expires_at
 
 
-def test_today_is_a_day_to_come(account):
+def test_expiry_today_is_accepted(account):
     issue("acme", "api", "--expires", f"{timezone.now().date()}")
     assert ApiCredential.objects.get().is_usable
 
 
-def test_unknown_account(db):
+def test_unknown_account_is_refused(db):
     assert refusal("acme", "api") == (
         "There is no account acme: name one that exists, or add --create-account to make it."
     )
@@ -94,18 +96,18 @@ def test_unknown_account(db):
 
 @pytest.mark.parametrize("options", [[], ["--create-account"]])
 @pytest.mark.parametrize("name", ["ab", "Acme", "a" * 65, "acme corp", "\udcff\udcff\udcff"])
-def test_bad_account_name(db, name, options):
+def test_bad_account_name_is_refused(db, name, options):
     assert "ACCOUNT: Use 3 to 64 lower-case letters" in refusal(name, "api", *options)
 
 
 @pytest.mark.parametrize("name", ["a b", "a:b", "Zoë", "\udcff"])
-def test_bad_credential_name(account, name):
+def test_bad_credential_name_is_refused(account, name):
     assert refusal("acme", name) == (
         "USER: Use 1 to 64 letters, digits or any of . _ @ + - (no spaces)."
     )
 
 
-def test_name_already_used(account):
+def test_name_already_used_is_refused(account):
     issue("acme", "api")
     assert refusal("acme", "api") == (
         "USER: This account has a credential of that name already "
@@ -114,7 +116,7 @@ def test_name_already_used(account):
 
 
 @pytest.mark.parametrize("networks", ["office", "192.0.2.7/24", "2001:db8::/129"])
-def test_bad_network(account, networks):
+def test_bad_network_is_refused(account, networks):
     assert refusal("acme", "api", "--networks", networks) == (
         f"--networks: “{networks}” is not a network: "
         "write each as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1."
@@ -122,13 +124,13 @@ def test_bad_network(account, networks):
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2997-02-30", "31.1.2997", "9999-12-31T23:00-14:00"])
-def test_unreadable_expiry(account, text):
+def test_unreadable_expiry_is_refused(account, text):
     assert refusal("acme", "api", "--expires", text) == (
         "--expires: Write a date as 2027-01-31, or a date and time as 2027-01-31T12:00+01:00."
     )
 
 
-def test_expiry_in_the_past(account):
+def test_expiry_in_the_past_is_refused(account):
     yesterday = timezone.now() - timedelta(days=1)
     for text in (f"{yesterday.date()}", yesterday.isoformat()):
         assert refusal("acme", "api", "--expires", text) == (
@@ -136,16 +138,16 @@ def test_expiry_in_the_past(account):
         )
 
 
-def test_each_error_has_its_sentence(account):
+def test_each_error_has_its_own_line(account):
     sentences = refusal("acme", "a b", "--networks=office").splitlines()
     assert [sentence.split(":")[0] for sentence in sentences] == ["USER", "--networks"]
 
 
-def test_no_account_is_made_for_a_refused_credential(db):
+def test_refused_credential_creates_no_account(db):
     assert refusal("acme", "a b", "--create-account").startswith("USER: ")
 
 
-def test_one_for_an_engine(account):
+def test_engine_credential_is_issued(account):
     user, password = issue("acme", "pbx", "--engine").splitlines()
     assert user == "User: pbx"
     secret = password.removeprefix("Password: ")
@@ -153,14 +155,14 @@ def test_one_for_an_engine(account):
     assert credential.account == account
 
 
-def test_one_for_an_engine_of_every_account(db):
-    shown = json.loads(issue("-", "pbx", "--engine", "--json"))
-    assert list(shown) == ["User", "Password"]
+def test_engine_credential_for_every_account_is_issued(db):
+    printed = json.loads(issue("-", "pbx", "--engine", "--json"))
+    assert list(printed) == ["User", "Password"]
     credential = ApiCredential.objects.authenticate(
-        shown["Password"], name=shown["User"], is_engine=True
+        printed["Password"], name=printed["User"], is_engine=True
     )
     assert credential.account is None
 
 
-def test_only_an_engine_is_for_every_account(db):
+def test_api_credential_for_every_account_is_refused(db):
     assert "ACCOUNT: Use 3 to 64 lower-case letters" in refusal("-", "api")

@@ -1,3 +1,5 @@
+"""The `load_demo` command."""
+
 import re
 
 import pytest
@@ -10,13 +12,13 @@ from mailboxes.validators import is_weak_pass_code
 
 @pytest.fixture
 def demo(db, capsys):
-    """The default load, and what it printed."""
+    """Load the default demo data, and return what the command printed."""
     call_command("load_demo")
     return capsys.readouterr().out
 
 
-def load_and_take_back(*arguments):
-    """All that a load makes, but for what is never the same: numbered keys and sealed texts."""
+def load_and_roll_back(*arguments):
+    """Load, roll back, and return the rows without numbered keys and encrypted texts."""
     columns = {field.name for field in Mailbox._meta.fields} - {"account", "password_sealed"}
     mailboxes = Mailbox.objects.order_by("uuid")
     with transaction.atomic():
@@ -31,55 +33,55 @@ def load_and_take_back(*arguments):
     return made
 
 
-def test_one_line_says_what_was_made(demo):
+def test_output_counts_the_created_rows(demo):
     recipients = EmailRecipient.objects.count()
     assert (Account.objects.count(), Mailbox.objects.count()) == (12, 200)
     assert demo == f"Made 12 accounts, 200 mailboxes, {recipients} recipients.\n"
 
 
-def test_sizes(db, capsys):
+def test_sizes_are_options(db, capsys):
     call_command("load_demo", "--accounts=3", "--mailboxes=5")
     assert (Account.objects.count(), Mailbox.objects.count()) == (3, 5)
 
 
-def test_smallest(db, capsys):
+def test_smallest_load_has_one_mailbox(db, capsys):
     call_command("load_demo", "--accounts=1", "--mailboxes=1")
     assert Mailbox.objects.get().account.name == "demo"
 
 
-def test_more_accounts_than_names(db, capsys):
+def test_more_accounts_than_names_can_be_made(db, capsys):
     call_command("load_demo", "--accounts=1700", "--mailboxes=1")
     assert Account.objects.count() == 1700
 
 
-def test_same_seed_same_data(db):
-    assert load_and_take_back("--seed=7") == load_and_take_back("--seed=7")
+def test_same_seed_makes_the_same_data(db):
+    assert load_and_roll_back("--seed=7") == load_and_roll_back("--seed=7")
 
 
-def test_other_seed_other_data(db):
-    assert load_and_take_back("--seed=7") != load_and_take_back("--seed=8")
+def test_another_seed_makes_other_data(db):
+    assert load_and_roll_back("--seed=7") != load_and_roll_back("--seed=8")
 
 
-def test_demo_account_has_something_to_show(demo):
+def test_demo_account_has_mailboxes_and_customers(demo):
     account = Account.objects.get(name="demo")
     assert 15 <= account.mailboxes.active().count() <= 25
     assert account.customers.count() >= 2
     assert Account.objects.in_tree_order().order_by("depth").last().depth >= 3
 
 
-def test_every_row_obeys_the_rules(demo):
+def test_every_row_is_valid(demo):
     for model in (Account, Mailbox, EmailRecipient):
         for row in model.objects.all():
             row.full_clean()
 
 
-def test_pass_codes(demo):
+def test_most_mailboxes_have_a_pass_code_and_some_are_weak(demo):
     codes = [(mailbox.password, mailbox.password_is_weak) for mailbox in Mailbox.objects.all()]
-    given = [(code, weak) for code, weak in codes if code is not None]
-    assert all(re.fullmatch("[0-9]{4}", code) for code, _ in given)
-    assert all(weak == is_weak_pass_code(code) for code, weak in given)
-    assert 0.85 * 200 <= len(given) <= 0.95 * 200
-    assert {weak for _, weak in given} == {True, False}
+    present = [(code, weak) for code, weak in codes if code is not None]
+    assert all(re.fullmatch("[0-9]{4}", code) for code, _ in present)
+    assert all(weak == is_weak_pass_code(code) for code, weak in present)
+    assert 0.85 * 200 <= len(present) <= 0.95 * 200
+    assert {weak for _, weak in present} == {True, False}
 
 
 def test_addresses_are_under_a_reserved_domain(demo):
@@ -87,7 +89,7 @@ def test_addresses_are_under_a_reserved_domain(demo):
     assert all(address.endswith(".example") for address in addresses)
 
 
-def test_order_of_creation_is_defined(demo):
+def test_creation_times_are_distinct(demo):
     for made in (
         Mailbox.objects.values_list("account", "created_at"),
         EmailRecipient.objects.values_list("mailbox", "created_at"),
@@ -95,7 +97,7 @@ def test_order_of_creation_is_defined(demo):
         assert len(set(made)) == len(made)
 
 
-def test_some_were_updated_later_and_some_deleted(demo):
+def test_mailboxes_are_partly_updated_or_deleted(demo):
     mailboxes = Mailbox.objects.all()
     assert all(mailbox.updated_at >= mailbox.created_at for mailbox in mailboxes)
     assert any(mailbox.updated_on > mailbox.created_on for mailbox in mailboxes)
@@ -111,14 +113,14 @@ def test_history_begins_with_the_creation(demo):
         assert all(row.history_date == row.updated_at == row.created_at for row in made)
 
 
-def test_history_ends_with_what_is(demo):
+def test_history_ends_with_the_current_state(demo):
     for mailbox in Mailbox.objects.exclude(deleted_at=None):
         latest, first = mailbox.history.all()
         assert (latest.deleted_at, latest.version) == (mailbox.deleted_at, mailbox.version)
         assert (first.deleted_at, first.version) == (None, 1)
 
 
-def test_pass_codes_of_the_history_open(demo):
+def test_pass_codes_in_the_history_can_be_decrypted(demo):
     for row in Mailbox.history.select_related("account"):
         assert row.password == row.instance.password
 
@@ -128,7 +130,7 @@ def test_accounts_come_after_their_resellers(demo):
         assert account.reseller is None or account.reseller.created_at < account.created_at
 
 
-def test_refused_where_there_are_accounts(account):
+def test_database_with_accounts_is_refused(account):
     with pytest.raises(CommandError, match="has accounts already"):
         call_command("load_demo")
     assert (Account.objects.count(), Mailbox.objects.count()) == (1, 0)
@@ -136,13 +138,13 @@ def test_refused_where_there_are_accounts(account):
 
 @pytest.mark.parametrize("option", ["--accounts", "--mailboxes"])
 @pytest.mark.parametrize("number", ["0", "-1", "1.5", "many", ""])
-def test_sizes_from_one_up(db, option, number):
+def test_size_below_one_is_refused(db, option, number):
     with pytest.raises(CommandError, match=f"{option}: .*is no whole number from 1 up"):
         call_command("load_demo", f"{option}={number}")
     assert not Account.objects.exists()
 
 
-def test_seed_is_a_number(db):
+def test_seed_that_is_no_number_is_refused(db):
     with pytest.raises(CommandError, match="--seed"):
         call_command("load_demo", "--seed=lucky")
     assert not Account.objects.exists()

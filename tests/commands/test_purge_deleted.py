@@ -1,3 +1,5 @@
+"""The `purge_deleted` command."""
+
 from datetime import timedelta
 
 import pytest
@@ -11,7 +13,7 @@ from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox, ServerP
 
 @pytest.fixture
 def mailboxes(account):
-    """Active, deleted yesterday, deleted long ago; each with a recipient and a history."""
+    """Return mailboxes that are active, deleted yesterday, and deleted long ago."""
     boxes = [Mailbox.objects.create(account=account, name=name) for name in ("a", "b", "c")]
     for box, days in zip(boxes, (None, 1, 31), strict=True):
         box.add_recipient("pete@acme.example")
@@ -22,7 +24,7 @@ def mailboxes(account):
     return boxes
 
 
-def test_what_is_past_the_retention_time_is_removed_with_its_history(mailboxes, capsys):
+def test_mailbox_past_the_retention_time_is_removed_with_its_history(mailboxes, capsys):
     call_command("purge_deleted")
     assert capsys.readouterr().out == "Removed 1 mailboxes.\n"
     kept = {mailboxes[0].pk, mailboxes[1].pk}
@@ -32,19 +34,19 @@ def test_what_is_past_the_retention_time_is_removed_with_its_history(mailboxes, 
         assert set(rows.values_list("mailbox_id", flat=True)) == kept
 
 
-def test_the_retention_time_is_a_setting(mailboxes, settings):
+def test_retention_time_is_a_setting(mailboxes, settings):
     settings.RETENTION_DAYS = 60
     call_command("purge_deleted")
     assert Mailbox.objects.count() == 3
 
 
-def test_doing_it_again_removes_nothing(mailboxes, capsys):
+def test_second_run_removes_nothing(mailboxes, capsys):
     call_command("purge_deleted")
     call_command("purge_deleted")
     assert capsys.readouterr().out.endswith("Removed 0 mailboxes.\n")
 
 
-def test_a_file_left_half_way_is_removed_after_a_day(db):
+def test_unfinished_import_is_removed_after_a_day(db):
     rosa = User.objects.create_user("rosa")
     for hours in (23, 25):
         begun = timezone.now() - timedelta(hours=hours)
@@ -57,7 +59,7 @@ def test_a_file_left_half_way_is_removed_after_a_day(db):
     assert ImportRow.objects.get().source.file_name == "23.csv"
 
 
-def test_process_that_was_killed_is_removed_after_a_day(db):
+def test_killed_process_is_removed_after_a_day(db):
     for hours in (23, 25):
         seen_at = Now() - timedelta(hours=hours)
         ServerProcess.objects.create(host=f"{hours}", pid=1, key="0a1b2c3d", seen_at=seen_at)

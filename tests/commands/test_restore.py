@@ -1,3 +1,5 @@
+"""The `restore` command."""
+
 import json
 import os
 import sqlite3
@@ -30,18 +32,17 @@ def restore(url, *arguments):
         call_command("restore", *map(str, arguments))
 
 
-def held(url):
-    """All that the database holds."""
+def all_rows(url):
     with default_database(url):
         return rows()
 
 
 def refusal(url, *arguments):
-    """What the command says when it refuses; it must have changed nothing."""
-    before = held(url)
+    """Return the command's error, and check that it changed nothing."""
+    before = all_rows(url)
     with pytest.raises(CommandError) as refused:
         restore(url, *arguments)
-    assert held(url) == before
+    assert all_rows(url) == before
     return str(refused.value)
 
 
@@ -58,17 +59,17 @@ def backup(databases, tmp_path):
     return backup
 
 
-def test_all_of_it_comes_back_elsewhere(databases, backup, capsys):
-    elsewhere = databases.empty()
-    restore(elsewhere, backup)
+def test_backup_is_restored_completely_into_another_database(databases, backup, capsys):
+    other_url = databases.empty()
+    restore(other_url, backup)
     assert f"Restored {backup}, of 20" in capsys.readouterr().out
-    assert held(elsewhere) == held(databases.filled)
+    assert all_rows(other_url) == all_rows(databases.filled)
 
 
-def test_the_restored_service_works_on(databases, backup):
-    elsewhere = databases.empty()
-    restore(elsewhere, backup)
-    with default_database(elsewhere):
+def test_restored_service_accepts_new_rows(databases, backup):
+    other_url = databases.empty()
+    restore(other_url, backup)
+    with default_database(other_url):
         opens = Mailbox.objects.first().password == PASS_CODE
         assert opens
         account = Account.objects.create(name="numbered-anew")
@@ -77,38 +78,38 @@ def test_the_restored_service_works_on(databases, backup):
         assert find_failure() is None
 
 
-def test_into_a_database_that_is_migrated_and_empty(databases, backup):
-    elsewhere = databases.copy()
-    with default_database(elsewhere):
+def test_migrated_and_empty_database_needs_no_replace(databases, backup):
+    other_url = databases.copy()
+    with default_database(other_url):
         call_command("flush", interactive=False, verbosity=0)
-    restore(elsewhere, backup)
-    assert held(elsewhere) == held(databases.filled)
+    restore(other_url, backup)
+    assert all_rows(other_url) == all_rows(databases.filled)
 
 
-def test_data_is_not_lost_without_a_word(databases, backup):
+def test_database_with_data_is_refused(databases, backup):
     assert refusal(databases.filled, backup) == (
         "The database has data already: name an empty one in DATABASE_URL, "
         "or add --replace to lose what it holds."
     )
 
 
-def test_replace(databases, backup):
+def test_replace_overwrites_the_data(databases, backup):
     url = databases.copy()
     with default_database(url):
         Account.objects.create(name="newcomer")
         Mailbox.objects.first().soft_delete()
     restore(url, backup, "--replace")
-    assert held(url) == held(databases.filled)
+    assert all_rows(url) == all_rows(databases.filled)
 
 
-def test_no_such_file(databases, tmp_path):
+def test_missing_file_is_refused(databases, tmp_path):
     assert refusal(databases.filled, tmp_path / "none") == (
         f"{tmp_path}/none cannot be restored: No such file or directory."
     )
 
 
 @pytest.mark.parametrize("size", [0, 40, 5000, -1])
-def test_a_backup_that_is_cut_off(databases, backup, size):
+def test_truncated_backup_is_refused(databases, backup, size):
     os.truncate(backup, size if size >= 0 else backup.stat().st_size + size)
     assert refusal(databases.filled, backup, "--replace") == (
         f"{backup} is no backup of this service, or is cut off or altered."
@@ -116,16 +117,16 @@ def test_a_backup_that_is_cut_off(databases, backup, size):
 
 
 @pytest.mark.parametrize("part", [0, 0.25, 0.5, 0.75, 1])
-def test_a_backup_with_an_altered_bit(databases, backup, part):
-    altered = bytearray(backup.read_bytes())
-    altered[int(part * (len(altered) - 1))] ^= 1
-    backup.write_bytes(altered)
+def test_backup_with_a_flipped_bit_is_refused(databases, backup, part):
+    changed = bytearray(backup.read_bytes())
+    changed[int(part * (len(changed) - 1))] ^= 1
+    backup.write_bytes(changed)
     assert refusal(databases.filled, backup, "--replace") == (
         f"{backup} is no backup of this service, or is cut off or altered."
     )
 
 
-def test_another_file(databases, tmp_path):
+def test_file_that_is_no_backup_is_refused(databases, tmp_path):
     other = tmp_path / "notes.txt"
     other.write_text("Call Pete back. " * 100)
     assert refusal(databases.filled, other, "--replace") == (
@@ -133,27 +134,27 @@ def test_another_file(databases, tmp_path):
     )
 
 
-def alter_manifest(backup, alter):
-    """Write the backup anew with another manifest, and a seal that fits."""
+def change_manifest(backup, change):
+    """Write the backup again with another manifest and a matching seal."""
     with ZipFile(backup) as file:
         manifest = json.loads(file.read(archive.MANIFEST))
         (dump,) = set(file.namelist()) - {archive.MANIFEST}
-        kept = file.read(dump)
-    alter(manifest)
+        content = file.read(dump)
+    change(manifest)
     with ZipFile(backup, "w", ZIP_STORED) as file:
         file.writestr(archive.MANIFEST, json.dumps(manifest))
-        file.writestr(dump, kept)
+        file.writestr(dump, content)
         file.comment = bytes(archive.SEAL_BYTES)
     archive.seal(backup)
 
 
-def test_a_dump_that_is_not_what_the_manifest_says(databases, backup):
-    """As if somebody had put two backups together."""
+def test_dump_that_differs_from_its_manifest_is_refused(databases, backup):
+    """Two backups could have been mixed up in one file."""
 
     def count_one_more(manifest):
         manifest["tables"]["mailboxes_mailbox"]["rows"] += 1
 
-    alter_manifest(backup, count_one_more)
+    change_manifest(backup, count_one_more)
     assert refusal(databases.filled, backup, "--replace") == (
         f"{backup} does not hold what its manifest says (in mailboxes_mailbox)."
     )
@@ -161,27 +162,27 @@ def test_a_dump_that_is_not_what_the_manifest_says(databases, backup):
 
 @pytest.fixture
 def other_keys(settings):
-    """PASS_CODE_KEYS names another key than when the backups were made; the name of the old one."""
+    """Replace the key in PASS_CODE_KEYS, and return the name of the old one."""
     before = settings.PASS_CODE_KEYS
     settings.PASS_CODE_KEYS = KeyRing([os.urandom(KEY_BYTES)])
     return before.current
 
 
-def test_pass_codes_under_a_key_that_is_not_at_hand(databases, backup, other_keys):
+def test_pass_codes_with_a_missing_key_are_refused(databases, backup, other_keys):
     assert refusal(databases.filled, backup, "--replace") == (
         f"{backup} has pass codes under keys that PASS_CODE_KEYS lacks ({other_keys}): list those "
         "keys too, or add --without-keys to restore these as well, though nothing opens them."
     )
 
 
-def test_a_key_that_is_lost(databases, backup, other_keys):
-    elsewhere = databases.empty()
-    restore(elsewhere, backup, "--without-keys")
-    assert held(elsewhere) == held(databases.filled)
+def test_without_keys_restores_pass_codes_with_a_missing_key(databases, backup, other_keys):
+    other_url = databases.empty()
+    restore(other_url, backup, "--without-keys")
+    assert all_rows(other_url) == all_rows(databases.filled)
 
 
-def test_a_new_key_beside_the_old_one(databases, backup, settings):
-    """Some are sealed with the one, some with the other: the backup needs both."""
+def test_backup_with_two_keys_needs_both(databases, backup, settings):
+    """Some pass codes are encrypted with each of the keys: the backup needs both."""
     url = databases.copy()
     old = settings.PASS_CODE_KEYS
     new = KeyRing([os.urandom(KEY_BYTES)])
@@ -196,15 +197,17 @@ def test_a_new_key_beside_the_old_one(databases, backup, settings):
     assert f"({new.current})" in refusal(databases.filled, backup, "--replace")
 
 
-def test_a_backup_that_does_not_tell_its_keys(databases, backup, other_keys):
-    """The first ones did not."""
-    alter_manifest(backup, lambda manifest: manifest.pop("keys"))
-    elsewhere = databases.empty()
-    restore(elsewhere, backup)
-    assert held(elsewhere) == held(databases.filled)
+def test_backup_without_a_list_of_keys_is_restored(databases, backup, other_keys):
+    """The first backups had no list of keys."""
+    change_manifest(backup, lambda manifest: manifest.pop("keys"))
+    other_url = databases.empty()
+    restore(other_url, backup)
+    assert all_rows(other_url) == all_rows(databases.filled)
 
 
-def test_a_backup_of_the_other_engine(databases, backup, sqlite_databases, postgres_databases):
+def test_backup_of_the_other_engine_is_refused(
+    databases, backup, sqlite_databases, postgres_databases
+):
     (other,) = {sqlite_databases, postgres_databases} - {databases}
     assert refusal(other.filled, backup, "--replace") == (
         f"{backup} is a backup of {databases.engine}, "
@@ -212,7 +215,7 @@ def test_a_backup_of_the_other_engine(databases, backup, sqlite_databases, postg
     )
 
 
-def test_a_backup_of_a_newer_version(databases, tmp_path):
+def test_backup_of_a_newer_version_is_refused(databases, tmp_path):
     url = databases.copy()
     with default_database(url) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -226,7 +229,7 @@ def test_a_backup_of_a_newer_version(databases, tmp_path):
     )
 
 
-def test_a_backup_of_an_older_version_can_be_migrated(databases, tmp_path, capsys):
+def test_backup_of_an_older_version_can_be_migrated(databases, tmp_path, capsys):
     url = databases.copy()
     with default_database(url):
         call_command("migrate", "mailboxes", "0002", verbosity=0)
@@ -241,17 +244,17 @@ def test_a_backup_of_an_older_version_can_be_migrated(databases, tmp_path, capsy
 
 
 @on_sqlite
-def test_a_service_that_runs_is_not_written_over(databases, backup):
+def test_running_service_is_not_overwritten(databases, backup):
     url = databases.copy()
     running = sqlite3.connect(url.removeprefix("sqlite:///"))
     running.execute("SELECT * FROM mailboxes_account").fetchall()
-    said = refusal(url, backup, "--replace")
+    message = refusal(url, backup, "--replace")
     running.close()
-    assert said == "Another program has the database open: stop the service first."
+    assert message == "Another program has the database open: stop the service first."
 
 
 @on_sqlite
-def test_a_database_with_pages_of_another_size(databases, backup):
+def test_database_with_another_page_size_is_refused(databases, backup):
     url = databases.empty()
     database = sqlite3.connect(url.removeprefix("sqlite:///"))
     database.execute("PRAGMA page_size=1024")
@@ -263,8 +266,8 @@ def test_a_database_with_pages_of_another_size(databases, backup):
 
 
 @on_sqlite
-def test_what_was_written_last_is_replaced_too(databases, backup):
-    """A service that was killed leaves its last writes in the -wal file beside the database."""
+def test_last_writes_in_the_wal_file_are_replaced(databases, backup):
+    """A killed service leaves its last writes in the -wal file next to the database."""
     url = databases.copy()
     file = url.removeprefix("sqlite:///")
     killed = (
@@ -274,12 +277,12 @@ def test_what_was_written_last_is_replaced_too(databases, backup):
     subprocess.run([sys.executable, "-c", killed, file], check=True)
     assert os.path.getsize(f"{file}-wal") > 0
     restore(url, backup, "--replace")
-    assert held(url) == held(databases.filled)
+    assert all_rows(url) == all_rows(databases.filled)
 
 
 @on_postgres
-def test_what_reads_back_differently_is_taken_back(databases, backup):
-    """A rule of the database's own that interferes stands for a disk that does."""
+def test_tables_that_read_back_differently_are_rolled_back(databases, backup):
+    """A trigger in the database stands for a faulty disk."""
     url = databases.copy()
     with psycopg.connect(url) as connection:
         connection.execute(
@@ -297,43 +300,43 @@ def test_what_reads_back_differently_is_taken_back(databases, backup):
 
 
 @on_postgres
-def test_a_database_with_a_time_zone_of_its_own(databases, backup):
+def test_database_with_its_own_time_zone_is_restored_exactly(databases, backup):
     url = databases.copy()
     name = url.rpartition("/")[2]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'")
     restore(url, backup, "--replace")
     restore(url, back_up(url, backup), "--replace")
-    assert held(url) == held(databases.filled)
+    assert all_rows(url) == all_rows(databases.filled)
 
 
 @on_postgres
-def test_what_cannot_be_removed_is_not_replaced(databases, backup):
+def test_tables_that_cannot_be_dropped_are_not_replaced(databases, backup):
     url = databases.copy()
     with psycopg.connect(url) as connection:
         connection.execute("CREATE VIEW names AS SELECT name FROM mailboxes_mailbox")
-    said = refusal(url, backup, "--replace")
-    assert said.startswith("PostgreSQL refused: cannot drop desired object(s)")
+    message = refusal(url, backup, "--replace")
+    assert message.startswith("PostgreSQL refused: cannot drop desired object(s)")
 
 
 def test_processes_of_the_server_are_not_in_a_backup(databases, tmp_path):
-    """After a restore their rows would name processes that do not run."""
+    """After a restore their rows would name processes that are not running."""
     url = databases.copy()
     with default_database(url):
         ServerProcess.objects.create(host="web1", pid=1, key="0a1b2c3d")
     backup = back_up(url, tmp_path / "mailboxes.backup")
-    elsewhere = databases.empty()
-    restore(elsewhere, backup)
-    assert held(elsewhere) == held(databases.filled)
+    other_url = databases.empty()
+    restore(other_url, backup)
+    assert all_rows(other_url) == all_rows(databases.filled)
     restore(url, backup, "--replace")
-    assert held(url) == held(databases.filled)
+    assert all_rows(url) == all_rows(databases.filled)
 
 
-def test_processes_of_the_server_are_no_data(databases, backup):
-    """An empty service that has begun to run is restored into without --replace."""
-    elsewhere = databases.empty()
-    with default_database(elsewhere):
+def test_processes_of_the_server_do_not_count_as_data(databases, backup):
+    """An empty service that has been started needs no --replace."""
+    other_url = databases.empty()
+    with default_database(other_url):
         call_command("migrate", verbosity=0)
         ServerProcess.objects.create(host="web1", pid=1, key="0a1b2c3d")
-    restore(elsewhere, backup)
-    assert held(elsewhere) == held(databases.filled)
+    restore(other_url, backup)
+    assert all_rows(other_url) == all_rows(databases.filled)

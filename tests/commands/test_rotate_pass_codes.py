@@ -1,3 +1,5 @@
+"""The `rotate_pass_codes` command."""
+
 import base64
 import io
 import json
@@ -28,8 +30,8 @@ DONE = (
 
 @pytest.fixture
 def mailbox(service, settings):
-    """One of everything that is sealed, with the old key; on the ring stands a new one before it."""
-    ServerProcess.objects.all().delete()  # a server that other tests have started has its own key
+    """Encrypt one row of each kind with the old key, then put a new key before it."""
+    ServerProcess.objects.all().delete()  # servers that other tests started have their own key
     settings.PASS_CODE_KEYS = KeyRing([OLD])
     body = {"name": "Sales", "password": "4829"}
     uuid = service.post("/voip/mailbox", body, headers={"Idempotency-Key": "k"}).result["uuid"]
@@ -41,7 +43,6 @@ def mailbox(service, settings):
 
 
 def rows():
-    """All that the database holds."""
     return {
         model.__name__: list(model._base_manager.order_by("pk").values())
         for model in apps.get_models()
@@ -52,7 +53,7 @@ def without(column, found):
     return [{name: row[name] for name in row if name != column} for row in found]
 
 
-def test_all_is_sealed_with_the_new_key_and_the_old_one_may_go(mailbox, settings, capsys):
+def test_everything_is_encrypted_with_the_new_key(mailbox, settings, capsys):
     assert KeyRing.make_key_id(OLD) in str(rows())
     call_command("rotate_pass_codes")
     assert capsys.readouterr().out == (
@@ -66,23 +67,23 @@ def test_all_is_sealed_with_the_new_key_and_the_old_one_may_go(mailbox, settings
     assert ImportRow.objects.get().cells["password"] == "7392"
 
 
-def test_nothing_else_changes(mailbox):
+def test_other_columns_are_unchanged(mailbox):
     before = rows()
     call_command("rotate_pass_codes")
     after = rows()
-    sealed = {
+    encrypted = {
         "Mailbox": "password_sealed",
         "HistoricalMailbox": "password_sealed",
         "IdempotentAnswer": "body_sealed",
         "ImportRow": "cells_sealed",
     }
     for name in before:
-        column = sealed.get(name)
+        column = encrypted.get(name)
         assert without(column, after[name]) == without(column, before[name])
         assert not column or after[name] != before[name]
 
 
-def test_doing_it_again_changes_nothing(mailbox, capsys):
+def test_second_run_changes_nothing(mailbox, capsys):
     call_command("rotate_pass_codes")
     before = rows()
     call_command("rotate_pass_codes")
@@ -90,7 +91,7 @@ def test_doing_it_again_changes_nothing(mailbox, capsys):
     assert capsys.readouterr().out.endswith(f"Sealed with an older key: 0.\n{DONE}\n")
 
 
-def test_what_no_key_opens_is_named_and_left_and_the_rest_done(mailbox, account, capsys):
+def test_text_that_no_key_decrypts_is_named_and_the_rest_is_done(mailbox, account, capsys):
     lost = Mailbox(account=account, name="Lost")
     lost.password_sealed = KeyRing([LOST]).encrypt("8305", lost.owner)
     broken = Mailbox(account=account, name="Broken", password_sealed="8305")
@@ -100,8 +101,8 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_done(mailbox, account,
     assert f"1 under {NAMES[LOST]}" in str(refusal.value)
     assert "1 under ?" in str(refusal.value)
     assert refusal.value.returncode == 1
-    told = capsys.readouterr().err.splitlines()
-    assert sorted(told) == sorted(
+    reported = capsys.readouterr().err.splitlines()
+    assert sorted(reported) == sorted(
         f"No key in PASS_CODE_KEYS opens mailbox {row.pk} (key {key})."
         for row, key in ((lost, NAMES[LOST]), (broken, "?"))
     )
@@ -110,7 +111,7 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_done(mailbox, account,
     assert Mailbox.objects.get(pk=mailbox.pk).password_sealed.startswith(KeyRing.make_key_id(NEW))
 
 
-def test_what_was_set_meanwhile_stays(mailbox):
+def test_pass_code_set_meanwhile_is_kept(mailbox):
     writer = Mailbox.objects.get(pk=mailbox.pk)
     writer.password = "7302"
     writer.save()
@@ -118,13 +119,13 @@ def test_what_was_set_meanwhile_stays(mailbox):
     assert Mailbox.objects.get(pk=mailbox.pk).password == "7302"
 
 
-FIRST = os.environ["PASS_CODE_KEYS"]  # encrypts what the databases beside the suite's own hold
+FIRST = os.environ["PASS_CODE_KEYS"]  # the key of the databases of `tests.databases`
 SECOND = base64.b64encode(NEW).decode()
 
 
 @pytest.fixture
 def database(databases, settings):
-    """A database whose pass codes the second key shall encrypt from now on: its URL."""
+    """Return the URL of a filled database, with the second key now first in the settings."""
     settings.PASS_CODE_KEYS = KeyRing.parse(f"{SECOND},{FIRST}")
     url = databases.copy()
     with default_database(url):
@@ -132,7 +133,7 @@ def database(databases, settings):
 
 
 def refusal():
-    """Return what the command says as it refuses that a key is removed."""
+    """Return the command's error."""
     with pytest.raises(CommandError) as refused:
         call_command("rotate_pass_codes")
     assert refused.value.returncode == 1
@@ -143,7 +144,7 @@ def line(process):
     return f"\n  {process}, encrypts with {process.key}\n"
 
 
-def test_old_key_may_go_once_every_process_is_restarted(database, capsys):
+def test_old_key_is_released_once_every_process_is_restarted(database, capsys):
     with RunningProcess(database, PASS_CODE_KEYS=FIRST):
         assert "Restart them" in refusal()
     with RunningProcess(database, PASS_CODE_KEYS=f"{SECOND},{FIRST}"):
@@ -160,16 +161,16 @@ def test_processes_with_another_key_are_named_before_and_after(database, capsys)
     ):
         lagging = list(ServerProcess.objects.lagging())
         assert {process.pid for process in lagging} == {one.pid, other.pid}
-        said = refusal()
+        error = refusal()
     output = capsys.readouterr()
     for process in lagging:
         assert f"process {process.pid}, running since {process.started_at:%Y-%m-%d}" in line(
             process
         )
-        assert line(process) in said
+        assert line(process) in error
         assert line(process) in output.err
-    assert said.count("encrypts with") == 2
-    assert "may be removed" not in said + output.out
+    assert error.count("encrypts with") == 2
+    assert "may be removed" not in error + output.out
     assert set(Mailbox.counts_by_key()) == {NAMES[NEW]}
 
 
@@ -184,10 +185,10 @@ def test_process_that_was_killed_is_forgotten_after_three_minutes(database, caps
     assert capsys.readouterr().out.endswith(f"{DONE}\n")
 
 
-def test_text_and_process_under_the_old_key_are_both_told(database):
+def test_text_and_process_with_the_old_key_are_both_reported(database):
     lost = Mailbox.objects.first()
     Mailbox.objects.filter(pk=lost.pk).update(password_sealed=KeyRing([LOST]).encrypt("8305", b""))
     with RunningProcess(database, PASS_CODE_KEYS=FIRST) as process:
-        said = refusal()
-    assert said.startswith(f"Still sealed with an older key: 1 (1 under {NAMES[LOST]}).\n")
-    assert f"process {process.pid}," in said
+        error = refusal()
+    assert error.startswith(f"Still sealed with an older key: 1 (1 under {NAMES[LOST]}).\n")
+    assert f"process {process.pid}," in error

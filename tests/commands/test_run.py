@@ -1,4 +1,4 @@
-"""What `run` makes in an empty database; the whole of `make run` is tried in test_make_run.py."""
+"""The `run` command in an empty database; test_make_run.py tests the whole of `make run`."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,8 +8,8 @@ from mailboxes.models import Account
 
 
 @pytest.mark.django_db
-def test_a_demo_that_is_not_made_to_its_end_is_made_anew(tmp_path, monkeypatch):
-    """Else its data would be there at the next start, and no login for it."""
+def test_unfinished_demo_is_rolled_back_and_made_again(tmp_path, monkeypatch):
+    """Otherwise the next start would find the data, and no login for it."""
     monkeypatch.setattr(run, "LOGINS", tmp_path / "demo.curl")
     run.LOGINS.mkdir()
     with pytest.raises(IsADirectoryError):

@@ -1,4 +1,4 @@
-"""The log of `serve` at a start and a reload."""
+"""The `serve` command: its log at a start and a reload."""
 
 import signal
 from contextlib import closing
@@ -15,28 +15,28 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("proxies", "told"), [("10.0.0.0/8, 127.0.0.1", "10.0.0.0/8, 127.0.0.1/32"), ("", "none")]
+    ("proxies", "logged"), [("10.0.0.0/8, 127.0.0.1", "10.0.0.0/8, 127.0.0.1/32"), ("", "none")]
 )
-def test_where_it_listens_and_by_whose_word_on_https(proxies, told):
+def test_first_log_line_has_address_https_and_trusted_proxies(proxies, logged):
     with Server(database_url(), HTTPS="on", TRUSTED_PROXIES=proxies) as server:
         first, *more = server.output().splitlines()
     assert (
         f" INFO mailboxes Process {server.process.pid} starts on 127.0.0.1, port {server.port}. "
-        f"HTTPS: required. Trusted proxies: {told}. id=-"
+        f"HTTPS: required. Trusted proxies: {logged}. id=-"
     ) in first
-    warned = [line for line in more if "Every API call will be refused (403)" in line]
-    assert len(warned) == (told == "none")
+    warnings = [line for line in more if "Every API call will be refused (403)" in line]
+    assert len(warnings) == (logged == "none")
 
 
 @pytest.mark.long
-def test_without_https_nothing_is_warned_of():
+def test_server_without_https_logs_no_warning():
     with Server(database_url(), HTTPS="off") as server:
         assert "HTTPS: not required. Trusted proxies: none." in server.output().splitlines()[0]
         assert "WARNING" not in server.output()
 
 
 @pytest.mark.long
-def test_a_reload_can_be_followed_in_the_log():
+def test_reload_is_logged():
     with Server(database_url()) as server:
         reload(server)
         assert "Received SIGHUP, restarting processes." in server.output()
@@ -44,7 +44,7 @@ def test_a_reload_can_be_followed_in_the_log():
 
 
 @pytest.mark.long
-def test_a_reload_with_a_wrong_setting_leaves_the_old_workers_serving(tmp_path):
+def test_reload_with_a_wrong_setting_keeps_the_old_workers(tmp_path):
     env_file = tmp_path / ".env"
     env_file.write_text("RATE_LIMIT=100/minute\n")
     with Server(database_url(), ENV_FILE=str(env_file), RATE_LIMIT=None) as server:
@@ -66,7 +66,7 @@ def documented_reload(server) -> str:
 
 
 @pytest.mark.long
-def test_a_reload_gives_new_settings_to_a_running_server(tmp_path, account):
+def test_reload_applies_new_settings(tmp_path, account):
     env_file = tmp_path / ".env"
     env_file.write_text("PASS_CODE_POLICY=warn\n")
     weak = {"name": "Sales", "password": "1234"}
