@@ -6,7 +6,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests.engines.engine import Asterisk, FreeSWITCH, basic, columns, user
+from tests.engines.engine import Asterisk, FreeSWITCH, basic_header, parse_columns, parse_user
 from tests.server import Server
 from tests.service import OverSocket
 
@@ -58,11 +58,11 @@ def test_engine_lookups_do_not_fail(service, path):
     credential = json.loads(
         service.server.manage("issue_credential", "acme", "pbx", "--engine", "--json")
     )
-    headers, uuid = basic(credential["User"], credential["Password"]), path.rpartition("/")[2]
+    headers, uuid = basic_header(credential["User"], credential["Password"]), path.rpartition("/")[2]
 
     def look_up():
-        assert columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
-        assert user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"
+        assert parse_columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
+        assert parse_user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"
 
     with (
         closing(AsteriskOverSocket(headers, port=service.port)) as asterisk,

@@ -1,4 +1,4 @@
-"""A telephone engine of one account, and a mailbox for it to look up."""
+"""Fixtures: telephone engines of the account `acme`, and a mailbox for them to look up."""
 
 import pytest
 
@@ -17,27 +17,25 @@ def mailbox(account):
 
 @pytest.fixture
 def asterisk(account):
-    """With an engine credential of the account `acme`."""
     return Asterisk(engine_headers(account))
 
 
 @pytest.fixture
 def freeswitch(account):
-    """With an engine credential of the account `acme`."""
     return FreeSWITCH(engine_headers(account))
 
 
 @pytest.fixture
-def folder(settings, tmp_path):
-    """Of recordings, with one in it."""
+def sounds_folder(settings, tmp_path):
+    """Return the folder of recordings, with one file in it."""
     settings.SOUNDS_DIR = tmp_path
     write_tone(tmp_path / f"{GREETING}.wav", 660, seconds=1)
     return tmp_path
 
 
 @pytest.fixture
-def greeted(mailbox):
-    """The mailbox, with that recording as its greeting."""
+def greeted_mailbox(mailbox):
+    """Return the mailbox, with the recording as its greeting."""
     mailbox.greeting = GREETING
     mailbox.save()
     return mailbox

@@ -1,4 +1,4 @@
-"""A telephone engine, as it calls the service: forms by POST, a credential by Basic authentication."""
+"""Telephone engines: they POST forms with a credential by Basic authentication."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -11,43 +11,43 @@ from tests.service import Answer, InProcess
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def basic(name, secret) -> dict:
-    """The header of RFC 7617."""
+def basic_header(name, secret) -> dict:
+    """Return the header of RFC 7617."""
     return {"Authorization": f"Basic {b64encode(f'{name}:{secret}'.encode()).decode()}"}
 
 
 def engine_headers(account=None, name="pbx", **fields) -> dict:
-    """The header of a new engine credential of the account, or of every account's."""
+    """Return the header of a new engine credential, for one account or for all."""
     _, secret = ApiCredential.objects.issue(account, name, is_engine=True, **fields)
-    return basic(name, secret)
+    return basic_header(name, secret)
 
 
 class Asterisk(InProcess):
-    """Asks as res_config_curl does: the forms are those that the kit has captured."""
+    """Send the forms of res_config_curl, captured from a real Asterisk."""
 
-    def ask(self, command, body, **headers) -> Answer:
+    def send_form(self, command, body, **headers) -> Answer:
         path = f"/asterisk/voicemail/{command}"
         return self.call("POST", path, body, headers=FORM | headers)
 
     def single(self, mailbox, context, **headers) -> Answer:
-        return self.ask("single", encoded(mailbox=mailbox, context=context), **headers)
+        return self.send_form("single", encode_form(mailbox=mailbox, context=context), **headers)
 
     def multi(self, context) -> Answer:
-        return self.ask("multi", encoded(context=context))
+        return self.send_form("multi", encode_form(context=context))
 
     def update(self, mailbox, context, password, **headers) -> Answer:
-        """In Asterisk's own faulty form: the `&` between context and mailbox is missing."""
-        query = f"?&{encoded(context=context)}{encoded(mailbox=mailbox)}"
-        return self.ask(f"update{query}", f"&{encoded(password=password)}", **headers)
+        """Send Asterisk's own faulty form, without the `&` between context and mailbox."""
+        query = f"?&{encode_form(context=context)}{encode_form(mailbox=mailbox)}"
+        return self.send_form(f"update{query}", f"&{encode_form(password=password)}", **headers)
 
     def mailbox(self, mailbox) -> dict:
-        """The columns of a mailbox that is looked up, decoded."""
-        return columns(self.single(mailbox.pk, mailbox.account.name).body)
+        """Look the mailbox up, and return its decoded columns."""
+        return parse_columns(self.single(mailbox.pk, mailbox.account.name).body)
 
 
 @dataclass
 class User:
-    """The mailbox as FreeSWITCH reads it from a document: a user of a domain."""
+    """A mailbox in a FreeSWITCH document: a user of a domain."""
 
     domain: str
     id: str
@@ -56,9 +56,9 @@ class User:
 
 
 class FreeSWITCH(InProcess):
-    """Asks as mod_xml_curl does: the forms are those that the kit has captured."""
+    """Send the forms of mod_xml_curl, captured from a real FreeSWITCH."""
 
-    def ask(self, body, **headers) -> Answer:
+    def send_form(self, body, **headers) -> Answer:
         agent = {"User-Agent": "freeswitch-xml/1.0"}
         return self.call("POST", "/freeswitch/directory", body, headers=FORM | agent | headers)
 
@@ -75,30 +75,32 @@ class FreeSWITCH(InProcess):
             "domain": domain,
             "ip": "127.0.0.1",
         }
-        return self.ask(encoded(**fields | more))
+        return self.send_form(encode_form(**fields | more))
 
-    def user(self, mailbox, **asked) -> User:
-        """The mailbox that is looked up."""
-        return user(self.look_up(mailbox.pk, mailbox.account.name, **asked))
+    def user(self, mailbox, **fields) -> User:
+        return parse_user(self.look_up(mailbox.pk, mailbox.account.name, **fields))
 
 
-def user(answer) -> User:
-    """The one user of a document. Raises ValueError where there is another number of them."""
+def parse_user(answer) -> User:
+    """Parse the only user of a document. Raise ValueError if there are none or several."""
     assert answer.status == 200
     document = ElementTree.fromstring(answer.body)
     (domain,) = document.findall("./section[@name='directory']/domain")
     (found,) = domain.findall("./groups/group/users/user")
     values = {
-        kind: {one.get("name"): one.get("value") for one in found.findall(f"./{kind}s/{kind}")}
+        kind: {
+            element.get("name"): element.get("value")
+            for element in found.findall(f"./{kind}s/{kind}")
+        }
         for kind in ("param", "variable")
     }
     return User(domain.get("name"), found.get("id"), values["param"], values["variable"])
 
 
-def encoded(**fields) -> str:
+def encode_form(**fields) -> str:
     return urlencode(fields, quote_via=quote, safe="")
 
 
-def columns(line: bytes) -> dict:
-    """What Asterisk reads from a line: it splits at `&` and `=`, then decodes each side."""
+def parse_columns(line: bytes) -> dict:
+    """Parse a line like Asterisk: split at `&` and `=`, then decode each part."""
     return dict(parse_qsl(line.decode("ascii").rstrip("\n"), keep_blank_values=True))

@@ -1,4 +1,4 @@
-"""A real Asterisk with our sample configuration, the service that it asks, a phone, and a mail server."""
+"""A real Asterisk with the sample configuration, the service, a phone and a mail server."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 from tests.engines.mail import MailServer
-from tests.engines.sound import seconds_of_tone
+from tests.engines.sound import measure_tone
 from tests.server import ROOT, Server, until
 from tests.service import OverSocket
 
@@ -21,15 +21,15 @@ SAMPLE_MAILBOX = "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b"
 
 NO_KIT = "Set ASTERISK_KIT to a folder that runs a real Asterisk: see tests/requirements.py."
 
-# What one dials before a mailbox's uuid.
+# Dialled before a mailbox's uuid.
 LEAVE, LISTEN = "1", "2"
 
-# On a machine with far more work than it can do, the phone has broken down before it recorded.
-DIALLINGS = 2
+# On a very busy machine the phone may fail before it records.
+ATTEMPTS = 2
 
 
-def fetch(kit) -> Path:
-    """The folder of Asterisk's programs, fetched once. Raises CalledProcessError where that fails."""
+def fetch_asterisk(kit) -> Path:
+    """Return the folder of Asterisk's programs. Raise CalledProcessError if fetching fails."""
     programs = ROOT / "var/asterisk"
     subprocess.run(["bash", kit / "get.sh", programs], check=True, stdout=subprocess.DEVNULL)
     return programs
@@ -37,18 +37,18 @@ def fetch(kit) -> Path:
 
 @dataclass
 class Call:
-    """A call that is over: what the far end answered, what the phone recorded, what Asterisk played to it."""
+    """A finished call: its SIP status, the phone's recording, and the prompts played to it."""
 
     status: int
     recording: Path
     prompts: list[str]
 
     def seconds_of(self, hertz) -> float:
-        return seconds_of_tone(self.recording, hertz)
+        return measure_tone(self.recording, hertz)
 
 
 class BadGateway(BaseHTTPRequestHandler):
-    """A proxy's answer for a service that is away, with a page that reads like a mailbox without a pass code."""
+    """A proxy whose error page reads like a mailbox without a pass code."""
 
     PAGE = b"mailbox=x&context=acme&password="
 
@@ -63,11 +63,11 @@ class BadGateway(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *args):
-        """Nobody asks."""
+        """Log nothing."""
 
 
 class Exchange:
-    """`with Exchange(kit, programs, sounds, folder) as exchange:` all of it is up, on this machine's loopback."""
+    """Context manager: all of it runs on the loopback of this machine."""
 
     def __init__(self, kit, programs, sounds, folder):
         self.kit, self.programs, self.folder = kit, programs, folder
@@ -82,21 +82,23 @@ class Exchange:
             stack.enter_context(self.mail)
             stack.enter_context(self.server)
             self.headers = self.server.prepare()
-            self.fill_in_sample()
-            stack.enter_context(self.asterisk())
+            self.write_configuration()
+            stack.enter_context(self.run_asterisk())
             self.stack = stack.pop_all()
         return self
 
     def __exit__(self, *error):
         self.stack.__exit__(*error)
 
-    def fill_in_sample(self):
-        """Our sample configuration with what a reader fills in; any mailbox can be dialled, by its uuid."""
-        issued = self.server.manage("issue_credential", "acme", "asterisk", "--engine", "--json")
-        filled = {
+    def write_configuration(self):
+        """Fill in the sample configuration; every mailbox can be dialled by its uuid."""
+        credential = self.server.manage(
+            "issue_credential", "acme", "asterisk", "--engine", "--json"
+        )
+        values = {
             "https://mailboxes.example.com": f"http://127.0.0.1:{self.server.port}",
-            "mbx_SECRET": json.loads(issued)["Password"],
-            "/usr/sbin/sendmail -t": str(self.sendmail()),
+            "mbx_SECRET": json.loads(credential)["Password"],
+            "/usr/sbin/sendmail -t": str(self.write_sendmail()),
             "exten => 2001,": f"exten => _{LEAVE}!,",
             "exten => *2001,": f"exten => _{LISTEN}!,",
             SAMPLE_MAILBOX: "${EXTEN:1}",
@@ -104,12 +106,12 @@ class Exchange:
         self.sample.mkdir()
         for source in SAMPLE.glob("*.conf"):
             text = source.read_text()
-            for placeholder, value in filled.items():
+            for placeholder, value in values.items():
                 text = text.replace(placeholder, value)
             (self.sample / source.name).write_text(text)
 
-    def sendmail(self) -> Path:
-        """The program that sends to our mail server: Asterisk has no room for a long command."""
+    def write_sendmail(self) -> Path:
+        """Return a program that sends to our mail server: Asterisk truncates a long command."""
         program = self.folder / "sendmail"
         command = f"{sys.executable} {ROOT}/tests/engines/mail.py {self.mail.port}"
         program.write_text(f"#!/bin/sh\nexec {command}\n")
@@ -117,7 +119,7 @@ class Exchange:
         return program
 
     @contextmanager
-    def asterisk(self):
+    def run_asterisk(self):
         output = self.folder / "asterisk.log"
         command = ["bash", self.kit / "start.sh", self.programs, self.run, self.sample]
         with output.open("wb") as file:
@@ -129,50 +131,50 @@ class Exchange:
             process.terminate()
             process.wait(timeout=30)
 
-    def api(self) -> OverSocket:
-        """The API, for one caller at a time."""
+    def connect_to_api(self) -> OverSocket:
+        """Return a caller of the API, for one thread."""
         return OverSocket(self.headers, port=self.server.port)
 
     def call(self, prefix, uuid, seconds, *digits) -> Call:
-        """Dial the mailbox and stay on the line, sending a tone of 440 Hz, or digits at their seconds (`1:4829#`)."""
+        """Dial the mailbox, and send a tone of 440 Hz or digits at their seconds (`1:4829#`)."""
         recording = self.folder / f"call-{next(self.numbers)}.wav"
         number = f"{prefix}{uuid}"
         command = [sys.executable, self.kit / "call.py", number, str(seconds), recording, *digits]
-        for _ in range(DIALLINGS):
+        for _ in range(ATTEMPTS):
             done = subprocess.run(command, capture_output=True, text=True)
             answered = re.search(r"final (\d+)", done.stdout)
             if answered and (answered[1] != "200" or recording.exists()):
-                return Call(int(answered[1]), recording, self.prompts(number))
-        raise RuntimeError(f"The phone broke down:\n{done.stdout}{done.stderr}")
+                return Call(int(answered[1]), recording, self.read_prompts(number))
+        raise RuntimeError(f"The phone failed:\n{done.stdout}{done.stderr}")
 
-    def prompts(self, number) -> list[str]:
-        """The names of what Asterisk played in the last call to that number, by its own log."""
+    def read_prompts(self, number) -> list[str]:
+        """Return the sounds played in the last call to the number, from Asterisk's log."""
         log = self.log.read_text(errors="replace")
         channel = re.findall(rf'Executing \[{number}@incoming:1\] \w+\("([^"]+)"', log)[-1]
         played = re.findall(rf"<{channel}> Playing '([^']+)'", log)
         return [sound.rpartition("/")[2].partition(".")[0] for sound in played]
 
-    def messages(self, uuid) -> list[Path]:
-        """The recordings in the mailbox, as Asterisk keeps them."""
+    def list_messages(self, uuid) -> list[Path]:
+        """Return the recordings in the mailbox, oldest first."""
         return sorted((self.spool / uuid / "INBOX").glob("msg*.wav"))
 
-    def mails(self, number) -> dict:
-        """The mail to each address, once that many have got one."""
-        until(lambda: len(self.mail.kept) >= number)
-        return self.mail.kept
+    def wait_for_mails(self, number) -> dict:
+        """Wait for this number of addresses with mail, and return the last mail to each."""
+        until(lambda: len(self.mail.mails_by_address) >= number)
+        return self.mail.mails_by_address
 
-    def take_database_away(self):
-        """The service goes on, with a database that cannot be decrypted."""
+    def break_database(self):
+        """Restart the service with a database that cannot be opened."""
         self.server.kill()
         self.server.environment["DATABASE_URL"] = f"sqlite:///{self.folder}"
         self.server.start()
 
-    def take_service_away(self):
+    def stop_service(self):
         self.server.kill()
 
     @contextmanager
-    def proxy_error(self):
-        """Where the service was, there is a proxy that does not reach it."""
+    def answer_like_a_proxy(self):
+        """Answer on the service's port like a proxy that does not reach it."""
         with ThreadingHTTPServer(("127.0.0.1", self.server.port), BadGateway) as proxy:
             Thread(target=proxy.serve_forever, daemon=True).start()
             yield

@@ -1,6 +1,7 @@
-"""How long the service works on an engine's lookup among many mailboxes, on either database.
+"""Time the lookups of engines among many mailboxes, on SQLite and PostgreSQL.
 
-python -m tests.engines.lookup_speed    prints median and least, in ms, as its own log tells them (MAILBOXES=… of them)
+`python -m tests.engines.lookup_speed` prints the median and the minimum, in milliseconds, from the
+service's log. MAILBOXES sets the number of mailboxes.
 """
 
 import json
@@ -22,30 +23,34 @@ from tests.service import OverSocket
 LOOKUPS = 500  # of each kind
 
 
-def spent(server, path) -> list[float]:
-    """Milliseconds of the last calls of that path, but for the first of them, by which the server warms up."""
+def read_times(server, path) -> list[float]:
+    """Return the milliseconds of the last calls of a path, without the tenth for warming up."""
     lines = [json.loads(line) for line in server.output().splitlines()]
     times = [line["milliseconds"] for line in lines if line.get("path") == path][-LOOKUPS:]
     return times[LOOKUPS // 10 :]
 
 
-def call(server, account, mailboxes):
-    """Look mailboxes up by both engines, with an engine's credential of the account; `-` is every account's."""
-    from tests.engines.engine import FORM, basic, encoded
+def look_up_mailboxes(server, account, mailboxes):
+    """Look mailboxes up by both engines, with a credential of the account (`-`: of all)."""
+    from tests.engines.engine import FORM, basic_header, encode_form
 
-    shown = json.loads(server.manage("issue_credential", account, "pbx", "--engine", "--json"))
-    headers = basic(shown["User"], shown["Password"]) | FORM
+    credential = json.loads(server.manage("issue_credential", account, "pbx", "--engine", "--json"))
+    headers = basic_header(credential["User"], credential["Password"]) | FORM
     with closing(OverSocket(headers, port=server.port)) as engine:
         for uuid, name in mailboxes:
-            answer = engine.post("/asterisk/voicemail/single", encoded(mailbox=uuid, context=name))
+            answer = engine.post(
+                "/asterisk/voicemail/single", encode_form(mailbox=uuid, context=name)
+            )
             assert b"password=" in answer.body
-            asked = {"section": "directory", "action": "voicemail-lookup", "key": "id"}
-            answer = engine.post("/freeswitch/directory", encoded(**asked, user=uuid, domain=name))
+            fields = {"section": "directory", "action": "voicemail-lookup", "key": "id"}
+            answer = engine.post(
+                "/freeswitch/directory", encode_form(**fields, user=uuid, domain=name)
+            )
             assert b"vm-password" in answer.body
 
 
 def measure(url, count):
-    """Fill the database that the URL names, and tell how long lookups take in it."""
+    """Fill the database, and yield a line with the times of each kind of lookup."""
     from mailboxes.models import Mailbox
     from tests.databases import default_database
 
@@ -57,12 +62,12 @@ def measure(url, count):
             readable = list(active.values_list("uuid", "account__name"))
         of_one = [found for found in readable if found[1] == readable[0][1]]
         for account, found in ((readable[0][1], of_one), ("-", readable)):
-            call(server, account, random.Random(1).choices(found, k=LOOKUPS))
+            look_up_mailboxes(server, account, random.Random(1).choices(found, k=LOOKUPS))
             of = "every account" if account == "-" else "one account"
             for path in ("/asterisk/voicemail/single", "/freeswitch/directory"):
-                times = spent(server, path)
-                told = f"median {median(times):.1f} ms, least {min(times):.1f} ms"
-                yield f"an engine of {of}, {path}: {told}"
+                times = read_times(server, path)
+                summary = f"median {median(times):.1f} ms, least {min(times):.1f} ms"
+                yield f"an engine of {of}, {path}: {summary}"
 
 
 def main():

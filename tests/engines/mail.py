@@ -1,6 +1,6 @@
-"""A mail server that keeps what it is sent, and a sendmail that sends to it.
+"""A mail server that keeps its mails, and a sendmail that sends to it.
 
-python -m tests.engines.mail PORT    sends the message on standard input, as `sendmail -t` does
+`python -m tests.engines.mail PORT` sends the message on standard input, like `sendmail -t`.
 """
 
 import email
@@ -13,45 +13,45 @@ from email.utils import getaddresses
 
 
 class Conversation(socketserver.StreamRequestHandler):
-    """As much of RFC 5321 as smtplib speaks."""
+    """The part of RFC 5321 that smtplib uses."""
 
     def handle(self):
-        self.say("220 tests")
+        self.send_reply("220 tests")
         to = []
         while line := self.rfile.readline().decode().strip():
             match line.split()[0].upper():
                 case "EHLO":
-                    self.say("250 tests")
+                    self.send_reply("250 tests")
                 case "RCPT":
                     to.append(line.partition("<")[2].partition(">")[0])
-                    self.say("250 ok")
+                    self.send_reply("250 ok")
                 case "DATA":
-                    self.say("354 go on")
-                    self.server.kept |= dict.fromkeys(to, self.message())
-                    self.say("250 kept")
+                    self.send_reply("354 go on")
+                    self.server.mails_by_address |= dict.fromkeys(to, self.read_message())
+                    self.send_reply("250 kept")
                 case "QUIT":
-                    return self.say("221 bye")
+                    return self.send_reply("221 bye")
                 case _:
-                    self.say("250 ok")
+                    self.send_reply("250 ok")
         return None
 
-    def message(self):
+    def read_message(self):
         lines = iter(self.rfile.readline, b".\r\n")
         body = b"".join(line.removeprefix(b".") for line in lines)
         return email.message_from_bytes(body, policy=policy.default)
 
-    def say(self, reply):
+    def send_reply(self, reply):
         self.wfile.write(f"{reply}\r\n".encode())
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """`with MailServer() as server:` listening on `server.port`; the last mail to each address is in `server.kept`."""
+    """Context manager: a server that keeps the last mail to each address."""
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Conversation)
-        self.kept, self.port = {}, self.server_address[1]
+        self.mails_by_address, self.port = {}, self.server_address[1]
 
     def __enter__(self):
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -63,9 +63,9 @@ class MailServer(socketserver.ThreadingTCPServer):
 
 
 def send(message, port):
-    """To whomever its headers name, who are not told of those that only Bcc names."""
-    named = [line for name in ("To", "Cc", "Bcc") for line in message.get_all(name, [])]
-    to = [address for _name, address in getaddresses(named) if address]
+    """Send to the recipients in the headers, without the header Bcc."""
+    headers = [line for name in ("To", "Cc", "Bcc") for line in message.get_all(name, [])]
+    to = [address for _name, address in getaddresses(headers) if address]
     del message["Bcc"]
     with smtplib.SMTP("127.0.0.1", port) as server:
         server.sendmail("voicemail@example.com", to, message.as_bytes())

@@ -1,4 +1,4 @@
-"""A real PostgreSQL stops under a real server: an engine gets nothing that it could take for a mailbox."""
+"""Lookups through the real server while a real PostgreSQL is stopped."""
 
 import json
 from contextlib import closing
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.engines.engine import Asterisk, FreeSWITCH, basic, columns, user
+from tests.engines.engine import Asterisk, FreeSWITCH, basic_header, parse_columns, parse_user
 from tests.server import Server
 from tests.service import OverSocket
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.long
 
 @dataclass
 class AsteriskOverSocket(OverSocket, Asterisk):
-    """Asterisk, at the real server."""
+    """Asterisk, calling the real server."""
 
 
 @dataclass
 class FreeSWITCHOverSocket(OverSocket, FreeSWITCH):
-    """FreeSWITCH, at the real server."""
+    """FreeSWITCH, calling the real server."""
 
 
 @pytest.fixture
@@ -32,19 +32,19 @@ def service(postgres, request):
         service.close()
 
 
-def test_nothing_while_it_is_down_and_mailboxes_once_it_is_back(service, postgres):
+def test_lookups_fail_without_a_body_until_the_database_is_back(service, postgres):
     uuid = service.post("/voip/mailbox", {"name": "Sales", "password": "4829"}).result["uuid"]
     issued = service.server.manage("issue_credential", "acme", "pbx", "--engine", "--json")
-    shown = json.loads(issued)
-    headers = basic(shown["User"], shown["Password"])
+    credential = json.loads(issued)
+    headers = basic_header(credential["User"], credential["Password"])
     with (
         closing(AsteriskOverSocket(headers, port=service.port)) as asterisk,
         closing(FreeSWITCHOverSocket(headers, port=service.port)) as freeswitch,
     ):
-        assert columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
-        assert user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"
+        assert parse_columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
+        assert parse_user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"
         postgres.stop()
-        for _ in range(4):  # every thread's connection meets it
+        for _ in range(4):  # until every thread has used its broken connection
             for answer in (
                 asterisk.single(uuid, "acme"),
                 asterisk.multi("acme"),
@@ -55,5 +55,5 @@ def test_nothing_while_it_is_down_and_mailboxes_once_it_is_back(service, postgre
             assert (update.status, update.body) == (200, b"0")
         postgres.start()
         for _ in range(8):
-            assert columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
-            assert user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"
+            assert parse_columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
+            assert parse_user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"

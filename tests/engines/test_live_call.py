@@ -1,4 +1,4 @@
-"""Real calls to a real Asterisk: what is tried stands in tests/engines/live_call.py."""
+"""Real calls to a real Asterisk: tests/engines/live_call.py has the scenes."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests import requirements
-from tests.engines.exchange import NO_KIT, fetch
+from tests.engines.exchange import NO_KIT, fetch_asterisk
 from tests.engines.live_call import SCENES
 from tests.server import ROOT
 
@@ -17,17 +17,17 @@ def kit():
     if kit is None:
         requirements.missing("asterisk", NO_KIT)
     try:
-        fetch(kit)
+        fetch_asterisk(kit)
     except subprocess.CalledProcessError:
         requirements.missing("asterisk", "Asterisk's programs cannot be fetched.")
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0:
         requirements.missing(
-            "asterisk", "This machine gives no network namespace to play calls in."
+            "asterisk", "This machine cannot make a network namespace for the calls."
         )
 
 
 @pytest.mark.long
-def test_a_mailbox_made_by_the_api_answers_real_calls(kit):
+def test_mailbox_made_by_the_api_answers_real_calls(kit):
     command = [sys.executable, "-m", "tests.engines.live_call"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from mailboxes.models import Account, Mailbox
-from tests.engines.engine import Asterisk, FreeSWITCH, columns, engine_headers
+from tests.engines.engine import Asterisk, FreeSWITCH, engine_headers, parse_columns
 
 ACCOUNTS = 7
 numbers = count()
@@ -52,10 +52,12 @@ def wrong(forest, reader):
     asterisk, freeswitch = Asterisk(headers), FreeSWITCH(headers)
     for mailbox in forest.mailboxes:
         context, may = mailbox.account.name, forest.may_read(reader, mailbox)
-        listed = [columns(line)["mailbox"] for line in asterisk.multi(context).body.splitlines()]
+        listed = [
+            parse_columns(line)["mailbox"] for line in asterisk.multi(context).body.splitlines()
+        ]
         yield (str(mailbox.pk) in listed) != may
         yield bool(asterisk.single(mailbox.pk, context).body) != may
-        yield bool(asterisk.ask("single", f"mailbox={mailbox.pk}").body) != may
+        yield bool(asterisk.send_form("single", f"mailbox={mailbox.pk}").body) != may
         yield (b"<user " in freeswitch.look_up(mailbox.pk, context).body) != may
         code = f"{forest.random.randrange(10_000):04}"
         before = Mailbox.objects.get(pk=mailbox.pk).password

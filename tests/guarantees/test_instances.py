@@ -15,7 +15,7 @@ from mailboxes.models import Account, Mailbox
 from mailboxes.staff import second_factor
 from tests.authenticator import AuthenticatorApp
 from tests.databases import default_database, headers_for
-from tests.engines.engine import FORM, columns, encoded, engine_headers
+from tests.engines.engine import FORM, encode_form, engine_headers, parse_columns
 from tests.guarantees.ledger import LIST
 from tests.postgres import free_port
 from tests.proxies import HAProxy
@@ -155,7 +155,7 @@ def test_what_is_written_every_instance_knows_at_once(database, account, instanc
     with default_database(database), ExitStack() as connections:
         engine = engine_headers(account) | BY_PROXY | FORM
         mailbox = Mailbox.objects.create(account=account, name="0")
-        lookup = encoded(mailbox=mailbox.pk, context=account.name)
+        lookup = encode_form(mailbox=mailbox.pk, context=account.name)
         services = [OverSocket(port=instance.port) for instance in instances]
         for service in services:
             connections.callback(service.close)
@@ -169,7 +169,7 @@ def test_what_is_written_every_instance_knows_at_once(database, account, instanc
             if one.status == many.status == kept.status == 401:
                 return "refused", told.status
             names = {one.result["name"], many.result[0]["name"], kept.result["name"]}
-            return *names, columns(told.body)["fullname"]
+            return *names, parse_columns(told.body)["fullname"]
 
         for number, writer in zip(range(rounds), cycle(services), strict=False):
             name, headers = str(number), headers_for(account, name=uuid4().hex) | BY_PROXY

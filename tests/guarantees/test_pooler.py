@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from mailboxes.models import Account
 from tests.databases import default_database, headers_for
-from tests.engines.engine import FORM, columns, encoded, engine_headers
+from tests.engines.engine import FORM, encode_form, engine_headers, parse_columns
 from tests.guarantees.ledger import LIST, Ledger, differences, writing
 from tests.proxies import PgBouncer
 from tests.security.browser import Browser, superuser
@@ -97,10 +97,10 @@ def test_an_engine_looks_up_and_changes(database, server, service, account):
     uuid = service.post(LIST, {"name": "Sales", "password": "4829"}).result["uuid"]
     with default_database(database):
         engine = OverSocket(engine_headers(account), port=server.port)
-    asked = {"headers": FORM, "body": encoded(mailbox=uuid, context="acme")}
+    asked = {"headers": FORM, "body": encode_form(mailbox=uuid, context="acme")}
     found = engine.call("POST", "/asterisk/voicemail/single", **asked)
-    assert columns(found.body)["password"] == "4829"
-    update = f"/asterisk/voicemail/update?{encoded(context='acme', mailbox=uuid)}"
+    assert parse_columns(found.body)["password"] == "4829"
+    update = f"/asterisk/voicemail/update?{encode_form(context='acme', mailbox=uuid)}"
     assert engine.call("POST", update, b"password=5938", headers=FORM).body == b"1"
     engine.close()
     assert service.get(f"{LIST}/{uuid}").result["password"] == "5938"

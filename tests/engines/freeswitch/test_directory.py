@@ -1,4 +1,7 @@
-"""The lookups of mod_xml_curl: `POST /freeswitch/directory`, `action=…&key=…&user=BOX&domain=DOMAIN`."""
+"""The lookups of mod_xml_curl: `POST /freeswitch/directory`.
+
+The body is `action=…&key=…&user=BOX&domain=DOMAIN`.
+"""
 
 import string
 import subprocess
@@ -8,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
-from tests.engines.engine import FreeSWITCH, engine_headers, user
+from tests.engines.engine import FreeSWITCH, engine_headers, parse_user
 from tests.service import shows
 
 IN_AN_ADDRESS = ["a=b", "100%", "%26vm-password%3D0000", "ann+sales", "o-brien.co_1"]
@@ -53,11 +56,11 @@ def is_not_found(answer):
     return (answer.status, answer.body) == (200, NOT_FOUND)
 
 
-def test_a_mailbox_is_a_user(freeswitch, mailbox):
-    """In the form that FreeSWITCH has been given, on one line without a declaration."""
+def test_mailbox_is_a_user(freeswitch, mailbox):
+    """The document is one line without an XML declaration, as tried with a real FreeSWITCH."""
     answer = freeswitch.look_up(mailbox.pk, "acme")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
-    password = user(answer).params["password"]
+    password = parse_user(answer).params["password"]
     assert answer.body.decode() == (
         '<document type="freeswitch/xml"><section name="directory"><domain name="acme"><groups>'
         f'<group name="default"><users><user id="{mailbox.pk}"><params>'
@@ -80,33 +83,33 @@ def test_a_mailbox_is_a_user(freeswitch, mailbox):
 
 @pytest.mark.parametrize("key", ["id", "number-alias"])
 @pytest.mark.parametrize("action", ["voicemail-lookup", "message-count"])
-def test_it_is_found_by_either_key_for_either_action(freeswitch, mailbox, action, key):
+def test_mailbox_is_found_by_each_key_and_action(freeswitch, mailbox, action, key):
     found = freeswitch.user(mailbox, action=action, key=key)
     assert (found.domain, found.id) == ("acme", str(mailbox.pk))
 
 
-def test_the_dialplan_names_no_action(freeswitch, mailbox):
-    """`set_user` asks so, to make the settings variables of the call."""
+def test_lookup_without_an_action_has_no_pass_code(freeswitch, mailbox):
+    """`set_user` sends no action; it makes variables of the call from the settings."""
     body = f"section=directory&key=id&user={mailbox.pk}&domain=acme"
-    found = user(freeswitch.ask(body))
+    found = parse_user(freeswitch.send_form(body))
     assert found.variables["mailbox_uuid"] == str(mailbox.pk)
     assert "vm-password" not in found.params
 
 
 @pytest.mark.parametrize("action", ["message-count", "sip_auth", "user_call", "", "VOICEMAIL"])
-def test_the_pass_code_is_only_for_who_lets_somebody_in(freeswitch, mailbox, action):
+def test_pass_code_is_only_in_the_voicemail_lookup(freeswitch, mailbox, action):
     assert "vm-password" not in freeswitch.user(mailbox, action=action).params
 
 
-def test_no_telephone_registers_as_a_mailbox(freeswitch, mailbox):
-    """FreeSWITCH lets a user without a password in by any: this one's is another at each lookup."""
+def test_telephone_cannot_register_as_a_mailbox(freeswitch, mailbox):
+    """FreeSWITCH accepts any password if there is none, so each lookup gets a random one."""
     passwords = {freeswitch.user(mailbox, action="sip_auth").params["password"] for _ in range(3)}
     assert len(passwords) == 3
     assert min(map(len, passwords)) >= 43
 
 
-def test_a_pass_code_changed_by_telephone_is_refused(freeswitch, mailbox, caplog):
-    """FreeSWITCH asks before it keeps one, which would open the mailbox beside the service's."""
+def test_pass_code_changed_by_telephone_is_refused(freeswitch, mailbox, caplog):
+    """FreeSWITCH would store a second pass code of its own, valid next to the service's."""
     caplog.set_level("DEBUG")
     change = {"VM-Action": "change-password", "VM-User-Password": "2468", "VM-Domain": "acme"}
     answer = freeswitch.look_up(mailbox.pk, "acme", action="", **change)
@@ -137,27 +140,27 @@ def test_each_switch_is_a_variable(freeswitch, mailbox, setting, variable, value
     assert freeswitch.user(mailbox).variables[variable] == word
 
 
-def test_without_a_pass_code_there_is_none_to_dial(freeswitch, mailbox):
-    """An empty one, or `user-choose`, FreeSWITCH would take for no need of one."""
+def test_missing_pass_code_cannot_be_dialled(freeswitch, mailbox):
+    """FreeSWITCH requires no pass code if it is empty or `user-choose`."""
     mailbox.password = None
     mailbox.save()
     assert freeswitch.user(mailbox).params["vm-password"] == "none"
 
 
-def test_a_pass_code_that_no_key_opens_is_as_none(freeswitch, mailbox, caplog):
+def test_pass_code_that_no_key_decrypts_counts_as_none(freeswitch, mailbox, caplog):
     Mailbox.objects.update(password_sealed="0badf00d:AAAA")
     assert freeswitch.user(mailbox).params["vm-password"] == "none"
     assert f"{mailbox.pk}: A pass code cannot be decrypted" in caplog.text
 
 
-def test_without_recipients_nobody_is_mailed(freeswitch, mailbox):
+def test_mailbox_without_recipients_sends_no_mail(freeswitch, mailbox):
     mailbox.email_recipients.all().delete()
     found = freeswitch.user(mailbox).params
     assert (found["vm-mailto"], found["vm-email-all-messages"]) == ("", "false")
 
 
 @pytest.mark.parametrize("text", IN_AN_ADDRESS)
-def test_an_unusual_address_is_mailed_too(freeswitch, mailbox, text):
+def test_unusual_address_is_included(freeswitch, mailbox, text):
     address = f"{text}@acme.example"
     mailbox.add_recipient(address)
     mailto = freeswitch.user(mailbox).params["vm-mailto"]
@@ -178,33 +181,33 @@ def test_an_unusual_address_is_mailed_too(freeswitch, mailbox, text):
         *(f"{text}@evil.example" for text in NOT_IN_AN_ADDRESS),
     ],
 )
-def test_an_address_that_freeswitch_would_read_otherwise_is_left_out(freeswitch, mailbox, address):
-    """Whoever wrote it: not all of these get past the rules for addresses."""
+def test_address_that_freeswitch_would_misread_is_left_out(freeswitch, mailbox, address):
+    """The validators already refuse some of these; the document must not rely on it."""
     EmailRecipient.objects.filter(email="bob@acme.example").update(email=without_nul(address))
     answer = freeswitch.look_up(mailbox.pk, "acme")
-    found = user(answer).params
+    found = parse_user(answer).params
     assert found["vm-mailto"] == "ann@acme.example"
     assert found["vm-password"] == "4829"
     assert answer.body.count(b"\n") == 0
 
 
-def test_a_shell_takes_every_address_for_itself(freeswitch, mailbox):
+def test_shell_reads_every_address_unchanged(freeswitch, mailbox):
     bob = EmailRecipient.objects.filter(pk=mailbox.email_recipients.latest("created_at").pk)
     for character in [*string.printable, "\x01", "\x7f", "é", "\u2028"]:
         for address in (f"{character}b@acme.example", f"a{character}b@acme.example"):
             bob.update(email=address)
             mailto = freeswitch.user(mailbox).params["vm-mailto"]
-            told = subprocess.run(f"printf '<%s>' {mailto}", shell=True, capture_output=True)
-            assert told.stdout.decode() == f"<{mailto}>"
+            done = subprocess.run(f"printf '<%s>' {mailto}", shell=True, capture_output=True)
+            assert done.stdout.decode() == f"<{mailto}>"
 
 
 def without_nul(text):
-    """As PostgreSQL can hold it."""
+    """Replace NUL, which PostgreSQL cannot store."""
     return text.replace("\x00", "\x01")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_does_not_come_into_it(freeswitch, mailbox, name):
+def test_name_does_not_change_the_document(freeswitch, mailbox, name):
     before = freeswitch.user(mailbox)
     Mailbox.objects.update(name=without_nul(name))
     found = freeswitch.user(mailbox)
@@ -215,24 +218,24 @@ def test_a_name_does_not_come_into_it(freeswitch, mailbox, name):
 @pytest.mark.parametrize(
     "domain", ["stranger", "Acme", "192.0.2.1", "", "ac\x00me", "acme'--", *HOSTILE]
 )
-def test_in_another_domain_there_is_no_mailbox(freeswitch, mailbox, stranger, domain):
+def test_mailbox_is_not_found_in_another_domain(freeswitch, mailbox, stranger, domain):
     assert is_not_found(freeswitch.look_up(mailbox.pk, domain))
 
 
 @pytest.mark.parametrize("box", [UUID(int=1), "1000", "", "{0}", "%s", *HOSTILE])
 @pytest.mark.parametrize("key", ["id", "number-alias"])
-def test_an_unknown_mailbox_is_not_found(freeswitch, mailbox, box, key):
+def test_unknown_mailbox_is_not_found(freeswitch, mailbox, box, key):
     assert is_not_found(freeswitch.look_up(box, "acme", key=key))
 
 
 @pytest.mark.parametrize("field", ["section", "key", "action", "hostname", "tag_name", "ip"])
 @pytest.mark.parametrize("text", HOSTILE)
-def test_whatever_else_is_asked_the_answer_is_a_document(freeswitch, mailbox, field, text):
+def test_hostile_field_gets_a_well_formed_document(freeswitch, mailbox, field, text):
     answer = freeswitch.look_up(mailbox.pk, "acme", **{field: text})
     if field in ("section", "key"):
         assert is_not_found(answer)
     else:
-        assert user(answer).id == str(mailbox.pk)
+        assert parse_user(answer).id == str(mailbox.pk)
 
 
 @pytest.mark.parametrize(
@@ -248,22 +251,22 @@ def test_whatever_else_is_asked_the_answer_is_a_document(freeswitch, mailbox, fi
         "=&=",
     ],
 )
-def test_what_asks_for_no_mailbox_is_not_found(freeswitch, mailbox, body):
-    assert is_not_found(freeswitch.ask(body))
+def test_form_without_a_mailbox_is_not_found(freeswitch, mailbox, body):
+    assert is_not_found(freeswitch.send_form(body))
 
 
-def test_a_mailbox_without_its_domain_is_not_found(freeswitch, mailbox):
-    assert is_not_found(freeswitch.ask(f"section=directory&key=id&user={mailbox.pk}"))
+def test_mailbox_without_its_domain_is_not_found(freeswitch, mailbox):
+    assert is_not_found(freeswitch.send_form(f"section=directory&key=id&user={mailbox.pk}"))
 
 
-def test_a_deleted_mailbox_is_not_found_until_it_is_restored(freeswitch, mailbox):
+def test_deleted_mailbox_is_not_found_until_it_is_restored(freeswitch, mailbox):
     mailbox.soft_delete()
     assert is_not_found(freeswitch.look_up(mailbox.pk, "acme"))
     mailbox.restore()
     assert freeswitch.user(mailbox).id == str(mailbox.pk)
 
 
-def test_nor_is_that_of_a_suspended_account(mailbox, account):
+def test_mailbox_of_a_suspended_account_is_not_found(mailbox, account):
     freeswitch = FreeSWITCH(engine_headers())
     account.suspend()
     assert is_not_found(freeswitch.look_up(mailbox.pk, "acme"))
@@ -271,7 +274,7 @@ def test_nor_is_that_of_a_suspended_account(mailbox, account):
     assert freeswitch.user(mailbox).id == str(mailbox.pk)
 
 
-def test_it_reads_the_mailboxes_of_customers_and_of_nobody_else(account, mailbox, stranger):
+def test_engine_finds_mailboxes_of_its_customers_only(account, mailbox, stranger):
     customer = Account.objects.create(name="customer", reseller=account)
     theirs = Mailbox.objects.create(account=customer, name="Theirs")
     assert FreeSWITCH(engine_headers(account)).user(theirs).domain == "customer"
@@ -281,16 +284,16 @@ def test_it_reads_the_mailboxes_of_customers_and_of_nobody_else(account, mailbox
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic cGJ4OngK"}])
-def test_without_a_credential_there_is_no_document_and_no_200(mailbox, headers):
+def test_call_without_a_credential_is_401_with_an_empty_body(mailbox, headers):
     answer = FreeSWITCH(headers).look_up(mailbox.pk, "acme")
     assert (answer.status, answer.body) == (401, b"")
 
 
 @pytest.mark.parametrize("of_account", [True, False])
-def test_a_lookup_costs_one_query_besides_the_credentials(
+def test_lookup_costs_one_query_for_the_mailbox_and_one_for_the_credential(
     account, mailbox, django_assert_num_queries, of_account
 ):
     freeswitch = FreeSWITCH(engine_headers(account if of_account else None))
-    freeswitch.user(mailbox)  # the first use of a minute is written down
+    freeswitch.user(mailbox)  # the first use in a minute is recorded
     with django_assert_num_queries(2):
         freeswitch.user(mailbox)

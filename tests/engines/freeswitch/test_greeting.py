@@ -1,35 +1,35 @@
-"""Where FreeSWITCH finds a greeting: the folder's file, or the signed address of it."""
+"""Greetings for FreeSWITCH: the path of the file, and its signed address."""
 
 from urllib.parse import urlsplit
 
 from tests.engines.sound import GREETING
 from tests.service import InProcess
 
-PLACES = ("voicemail_greeting_path", "mailbox_greeting_url")
+VARIABLES = ("voicemail_greeting_path", "mailbox_greeting_url")
 
 
-def places(freeswitch, mailbox):
+def find_greeting(freeswitch, mailbox):
     variables = freeswitch.user(mailbox).variables
-    return {name: variables[name] for name in PLACES if name in variables}
+    return {name: variables[name] for name in VARIABLES if name in variables}
 
 
-def test_the_file_and_its_address(folder, freeswitch, greeted):
-    found = places(freeswitch, greeted)
-    assert found["voicemail_greeting_path"] == f"{folder}/{GREETING}.wav"
+def test_greeting_has_a_path_and_an_address(sounds_folder, freeswitch, greeted_mailbox):
+    found = find_greeting(freeswitch, greeted_mailbox)
+    assert found["voicemail_greeting_path"] == f"{sounds_folder}/{GREETING}.wav"
     answer = InProcess().get(urlsplit(found["mailbox_greeting_url"]).path)
-    assert answer.body == (folder / f"{GREETING}.wav").read_bytes()
+    assert answer.body == (sounds_folder / f"{GREETING}.wav").read_bytes()
 
 
-def test_another_service_may_have_it(settings, freeswitch, greeted):
+def test_greeting_of_another_service_has_its_address(settings, freeswitch, greeted_mailbox):
     settings.SOUNDS_URL = "https://sounds.example/files/"
     address = f"https://sounds.example/files/{GREETING}.wav"
-    assert places(freeswitch, greeted) == {"mailbox_greeting_url": address}
+    assert find_greeting(freeswitch, greeted_mailbox) == {"mailbox_greeting_url": address}
 
 
-def test_one_that_is_missing_is_nowhere(folder, freeswitch, greeted):
-    (folder / f"{GREETING}.wav").unlink()
-    assert places(freeswitch, greeted) == {}
+def test_missing_greeting_has_no_variables(sounds_folder, freeswitch, greeted_mailbox):
+    (sounds_folder / f"{GREETING}.wav").unlink()
+    assert find_greeting(freeswitch, greeted_mailbox) == {}
 
 
-def test_nor_is_that_of_a_mailbox_without_one(folder, freeswitch, mailbox):
-    assert places(freeswitch, mailbox) == {}
+def test_mailbox_without_a_greeting_has_no_variables(sounds_folder, freeswitch, mailbox):
+    assert find_greeting(freeswitch, mailbox) == {}
