@@ -1,1 +1,1 @@
-"""Measurements: `make bench-growth`, and the service as the load harness fills and starts it."""
+"""Measurements: `make bench-growth`, and the data and settings for a load harness."""

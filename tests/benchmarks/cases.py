@@ -1,4 +1,4 @@
-"""What is asked for an account that stays as it is while all others grow: every command, page and lookup."""
+"""Every command, page and lookup of one account, for `make bench-growth`."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,23 +20,23 @@ PATH = "/voip/mailbox"
 
 
 @dataclass
-class Ordinary:
-    """An account, two mailboxes of it, and who asks: its program, its reseller's, two engines, staff.
+class Callers:
+    """One account, and its callers: API clients, engines and a browser.
 
-    What is written is the second mailbox, so that the first one's history stays short.
+    Only the second mailbox is changed, so that the history of the first stays short.
     """
 
     account: Account
 
     def __post_init__(self):
-        self.mailbox, self.changed = self.account.mailboxes.order_by("name")[:2]
+        self.mailbox, self.written_mailbox = self.account.mailboxes.order_by("name")[:2]
         self.program = InProcess(headers_for(self.account))
         self.reseller = InProcess(
             headers_for(self.account.reseller) | {"X-Auth-For": self.account.name}
         )
         own, every = engine_headers(self.account), engine_headers(None)
         self.asterisk, self.freeswitch = Asterisk(own), FreeSWITCH(own)
-        self.every_asterisk, self.every_freeswitch = Asterisk(every), FreeSWITCH(every)
+        self.asterisk_of_all, self.freeswitch_of_all = Asterisk(every), FreeSWITCH(every)
         self.browser = Client(SERVER_NAME="localhost")
         self.browser.force_login(User.objects.get())
 
@@ -45,52 +45,56 @@ class Ordinary:
         return f"{PATH}/{self.mailbox.pk}"
 
     @property
-    def changed_path(self):
-        return f"{PATH}/{self.changed.pk}"
+    def written_path(self):
+        return f"{PATH}/{self.written_mailbox.pk}"
 
-    def listed(self, **query):
+    def list_mailboxes(self, **query):
         return self.program.get(f"{PATH}?{urlencode(query)}")
 
-    def made(self, **headers):
+    def create_mailbox(self, **headers):
         return self.program.post(PATH, SETTINGS, headers=headers)
 
-    def removed_again(self):
-        path = f"{PATH}/{self.made().result['uuid']}"
+    def create_and_delete(self):
+        path = f"{PATH}/{self.create_mailbox().result['uuid']}"
         self.program.delete(path)
         return self.program.post(f"{path}/restore"), self.program.delete(path)
 
-    def recipient_added(self):
-        path = f"{self.changed_path}/email-recipient"
+    def change_recipients(self):
+        path = f"{self.written_path}/email-recipient"
         added = self.program.post(path, {"email": "new@example.com"})
         one = f"{path}/{added.result['uuid']}"
         self.program.put(one, {"email": "newer@example.com"})
         return added, self.program.get(one), self.program.delete(one)
 
-    def page(self, name, query="", /, **names):
+    def get_page(self, name, query="", /, **names):
         return self.browser.get(reverse(f"console:{name}", kwargs=names) + query)
 
-    def sent(self, name, form, query="", /, **names):
+    def post_form(self, name, form, query="", /, **names):
         return self.browser.post(reverse(f"console:{name}", kwargs=names) + query, form)
 
-    def table(self, **query):
-        return self.page("mailbox-list", f"?{urlencode({'account': self.account.name} | query)}")
+    def get_table(self, **query):
+        return self.get_page(
+            "mailbox-list", f"?{urlencode({'account': self.account.name} | query)}"
+        )
 
-    def saved(self):
-        mailbox = Mailbox.objects.get(pk=self.changed.pk)
+    def save_mailbox(self):
+        mailbox = Mailbox.objects.get(pk=self.written_mailbox.pk)
         form = {"name": mailbox.name, "transcribe": "" if mailbox.transcribe else "on"}
-        return self.sent("mailbox", form | {"version": mailbox.version}, uuid=mailbox.pk)
+        return self.post_form("mailbox", form | {"version": mailbox.version}, uuid=mailbox.pk)
 
-    def deleted_and_restored(self):
-        uuid = {"uuid": self.changed.pk}
-        return self.sent("mailbox-delete", {}, **uuid), self.sent("mailbox-restore", {}, **uuid)
-
-
-def on_mailbox(page, query=""):
-    return lambda it: it.page(page, query, uuid=it.mailbox.pk)
+    def delete_and_restore(self):
+        uuid = {"uuid": self.written_mailbox.pk}
+        return self.post_form("mailbox-delete", {}, **uuid), self.post_form(
+            "mailbox-restore", {}, **uuid
+        )
 
 
-def on_account(page, query=""):
-    return lambda it: it.page(page, query, name=it.account.name)
+def mailbox_page(page, query=""):
+    return lambda c: c.get_page(page, query, uuid=c.mailbox.pk)
+
+
+def account_page(page, query=""):
+    return lambda c: c.get_page(page, query, name=c.account.name)
 
 
 def yesterday():
@@ -98,68 +102,66 @@ def yesterday():
 
 
 API = {
-    "credentials are good": lambda it: it.program.get("/authenticated"),
-    "list": lambda it: it.program.get(PATH),
-    "list, 20 of them": lambda it: it.listed(limit=20),
-    "list, by search": lambda it: it.listed(search="box 77"),
-    "list, by name": lambda it: it.listed(name="Box 77"),
-    "list, by recipient": lambda it: it.listed(recipient=f"ann@{it.account.name}.example"),
-    "list, updated since": lambda it: it.listed(updated_since=yesterday(), order="-updated"),
-    "list, deleted": lambda it: it.listed(deleted="true"),
-    "list, for a customer": lambda it: it.reseller.get(PATH),
-    "get": lambda it: it.program.get(it.path),
-    "get, 404": lambda it: it.program.get(f"{PATH}/{uuid4()}"),
-    "get its history": lambda it: it.program.get(f"{it.path}/history"),
-    "get its recipients": lambda it: it.program.get(f"{it.path}/email-recipient"),
-    "PUT": lambda it: it.program.put(it.changed_path, SETTINGS),
-    "PATCH": lambda it: it.program.patch(it.changed_path, {"name": "Sales"}),
-    "create": lambda it: it.made(),
-    "create, with a key": lambda it: it.made(**{"Idempotency-Key": uuid4().hex}),
-    "create, delete, restore, delete": Ordinary.removed_again,
-    "recipient: add, PUT, get, delete": Ordinary.recipient_added,
+    "credentials are good": lambda c: c.program.get("/authenticated"),
+    "list": lambda c: c.program.get(PATH),
+    "list, 20 of them": lambda c: c.list_mailboxes(limit=20),
+    "list, by search": lambda c: c.list_mailboxes(search="box 77"),
+    "list, by name": lambda c: c.list_mailboxes(name="Box 77"),
+    "list, by recipient": lambda c: c.list_mailboxes(recipient=f"ann@{c.account.name}.example"),
+    "list, updated since": lambda c: c.list_mailboxes(updated_since=yesterday(), order="-updated"),
+    "list, deleted": lambda c: c.list_mailboxes(deleted="true"),
+    "list, for a customer": lambda c: c.reseller.get(PATH),
+    "get": lambda c: c.program.get(c.path),
+    "get, 404": lambda c: c.program.get(f"{PATH}/{uuid4()}"),
+    "get its history": lambda c: c.program.get(f"{c.path}/history"),
+    "get its recipients": lambda c: c.program.get(f"{c.path}/email-recipient"),
+    "PUT": lambda c: c.program.put(c.written_path, SETTINGS),
+    "PATCH": lambda c: c.program.patch(c.written_path, {"name": "Sales"}),
+    "create": lambda c: c.create_mailbox(),
+    "create, with a key": lambda c: c.create_mailbox(**{"Idempotency-Key": uuid4().hex}),
+    "create, delete, restore, delete": Callers.create_and_delete,
+    "recipient: add, PUT, get, delete": Callers.change_recipients,
 }
 ENGINES = {
-    "Asterisk, a mailbox": lambda it: it.asterisk.single(it.mailbox.pk, it.account.name),
-    "Asterisk, an account": lambda it: it.asterisk.multi(it.account.name),
-    "Asterisk, of all accounts": lambda it: it.every_asterisk.single(
-        it.mailbox.pk, it.account.name
+    "Asterisk, a mailbox": lambda c: c.asterisk.single(c.mailbox.pk, c.account.name),
+    "Asterisk, an account": lambda c: c.asterisk.multi(c.account.name),
+    "Asterisk, of all accounts": lambda c: c.asterisk_of_all.single(c.mailbox.pk, c.account.name),
+    "Asterisk, a pass code": lambda c: c.asterisk.update(
+        c.written_mailbox.pk, c.account.name, f"{uuid4().int % 10_000:04}"
     ),
-    "Asterisk, a pass code": lambda it: it.asterisk.update(
-        it.changed.pk, it.account.name, f"{uuid4().int % 10_000:04}"
-    ),
-    "FreeSWITCH, a mailbox": lambda it: it.freeswitch.look_up(it.mailbox.pk, it.account.name),
-    "FreeSWITCH, of all accounts": lambda it: it.every_freeswitch.look_up(
-        it.mailbox.pk, it.account.name
+    "FreeSWITCH, a mailbox": lambda c: c.freeswitch.look_up(c.mailbox.pk, c.account.name),
+    "FreeSWITCH, of all accounts": lambda c: c.freeswitch_of_all.look_up(
+        c.mailbox.pk, c.account.name
     ),
 }
 CONSOLE = {
-    "page of an account": on_account("account"),
-    "page of its customers": on_account("customer-list"),
-    "page of its reseller": lambda it: it.page("account", name=it.account.reseller.name),
-    "page of the reseller's customers": lambda it: it.page(
-        "customer-list", name=it.account.reseller.name
+    "page of an account": account_page("account"),
+    "page of its customers": account_page("customer-list"),
+    "page of its reseller": lambda c: c.get_page("account", name=c.account.reseller.name),
+    "page of the reseller's customers": lambda c: c.get_page(
+        "customer-list", name=c.account.reseller.name
     ),
-    "page to change it": on_account("account-edit"),
-    "table of its mailboxes": Ordinary.table,
-    "table, by search": lambda it: it.table(q="box 77"),
-    "table, by update": lambda it: it.table(order="-updated"),
-    "table, deleted": lambda it: it.table(state="deleted"),
-    "page of a mailbox": on_mailbox("mailbox"),
-    "page of its history": on_mailbox("history"),
-    "mailbox: save": Ordinary.saved,
-    "mailbox: delete, restore": Ordinary.deleted_and_restored,
-    "export": lambda it: it.sent(
-        "export", {"delimiter": ","}, f"?all=on&account={it.account.name}"
+    "page to change it": account_page("account-edit"),
+    "table of its mailboxes": Callers.get_table,
+    "table, by search": lambda c: c.get_table(q="box 77"),
+    "table, by update": lambda c: c.get_table(order="-updated"),
+    "table, deleted": lambda c: c.get_table(state="deleted"),
+    "page of a mailbox": mailbox_page("mailbox"),
+    "page of its history": mailbox_page("history"),
+    "mailbox: save": Callers.save_mailbox,
+    "mailbox: delete, restore": Callers.delete_and_restore,
+    "export": lambda c: c.post_form(
+        "export", {"delimiter": ","}, f"?all=on&account={c.account.name}"
     ).getvalue(),
-    "change of all: preview": lambda it: it.page(
-        "bulk-change", f"?all=on&account={it.account.name}&to-beep=off"
+    "change of all: preview": lambda c: c.get_page(
+        "bulk-change", f"?all=on&account={c.account.name}&to-beep=off"
     ),
 }
 CASES = API | ENGINES | CONSOLE
-# These are about everything there is, and so larger by nature. Shown, not bounded.
+# These cover all accounts, so they must grow: their times are printed, and not limited.
 OF_ALL_ACCOUNTS = {
-    "table of all mailboxes": lambda it: it.page("mailbox-list"),
-    "table of all, by search": lambda it: it.page("mailbox-list", f"?q={it.account.name}"),
-    "list of all accounts": lambda it: it.page("account-list"),
-    "names of accounts suggested": lambda it: it.page("account-names", f"?q={it.account.name}"),
+    "table of all mailboxes": lambda c: c.get_page("mailbox-list"),
+    "table of all, by search": lambda c: c.get_page("mailbox-list", f"?q={c.account.name}"),
+    "list of all accounts": lambda c: c.get_page("account-list"),
+    "names of accounts suggested": lambda c: c.get_page("account-names", f"?q={c.account.name}"),
 }

@@ -1,4 +1,4 @@
-"""A service that has grown: as many accounts of the same size as there are mailboxes for."""
+"""Fill a database with accounts of the same size."""
 
 from itertools import islice
 
@@ -17,9 +17,9 @@ from mailboxes.models import (
     Mailbox,
 )
 
-SIZE = 100  # mailboxes of an account
+SIZE = 100  # mailboxes in an account
 CUSTOMERS = 9  # of a reseller
-AT_ONCE = 4000  # rows
+CHUNK = 4000  # rows
 
 RECIPIENTS = """
     INSERT INTO mailboxes_emailrecipient (uuid, mailbox_id, email, position, created_at, updated_at)
@@ -38,59 +38,61 @@ EXPORTS = """
 """
 
 
-def fill(count, size=SIZE) -> Account:
-    """Put so many accounts of this size into the empty tables; a customer among the others is told.
+def fill_tables(count, size=SIZE) -> Account:
+    """Fill the empty tables with accounts of this size, and return one of the customers.
 
-    A tenth of them are resellers of the others. Each has a credential, a call that may be repeated,
-    and something that staff may undo; each mailbox a pass code, a recipient, its history, and a line
-    in the admin's log.
+    A tenth of the accounts are resellers of the others. Each account has a credential, a stored
+    answer for an idempotency key, and a batch that can be undone; each mailbox has a pass code, a
+    recipient, its history, and a line in the admin's log.
     """
-    tops = [Account(name=f"reseller-{number}") for number in range(-(-count // (CUSTOMERS + 1)))]
-    Account.objects.bulk_create(tops)
-    customers = [
-        Account(name=f"customer-{number}", reseller=tops[number % len(tops)])
-        for number in range(count - len(tops))
+    resellers = [
+        Account(name=f"reseller-{number}") for number in range(-(-count // (CUSTOMERS + 1)))
     ]
-    accounts = tops + Account.objects.bulk_create(customers)
-    ApiCredential.objects.bulk_create(map(credential, accounts))
-    IdempotentAnswer.objects.bulk_create(map(answer, accounts))
+    Account.objects.bulk_create(resellers)
+    customers = [
+        Account(name=f"customer-{number}", reseller=resellers[number % len(resellers)])
+        for number in range(count - len(resellers))
+    ]
+    accounts = resellers + Account.objects.bulk_create(customers)
+    ApiCredential.objects.bulk_create(map(build_credential, accounts))
+    IdempotentAnswer.objects.bulk_create(map(build_answer, accounts))
     Batch.objects.bulk_create(Batch(action=Batch.Action.CHANGED) for _account in accounts)
-    rows = (row for number in range(size) for row in boxes(accounts, number))
-    while some := list(islice(rows, AT_ONCE)):
-        Mailbox.objects.bulk_create(some)
+    rows = (row for number in range(size) for row in build_mailboxes(accounts, number))
+    while chunk := list(islice(rows, CHUNK)):
+        Mailbox.objects.bulk_create(chunk)
     staff = User.objects.create_superuser("staff")
-    kind = ContentType.objects.get_for_model(Mailbox)
+    content_type = ContentType.objects.get_for_model(Mailbox)
     with connection.cursor() as cursor:
         cursor.execute(RECIPIENTS)
         for model in (Mailbox, EmailRecipient):
-            cursor.execute(history_of(model))
-        cursor.execute(EXPORTS, [CHANGE, EXPORTED, kind.pk, staff.pk])
+            cursor.execute(history_query(model))
+        cursor.execute(EXPORTS, [CHANGE, EXPORTED, content_type.pk, staff.pk])
         cursor.execute("ANALYZE")
     return customers[len(customers) // 2]
 
 
-def credential(account) -> ApiCredential:
-    made = ApiCredential(account=account, name="program")
-    made.set_secret(made.make_secret())
-    return made
+def build_credential(account) -> ApiCredential:
+    row = ApiCredential(account=account, name="program")
+    row.set_secret(row.make_secret())
+    return row
 
 
-def answer(account) -> IdempotentAnswer:
-    made = IdempotentAnswer(account=account, key="first", fingerprint="0" * 64, status=201)
-    made.body = "{}"
-    return made
+def build_answer(account) -> IdempotentAnswer:
+    row = IdempotentAnswer(account=account, key="first", fingerprint="0" * 64, status=201)
+    row.body = "{}"
+    return row
 
 
-def boxes(accounts, number):
-    """A mailbox of each account."""
+def build_mailboxes(accounts, number):
+    """Yield a new mailbox for each account."""
     for account in accounts:
         row = Mailbox(account=account, name=f"Box {number}")
         row.password = f"{number:04}"
         yield row
 
 
-def history_of(model) -> str:
-    """The query that writes down the creation of all rows."""
+def history_query(model) -> str:
+    """Return the query that adds the creation of all rows to the history."""
     history = model.history.model
     columns = ", ".join(field.column for field in history.tracked_fields)
     return HISTORY.format(

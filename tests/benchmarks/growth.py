@@ -1,8 +1,9 @@
-"""Whether an ordinary account's commands, pages and lookups stay as fast while all others grow.
+"""Compare the speed of one account among 1,000, 100,000 and 1,000,000 mailboxes.
 
-`make bench-growth` prints the milliseconds of each, and ends with status 1 where one takes 1.3 times
-as long among a million mailboxes as among a thousand. Each is asked of all sizes in turn, and the
-least of many times counts: what else the machine does only adds to it. SIZES=… names others.
+`make bench-growth` prints the milliseconds of each case. Its exit status is 1 if a case takes 1.3
+times as long among the most mailboxes as among the fewest. The cases run on all sizes in turn, and
+the minimum of many times counts, since other work of the machine can only add to it. SIZES sets
+other sizes.
 """
 
 import logging
@@ -18,15 +19,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
 from mailboxes.db.connections import set_timeouts  # noqa: E402
-from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary  # noqa: E402
-from tests.benchmarks.filling import SIZE, fill  # noqa: E402
+from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Callers  # noqa: E402
+from tests.benchmarks.filling import SIZE, fill_tables  # noqa: E402
 from tests.databases import default_database  # noqa: E402
 from tests.postgres import PrivatePostgres  # noqa: E402
 from tests.requirements import postgres_programs  # noqa: E402
 
 SIZES = [int(size) for size in os.environ.get("SIZES", "1000 100000 1000000").split()]
-ROUNDS, MORE_ROUNDS = 8, 30
-CALLS = 7  # of a round: a query is prepared when it is asked the third time
+ROUNDS, MAX_ROUNDS = 8, 30
+CALLS = 7  # in a round; PostgreSQL prepares a query the third time
 FLAT = 1.3
 
 
@@ -36,62 +37,61 @@ def main() -> int:
     if programs is None:
         sys.exit("PostgreSQL's programs (initdb, pg_ctl) are not on this machine.")
     with PrivatePostgres(programs) as postgres:
-        services = [grown(postgres.create(f"size_{size}"), size) for size in SIZES]
-        connection_created.connect(
-            set_timeouts
-        )  # as the server does; it is given no time to fill a table
-        return measured(services)
+        services = [prepare_service(postgres.create(f"size_{size}"), size) for size in SIZES]
+        # Filling takes longer than the server's timeouts, so they are set only now.
+        connection_created.connect(set_timeouts)
+        return print_table(services)
 
 
-def grown(url, size) -> tuple[str, Ordinary]:
-    """A new database of this size, which the URL names, and the ordinary account of it."""
+def prepare_service(url, size) -> tuple[str, Callers]:
+    """Fill the database, and return its URL and the callers of one account."""
     start = time.monotonic()
     with default_database(url):
         call_command("migrate", verbosity=0)
-        ordinary = Ordinary(fill(size // SIZE))
-    print(f"{size:,} mailboxes are there after {time.monotonic() - start:.0f} s.", flush=True)
-    return url, ordinary
+        callers = Callers(fill_tables(size // SIZE))
+    print(f"Created {size:,} mailboxes in {time.monotonic() - start:.0f} s.", flush=True)
+    return url, callers
 
 
-def measured(services) -> int:
-    """Print the table. How many of the bounded cases are not flat."""
-    print(line(["milliseconds", *(f"{size:,}" for size in SIZES), "ratio"]))
-    print(line(["---", *["---:"] * (len(SIZES) + 1)]))
+def print_table(services) -> int:
+    """Print the table, and return the number of limited cases that are not flat."""
+    print(format_row(["milliseconds", *(f"{size:,}" for size in SIZES), "ratio"]))
+    print(format_row(["---", *["---:"] * (len(SIZES) + 1)]))
     not_flat = 0
-    for name, ask in CASES.items():
-        ratio = told(name, ask, services)
+    for name, call in CASES.items():
+        ratio = print_case(name, call, services)
         not_flat += ratio >= FLAT
-    for name, ask in OF_ALL_ACCOUNTS.items():
-        told(f"({name})", ask, services, most=ROUNDS)
+    for name, call in OF_ALL_ACCOUNTS.items():
+        print_case(f"({name})", call, services, max_rounds=ROUNDS)
     return not_flat
 
 
-def told(name, ask, services, most=MORE_ROUNDS) -> float:
-    """Print how long it takes among each size of the others. Of the largest's time to the smallest's, the ratio."""
+def print_case(name, call, services, max_rounds=MAX_ROUNDS) -> float:
+    """Print a case's time at each size, and return the ratio of the largest to the smallest."""
     times = [float("inf")] * len(services)
-    for number in range(most):
-        # What seems to grow is given time to show that it does not.
+    for number in range(max_rounds):
+        # A case that seems to grow gets more rounds, because noise can look like growth.
         if number >= ROUNDS and times[-1] / times[0] < FLAT:
             break
-        taken = [least(url, ask, ordinary) for url, ordinary in services]
-        times = list(map(min, times, taken))
+        elapsed = [measure_minimum(url, call, callers) for url, callers in services]
+        times = list(map(min, times, elapsed))
     ratio = times[-1] / times[0]
-    print(line([name, *(f"{taken:.1f}" for taken in times), f"{ratio:.2f}"]), flush=True)
+    print(format_row([name, *(f"{elapsed:.1f}" for elapsed in times), f"{ratio:.2f}"]), flush=True)
     return ratio
 
 
-def least(url, ask, ordinary) -> float:
-    """The least that one of some calls took, in milliseconds."""
+def measure_minimum(url, call, callers) -> float:
+    """Return the minimum time of a call, in milliseconds."""
     with default_database(url):
-        taken = []
+        elapsed = []
         for _ in range(CALLS):
             start = time.perf_counter()
-            ask(ordinary)
-            taken.append(time.perf_counter() - start)
-        return min(taken) * 1000
+            call(callers)
+            elapsed.append(time.perf_counter() - start)
+        return min(elapsed) * 1000
 
 
-def line(cells) -> str:
+def format_row(cells) -> str:
     return f"| {' | '.join(cells)} |"
 
 

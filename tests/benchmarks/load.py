@@ -1,6 +1,6 @@
-"""Fills an empty database with the harness's accounts, credentials, mailboxes and recipients.
+"""Fill an empty database with the accounts, credentials and mailboxes of a load harness.
 
-python -m tests.benchmarks.load FOLDER      of CSV files, as the harness writes them
+`python -m tests.benchmarks.load FOLDER` reads the harness's CSV files in the folder.
 """
 
 import csv
@@ -18,67 +18,67 @@ MIDNIGHT = "T00:00:00+00:00"
 
 
 def load(folder: Path) -> None:
-    """Save all that the files hold, each mailbox and recipient with its row of history."""
+    """Save the content of the files, with a history row for each mailbox and recipient."""
     from mailboxes.models import Account, ApiCredential
 
     Account.objects.bulk_create(
-        Account(id=row["id"], name=row["name"]) for row in rows(folder, "accounts")
+        Account(id=row["id"], name=row["name"]) for row in read_rows(folder, "accounts")
     )
-    ApiCredential.objects.bulk_create(map(credential, rows(folder, "credentials")))
-    pairs = mailboxes(folder)
-    for _place, some in groupby(
+    ApiCredential.objects.bulk_create(map(build_credential, read_rows(folder, "credentials")))
+    pairs = read_mailboxes(folder)
+    for _place, group in groupby(
         enumerate(tqdm(pairs, disable=None)), key=lambda numbered: numbered[0] // 5000
     ):
-        save([pair for _number, pair in some])
+        save_pairs([pair for _number, pair in group])
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
 
-def rows(folder, table):
+def read_rows(folder, table):
     with (folder / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 
 
-def credential(row):
+def build_credential(row):
     from mailboxes.models import ApiCredential
 
-    made = ApiCredential(id=row["id"], account_id=row["account_id"], name=row["username"])
-    made.set_secret(row["secret"])
-    return made
+    created = ApiCredential(id=row["id"], account_id=row["account_id"], name=row["username"])
+    created.set_secret(row["secret"])
+    return created
 
 
-def mailboxes(folder):
-    """Each mailbox with its recipients."""
+def read_mailboxes(folder):
+    """Yield each mailbox with its recipients."""
     from mailboxes.models import EmailRecipient, Mailbox
 
     recipients = {
-        mailbox: list(some)
-        for mailbox, some in groupby(
-            rows(folder, "email_recipients"), key=lambda row: row["mailbox_id"]
+        mailbox: list(group)
+        for mailbox, group in groupby(
+            read_rows(folder, "email_recipients"), key=lambda row: row["mailbox_id"]
         )
     }
-    for row in rows(folder, "mailboxes"):
+    for row in read_rows(folder, "mailboxes"):
         mailbox = Mailbox(
             uuid=row["uuid"],
             account_id=row["account_id"],
             name=row["name"],
             greeting=row["greeting"] or None,
-            **times(row),
+            **parse_times(row),
             **{name: row[name] == "true" for name in FLAGS},
         )
-        mailbox.clean_fields()  # makes UUIDs of the texts: the pass code is sealed to one
+        mailbox.clean_fields()  # converts the UUID, to which the pass code is bound
         mailbox.password = row["password"] or None
         yield (
             mailbox,
             [
                 EmailRecipient(
-                    uuid=each["uuid"],
+                    uuid=recipient["uuid"],
                     mailbox=mailbox,
-                    email=f"recipient-{each['id']}@example.com",
-                    position=each["id"],
-                    **times(each),
+                    email=f"recipient-{recipient['id']}@example.com",
+                    position=recipient["id"],
+                    **parse_times(recipient),
                 )
-                for each in recipients.get(row["id"], [])
+                for recipient in recipients.get(row["id"], [])
             ],
         )
 
@@ -86,8 +86,8 @@ def mailboxes(folder):
 FLAGS = ("beep", "play_caller_id", "play_timestamp", "transcribe")
 
 
-def times(row):
-    """On the row's days; its number orders what was made on one day."""
+def parse_times(row):
+    """Return the row's times; its id orders rows of the same day."""
     later = timedelta(microseconds=int(row["id"]))
     return {
         "created_at": datetime.fromisoformat(row["created_on"] + MIDNIGHT) + later,
@@ -95,16 +95,15 @@ def times(row):
     }
 
 
-def save(pairs):
-    """Save mailboxes and recipients with their history."""
+def save_pairs(pairs):
     from mailboxes.demo import state
     from mailboxes.models import EmailRecipient, Mailbox
 
-    made = [mailbox for mailbox, _recipients in pairs]
+    created = [mailbox for mailbox, _recipients in pairs]
     added = [recipient for _mailbox, recipients in pairs for recipient in recipients]
-    for model, some in ((Mailbox, made), (EmailRecipient, added)):
-        model.objects.bulk_create(some)
-        model.history.bulk_create([state(row, "+") for row in some])
+    for model, group in ((Mailbox, created), (EmailRecipient, added)):
+        model.objects.bulk_create(group)
+        model.history.bulk_create([state(row, "+") for row in group])
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from mailboxes.db.connections import PLANNER
 from mailboxes.models import Mailbox
-from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Ordinary
-from tests.benchmarks.filling import fill
+from tests.benchmarks.cases import CASES, OF_ALL_ACCOUNTS, Callers
+from tests.benchmarks.filling import fill_tables
 
 ACCOUNTS, SIZE = 1000, 5  # so many that reading a whole table costs more than looking up a few rows
 
@@ -53,7 +53,7 @@ class TestPlans(TestCase):
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(PLANNER)
-        cls.ordinary = Ordinary(fill(ACCOUNTS, SIZE))
+        cls.ordinary = Callers(fill_tables(ACCOUNTS, SIZE))
 
     def test_calls_for_one_account_read_no_whole_table(self):
         found = {
