@@ -1,11 +1,11 @@
-"""An authenticator app, as staff have it on their phones."""
+"""An authenticator app like those on the phones of staff."""
 
 import time
 from base64 import b32decode
 
 from django_otp.oath import TOTP
 
-SECONDS_A_CODE = 30
+CODE_SECONDS = 30
 
 
 class AuthenticatorApp:
@@ -13,11 +13,11 @@ class AuthenticatorApp:
         self.totp = TOTP(b32decode(key))
 
     def code(self, ahead=0):
-        """The code of now, or of so many codes ahead: each is taken only once."""
-        self.totp.time = time.time() + ahead * SECONDS_A_CODE
+        """Return the current code, or a later one: each is accepted only once."""
+        self.totp.time = time.time() + ahead * CODE_SECONDS
         return f"{self.totp.token():06}"
 
     def wrong_code(self):
-        """None that the app shows these minutes."""
-        shown = {self.code(ahead) for ahead in range(-3, 8)}
-        return next(code for code in map("{:06}".format, range(99)) if code not in shown)
+        """Return a code that is not valid in these minutes."""
+        valid = {self.code(ahead) for ahead in range(-3, 8)}
+        return next(code for code in map("{:06}".format, range(99)) if code not in valid)

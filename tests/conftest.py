@@ -1,4 +1,4 @@
-"""What tests share: accounts, their credentials, the service in both forms, parts of the machine."""
+"""Fixtures of all tests: accounts, the service, and programs of the machine."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ from django.test import TransactionTestCase
 from hypothesis import settings
 
 from mailboxes.models import Account
-from tests import databases as beside
+from tests import databases as extra_databases
 from tests import requirements
 from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for
 from tests.postgres import PrivatePostgres, free_port
@@ -19,22 +19,22 @@ from tests.reset_db import Emptying
 from tests.server import Server
 from tests.service import InProcess, OverSocket
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
+settings.register_profile("unhurried", deadline=None)  # a busy machine must not fail a test
 settings.load_profile("unhurried")
 
-# A shell lets what it starts in the background ignore Ctrl-C, and that would start programs that do.
+# A shell makes its background processes ignore Ctrl-C, and their children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _beside(django_db_blocker):
-    """Databases beside the suite's own are open to every test: that one alone is guarded."""
-    beside.unblock = django_db_blocker.unblock
+def _unblock_databases(django_db_blocker):
+    """Open the databases of tests.databases to every test."""
+    extra_databases.unblock = django_db_blocker.unblock
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
-    """The suite's own database, and how it is emptied after a test that commits."""
+    """Replace Django's flush after a test that commits: see tests/reset_db.py."""
     with django_db_blocker.unblock():
         emptying = Emptying()
     TransactionTestCase._fixture_teardown = lambda test_case: emptying()
@@ -47,13 +47,13 @@ def account(db):
 
 @pytest.fixture
 def stranger(db):
-    """An account that has nothing to do with the first."""
+    """Return an account unrelated to `account`."""
     return Account.objects.create(name="stranger")
 
 
 @pytest.fixture
 def service(account):
-    """The service in this process, called with a credential of the account."""
+    """Return the service in this process, called with a credential of the account."""
     return InProcess(headers_for(account))
 
 
@@ -63,7 +63,7 @@ OVER_SOCKET = pytest.param("over a socket", marks=pytest.mark.django_db(transact
 
 @pytest.fixture(params=[IN_PROCESS, OVER_SOCKET])
 def wire(request):
-    """The service called with a credential of the account `acme`, in both forms: the test runs twice."""
+    """Call the service in this process and then over a socket: the test runs twice."""
     headers = headers_for(Account.objects.create(name="acme"))
     if request.param == "in process":
         yield InProcess(headers)
@@ -74,13 +74,13 @@ def wire(request):
 
 @pytest.fixture(scope="session")
 def server(django_db_setup):
-    """The real server on the tests' own database."""
+    """Run the real server on the test database."""
     with Server(database_url()) as running:
         yield running
 
 
 def database_url() -> str:
-    """The test database's, which is not the one that DATABASE_URL named."""
+    """Return the URL of the test database, which differs from DATABASE_URL."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
@@ -90,7 +90,7 @@ def database_url() -> str:
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A private PostgreSQL of this session's own."""
+    """Run a private PostgreSQL."""
     programs = requirements.postgres_programs()
     if programs is None:
         requirements.missing(
@@ -112,7 +112,6 @@ def postgres_databases(postgres):
 
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory):
-    """A private Redis."""
     program = which("redis-server")
     if program is None:
         requirements.missing("redis", "redis-server is not on this machine.")
@@ -126,5 +125,5 @@ def redis_url(tmp_path_factory):
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def databases(request):
-    """Databases beside the suite's own, of either engine: the test runs twice."""
+    """Return further databases: the test runs twice, on SQLite and on PostgreSQL."""
     return request.getfixturevalue(f"{request.param}_databases")

@@ -1,4 +1,4 @@
-"""Databases beside the suite's own, of either engine: empty, or filled as a service in use is."""
+"""Further databases for tests, on SQLite and PostgreSQL: empty, or filled."""
 
 import shutil
 from contextlib import contextmanager, nullcontext
@@ -19,12 +19,12 @@ PASS_CODE = "8305"
 on_sqlite = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("databases", ["postgres"], indirect=True)
 
-unblock = nullcontext  # lets a test at a database; pytest-django's own, while there are tests
+unblock = nullcontext  # replaced by pytest-django's unblocker while tests run
 
 
 @contextmanager
 def default_database(url):
-    """Django's default database is, for a while, the one that the URL names."""
+    """Make the database of the URL Django's default for a while."""
     before = connections["default"]
     settings = parse_database_url(url)
     if url.startswith("sqlite"):
@@ -46,20 +46,20 @@ def default_database(url):
 
 
 def headers_for(account, name="api", **fields):
-    """The three headers of a new credential of the account."""
+    """Return the three headers of a new credential of the account."""
     _, secret = ApiCredential.objects.issue(account, name, **fields)
     return {"X-Auth-Reseller": account.name, "X-Auth-User": name, "X-Auth-Password": secret}
 
 
 def prepare(url) -> dict:
-    """Make the tables of an empty database, and an account with a credential: its three headers."""
+    """Migrate, create the account `acme`, and return the headers of its credential."""
     with default_database(url):
         call_command("migrate", verbosity=0)
         return headers_for(Account.objects.create(name="acme"))
 
 
 def fill():
-    """Migrate the default database and put into it what a service in use has."""
+    """Migrate the default database, and fill it with rows of several kinds."""
     call_command("migrate", verbosity=0)
     User.objects.create_superuser("rosa", password="correct horse")
     account = Account.objects.create(name="acme", contact_name="Tab\there, “quoted” \\N and\nlines")
@@ -72,7 +72,7 @@ def fill():
 
 
 def rows():
-    """All that the default database holds, by model."""
+    """Return all rows of the default database, by model."""
     return {
         model.__name__: sorted(model._base_manager.values_list(), key=repr)
         for model in apps.get_models()
@@ -80,8 +80,6 @@ def rows():
 
 
 class SQLiteDatabases:
-    """In files of a folder."""
-
     engine = "SQLite"
 
     def __init__(self, folder):
@@ -91,20 +89,18 @@ class SQLiteDatabases:
             fill()
 
     def empty(self) -> str:
-        """A new, empty database's URL."""
+        """Return the URL of a new, empty database."""
         self.count += 1
         return f"sqlite:///{self.folder}/{self.count}.sqlite3"
 
     def copy(self) -> str:
-        """The URL of a new one that is filled."""
+        """Return the URL of a new, filled database."""
         url = self.empty()
         shutil.copy(self.filled.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
         return url
 
 
 class PostgresDatabases:
-    """On a private PostgreSQL."""
-
     engine = "PostgreSQL"
 
     def __init__(self, postgres):
@@ -114,10 +110,10 @@ class PostgresDatabases:
             fill()
 
     def empty(self, template="template1") -> str:
-        """A new, empty database's URL."""
+        """Return the URL of a new, empty database."""
         self.count += 1
         return self.postgres.create(f"backups_{self.count}", template)
 
     def copy(self) -> str:
-        """The URL of a new one that is filled."""
+        """Return the URL of a new, filled database."""
         return self.empty(template="backups_1")

@@ -13,14 +13,14 @@ DOCUMENTS = sorted(
 )
 
 
-def parsed(document) -> list:
+def parse_document(document) -> list:
     return MarkdownIt().enable("table").parse((ROOT / document).read_text())
 
 
 def blocks(document, language) -> list[tuple[str, str]]:
-    """Return the code blocks of that language in order, each after the heading it is under."""
+    """Return the code blocks of the language, each with the heading it is under."""
     found, heading = [], ""
-    for before, token in pairwise(parsed(document)):
+    for before, token in pairwise(parse_document(document)):
         if before.type == "heading_open":
             heading = token.content
         elif token.type == "fence" and token.info == language:
@@ -29,34 +29,34 @@ def blocks(document, language) -> list[tuple[str, str]]:
 
 
 def commands(document, *headings) -> str:
-    """Return the shell commands under these headings, or in the whole document, as one script."""
+    """Return the shell commands, all or those under these headings, as one script."""
     found = blocks(document, "sh")
     script = "".join(text for heading, text in found if not headings or heading in headings)
-    assert script, f"{document} has no commands there"
+    assert script, f"{document} has no commands under {headings}"
     return script
 
 
 def files(document) -> dict[str, str]:
-    """Return the text of each configuration file shown; its first line is a comment with its path."""
+    """Return the configuration files by path; each begins with a comment with its path."""
     shown = (text.partition("\n") for _, text in blocks(document, "ini"))
     return {first.removeprefix("# "): rest for first, _, rest in shown}
 
 
 def anchors(document) -> set[str]:
     """Return the anchors that a Markdown host makes of the headings."""
-    pairs = pairwise(parsed(document))
+    pairs = pairwise(parse_document(document))
     headings = [after.content for token, after in pairs if token.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
 def links(document) -> list[str]:
-    """Return where links lead to and images come from, without those of other hosts."""
-    inline = (child for token in parsed(document) for child in token.children or [])
+    """Return the targets of links and images, without those on other hosts."""
+    inline = (child for token in parse_document(document) for child in token.children or [])
     named = (child.attrGet("href") or child.attrGet("src") for child in inline)
     return [link for link in named if link and not link.startswith(("http://", "https://"))]
 
 
 def target(document, link) -> tuple[Path, str]:
-    """Return the file that a link leads to, and the anchor in it or an empty text."""
+    """Return the file of a link, and its anchor or an empty string."""
     path, _, anchor = link.partition("#")
     return (ROOT / document).parent / path if path else ROOT / document, anchor

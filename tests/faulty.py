@@ -1,4 +1,4 @@
-"""Settings of a service with a fault: no pass code can be sealed, and the error says it in the words of FAULT."""
+"""Settings with a fault: encrypting a pass code raises an error with the text of FAULT."""
 
 import os
 

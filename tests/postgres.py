@@ -1,6 +1,6 @@
-"""A private PostgreSQL on the loopback, gone when it is left.
+"""A private PostgreSQL on the loopback, removed at the end.
 
-python -m tests.postgres COMMAND …      runs COMMAND with DATABASE_URL naming one
+`python -m tests.postgres COMMAND …` runs COMMAND with DATABASE_URL set to one.
 """
 
 import os
@@ -23,26 +23,26 @@ USER = "mailboxes"
 
 
 def free_port() -> int:
-    """One that nobody listens on; nor is it of those that the system hands out until it is listened on."""
+    """Return an unused port outside the system's range for outgoing connections."""
     while True:
-        port = 10_000 + secrets.randbelow(20_000)  # not of `random`, which tests may seed alike
+        port = 10_000 + secrets.randbelow(20_000)  # tests may seed `random`
         with suppress(OSError), socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
             return port
 
 
 def as_nobody() -> list[str]:
-    """What starts a program that refuses to run as root, where one is root."""
+    """Return a prefix that runs a command as nobody, if the tests run as root."""
     setpriv = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     return setpriv if os.geteuid() == 0 else []
 
 
 class PrivatePostgres:
-    """`with PrivatePostgres(programs) as postgres:` a running server; `url(name)` names a database of it."""
+    """Context manager: a running server."""
 
     host = "127.0.0.1"
-    inside: tuple = ()  # what a program of it is started by
-    fsync = "off"  # nothing of it need outlive the machine
+    prefix: tuple = ()  # prefix of its commands
+    fsync = "off"  # the data need not survive a power cut
 
     def __init__(self, programs: Path):
         self.programs = programs
@@ -57,13 +57,15 @@ class PrivatePostgres:
         return self
 
     def __exit__(self, *error):
-        with suppress(subprocess.CalledProcessError):  # it may have been killed
-            self.stop("immediate")  # nothing of it is wanted any more
+        with suppress(subprocess.CalledProcessError):  # a test may have killed it
+            self.stop("immediate")
         shutil.rmtree(self.folder)
 
     def make(self):
-        """Its data, new and empty."""
-        self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        """Create new, empty data."""
+        self.run_program(
+            "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
 
     @property
     def data(self) -> Path:
@@ -73,66 +75,68 @@ class PrivatePostgres:
         return f"postgres://{USER}@{self.host}:{self.port}/{database}"
 
     def create(self, database, template="template1") -> str:
-        """A new database's URL: an empty one, or a copy of the one that the template names."""
+        """Create a database, empty or a copy of the template, and return its URL."""
         here = ["-h", self.host, "-p", str(self.port), "-U", USER]
-        self.run("createdb", *here, "-T", template, database)
+        self.run_program("createdb", *here, "-T", template, database)
         return self.url(database)
 
     def start(self):
         listens = f"-p {self.port} -c listen_addresses={self.host} -k ''"
         options = f"{listens} -c fsync={self.fsync}"
-        self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options)
+        self.run_program(
+            "pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options
+        )
 
     def kill(self):
-        """End it as a power cut does: no process of it has a last word."""
+        """Kill all its processes at once, like a power cut."""
         self.send(signal.SIGKILL)
-        # Until somebody has buried it, it looks alive to the next that would start.
+        # The killed process remains as a zombie, so a new server would think that it still runs.
         (self.data / "postmaster.pid").unlink()
 
     def processes(self) -> list[int]:
-        """The first process of it, and those that it has started."""
+        """Return the ids of the main process and its children."""
         postmaster = (self.data / "postmaster.pid").read_text().split()[0]
         backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         return [int(process) for process in (postmaster, *backends)]
 
     def stand_still(self):
-        """Stop its clock, as when its disk hangs: the host's kernel still takes what is sent to it."""
+        """Suspend all its processes, like a hanging disk: the kernel still accepts packets."""
         self.send(signal.SIGSTOP)
 
     def go_on(self):
         self.send(signal.SIGCONT)
 
     def send(self, number):
-        """Send it to every process of it."""
+        """Send the signal to all its processes."""
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, number)
 
     def stop(self, mode="fast"):
-        """Stop at once, dropping whoever is connected."""
-        self.run("pg_ctl", "stop", "-w", "-m", mode, "-D", self.data)
+        """Stop at once, and drop all connections."""
+        self.run_program("pg_ctl", "stop", "-w", "-m", mode, "-D", self.data)
 
-    def run(self, program, *arguments):
-        command = [*self.inside, *as_nobody(), self.programs / program, *arguments]
+    def run_program(self, program, *arguments):
+        command = [*self.prefix, *as_nobody(), self.programs / program, *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 
 class DurablePostgres(PrivatePostgres):
-    """One that may be killed: it writes as in production."""
+    """A server that may be killed: it writes durably, like in production."""
 
     fsync = "on"
 
 
 class DistantPostgres(DurablePostgres):
-    """On a host of its own, as far as the network can tell, which may vanish without a word. Needs root."""
+    """A server in its own network namespace, which can become unreachable. Needs root."""
 
     def __init__(self, programs: Path):
         super().__init__(programs)
         self.name = f"mailboxes{os.getpid()}"
-        # One of the networks of four that are kept for trials: RFC 2544, appendix C.2.2.
+        # A network of four addresses in the range for benchmarks: RFC 2544, appendix C.2.2.
         network = ip_address("198.18.0.0") + 4 * (os.getpid() % 2**15)
         self.here, self.host = f"{network + 1}", f"{network + 2}"
-        self.inside = ("nsenter", f"--net=/run/netns/{self.name}")
+        self.prefix = ("nsenter", f"--net=/run/netns/{self.name}")
 
     def __enter__(self):
         self.ip("netns", "add", self.name)
@@ -154,7 +158,7 @@ class DistantPostgres(DurablePostgres):
             rules.write("host all all samenet trust\n")
 
     def vanish(self):
-        """Nothing that is sent to it is answered any more, be it by a refusal."""
+        """Drop all packets to it, without a refusal."""
         self.ip_there("route", "add", "blackhole", self.here)
 
     def come_back(self):
@@ -169,9 +173,9 @@ class DistantPostgres(DurablePostgres):
 
 
 class Standby(DurablePostgres):
-    """A copy of another that follows it, each commit there waiting for it, until it is promoted."""
+    """A synchronous standby of another server."""
 
-    awaited = "*"  # by commits of the primary
+    synchronous_names = "*"  # commits of the primary wait for these standbys
 
     def __init__(self, primary: PrivatePostgres):
         super().__init__(primary.programs)
@@ -180,17 +184,21 @@ class Standby(DurablePostgres):
     def __enter__(self):
         super().__enter__()
         with psycopg.connect(self.primary.url(), autocommit=True) as connection:
-            connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{self.awaited}'")
+            connection.execute(
+                f"ALTER SYSTEM SET synchronous_standby_names = '{self.synchronous_names}'"
+            )
             connection.execute("SELECT pg_reload_conf()")
         return self
 
     def make(self):
-        """The primary's data as they are now."""
-        self.run("pg_basebackup", "-d", self.primary.url(), "-D", self.data, "-R", "-c", "fast")
+        """Copy the data of the primary."""
+        self.run_program(
+            "pg_basebackup", "-d", self.primary.url(), "-D", self.data, "-R", "-c", "fast"
+        )
 
     def promote(self):
-        """Make it the one that is written to."""
-        self.run("pg_ctl", "promote", "-w", "-D", self.data)
+        """Make the standby the new primary."""
+        self.run_program("pg_ctl", "promote", "-w", "-D", self.data)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A process that records that it runs, as each process of the server does, and does nothing else."""
+"""A process that only records that it is running, like each process of the server."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ heartbeat.stop()
 
 
 class RunningProcess:
-    """`with RunningProcess(database_url) as process:` it has started; it is stopped at the end."""
+    """Context manager: a process that is stopped at the end."""
 
     def __init__(self, database_url, interval=60, **environment):
         self.command = [sys.executable, "-c", PROGRAM, str(interval)]
@@ -53,10 +53,9 @@ class RunningProcess:
         return self.process.pid
 
     def kill(self):
-        """End it as a power cut does."""
+        """Kill the process, like a power cut."""
         self.process.kill()
         self.process.wait()
 
     def output(self) -> str:
-        """Return all that it has printed so far."""
         return Path(self.log.name).read_text()

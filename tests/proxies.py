@@ -1,4 +1,4 @@
-"""Proxies and poolers around the service, run on the sample configuration in docs."""
+"""Proxies and poolers, run with the sample configuration in docs."""
 
 import os
 import shutil
@@ -14,10 +14,10 @@ from tests.server import ROOT, until
 
 
 class Proxy:
-    """`with` it, the program listens on `port`; `here` says what stands on this machine in the sample's places."""
+    """Context manager: a program that listens on `port`."""
 
-    name: str  # the program's, and its package's in Debian
-    sample: str  # in docs
+    name: str  # of the program and of its Debian package
+    sample: str  # path in docs
     arguments: tuple = ()
 
     def __enter__(self):
@@ -27,13 +27,13 @@ class Proxy:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailboxes-{self.name}-"))
         if os.geteuid() == 0:
-            shutil.chown(self.folder, "nobody")  # who runs it
+            shutil.chown(self.folder, "nobody")
         configuration = self.folder / Path(self.sample).name
-        configuration.write_text(self.filled_in())
+        configuration.write_text(self.fill_in_sample())
         command = [*as_nobody(), program, *self.arguments, configuration]
         with (self.folder / "log").open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        until(self.listens)
+        until(self.is_listening)
         return self
 
     def __exit__(self, *error):
@@ -41,25 +41,25 @@ class Proxy:
         self.process.wait()
         shutil.rmtree(self.folder)
 
-    def here(self) -> dict:
-        """This machine's addresses and files, by the sample's."""
+    def replacements(self) -> dict:
+        """Return the replacements of the sample's addresses and files."""
         raise NotImplementedError
 
-    def filled_in(self) -> str:
+    def fill_in_sample(self) -> str:
         text = (ROOT / "docs" / self.sample).read_text()
-        for there, here in self.here().items():
-            assert text.count(there) == 1, there
-            text = text.replace(there, here)
+        for sample, actual in self.replacements().items():
+            assert text.count(sample) == 1, sample
+            text = text.replace(sample, actual)
         return text
 
-    def listens(self) -> bool:
+    def is_listening(self) -> bool:
         assert self.process.poll() is None, (self.folder / "log").read_text()
         with closing(socket.socket()) as caller:
             return caller.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class PgBouncer(Proxy):
-    """Before a PostgreSQL, with so few connections to it that its callers share them."""
+    """A pooler whose callers share a few connections to PostgreSQL."""
 
     name = "pgbouncer"
     sample = "scaling/pgbouncer.ini"
@@ -68,7 +68,7 @@ class PgBouncer(Proxy):
     def __init__(self, postgres, connections):
         self.postgres, self.connections = postgres, connections
 
-    def here(self):
+    def replacements(self):
         users = self.folder / "userlist.txt"
         users.write_text(f'"{USER}" "{self.password}"\n')
         return {
@@ -85,7 +85,7 @@ class PgBouncer(Proxy):
 
 
 class HAProxy(Proxy):
-    """Before servers of this machine; without TLS, and it says that there was."""
+    """A proxy without TLS that reports HTTPS to servers on this machine."""
 
     name = "haproxy"
     sample = "scaling/haproxy.cfg"
@@ -94,17 +94,17 @@ class HAProxy(Proxy):
     def __init__(self, servers):
         self.servers = servers
 
-    def here(self):
-        places = {
+    def replacements(self):
+        addresses = {
             f"10.0.0.{number}:8000": f"127.0.0.1:{server.port}"
             for number, server in enumerate(self.servers, start=11)
         }
         tls = "bind :443 ssl crt /etc/haproxy/mailboxes.pem alpn h2,http/1.1"
-        return places | {tls: f"bind 127.0.0.1:{self.port}"}
+        return addresses | {tls: f"bind 127.0.0.1:{self.port}"}
 
 
 class Nginx(Proxy):
-    """In front of the first of these servers; without TLS, and it says that there was."""
+    """A proxy without TLS that reports HTTPS to the first of the servers."""
 
     name = "nginx"
     sample = "nginx/mailboxes.conf"
@@ -117,7 +117,7 @@ class Nginx(Proxy):
         main = f"daemon off; pid {self.folder}/pid; error_log {self.folder}/errors;"
         return ("-p", self.folder, "-g", main, "-c")
 
-    def here(self):
+    def replacements(self):
         return {
             "listen 443 ssl;": f"listen 127.0.0.1:{self.port};",
             "    ssl_certificate /etc/nginx/mailboxes.pem;\n": "",
@@ -126,7 +126,7 @@ class Nginx(Proxy):
             "$scheme": "https",
         }
 
-    def filled_in(self):
+    def fill_in_sample(self):
         folders = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         paths = " ".join(f"{name}_temp_path {self.folder}/{name};" for name in folders)
-        return f"events {{}} http {{ access_log off; {paths} {super().filled_in()} }}"
+        return f"events {{}} http {{ access_log off; {paths} {super().fill_in_sample()} }}"

@@ -1,11 +1,11 @@
-"""Takes the README's pictures of the console, light and dark, with demo data: `make screenshots`."""
+"""Take the README's pictures of the console with demo data: `make screenshots`."""
 
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-import tests.settings  # noqa: F401  keys of the moment, as the tests have them
+import tests.settings  # noqa: F401  sets temporary keys
 from tests import requirements
 from tests.server import ROOT, Server
 
@@ -24,12 +24,12 @@ def main():
                 executable_path=requirements.chromium(), args=["--no-sandbox"]
             )
             for scheme in SCHEMES:
-                take(browser, f"http://127.0.0.1:{server.port}", scheme)
+                take_picture(browser, f"http://127.0.0.1:{server.port}", scheme)
             browser.close()
 
 
-def take(browser, address, scheme):
-    """The table of mailboxes, narrowed, with some rows selected."""
+def take_picture(browser, address, scheme):
+    """Take a picture of the filtered table of mailboxes, with some rows selected."""
     page = browser.new_page(
         base_url=address,
         color_scheme=scheme,

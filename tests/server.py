@@ -1,4 +1,4 @@
-"""The real server, started for a test as `make run` starts it, and stopped after it."""
+"""The real server, started like `make run` does."""
 
 import os
 import signal
@@ -17,13 +17,13 @@ LOG_SECONDS = 0.1  # the server writes its log lines up to 0.05 s late
 
 
 def on_database(url, **more) -> dict:
-    """The environment of a process of the service's own, on the database that the URL names."""
-    named = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url, **more}
-    return {name: value for name, value in named.items() if value is not None}
+    """Return the environment for a process of the service on the database of the URL."""
+    values = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url, **more}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def until(true):
-    """Wait for it. Raises AssertionError after a minute."""
+    """Return the first true result. Raise AssertionError after a minute."""
     deadline = time.monotonic() + 60
     while not (found := true()):
         assert time.monotonic() < deadline
@@ -32,7 +32,7 @@ def until(true):
 
 
 class Server:
-    """`with Server(database_url) as server:` the service, answering on `server.port`."""
+    """Context manager: the service, answering on `port`."""
 
     def __init__(self, database_url, **environment):
         self.port = free_port()
@@ -63,12 +63,12 @@ class Server:
         self.wait_until_up()
 
     def kill(self):
-        """End it as a power cut does, its workers with it: no process has a last word."""
+        """Kill the server and its workers at once, like a power cut."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def manage(self, *arguments) -> str:
-        """What a management command prints that runs on this server's database."""
+        """Run a management command on the server's database, and return its output."""
         command = [sys.executable, "manage.py", *arguments]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
@@ -76,16 +76,16 @@ class Server:
         return done.stdout
 
     def prepare(self) -> dict:
-        """Make the tables, and an account with a credential: its three headers."""
-        from tests.databases import prepare  # needs Django, which the pictures do without
+        """Migrate, create the account `acme`, and return the headers of its credential."""
+        from tests.databases import prepare  # needs Django, which screenshots.py does not set up
 
         return prepare(self.environment["DATABASE_URL"])
 
     def output(self) -> str:
-        """All that it has printed so far."""
+        """Return the log so far."""
         time.sleep(LOG_SECONDS)
         log = self.log.fileno()
-        # At its own place in the file: where the server writes on is not moved.
+        # pread leaves the position alone at which the server writes.
         return os.pread(log, os.fstat(log).st_size, 0).decode()
 
     def wait_until_up(self, seconds=20):
@@ -102,20 +102,20 @@ class Server:
 
 
 def workers(server) -> set[int]:
-    """Return the numbers of the server's worker processes."""
+    """Return the ids of the server's worker processes."""
     pid = server.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(child) for child in children if is_worker(child)}
 
 
 def is_worker(pid) -> bool:
-    with suppress(OSError):  # it has ended meanwhile
+    with suppress(OSError):  # the process has ended meanwhile
         return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 
 def reload(server, command=None) -> None:
-    """Reload the server with SIGHUP, or with a shell's command, and wait until that is done."""
+    """Reload the server with SIGHUP or a shell command, and wait for its new workers."""
     before = workers(server)
     if command:
         subprocess.run(command, shell=True, check=True)

@@ -1,4 +1,4 @@
-"""One way to call the service, in this process or through the real server over a socket."""
+"""Callers of the service: in this process, or through the real server over a socket."""
 
 import http.client
 import json
@@ -13,13 +13,13 @@ from django.test.client import ClientHandler
 
 
 def shows(text, code) -> bool:
-    """Whether the pass code stands in the text by itself: a uuid, a time or a token may well hold its digits."""
+    """Return True if the text has the pass code as a word, not as a part of a UUID or time."""
     return re.search(rf"(?<![\w-]){code}(?![\w-])", str(text)) is not None
 
 
 @dataclass
 class Answer:
-    """What came back: `headers` in lower case, `body` as bytes."""
+    """A response; the names of `headers` are in lower case."""
 
     status: int
     headers: dict
@@ -40,9 +40,11 @@ class Answer:
 
 @dataclass
 class Service:
-    """Calls with the given headers; a body that is no text or bytes is sent as JSON."""
+    """Send calls with the headers; a body that is neither str nor bytes is sent as JSON."""
 
-    headers: dict = field(default_factory=dict, repr=False)  # a failing test prints no secret
+    headers: dict = field(
+        default_factory=dict, repr=False
+    )  # so that a failing test prints no secret
 
     def call(self, method, path, body=None, headers=None) -> Answer:
         headers = self.headers | (headers or {})
@@ -71,30 +73,30 @@ class Service:
 
 
 class FastPathHandler(ClientHandler):
-    """Django for its test client, behind the fast path."""
+    """Handle the calls of Django's test client, with the fast path in front."""
 
     def __call__(self, environ):
-        # What only calls a server over a socket has no settings to import this with.
+        # Imported here, because programs that only use a socket have no settings.
         from mailboxes.api.fastpath import FastPath
 
         size = int(environ.get("CONTENT_LENGTH") or 0)
-        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(size))  # as the bridge does
+        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(size))  # like the bridge
         started = []
         fast_path = FastPath(
             lambda environ, start_response: super(FastPathHandler, self).__call__(environ)
         )
-        answer = fast_path(environ, lambda *told: started.extend(told))
+        answer = fast_path(environ, lambda *arguments: started.extend(arguments))
         if not started:
             return answer
         status, headers = started
         response = HttpResponse(answer, status=int(status[:3]), headers=dict(headers))
-        response.wsgi_request = WSGIRequest(environ)  # the client looks at it
+        response.wsgi_request = WSGIRequest(environ)  # the test client reads it
         return response
 
 
 @dataclass
 class InProcess(Service):
-    """Through Django's test client: every middleware, no socket."""
+    """Call through Django's test client: with all middleware, without a socket."""
 
     def send(self, method, path, body, headers):
         client = Client(SERVER_NAME="localhost", raise_request_exception=False)
@@ -107,7 +109,7 @@ class InProcess(Service):
 
 @dataclass
 class OverSocket(Service):
-    """Through the real server, on one connection kept alive from call to call."""
+    """Call the real server on one connection, which is kept alive."""
 
     port: int = 0
 

@@ -1,6 +1,6 @@
-"""The service's own settings, with keys of the moment and a database of the tests' own.
+"""The service's settings, with temporary keys and a test database.
 
-DATABASE_URL moves the whole suite to PostgreSQL; without it the suite runs on SQLite.
+DATABASE_URL runs the tests on PostgreSQL; without it they run on SQLite.
 """
 
 import base64
@@ -9,7 +9,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-# A file, not memory: the tests start real servers beside them on the same database.
+# A file, because real servers use the same database.
 TEST_DATABASE = Path(tempfile.gettempdir()) / f"mailboxes-test-{os.getpid()}.sqlite3"
 
 os.environ |= {
@@ -23,7 +23,7 @@ os.environ |= {
     "PASS_CODE_POLICY": "warn",
     "SOUNDS_DIR": "",
     "SOUNDS_URL": "",
-    "RATE_LIMIT": "1000000/second",  # tests call faster than people's programs do
+    "RATE_LIMIT": "1000000/second",  # tests call faster than real clients
     "TRUSTED_PROXIES": "",
 }
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{TEST_DATABASE}")
@@ -33,12 +33,12 @@ from config.settings import DATABASES, STORAGES  # noqa: E402
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": TEST_DATABASE}
-    # What a test writes itself need not outlive the machine; the real servers' FULL is theirs.
+    # The writes of tests need not survive a power cut; real servers keep synchronous=FULL.
     DATABASES["default"]["OPTIONS"]["init_command"] = (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
     )
 
-# The manifest wants collectstatic; a test's page is content with the plain addresses.
+# Tests run without collectstatic, which the manifest would need.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_AUTOREFRESH = True
