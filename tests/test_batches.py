@@ -1,4 +1,4 @@
-"""Many mailboxes written at once, undone, put back."""
+"""Batches: changes of many mailboxes, undo, and going back to an earlier state."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -32,19 +32,18 @@ def sales(account):
 
 
 def change(batch, mailbox, **fields):
-    """Change the mailbox as part of the batch."""
-    (held,) = batches.lock_for_update([mailbox.pk])
+    (locked,) = batches.lock_for_update([mailbox.pk])
     for field, value in fields.items():
-        setattr(held, field, value)
-    batches.write_batch(batch, changed=[held])
-    return held
+        setattr(locked, field, value)
+    batches.write_batch(batch, changed=[locked])
+    return locked
 
 
-def recipient(mailbox, email):
+def make_recipient(mailbox, email):
     return EmailRecipient(mailbox=mailbox, email=email)
 
 
-def test_writes_each_with_a_version_and_a_row_of_history(batch, account, rosa):
+def test_change_adds_a_version_and_a_history_row_to_each_mailbox(batch, account, rosa):
     for mailbox in desks(account, 3):
         change(batch, mailbox, transcribe=True)
     for mailbox in Mailbox.objects.all():
@@ -56,11 +55,11 @@ def test_writes_each_with_a_version_and_a_row_of_history(batch, account, rosa):
     assert (batch.count, batch.name) == (3, "")
 
 
-def test_a_change_of_recipients_is_a_change_of_the_mailbox(batch, sales):
-    (held,) = batches.lock_for_update([sales.pk])
-    ann = held.email_recipients.get()
-    ann.mailbox = held
-    batches.write_batch(batch, added=[recipient(held, "bob@acme.example")], removed=[ann])
+def test_change_of_recipients_is_a_change_of_the_mailbox(batch, sales):
+    (locked,) = batches.lock_for_update([sales.pk])
+    ann = locked.email_recipients.get()
+    ann.mailbox = locked
+    batches.write_batch(batch, added=[make_recipient(locked, "bob@acme.example")], removed=[ann])
     assert state(sales)["recipients"] == ["bob@acme.example"]
     assert Mailbox.objects.get().version == sales.version + 1
     kinds = EmailRecipient.history.filter(history_batch=batch).values_list("history_type", "email")
@@ -68,26 +67,28 @@ def test_a_change_of_recipients_is_a_change_of_the_mailbox(batch, sales):
     assert (batch.count, batch.name) == (1, "Sales")
 
 
-def test_creates_with_recipients(batch, account):
+def test_mailbox_is_created_with_recipients(batch, account):
     mailbox = Mailbox(account=account, name="New")
-    batches.write_batch(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
+    batches.write_batch(
+        batch, created=[mailbox], added=[make_recipient(mailbox, "ann@acme.example")]
+    )
     assert state(mailbox)["recipients"] == ["ann@acme.example"]
     assert Mailbox.objects.get().version == 1
     assert mailbox.history.get().history_type == "+"
 
 
-def test_undo_gives_back_settings_and_recipients(batch, sales, rosa):
+def test_undo_restores_settings_and_recipients(batch, sales, rosa):
     before = state(sales)
-    held = change(
+    locked = change(
         batch, sales, name="Support", password="0001", greeting=None, deleted_at=timezone.now()
     )
     other = Batch.objects.create(user=rosa, action=Batch.Action.CHANGED)
-    (ann,) = held.email_recipients.all()
-    ann.mailbox = held
-    batches.write_batch(other, removed=[ann], added=[recipient(held, "bob@acme.example")])
+    (ann,) = locked.email_recipients.all()
+    ann.mailbox = locked
+    batches.write_batch(other, removed=[ann], added=[make_recipient(locked, "bob@acme.example")])
     for done in (other, batch):
-        undoing, left = batches.undo_batch(done, rosa)
-        assert (undoing.action, undoing.count, left) == ("undone", 1, [])
+        undoing, skipped = batches.undo_batch(done, rosa)
+        assert (undoing.action, undoing.count, skipped) == ("undone", 1, [])
     assert state(sales) == before
     assert EmailRecipient.objects.get().uuid == ann.uuid
 
@@ -99,15 +100,17 @@ def test_undo_can_be_undone(batch, sales, rosa):
     assert state(sales)["name"] == "Support"
 
 
-def test_undo_of_a_creation_deletes(batch, account, rosa):
+def test_undo_of_a_creation_deletes_the_mailbox(batch, account, rosa):
     mailbox = Mailbox(account=account, name="New")
-    batches.write_batch(batch, created=[mailbox], added=[recipient(mailbox, "ann@acme.example")])
+    batches.write_batch(
+        batch, created=[mailbox], added=[make_recipient(mailbox, "ann@acme.example")]
+    )
     batches.undo_batch(batch, rosa)
     assert state(mailbox)["deleted_at"] is not None
     assert state(mailbox)["recipients"] == ["ann@acme.example"]
 
 
-def test_what_an_undo_deletes_again_can_be_restored_as_long_as_any(batch, sales, rosa):
+def test_mailbox_deleted_again_by_undo_gets_the_full_retention_time(batch, sales, rosa):
     sales.deleted_at = timezone.now() - timedelta(days=40)
     sales.save()
     change(batch, sales, deleted_at=None)
@@ -116,29 +119,29 @@ def test_what_an_undo_deletes_again_can_be_restored_as_long_as_any(batch, sales,
     assert not Mailbox.objects.past_retention().exists()
 
 
-def test_undo_leaves_alone_what_changed_since(batch, account, rosa):
+def test_undo_skips_a_mailbox_with_the_same_setting_changed_since(batch, account, rosa):
     one, two = desks(account, 2)
     change(batch, one, transcribe=True, name="One")
     change(batch, two, transcribe=True)
     later = Mailbox.objects.get(pk=one.pk)
     later.turn_transcription(on=False)
-    undoing, left = batches.undo_batch(batch, rosa)
+    undoing, skipped = batches.undo_batch(batch, rosa)
     assert undoing.count == 1
-    assert left == [one]
+    assert skipped == [one]
     assert (state(one)["name"], state(two)["transcribe"]) == ("One", False)
 
 
-def test_undo_does_not_mind_other_changes_since(batch, sales, rosa):
+def test_undo_keeps_later_changes_of_other_settings(batch, sales, rosa):
     change(batch, sales, transcribe=True)
     later = Mailbox.objects.get()
     later.name = "Support"
     later.save()
-    _, left = batches.undo_batch(batch, rosa)
-    assert left == []
+    _, skipped = batches.undo_batch(batch, rosa)
+    assert skipped == []
     assert (state(sales)["name"], state(sales)["transcribe"]) == ("Support", False)
 
 
-def test_undo_leaves_a_new_mailbox_that_is_in_use(batch, account, rosa):
+def test_undo_of_a_creation_skips_a_mailbox_in_use(batch, account, rosa):
     mailbox = Mailbox(account=account, name="New")
     batches.write_batch(batch, created=[mailbox])
     mailbox.add_recipient("ann@acme.example")
@@ -147,23 +150,23 @@ def test_undo_leaves_a_new_mailbox_that_is_in_use(batch, account, rosa):
     assert state(mailbox)["deleted_at"] is None
 
 
-def test_undo_twice_is_refused(batch, sales, rosa):
+def test_second_undo_is_refused(batch, sales, rosa):
     change(batch, sales, name="Support")
     batches.undo_batch(batch, rosa)
     with pytest.raises(batches.AlreadyUndoneError):
         batches.undo_batch(batch, rosa)
 
 
-def test_undo_of_what_was_removed_for_good_changes_nothing(batch, sales, rosa):
+def test_undo_of_a_purged_mailbox_changes_nothing(batch, sales, rosa):
     change(batch, sales, name="Support")
     sales.delete()
     assert batches.undo_batch(batch, rosa) == (None, [])
 
 
-def test_an_address_added_again_since_is_not_doubled(batch, sales, rosa):
-    (held,) = batches.lock_for_update([sales.pk])
-    (ann,) = held.email_recipients.all()
-    ann.mailbox = held
+def test_undo_does_not_duplicate_an_address_added_since(batch, sales, rosa):
+    (locked,) = batches.lock_for_update([sales.pk])
+    (ann,) = locked.email_recipients.all()
+    ann.mailbox = locked
     batches.write_batch(batch, removed=[ann])
     sales.add_recipient("Ann@acme.example")
     batches.undo_batch(batch, rosa)
@@ -180,15 +183,15 @@ def test_change_each_is_all_or_none(account, rosa):
     assert not Batch.objects.exists()
 
 
-def test_change_each_asks_seldom(account, rosa, django_assert_max_num_queries):
+def test_change_each_needs_few_queries(account, rosa, django_assert_max_num_queries):
     mailboxes = desks(account, 400)
     versions = {mailbox.pk: mailbox.version for mailbox in mailboxes}
-    with django_assert_max_num_queries(40):  # SQLite takes some dozens of rows in one statement
+    with django_assert_max_num_queries(40):  # SQLite accepts some dozens of rows in one statement
         batches.change_each(rosa, Batch.Action.DELETED, versions, batches.delete_each)
     assert not Mailbox.objects.active().exists()
 
 
-def test_put_back_gives_the_state_of_that_moment(sales, rosa):
+def test_put_back_restores_an_earlier_state(sales, rosa):
     before = state(sales)
     moment = timezone.now()
     sales.email_recipients.get().delete()
@@ -206,7 +209,7 @@ def test_put_back_gives_the_state_of_that_moment(sales, rosa):
     assert state(sales)["deleted_at"] is not None
 
 
-def test_what_is_put_back_stands_where_it_stood(sales, rosa):
+def test_put_back_restores_the_order_of_recipients(sales, rosa):
     for name in ("bob", "cleo"):
         sales.add_recipient(f"{name}@acme.example")
     moment = timezone.now()
@@ -218,7 +221,7 @@ def test_what_is_put_back_stands_where_it_stood(sales, rosa):
     assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
 
 
-def test_so_does_one_that_was_removed_and_added_again_since(sales, rosa):
+def test_put_back_restores_the_place_of_a_recipient_added_again(sales, rosa):
     sales.add_recipient("bob@acme.example")
     moment = timezone.now()
     sales.email_recipients.get(email__startswith="ann").delete()
@@ -229,12 +232,12 @@ def test_so_does_one_that_was_removed_and_added_again_since(sales, rosa):
     assert state(sales)["recipients"] == ["bob@acme.example", "Ann@acme.example"]
 
 
-def test_put_back_before_it_was_made_is_refused(sales, rosa):
+def test_put_back_to_a_time_before_the_creation_is_refused(sales, rosa):
     with pytest.raises(Mailbox.history.model.DoesNotExist):
         batches.put_back(sales, sales.created_at.replace(year=2000), rosa)
 
 
-def test_put_back_where_a_recipient_has_taken_over_the_address_of_another(sales, rosa):
+def test_put_back_undoes_an_address_moved_between_recipients(sales, rosa):
     bob = sales.add_recipient("bob@acme.example")
     moment = timezone.now()
     bob.delete()

@@ -1,4 +1,4 @@
-"""Each command in the documents is run by a test or is valid, and each link leads somewhere."""
+"""Every command in the documents is run by a test or is valid, and every link resolves."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from tests.server import ROOT
 MANUAL = "docs/operations.md"
 MAKEFILE = (ROOT / "Makefile").read_text()
 
-# The commands under these headings are run by the test, which reads them out of the document.
+# Tests that read the commands under these headings from the document, and run them.
 RUN = {
     ("README.md", "After the start"): "tests/test_make_run.py",
     **{
@@ -29,7 +29,7 @@ RUN = {
     (MANUAL, "Upgrade and reload"): "tests/commands/test_serve.py",
     (MANUAL, "Change the pass code key"): "tests/guarantees/test_key_rotation.py",
 }
-# These would change the tests' environment or need systemd: their arguments are checked instead.
+# These would change the environment or need systemd, so only their arguments are checked.
 NOT_RUN = {".venv/bin/pip", "python3", "systemctl"}
 
 ARGUMENTS = {"ACCOUNT": "acme", "USER": "api", "FILE": "data.backup", "NAME": "rosa"}
@@ -40,7 +40,7 @@ def lines_of(script) -> list[str]:
     return [line for line in script.replace("\\\n", " ").splitlines() if line]
 
 
-def shown() -> list[tuple[str, str, str]]:
+def documented_commands() -> list[tuple[str, str, str]]:
     """Return each command with its document and heading."""
     return [
         (document, heading, line)
@@ -51,7 +51,7 @@ def shown() -> list[tuple[str, str, str]]:
 
 
 def parser_of(name):
-    """Return the parser of a management command. Raises KeyError."""
+    """Return the parser of a management command. Raise KeyError for an unknown one."""
     command = get_commands()[name]
     command = load_command_class(command, name) if isinstance(command, str) else command
     return command.create_parser("manage.py", name)
@@ -71,7 +71,7 @@ def check_make(name, *variables):
 
 
 def check_pip(*arguments):
-    """Compare with what the Makefile installs, or with the extras of the project."""
+    """Compare with the Makefile, or with the extras of the project."""
     if "--requirement" in arguments:
         assert " ".join(arguments) == "install --require-hashes --requirement requirements/run.txt"
         assert "--require-hashes --requirement\n" in MAKEFILE
@@ -83,7 +83,7 @@ def check_pip(*arguments):
 
 
 def check_python(*arguments):
-    """Compare with the Makefile's rule, or look for the files of ours that a harness reads."""
+    """Compare with the Makefile, or check that the files for a load harness exist."""
     if arguments[0] == "-m":
         assert arguments == ("-m", "venv", ".venv")
         assert "$(PYTHON) -m venv $(VENV)\n" in MAKEFILE
@@ -93,7 +93,7 @@ def check_python(*arguments):
 
 
 def check_systemctl(verb, *units):
-    """Look for the units in the manual, and for the management commands that they run."""
+    """Check that the manual has the units, and that they run management commands."""
     assert verb in {"daemon-reload", "enable", "reload"}
     names = {Path(path).name for path in files(MANUAL)}
     for unit in set(units) - {"--now"}:
@@ -117,7 +117,7 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize(("document", "heading", "line"), shown())
+@pytest.mark.parametrize(("document", "heading", "line"), documented_commands())
 def test_every_command_is_run_or_is_valid(document, heading, line):
     program, *arguments = shlex.split(line, comments=True)
     if (document, heading) not in RUN or program in NOT_RUN:
@@ -140,16 +140,16 @@ def test_every_command_in_the_text_is_valid(document):
         check_manage(name, *arguments)
 
 
-def listed() -> dict[str, tuple[list[str], str]]:
+def listed_commands() -> dict[str, tuple[list[str], str]]:
     """Return the arguments and the description of each command in the manual's table."""
     section = (ROOT / MANUAL).read_text().partition("\n## Commands\n")[2]
     rows = re.findall(r"^\| `(\w+)([^`]*)` \| (.+) \|$", section, re.MULTILINE)
     return {name: (arguments.split(), text) for name, arguments, text in rows}
 
 
-@pytest.mark.parametrize("name", listed())
+@pytest.mark.parametrize("name", listed_commands())
 def test_listed_command_has_the_listed_options(name):
-    arguments, text = listed()[name]
+    arguments, text = listed_commands()[name]
     check_manage(name, *(ARGUMENTS[argument] for argument in arguments))
     options = parser_of(name).format_help()
     assert [option for option in re.findall("--[a-z-]+", text) if option not in options] == []
@@ -161,9 +161,9 @@ def test_listed_options_of_issue_credential_are_valid():
         check_manage("issue_credential", "acme", "api", *option.split())
 
 
-def test_every_command_of_ours_is_listed():
+def test_every_management_command_is_listed():
     ours = {name for name, app in get_commands().items() if app == "mailboxes"}
-    assert ours - listed().keys() == {"run"}  # for `make run`
+    assert ours - listed_commands().keys() == {"run"}  # for `make run`
 
 
 def test_every_make_target_is_listed():

@@ -1,3 +1,5 @@
+"""Encryption of pass codes, and its keys."""
+
 import base64
 import secrets
 
@@ -9,47 +11,47 @@ from tests.service import shows
 OLD, NEW = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
 
 
-def test_what_is_sealed_opens_again():
+def test_encrypted_text_is_decrypted():
     ring = KeyRing.parse(OLD)
     assert ring.decrypt(ring.encrypt("0007", b"owner"), b"owner") == "0007"
 
 
-def test_the_same_text_is_sealed_differently_each_time():
+def test_same_text_is_encrypted_differently_each_time():
     ring = KeyRing.parse(OLD)
     assert ring.encrypt("0007", b"owner") != ring.encrypt("0007", b"owner")
 
 
-def test_it_opens_for_no_other_owner():
+def test_text_of_another_owner_is_refused():
     ring = KeyRing.parse(OLD)
     with pytest.raises(UnknownKeyError):
         ring.decrypt(ring.encrypt("0007", b"owner"), b"thief")
 
 
-def test_a_new_key_listed_first_seals_and_the_old_one_still_opens():
-    sealed = KeyRing.parse(OLD).encrypt("0007", b"owner")
+def test_first_key_encrypts_and_an_older_one_still_decrypts():
+    encrypted = KeyRing.parse(OLD).encrypt("0007", b"owner")
     ring = KeyRing.parse(f"{NEW},{OLD}")
-    assert ring.decrypt(sealed, b"owner") == "0007"
+    assert ring.decrypt(encrypted, b"owner") == "0007"
     assert ring.encrypt("0007", b"owner").startswith(ring.current)
-    assert not sealed.startswith(ring.current)
+    assert not encrypted.startswith(ring.current)
 
 
-def test_a_key_that_is_gone_opens_nothing_and_tells_nothing():
-    sealed = KeyRing.parse(OLD).encrypt("0007", b"owner")
+def test_error_for_a_missing_key_does_not_contain_the_text():
+    encrypted = KeyRing.parse(OLD).encrypt("0007", b"owner")
     with pytest.raises(UnknownKeyError, match="PASS_CODE_KEYS") as refusal:
-        KeyRing.parse(NEW).decrypt(sealed, b"owner")
+        KeyRing.parse(NEW).decrypt(encrypted, b"owner")
     assert not shows(refusal.value, "0007")
 
 
-def test_what_was_altered_does_not_open():
+def test_changed_text_is_refused():
     ring = KeyRing.parse(OLD)
-    sealed = ring.encrypt("0007", b"owner")
-    altered = sealed[:-6] + ("A" if sealed[-6] != "A" else "B") + sealed[-5:]
+    encrypted = ring.encrypt("0007", b"owner")
+    changed = encrypted[:-6] + ("A" if encrypted[-6] != "A" else "B") + encrypted[-5:]
     with pytest.raises(UnknownKeyError):
-        ring.decrypt(altered, b"owner")
+        ring.decrypt(changed, b"owner")
 
 
 @pytest.mark.parametrize("rest", ["", "x", "AAAA", "0007"])
-def test_what_was_never_sealed_does_not_open(rest):
+def test_text_that_was_never_encrypted_is_refused(rest):
     ring = KeyRing.parse(OLD)
     with pytest.raises(UnknownKeyError):
         ring.decrypt(f"{ring.current}:{rest}", b"owner")

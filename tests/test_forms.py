@@ -1,3 +1,5 @@
+"""Forms of mailboxes and accounts, and their fields."""
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -7,94 +9,91 @@ from tests.service import shows
 
 
 @pytest.fixture
-def typed(account):
-    """What a person types at least."""
+def form_data(account):
+    """Return the least form data of a mailbox."""
     return {"account": account.pk, "name": "Sales"}
 
 
-def test_a_form_without_mailbox_makes_one(typed):
-    mailbox = MailboxForm(typed | {"password": "0007"}).save()
+def test_form_without_a_mailbox_creates_one(form_data):
+    mailbox = MailboxForm(form_data | {"password": "0007"}).save()
     assert (mailbox.name, mailbox.password) == ("Sales", "0007")
 
 
-def test_a_mailbox_may_have_no_pass_code(typed):
-    assert MailboxForm(typed).save().password is None
+def test_mailbox_may_have_no_pass_code(form_data):
+    assert MailboxForm(form_data).save().password is None
 
 
-def test_the_pass_code_is_not_in_the_form(typed, account):
+def test_pass_code_is_not_in_the_form(form_data, account):
     mailbox = Mailbox(account=account, name="Sales", password="8305")
     assert MailboxForm(instance=mailbox).initial["password"] == MASK
     assert not shows(MailboxForm(instance=mailbox).as_p(), "8305")
 
 
-def test_the_mask_keeps_the_pass_code(typed, account):
+def test_mask_keeps_the_pass_code(form_data, account):
     mailbox = Mailbox(account=account, name="Sales", password="8305")
-    assert MailboxForm(typed | {"password": MASK}, instance=mailbox).save().password == "8305"
+    assert MailboxForm(form_data | {"password": MASK}, instance=mailbox).save().password == "8305"
 
 
-def test_an_empty_field_removes_the_pass_code(typed, account):
+def test_empty_field_removes_the_pass_code(form_data, account):
     mailbox = Mailbox(account=account, name="Sales", password="8305")
-    assert MailboxForm(typed | {"password": ""}, instance=mailbox).save().password is None
+    assert MailboxForm(form_data | {"password": ""}, instance=mailbox).save().password is None
 
 
 @pytest.mark.parametrize("code", [MASK, "123", "12345", "12a4", "١٢٣٤", " 1234", "1234\n"])
-def test_a_new_mailbox_takes_four_digits_only(typed, code):
-    form = MailboxForm(typed | {"password": code})
+def test_pass_code_of_a_new_mailbox_must_be_four_digits(form_data, code):
+    form = MailboxForm(form_data | {"password": code})
     assert form.errors == {"password": ["Use four digits, 0000 to 9999."]}
 
 
 @pytest.mark.parametrize("name", ["", "   ", "a" * 101, "Sa\x00les", "Sa\x85les"])
-def test_a_wrong_name(typed, name):
-    assert set(MailboxForm(typed | {"name": name}).errors) == {"name"}
+def test_wrong_name_is_refused(form_data, name):
+    assert set(MailboxForm(form_data | {"name": name}).errors) == {"name"}
 
 
-def test_a_name_is_trimmed(typed):
-    assert MailboxForm(typed | {"name": "  Sales "}).save().name == "Sales"
+def test_name_is_trimmed(form_data):
+    assert MailboxForm(form_data | {"name": "  Sales "}).save().name == "Sales"
 
 
 @pytest.mark.parametrize("name", ["acme", " ACME "])
-def test_an_account_is_found_by_its_name(account, name):
+def test_account_is_found_by_its_name(account, name):
     assert AccountNameField().clean(name) == account
 
 
-def test_no_name_is_no_account(account):
+def test_empty_name_is_no_account(account):
     assert AccountNameField(required=False).clean("") is None
 
 
 @pytest.mark.parametrize("name", ["nobody", "ac\x00me", "1"])
-def test_an_account_that_is_none(account, name):
+def test_unknown_account_is_refused(account, name):
     with pytest.raises(ValidationError) as refusal:
         AccountNameField().clean(name)
     assert refusal.value.messages == [f"There is no account “{name}”. Check the name."]
 
 
-def test_only_an_account_of_those_asked_for_is_found(account, stranger):
+def test_account_outside_the_queryset_is_refused(account, stranger):
     field = AccountNameField(Account.objects.exclude(pk=stranger.pk))
     assert field.clean("acme") == account
     with pytest.raises(ValidationError):
         field.clean("stranger")
 
 
-# --- Addresses ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("separator", [",", ";", "; ", " ", "\n", "\r\n", " ,\t; "])
-def test_addresses_are_separated_in_any_usual_way(separator):
+def test_usual_separators_of_addresses_are_accepted(separator):
     text = f" ann@acme.example{separator}bob@acme.example "
     assert AddressesField().clean(text) == ["ann@acme.example", "bob@acme.example"]
 
 
-def test_an_address_may_hold_separators_in_quotes():
+def test_separators_in_quotes_belong_to_the_address():
     text = '"ann;of, acme"@acme.example, bob@acme.example'
     assert AddressesField.split(text) == ['"ann;of, acme"@acme.example', "bob@acme.example"]
 
 
-def test_an_address_that_stands_twice_is_taken_once():
+def test_duplicate_address_is_used_once():
     text = "Ann@acme.example bob@acme.example ann@ACME.example"
     assert AddressesField().clean(text) == ["Ann@acme.example", "bob@acme.example"]
 
 
-def test_no_addresses():
+def test_empty_text_has_no_addresses():
     assert AddressesField(required=False).clean(" ") == []
     with pytest.raises(ValidationError, match="required"):
         AddressesField().clean(" ")
@@ -110,11 +109,11 @@ def test_each_wrong_address_is_named():
     ]
 
 
-def test_too_many_addresses():
+def test_too_many_addresses_are_refused():
     text = " ".join(f"a{number}@acme.example" for number in range(51))
     with pytest.raises(ValidationError, match="at most 50 recipients; you entered 51"):
         AddressesField().clean(text)
 
 
-def test_hostile_quotes_take_no_time():
+def test_hostile_quotes_are_split_quickly():
     assert AddressesField.split('"\\' * 50_000 + " ann@acme.example")[-1] == "ann@acme.example"

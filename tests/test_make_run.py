@@ -1,4 +1,4 @@
-"""`make run` on a clean copy, as a newcomer runs it: first start, second start, what can go wrong."""
+"""`make run` on a clean copy of the project: first and second start, and errors."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.documents import commands
 from tests.postgres import free_port
 from tests.server import until
 
-# The environment that runs the tests serves the copy too; -o: it is not built anew.
+# The copy uses the environment of the tests; -o keeps make from building another.
 VENV = Path(sys.prefix)
 MAKE = ["make", f"VENV={VENV}", "-o", f"{VENV}/run.stamp"]
 
@@ -29,7 +29,7 @@ def copy(tmp_path_factory):
 
 
 class Run:
-    """`with Run(copy, port) as run:` the service by `make run`; `run.said` is what it printed."""
+    """Context manager: the service, started by `make run`."""
 
     def __init__(self, copy, port):
         self.copy, self.port = copy, port
@@ -48,24 +48,24 @@ class Run:
         return self
 
     def is_up(self):
-        assert self.process.poll() is None, self.said
-        if "Application startup complete" not in self.said:
-            return False  # who answers on that port is somebody else
+        assert self.process.poll() is None, self.output
+        if "Application startup complete" not in self.output:
+            return False  # another program may answer on the port
         with suppress(OSError):
             return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2)
 
     @property
-    def said(self):
+    def output(self):
         self.log.seek(0)
         return self.log.read()
 
     @property
-    def logged(self):
-        """Without what is told to a newcomer alone."""
-        return re.findall("^.+ mailboxes.+$", self.said, re.MULTILINE)
+    def log_lines(self):
+        """Return the log lines, without the introduction for new users."""
+        return re.findall("^.+ mailboxes.+$", self.output, re.MULTILINE)
 
     def interrupt(self):
-        """Ctrl-C reaches every process of the terminal."""
+        """Send SIGINT to the process group, like Ctrl-C in a terminal."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=60)
 
@@ -76,12 +76,12 @@ class Run:
 
 
 @pytest.mark.long
-def test_first_start_second_start_and_ctrl_c(copy):
+def test_first_start_prints_working_logins_and_second_start_keeps_them(copy):
     with Run(copy, free_port()) as run:
-        first = run.said
+        first = run.output
         curl = re.search("^curl .+$", first, re.MULTILINE)[0]
         answer = json.loads(run_script(curl, copy))
-        assert answer["status_code"] == 200, (answer, run.logged)
+        assert answer["status_code"] == 200, (answer, run.log_lines)
         boxes = answer["result"]
         assert len(boxes) >= 15
         for page in ("/", "/admin/", "/docs/"):
@@ -89,53 +89,35 @@ def test_first_start_second_start_and_ctrl_c(copy):
         documented = commands("README.md", "After the start").partition("\n")[0]
         assert json.loads(run_script(documented.replace(":8000", f":{run.port}"), copy)) == answer
         run_script(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)
-        said = run_script(commands("docs/api.md").replace(":8000", f":{run.port}"), copy).split(
+        printed = run_script(commands("docs/api.md").replace(":8000", f":{run.port}"), copy).split(
             "\n"
         )
-        answers = [json.loads(answer)["status_code"] for answer in said if answer]
-        assert answers == [
-            200,
-            200,
-            200,
-            201,
-            201,
-            201,
-            200,
-            200,
-            200,
-            200,
-            200,
-            200,
-            412,
-            200,
-            200,
-            200,
-        ]
+        answers = [json.loads(answer)["status_code"] for answer in printed if answer]
+        assert answers == [200] * 3 + [201] * 3 + [200] * 6 + [412] + [200] * 3
         run.interrupt()
-        assert "Traceback" not in run.said
+        assert "Traceback" not in run.output
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", run.port)) != 0
 
-    for secret in (".env", "var/demo.curl"):
-        assert (copy / secret).stat().st_mode & 0o077 == 0  # only its owner reads it
+    for secret_file in (".env", "var/demo.curl"):
+        assert (copy / secret_file).stat().st_mode & 0o077 == 0  # only its owner can read it
     keys = (copy / ".env").read_text()
 
     with Run(copy, free_port()) as again:
-        curl = re.search("^curl .+$", again.said, re.MULTILINE)[0]
-        assert (
-            len(json.loads(run_script(curl, copy))["result"]) == len(boxes) + 2
-        )  # two made, one deleted
-        assert "Made" not in again.said
+        curl = re.search("^curl .+$", again.output, re.MULTILINE)[0]
+        mailboxes = json.loads(run_script(curl, copy))["result"]
+        assert len(mailboxes) == len(boxes) + 2  # one was deleted, and the tour made others
+        assert "Made" not in again.output
         logins = re.compile(r"^Staff login .+$|X-Auth-Password: \S+", re.MULTILINE)
-        kept_logins = logins.findall(again.said) == logins.findall(first)
-        kept_keys = (copy / ".env").read_text() == keys
-        assert (kept_logins, kept_keys) == (True, True)
+        same_logins = logins.findall(again.output) == logins.findall(first)
+        same_keys = (copy / ".env").read_text() == keys
+        assert (same_logins, same_keys) == (True, True)
 
 
 @pytest.mark.long
-def test_a_taken_port_is_told_in_one_line(copy):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_port_in_use_is_reported_in_one_line(copy):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         done = subprocess.run(
             [*MAKE, "run", f"PORT={port}"],
             cwd=copy,
@@ -152,7 +134,7 @@ def test_a_taken_port_is_told_in_one_line(copy):
 
 
 @pytest.mark.parametrize("python", ["false", "no-such-python"])
-def test_an_old_python_is_told_in_one_line(copy, python):
+def test_old_python_is_reported_in_one_line(copy, python):
     command = ["make", "run", "VENV=new", f"PYTHON={python}"]
     done = subprocess.run(command, cwd=copy, env=environment(), capture_output=True, text=True)
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""What stops a command that is the reader's to mend is told in a line, not by our stack."""
+"""Errors of commands that the user can correct are one line, without a stack trace."""
 
 import os
 import signal
@@ -12,14 +12,13 @@ from tests.server import ROOT, Server, on_database, until
 AWAY = "postgres://joe:s3cret@127.0.0.1:1/mailboxes"
 
 
-# Root may read and write everything, unless it lays that down.
+# Without these capabilities, root can no longer read and write everything.
 NO_RIGHTS = "-dac_override,-dac_read_search"
-LAID_DOWN = ["setpriv", f"--bounding-set={NO_RIGHTS}", f"--inh-caps={NO_RIGHTS}"]
-AS_ANYBODY = LAID_DOWN if os.geteuid() == 0 else []
+WITHOUT_RIGHTS = ["setpriv", f"--bounding-set={NO_RIGHTS}", f"--inh-caps={NO_RIGHTS}"]
+AS_ORDINARY_USER = WITHOUT_RIGHTS if os.geteuid() == 0 else []
 
 
 def manage(*arguments, url, prefix=(), **more):
-    """The command, when it has ended."""
     return subprocess.run(
         [*prefix, sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -38,7 +37,7 @@ def manage(*arguments, url, prefix=(), **more):
     ],
     ids=lambda command: command[0],
 )
-def test_a_database_that_is_away_is_named_without_its_password(command):
+def test_unreachable_database_is_named_without_its_password(command):
     done = manage(*command, url=AWAY, DJANGO_SUPERUSER_PASSWORD="correct horse")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
@@ -47,17 +46,17 @@ def test_a_database_that_is_away_is_named_without_its_password(command):
     assert "s3cret" not in done.stdout + done.stderr
 
 
-def test_of_two_hosts_both_are_named():
+def test_two_hosts_are_both_named():
     done = manage("migrate", url=AWAY.replace("1:1", "1:1,127.0.0.1:2"))
     assert "The database mailboxes on 127.0.0.1,127.0.0.1, port 1,2, cannot" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_its_stack_is_there_for_whoever_asks():
+def test_traceback_option_prints_the_stack_trace():
     assert "Traceback" in manage("migrate", "--traceback", url=AWAY).stderr
 
 
-def test_a_folder_that_cannot_be_made_is_named():
+def test_folder_that_cannot_be_made_is_named():
     done = manage("migrate", url="sqlite:////dev/null/data/mailboxes.sqlite3")
     assert done.stderr == (
         "DATABASE_URL names a file in the folder /dev/null/data, which cannot be created: "
@@ -66,35 +65,35 @@ def test_a_folder_that_cannot_be_made_is_named():
     assert done.returncode == 1
 
 
-def test_settings_of_somebody_elses_are_named(tmp_path):
+def test_unreadable_settings_file_is_named(tmp_path):
     settings = tmp_path / ".env"
     settings.touch(mode=0)
-    done = manage("check", url="sqlite://:memory:", prefix=AS_ANYBODY, ENV_FILE=str(settings))
-    said = f"No permission to read {settings}: run this as the user who owns it.\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    done = manage("check", url="sqlite://:memory:", prefix=AS_ORDINARY_USER, ENV_FILE=str(settings))
+    error = f"No permission to read {settings}: run this as the user who owns it.\n"
+    assert (done.returncode, done.stderr) == (1, error)
 
 
-def test_a_file_of_somebody_elses_is_named(tmp_path):
+def test_unwritable_folder_is_named(tmp_path):
     tmp_path.chmod(0o500)
     folder = tmp_path / "figures"
     done = manage(
         "serve",
         url="sqlite://:memory:",
-        prefix=AS_ANYBODY,
+        prefix=AS_ORDINARY_USER,
         METRICS_NETWORKS="10.0.0.0/8",
         PROMETHEUS_MULTIPROC_DIR=str(folder),
     )
-    said = f"No permission to use {folder}: run this as the user who owns it.\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    error = f"No permission to use {folder}: run this as the user who owns it.\n"
+    assert (done.returncode, done.stderr) == (1, error)
 
 
-def modes(folder) -> dict[str, str]:
-    """Who may do what with each file and folder in it, in octal digits."""
+def read_modes(folder) -> dict[str, str]:
+    """Return the octal permissions of each file and folder, by name."""
     return {path.name: f"{path.stat().st_mode & 0o777:o}" for path in folder.rglob("*")}
 
 
 @pytest.mark.long
-def test_its_files_are_their_owners_alone_wherever_they_stand(tmp_path):
+def test_files_can_be_read_by_their_owner_only(tmp_path):
     tmp_path.chmod(0o755)
     url = f"sqlite:///{tmp_path}/data.sqlite3"
     before = os.umask(0o022)
@@ -103,7 +102,7 @@ def test_its_files_are_their_owners_alone_wherever_they_stand(tmp_path):
         manage("backup", str(tmp_path / "data.backup"), url=url)
         with Server(url) as server:
             server.manage("issue_credential", "acme", "api", "--create-account")
-            found = modes(tmp_path)
+            found = read_modes(tmp_path)
     finally:
         os.umask(before)
     assert found.keys() >= {"data.sqlite3", "data.backup"}
@@ -111,7 +110,7 @@ def test_its_files_are_their_owners_alone_wherever_they_stand(tmp_path):
 
 
 @pytest.mark.long
-def test_ctrl_c_ends_a_command_quietly_and_nothing_is_half_done(tmp_path):
+def test_ctrl_c_ends_a_command_quietly_and_rolls_back(tmp_path):
     url = f"sqlite:///{tmp_path}/data.sqlite3"
     manage("migrate", url=url)
     process = subprocess.Popen(
@@ -124,6 +123,6 @@ def test_ctrl_c_ends_a_command_quietly_and_nothing_is_half_done(tmp_path):
     )
     until((tmp_path / "data.sqlite3-wal").exists)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "")
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "")
     assert manage("load_demo", "--accounts", "1", "--mailboxes", "1", url=url).returncode == 0

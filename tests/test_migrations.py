@@ -1,4 +1,4 @@
-"""Each migration can be applied to a live PostgreSQL, beside code of the version before: squawk reads its SQL."""
+"""Migrations can run while the version before them serves: squawk checks their SQL."""
 
 import json
 import subprocess
@@ -16,22 +16,22 @@ from tests.databases import default_database
 from tests.guarantees.upgrade.settings import MIGRATION_MODULES
 
 SQUAWK = Path(sys.executable).with_name("squawk")
-SET_ASIDE = [
-    "prefer-bigint-over-int",  # of taste
+IGNORED_RULES = [
+    "prefer-bigint-over-int",  # a matter of taste
     "prefer-bigint-over-smallint",
     "prefer-identity",
     "prefer-text-field",
-    "prefer-robust-stmts",  # `migrate` knows what was applied
+    "prefer-robust-stmts",  # `migrate` records the applied ones
     "require-lock-timeout",  # `migrate` sets it
     "require-statement-timeout",
     "transaction-nesting",  # Django's own BEGIN
 ]
-# What only code can do keeps its locks until the transaction ends: such a migration is not atomic.
+# Python code in a transaction keeps its locks to the end, so its migration must not be atomic.
 IN_A_TRANSACTION = "python-in-a-transaction"
 
 # Rules that a migration may break, and why.
 EXCEPTIONS = {
-    # No version before them was in use.
+    # No earlier version was in use.
     "0002_staff": {"adding-foreign-key-constraint", "require-concurrent-index-creation"},
     "0004_engine_credentials": {
         "ban-drop-default",
@@ -48,11 +48,11 @@ def connection(postgres, django_db_blocker):
         yield connection
 
 
-def broken_rules(connection, migration, state) -> set:
-    """The rules that the migration, applied to this state, would break."""
+def find_broken_rules(connection, migration, state) -> set:
+    """Return the rules that the migration would break if applied to the state."""
     with connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
         migration.apply(state, editor, collect_sql=True)
-    options = ["--pg-version=15", "--reporter=json", f"--exclude={','.join(SET_ASIDE)}"]
+    options = ["--pg-version=15", "--reporter=json", f"--exclude={','.join(IGNORED_RULES)}"]
     options += ["--assume-in-transaction"] * migration.atomic
     done = subprocess.run(
         [SQUAWK, *options], input="\n".join(editor.collected_sql), capture_output=True, text=True
@@ -63,25 +63,27 @@ def broken_rules(connection, migration, state) -> set:
     return rules
 
 
-def broken_by_all(connection) -> dict:
-    """By name: the rules that our migrations break."""
+def find_all_broken_rules(connection) -> dict:
+    """Return the rules that our migrations break, by the migration's name."""
     loader = MigrationLoader(connection)
     found = {
-        name: broken_rules(connection, migration, loader.project_state((app, name), at_end=False))
+        name: find_broken_rules(
+            connection, migration, loader.project_state((app, name), at_end=False)
+        )
         for (app, name), migration in loader.disk_migrations.items()
         if app == "mailboxes"
     }
     return {name: rules for name, rules in found.items() if rules}
 
 
-def test_every_migration(connection):
-    assert broken_by_all(connection) == EXCEPTIONS
+def test_every_migration_can_run_while_serving(connection):
+    assert find_all_broken_rules(connection) == EXCEPTIONS
 
 
-def test_the_example_of_a_next_version(connection):
-    """What is tried on a live service in tests/guarantees is what is asked for here."""
+def test_example_of_a_next_version_can_run_while_serving(connection):
+    """The migrations that tests/guarantees applies to a live service obey the rules too."""
     with override_settings(MIGRATION_MODULES=MIGRATION_MODULES):
-        assert broken_by_all(connection) == EXCEPTIONS
+        assert find_all_broken_rules(connection) == EXCEPTIONS
 
 
 account = models.ForeignKey("mailboxes.Account", models.SET_NULL, null=True, related_name="+")
@@ -128,8 +130,8 @@ UNSAFE = {
 
 
 @pytest.mark.parametrize(("operation", "rules"), UNSAFE.values(), ids=UNSAFE)
-def test_what_is_refused(connection, operation, rules):
+def test_unsafe_operation_is_found(connection, operation, rules):
     migration = migrations.Migration("unsafe", "mailboxes")
     migration.operations = [operation]
     state = MigrationLoader(connection).project_state()
-    assert broken_rules(connection, migration, state) == rules
+    assert find_broken_rules(connection, migration, state) == rules

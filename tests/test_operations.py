@@ -25,20 +25,20 @@ HOST = "mailboxes.example.com"  # in .env.example
 
 @pytest.fixture
 def copy(tmp_path):
-    """A clone with the packages of the tests, so that nothing is downloaded."""
+    """Return a clone with the packages of the tests, so that nothing is downloaded."""
     folder = clone(tmp_path / "mailboxes")
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
 
 def lines_of(heading, *programs) -> str:
-    """Return the commands under a heading that begin with one of these programs, or all."""
+    """Return the commands under a heading, all or those of these programs."""
     found = commands(MANUAL, heading).splitlines()
     return "\n".join(line for line in found if not programs or line.startswith(programs))
 
 
 def fill_in(env_file):
-    """Put new keys into a copy of .env.example by the commands in it, and trust a local proxy."""
+    """Put keys into a copy of .env.example by its own commands, and trust a local proxy."""
     text = env_file.read_text()
     for command, name in re.findall(r"^#   (python3 -c .+)\n(\w+)=$", text, re.MULTILINE):
         key = run_script(command, env_file.parent).strip()
@@ -47,8 +47,8 @@ def fill_in(env_file):
 
 
 @contextmanager
-def serving(copy):
-    """Start the server with the documented command, and yield a function that calls it as a proxy does."""
+def run_server(copy):
+    """Start the server with the documented command, and yield a caller like a proxy."""
     port = free_port()
     [command] = lines_of("Install", "manage serve").splitlines()
     script = f"{ALIAS}\n{command.replace('8000', str(port))}"
@@ -99,26 +99,26 @@ def test_documented_commands_install_back_up_and_restore(copy, tmp_path):
     for_engine = commands("docs/telephony.md", "Connect your PBX")
     assert "asterisk" in run_script(f"{ALIAS}\n{for_engine}", copy)
     folder = "/var/backups/mailboxes"
-    making = lines_of("systemd", "install").replace(
+    make_folder = lines_of("systemd", "install").replace(
         "--owner mailboxes", f"--owner {getpass.getuser()}"
     )
-    backing_up, restoring = lines_of("Back up and restore").splitlines()
+    back_up, restore = lines_of("Back up and restore").splitlines()
     nightly = re.findall(r"nightly@(\w+)\.timer", lines_of("systemd", "systemctl"))
     assert len(nightly) == 3
 
-    with serving(copy) as call:
-        made = call("/voip/mailbox", {"name": "Sales"}, headers)
+    with run_server(copy) as call:
+        created = call("/voip/mailbox", {"name": "Sales"}, headers)
         jobs = [f"manage {command}" for command in nightly]
-        script = "\n".join([ALIAS, making, backing_up, *jobs])
+        script = "\n".join([ALIAS, make_folder, back_up, *jobs])
         run_script(script.replace(folder, str(tmp_path / "backups")), copy)
     [backup] = (tmp_path / "backups").iterdir()
     backup.rename(backup.with_name("2027-01-31.backup"))
     for file in (copy / "var").glob("mailboxes.sqlite3*"):
         file.unlink()
-    run_script(f"{ALIAS}\n{restoring}".replace(folder, str(tmp_path / "backups")), copy)
-    with serving(copy) as call:
+    run_script(f"{ALIAS}\n{restore}".replace(folder, str(tmp_path / "backups")), copy)
+    with run_server(copy) as call:
         assert [mailbox["uuid"] for mailbox in call("/voip/mailbox", headers=headers)] == [
-            made["uuid"]
+            created["uuid"]
         ]
 
 

@@ -1,4 +1,4 @@
-"""A part that is missing skips the tests that need it, and fails them where REQUIRE names it."""
+"""A missing program skips a test, or fails it if REQUIRE has it."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests import requirements
         ({"postgres", "browser"}, pytest.fail.Exception),
     ],
 )
-def test_missing(monkeypatch, required, outcome):
+def test_missing_program_skips_or_fails_the_test(monkeypatch, required, outcome):
     monkeypatch.setattr(requirements, "REQUIRED", required)
     with pytest.raises(outcome, match="No browser here"):
         requirements.missing("browser", "No browser here.")

@@ -1,3 +1,5 @@
+"""The reset of the test database."""
+
 import pytest
 from django.contrib.auth.models import Group, Permission
 
@@ -6,7 +8,7 @@ from tests.reset_db import Emptying
 
 
 @pytest.mark.django_db
-def test_what_a_test_did_is_undone():
+def test_rows_of_a_test_are_removed_and_rows_of_migrations_restored():
     emptying = Emptying()
     groups = {group.name: {*group.permissions.all()} for group in Group.objects.all()}
     Account.objects.create(name="acme")

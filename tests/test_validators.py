@@ -1,3 +1,5 @@
+"""Rules for single fields."""
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -5,23 +7,23 @@ from mailboxes import validators
 
 
 @pytest.mark.parametrize("name", ["abc", "a-b_c.9", "x" * 64, "..."])
-def test_account_names_that_are_taken(name):
+def test_valid_account_name_is_accepted(name):
     validators.validate_account_name(name)
 
 
 @pytest.mark.parametrize("name", ["ab", "x" * 65, "Abc", "a b", "abc\n", "abç", "a/b", ""])
-def test_account_names_that_are_refused(name):
+def test_invalid_account_name_is_refused(name):
     with pytest.raises(ValidationError):
         validators.validate_account_name(name)
 
 
 @pytest.mark.parametrize("code", ["0000", "0007", "9999"])
-def test_pass_codes_that_are_taken(code):
+def test_valid_pass_code_is_accepted(code):
     validators.validate_pass_code(code)
 
 
 @pytest.mark.parametrize("code", ["", "123", "12345", "1234\n", " 123", "12.4", "١٢٣٤", "-123"])
-def test_pass_codes_that_are_refused(code):
+def test_invalid_pass_code_is_refused(code):
     with pytest.raises(ValidationError):
         validators.validate_pass_code(code)
 
@@ -29,12 +31,12 @@ def test_pass_codes_that_are_refused(code):
 @pytest.mark.parametrize(
     "code", ["1234", "4321", "0000", "7777", "9012", "1212", "1984", "2025", "2580", "1004"]
 )
-def test_weak_pass_codes(code):
+def test_weak_pass_code_is_found(code):
     assert validators.is_weak_pass_code(code)
 
 
 @pytest.mark.parametrize(
-    ("code", "why"),
+    ("code", "reason"),
     [
         ("7777", "it repeats one digit"),
         ("1234", "its digits count up or down"),
@@ -44,12 +46,12 @@ def test_weak_pass_codes(code):
         ("2580", "it is one of the most used"),
     ],
 )
-def test_why_a_pass_code_is_weak_is_said_without_it(code, why):
-    assert validators.find_weakness(code) == f"It is easy to guess: {why}."
+def test_weakness_is_explained_without_the_pass_code(code, reason):
+    assert validators.find_weakness(code) == f"It is easy to guess: {reason}."
 
 
 @pytest.mark.parametrize("code", ["4829", "7302", "1355", "8461", "0931"])
-def test_good_pass_codes(code):
+def test_good_pass_code_is_not_weak(code):
     assert not validators.is_weak_pass_code(code)
 
 
@@ -59,7 +61,7 @@ def test_control_characters_and_lone_surrogates_are_refused(text):
         validators.validate_printable(text)
 
 
-def test_networks_are_read_from_a_text():
+def test_networks_are_parsed_from_a_text():
     networks = validators.parse_networks("192.0.2.0/24, 2001:db8::/32\n198.51.100.7")
     assert [str(network) for network in networks] == [
         "192.0.2.0/24",
@@ -69,6 +71,6 @@ def test_networks_are_read_from_a_text():
 
 
 @pytest.mark.parametrize("text", ["192.0.2.0/33", "192.0.2.1/24", "localhost", "10.0.0"])
-def test_what_is_no_network_is_named(text):
+def test_invalid_network_is_named(text):
     with pytest.raises(ValidationError, match=text):
         validators.validate_networks(f"10.0.0.0/8, {text}")
