@@ -3,7 +3,7 @@ FROM python:3.11-slim
 WORKDIR /srv/mailboxes
 RUN useradd --system --home-dir /srv/mailboxes mailboxes
 
-# pg_dump and pg_restore, for backups: of PostgreSQL's version, or newer.
+# pg_dump and pg_restore for backups. Their version must be PostgreSQL's or newer.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends postgresql-client \
     && rm -rf /var/lib/apt/lists/*
@@ -18,7 +18,7 @@ COPY templates templates
 COPY static static
 COPY docs docs
 
-# Settings are refused where keys are missing; these serve only to collect the files, and are not kept.
+# The settings need keys; these are temporary, only for collectstatic.
 RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
     PASS_CODE_KEYS="$(python -c 'import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())')" \
     ALLOWED_HOSTS=localhost \

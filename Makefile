@@ -1,4 +1,4 @@
-# `make run` and `make test` set up everything they need; `make help` lists the rest.
+# `make run` and `make test` install everything they need; `make help` lists all targets.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -27,34 +27,34 @@ dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for developers
 	@$(manage) migrate --verbosity 0
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
-test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: slow tests too; REQUIRE=postgres,browser,redis,node,php,haproxy,nginx,pgbouncer,systemd,asterisk: fail instead of skipping these)
+test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: slow tests too; REQUIRE=postgres,browser,…: fail instead of skipping, see CONTRIBUTING.md)
 	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(if $(LONG),,-m 'not long') $(ARGS)
 
-test-postgres: $(VENV)/dev.stamp ## run them on a private PostgreSQL
+test-postgres: $(VENV)/dev.stamp ## run the tests on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test
 
-trust: $(VENV)/dev.stamp var/static/staticfiles.json ## test the promises of SECURITY.md at length, and print the table
+trust: $(VENV)/dev.stamp var/static/staticfiles.json ## test the promises of SECURITY.md at length, and print a table
 	@TRUST=full $(VENV)/bin/pytest --quiet tests/guarantees $(ARGS)
 
-bench-growth: $(VENV)/dev.stamp ## compare an account among 1,000 mailboxes and among a million; minutes
+bench-growth: $(VENV)/dev.stamp ## compare one account among 1,000, 100,000 and 1,000,000 mailboxes: takes minutes
 	@$(VENV)/bin/python -m tests.benchmarks.growth
 
-call: $(VENV)/dev.stamp var/static/staticfiles.json ## place calls to a real Asterisk, and print what was heard (ASTERISK_KIT=…)
+call: $(VENV)/dev.stamp var/static/staticfiles.json ## place calls to a real Asterisk, and print a report (ASTERISK_KIT=…)
 	@$(VENV)/bin/python -m tests.engines.live_call
 
-fuzz: $(VENV)/dev.stamp ## make over 20,000 generated calls (SEED=… for others, EXAMPLES=… of each command)
+fuzz: $(VENV)/dev.stamp ## make over 20,000 generated API calls (SEED=… for other calls, EXAMPLES=… for each command)
 	@FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(EXAMPLES) $(VENV)/bin/pytest --quiet -p no:logging tests/api/test_fuzz.py
 
-import-50000: $(VENV)/dev.stamp ## import CSV files of 50,000 rows and print the seconds (ROWS=… for others)
+import-50000: $(VENV)/dev.stamp ## import CSV files of 50,000 rows, and time each phase (ROWS=… for another number)
 	@IMPORT_ROWS=$(ROWS) $(VENV)/bin/pytest --quiet tests/console/test_import_speed.py
 
-lookups-100000: $(VENV)/dev.stamp ## time engines' lookups among 100,000 mailboxes (MAILBOXES=… for others)
+lookups-100000: $(VENV)/dev.stamp ## time engines' lookups among 100,000 mailboxes (MAILBOXES=… for another number)
 	@MAILBOXES=$(MAILBOXES) $(VENV)/bin/python -m tests.engines.lookup_speed
 
 screenshots: $(VENV)/dev.stamp var/static/staticfiles.json ## take the README's pictures of the console again
 	@$(VENV)/bin/python -m tests.screenshots
 
-check: $(VENV)/dev.stamp ## style, types, migrations in step, production settings
+check: $(VENV)/dev.stamp ## check style, types, migrations and production settings
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/djlint --quiet --check --lint templates
@@ -63,11 +63,11 @@ check: $(VENV)/dev.stamp ## style, types, migrations in step, production setting
 		ALLOWED_HOSTS=mailboxes.example DATABASE_URL=sqlite://:memory: \
 		sh -c '$(manage) makemigrations --check --dry-run && $(manage) check --deploy --fail-level WARNING'
 
-audit: $(VENV)/dev.stamp ## look for vulnerable dependencies, unsafe code, committed secrets
+audit: $(VENV)/dev.stamp ## look for vulnerable dependencies, unsafe code and committed secrets
 	@$(VENV)/bin/python -m tests.audit
 
 lock: ## write requirements/*.txt again from pyproject.toml (needs uv on the PATH)
-	@command -v uv >/dev/null || { echo "uv is needed to lock: pip install uv"; exit 1; }
+	@command -v uv >/dev/null || { echo "uv is missing. Install it: pip install uv"; exit 1; }
 	@$(call compile,run,django<6,3.11,)
 	@$(call compile,dev,django<6,3.11,$(extras) --constraint requirements/run.txt)
 	@$(call compile,django6,django>=6,3.12,$(extras))
@@ -92,7 +92,7 @@ $(VENV)/dev.stamp: $(LOCK) | $(VENV)/bin/python
 	@$(install) $<
 	@touch $@
 
-# The service's keys, created once. Without PASS_CODE_KEYS the pass codes cannot be recovered.
+# The service's keys, created once. If PASS_CODE_KEYS is lost, the pass codes cannot be recovered.
 .env: | $(VENV)/bin/python
 	@umask 077; { \
 		echo "SECRET_KEY=$$($(call random,50))"; \
