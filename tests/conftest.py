@@ -15,7 +15,7 @@ from tests import databases as extra_databases
 from tests import requirements
 from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for
 from tests.postgres import PrivatePostgres, free_port
-from tests.reset_db import Emptying
+from tests.reset_db import DatabaseReset
 from tests.server import Server
 from tests.service import InProcess, OverSocket
 
@@ -36,8 +36,8 @@ def _unblock_databases(django_db_blocker):
 def django_db_setup(django_db_setup, django_db_blocker):
     """Replace Django's flush after a test that commits: see tests/reset_db.py."""
     with django_db_blocker.unblock():
-        emptying = Emptying()
-    TransactionTestCase._fixture_teardown = lambda test_case: emptying()
+        reset_database = DatabaseReset()
+    TransactionTestCase._fixture_teardown = lambda test_case: reset_database()
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def postgres():
     """Run a private PostgreSQL."""
     programs = requirements.postgres_programs()
     if programs is None:
-        requirements.missing(
+        requirements.skip_or_fail(
             "postgres", "PostgreSQL's programs (initdb, pg_ctl) are not on this machine."
         )
     with PrivatePostgres(programs) as running:
@@ -114,7 +114,7 @@ def postgres_databases(postgres):
 def redis_url(tmp_path_factory):
     program = which("redis-server")
     if program is None:
-        requirements.missing("redis", "redis-server is not on this machine.")
+        requirements.skip_or_fail("redis", "redis-server is not on this machine.")
     port = free_port()
     folder = tmp_path_factory.mktemp("redis")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]

@@ -31,7 +31,7 @@ def free_port() -> int:
             return port
 
 
-def as_nobody() -> list[str]:
+def drop_root_rights() -> list[str]:
     """Return a prefix that runs a command as nobody, if the tests run as root."""
     setpriv = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     return setpriv if os.geteuid() == 0 else []
@@ -52,7 +52,7 @@ class PrivatePostgres:
         self.folder = Path(tempfile.mkdtemp(prefix="mailboxes-postgres-"))
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody")  # PostgreSQL refuses to run as root
-        self.make()
+        self.create_data()
         self.start()
         return self
 
@@ -61,7 +61,7 @@ class PrivatePostgres:
             self.stop("immediate")
         shutil.rmtree(self.folder)
 
-    def make(self):
+    def create_data(self):
         """Create new, empty data."""
         self.run_program(
             "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"
@@ -89,7 +89,7 @@ class PrivatePostgres:
 
     def kill(self):
         """Kill all its processes at once, like a power cut."""
-        self.send(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         # The killed process remains as a zombie, so a new server would think that it still runs.
         (self.data / "postmaster.pid").unlink()
 
@@ -99,14 +99,14 @@ class PrivatePostgres:
         backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         return [int(process) for process in (postmaster, *backends)]
 
-    def stand_still(self):
+    def suspend(self):
         """Suspend all its processes, like a hanging disk: the kernel still accepts packets."""
-        self.send(signal.SIGSTOP)
+        self.send_signal(signal.SIGSTOP)
 
-    def go_on(self):
-        self.send(signal.SIGCONT)
+    def resume(self):
+        self.send_signal(signal.SIGCONT)
 
-    def send(self, number):
+    def send_signal(self, number):
         """Send the signal to all its processes."""
         for process in self.processes():
             with suppress(ProcessLookupError):
@@ -117,7 +117,7 @@ class PrivatePostgres:
         self.run_program("pg_ctl", "stop", "-w", "-m", mode, "-D", self.data)
 
     def run_program(self, program, *arguments):
-        command = [*self.prefix, *as_nobody(), self.programs / program, *arguments]
+        command = [*self.prefix, *drop_root_rights(), self.programs / program, *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 
@@ -152,16 +152,16 @@ class DistantPostgres(DurablePostgres):
         super().__exit__(*error)
         self.ip("netns", "delete", self.name)
 
-    def make(self):
-        super().make()
+    def create_data(self):
+        super().create_data()
         with (self.data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all samenet trust\n")
 
-    def vanish(self):
+    def disconnect(self):
         """Drop all packets to it, without a refusal."""
         self.ip_there("route", "add", "blackhole", self.here)
 
-    def come_back(self):
+    def reconnect(self):
         self.ip_there("route", "delete", "blackhole", self.here)
 
     @staticmethod
@@ -190,7 +190,7 @@ class Standby(DurablePostgres):
             connection.execute("SELECT pg_reload_conf()")
         return self
 
-    def make(self):
+    def create_data(self):
         """Copy the data of the primary."""
         self.run_program(
             "pg_basebackup", "-d", self.primary.url(), "-D", self.data, "-R", "-c", "fast"

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.server import ROOT, on_database, until
+from tests.server import ROOT, process_environment, until
 
 PROGRAM = """
 import sys
@@ -27,7 +27,7 @@ class RunningProcess:
 
     def __init__(self, database_url, interval=60, **environment):
         self.command = [sys.executable, "-c", PROGRAM, str(interval)]
-        self.environment = on_database(database_url, **environment)
+        self.environment = process_environment(database_url, **environment)
 
     def __enter__(self):
         self.log = tempfile.NamedTemporaryFile()
@@ -45,7 +45,7 @@ class RunningProcess:
     def __exit__(self, *error):
         self.process.stdin.close()
         self.returncode = self.process.wait(timeout=60)
-        self.last_words = self.output()
+        self.final_output = self.output()
         self.log.close()
 
     @property

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests import requirements
-from tests.postgres import USER, as_nobody, free_port
+from tests.postgres import USER, drop_root_rights, free_port
 from tests.server import ROOT, until
 
 
@@ -23,14 +23,14 @@ class Proxy:
     def __enter__(self):
         program = shutil.which(self.name, path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
-            requirements.missing(self.name, f"{self.name} is not on this machine.")
+            requirements.skip_or_fail(self.name, f"{self.name} is not on this machine.")
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailboxes-{self.name}-"))
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody")
         configuration = self.folder / Path(self.sample).name
         configuration.write_text(self.fill_in_sample())
-        command = [*as_nobody(), program, *self.arguments, configuration]
+        command = [*drop_root_rights(), program, *self.arguments, configuration]
         with (self.folder / "log").open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         until(self.is_listening)

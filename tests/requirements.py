@@ -12,7 +12,7 @@ import pytest
 REQUIRED = {part for part in os.environ.get("REQUIRE", "").split(",") if part}
 
 
-def missing(part: str, reason: str):
+def skip_or_fail(part: str, reason: str):
     """Skip the test, or fail it if REQUIRE has this part."""
     if part in REQUIRED:
         pytest.fail(f"{reason} REQUIRE has it.", pytrace=False)
@@ -37,7 +37,7 @@ def asterisk_kit() -> Path | None:
     return Path(kit).resolve() if kit else None
 
 
-def can_have_hosts() -> bool:
+def can_make_namespaces() -> bool:
     """Return True if a test can make a network namespace: as root, with Linux's tools."""
     return os.geteuid() == 0 and all(map(shutil.which, ["ip", "nsenter"]))
 

@@ -3,7 +3,7 @@
 from django.db import connection, transaction
 
 
-class Emptying:
+class DatabaseReset:
     """Delete the rows of a test, and restore the rows that migrations made.
 
     It does a hundredth of the work of Django's flush, which creates those rows again, each table in

@@ -16,19 +16,19 @@ ROOT = Path(__file__).resolve().parent.parent
 LOG_SECONDS = 0.1  # the server writes its log lines up to 0.05 s late
 
 
-def on_database(url, **more) -> dict:
+def process_environment(url, **more) -> dict:
     """Return the environment for a process of the service on the database of the URL."""
     values = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url, **more}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def until(true):
+def until(condition):
     """Return the first true result. Raise AssertionError after a minute."""
     deadline = time.monotonic() + 60
-    while not (found := true()):
+    while not (result := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return result
 
 
 class Server:
@@ -36,7 +36,7 @@ class Server:
 
     def __init__(self, database_url, **environment):
         self.port = free_port()
-        self.environment = on_database(database_url, **environment)
+        self.environment = process_environment(database_url, **environment)
 
     def __enter__(self):
         self.log = tempfile.TemporaryFile("w+")

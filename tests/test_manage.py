@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.server import ROOT, Server, on_database, until
+from tests.server import ROOT, Server, process_environment, until
 
 AWAY = "postgres://joe:s3cret@127.0.0.1:1/mailboxes"
 
@@ -22,7 +22,7 @@ def manage(*arguments, url, prefix=(), **more):
     return subprocess.run(
         [*prefix, sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env=on_database(url, **more),
+        env=process_environment(url, **more),
         capture_output=True,
         text=True,
     )
@@ -116,7 +116,7 @@ def test_ctrl_c_ends_a_command_quietly_and_rolls_back(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "manage.py", "load_demo", "--mailboxes", "100000"],
         cwd=ROOT,
-        env=on_database(url),
+        env=process_environment(url),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

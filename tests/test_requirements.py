@@ -16,4 +16,4 @@ from tests import requirements
 def test_missing_program_skips_or_fails_the_test(monkeypatch, required, outcome):
     monkeypatch.setattr(requirements, "REQUIRED", required)
     with pytest.raises(outcome, match="No browser here"):
-        requirements.missing("browser", "No browser here.")
+        requirements.skip_or_fail("browser", "No browser here.")

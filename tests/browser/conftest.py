@@ -27,7 +27,7 @@ VIOLATIONS = Path(__file__).with_name("violations.js").read_text()
 def browser(django_db_setup):
     program = requirements.chromium()
     if program is None:
-        requirements.missing("browser", "Chromium is not on this machine.")
+        requirements.skip_or_fail("browser", "Chromium is not on this machine.")
     # Playwright keeps an event loop in this thread; Django would refuse the database beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:

@@ -15,13 +15,13 @@ from tests.server import ROOT
 def kit():
     kit = requirements.asterisk_kit()
     if kit is None:
-        requirements.missing("asterisk", NO_KIT)
+        requirements.skip_or_fail("asterisk", NO_KIT)
     try:
         fetch_asterisk(kit)
     except subprocess.CalledProcessError:
-        requirements.missing("asterisk", "Asterisk's programs cannot be fetched.")
+        requirements.skip_or_fail("asterisk", "Asterisk's programs cannot be fetched.")
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0:
-        requirements.missing(
+        requirements.skip_or_fail(
             "asterisk", "This machine cannot make a network namespace for the calls."
         )
 

@@ -16,7 +16,7 @@ from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
 from tests.databases import default_database, on_sqlite, rows
 from tests.guarantees.ledger import Ledger, differences, writing
-from tests.server import ROOT, Server, on_database
+from tests.server import ROOT, Server, process_environment
 from tests.service import InProcess
 
 WRITERS = 4
@@ -118,7 +118,7 @@ def test_a_restore_is_killed(databases, tmp_path, size, promise):
     def restore(target, seconds=None):
         """Begin to restore over the target, and kill that after the seconds; what is there then."""
         command = [sys.executable, "manage.py", "restore", backup, "--replace"]
-        environment = on_database(target)
+        environment = process_environment(target)
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=DEVNULL) as process:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(seconds)

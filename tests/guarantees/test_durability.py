@@ -27,8 +27,8 @@ def own_postgres(postgres):
 @pytest.fixture
 def distant_postgres(postgres):
     """A PostgreSQL whose host may vanish."""
-    if not requirements.can_have_hosts():
-        requirements.missing(
+    if not requirements.can_make_namespaces():
+        requirements.skip_or_fail(
             "network", "A host of its own can be made by root alone, with ip and nsenter."
         )
     with DistantPostgres(postgres.programs) as running:
@@ -180,13 +180,13 @@ def silences(server, fall_silent, speak, times):
 def test_the_host_of_the_database_vanishes(distant_postgres, size, promise):
     """No packet comes from it, not even one that refuses: as after a power cut."""
     with Server(distant_postgres.url()) as server:
-        vanish, come_back = distant_postgres.vanish, distant_postgres.come_back
-        tried, lost = silences(server, vanish, come_back, size(1, 10))
+        disconnect, reconnect = distant_postgres.disconnect, distant_postgres.reconnect
+        tried, lost = silences(server, disconnect, reconnect, size(1, 10))
     promise("The host of PostgreSQL vanishes", tried, lost)
 
 
 def test_the_database_stands_still(own_postgres, size, promise):
     """Its host takes what is sent, but nothing comes of it: as when a disk hangs."""
     with Server(own_postgres.url(), DATABASE_TIMEOUT="3") as server:
-        tried, lost = silences(server, own_postgres.stand_still, own_postgres.go_on, size(1, 10))
+        tried, lost = silences(server, own_postgres.suspend, own_postgres.resume, size(1, 10))
     promise("PostgreSQL stands still", tried, lost)

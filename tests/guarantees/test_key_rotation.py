@@ -23,7 +23,7 @@ from mailboxes.models.encrypted import EncryptedRow
 from tests.databases import default_database, headers_for, prepare
 from tests.documents import commands
 from tests.guarantees.ledger import Ledger, differences, risen, writing
-from tests.server import ROOT, Server, on_database, reload, until, workers
+from tests.server import ROOT, Server, process_environment, reload, until, workers
 from tests.service import OverSocket
 
 
@@ -74,7 +74,7 @@ def rotation(database, **environment) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "manage.py", "rotate_pass_codes"],
         cwd=ROOT,
-        env=on_database(database, **{"PASS_CODE_KEYS": BOTH} | environment),
+        env=process_environment(database, **{"PASS_CODE_KEYS": BOTH} | environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -14,7 +14,7 @@ from mailboxes.models import Account
 from tests.conftest import headers_for
 from tests.databases import default_database, on_postgres
 from tests.guarantees.ledger import Ledger, differences, risen, writing
-from tests.server import ROOT, Server, on_database, until
+from tests.server import ROOT, Server, process_environment, until
 from tests.service import OverSocket
 
 CALLERS = 6
@@ -27,7 +27,7 @@ class Migrate:
 
     def __init__(self, url, *arguments):
         self.arguments = ["migrate", "--lock-timeout", str(LOCK_TIMEOUT), *arguments]
-        self.environment = on_database(
+        self.environment = process_environment(
             url, DJANGO_SETTINGS_MODULE="tests.guarantees.upgrade.settings"
         )
 

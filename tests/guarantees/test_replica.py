@@ -21,10 +21,10 @@ from tests.service import OverSocket
 class Replica(Standby):
     """A standby that reads go to, and that no commit waits for."""
 
-    awaited = ""
+    synchronous_names = ""
 
-    def make(self):
-        super().make()
+    def create_data(self):
+        super().create_data()
         with (self.data / "postgresql.conf").open("a") as settings:
             settings.write("log_statement = 'all'\n")
 
@@ -169,7 +169,7 @@ def test_every_write_is_read_back_while_the_replica_follows_as_it_can(
 
 FAILURES = {
     "dies": (Replica.kill, Replica.start),
-    "stands still": (Replica.stand_still, Replica.go_on),
+    "stands still": (Replica.suspend, Replica.resume),
 }
 
 

@@ -50,7 +50,7 @@ def test_process_is_recorded_from_start_to_stop(database):
         assert list(ServerProcess.objects.alive()) == [find_row(process)]
         assert find_row(process).key == settings.PASS_CODE_KEYS.current
     assert not ServerProcess.objects.exists()
-    assert (process.returncode, process.last_words) == (0, "started\n")
+    assert (process.returncode, process.final_output) == (0, "started\n")
 
 
 def test_row_is_refreshed(database):
@@ -106,12 +106,12 @@ def test_unavailable_database_is_reported_once_and_retried(postgres_to_stop):
             with default_database(url):
                 assert wait_for_refresh(find_row(process))
                 assert until(lambda: find_row(started_meanwhile))
-    assert process.last_words.count(WARNING) == 1
-    assert "Traceback" not in process.last_words
+    assert process.final_output.count(WARNING) == 1
+    assert "Traceback" not in process.final_output
 
 
 def test_process_stops_while_the_database_is_unavailable(postgres_to_stop):
     postgres, url = postgres_to_stop
     with RunningProcess(url) as process:
         postgres.stop()
-    assert (process.returncode, process.last_words) == (0, "started\n")
+    assert (process.returncode, process.final_output) == (0, "started\n")

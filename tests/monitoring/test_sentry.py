@@ -17,7 +17,7 @@ import pytest
 from mailboxes.encryption import KEY_BYTES
 from tests.conftest import database_url, headers_for
 from tests.postgres import free_port
-from tests.server import ROOT, Server, on_database
+from tests.server import ROOT, Server, process_environment
 from tests.service import OverSocket, shows
 
 CODE = "4829"
@@ -114,7 +114,7 @@ def test_report_has_nothing_that_the_caller_sent(service, sentry):
 
 
 def test_crash_of_a_command_is_reported(sentry, db):
-    environment = on_database(database_url(), SENTRY_DSN=sentry.dsn, **FAILURE)
+    environment = process_environment(database_url(), SENTRY_DSN=sentry.dsn, **FAILURE)
     command = [sys.executable, "manage.py", "load_demo", "--accounts=1", "--mailboxes=9"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert "RuntimeError: cannot encrypt" in done.stderr
@@ -125,7 +125,7 @@ def test_crash_of_a_command_is_reported(sentry, db):
 
 
 def test_command_without_database_prints_one_line_and_is_reported(sentry):
-    environment = on_database("postgres://joe@127.0.0.1:1/mailboxes", SENTRY_DSN=sentry.dsn)
+    environment = process_environment("postgres://joe@127.0.0.1:1/mailboxes", SENTRY_DSN=sentry.dsn)
     command = [sys.executable, "manage.py", "purge_deleted"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)

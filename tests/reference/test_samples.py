@@ -85,7 +85,7 @@ def test_their_pass_code_is_taken_where_weak_ones_are_not(policy, refused):
 def test_sample_runs_as_shown(samples, environment, command, language):
     program = PROGRAMS[language]
     if shutil.which(program[0]) is None:
-        requirements.missing(program[0], f"{TITLES[language]} is not on this machine.")
+        requirements.skip_or_fail(program[0], f"{TITLES[language]} is not on this machine.")
     run = subprocess.run(
         program,
         input=samples[command, language],
