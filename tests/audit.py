@@ -13,21 +13,21 @@ from tests.server import ROOT
 
 PROGRAMS = Path(sys.executable).parent
 LOCKS = ["requirements/run.txt", "requirements/dev.txt"]
-# The placeholder in examples, and a part of the API page's example of a UUID.
-NO_SECRETS = "^(password|63e54af807b5)$"
+# Placeholders in examples and tests, and a part of the API page's example of a UUID.
+NO_SECRETS = "^(password|s3cret|63e54af807b5)$"
 
 
 def run_checker(program, *arguments) -> subprocess.CompletedProcess:
     """Run a checker that exits with 0 or 1. Raise SystemExit with its error otherwise."""
     command = [PROGRAMS / program, *arguments]
-    done = subprocess.run_checker(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         sys.exit(done.stderr)
     return done
 
 
 def git(*arguments) -> str:
-    done = subprocess.run_checker(["git", *arguments], cwd=ROOT, capture_output=True, check=True)
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True)
     return done.stdout.decode(errors="replace")
 
 

@@ -38,8 +38,8 @@ def commands(document, *headings) -> str:
 
 def files(document) -> dict[str, str]:
     """Return the configuration files by path; each begins with a comment with its path."""
-    shown = (text.partition("\n") for _, text in blocks(document, "ini"))
-    return {first.removeprefix("# "): rest for first, _, rest in shown}
+    found = (text.partition("\n") for _, text in blocks(document, "ini"))
+    return {first.removeprefix("# "): rest for first, _, rest in found}
 
 
 def anchors(document) -> set[str]:
