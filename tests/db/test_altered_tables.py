@@ -58,7 +58,10 @@ def test_engine_lookups_do_not_fail(service, path):
     credential = json.loads(
         service.server.manage("issue_credential", "acme", "pbx", "--engine", "--json")
     )
-    headers, uuid = basic_header(credential["User"], credential["Password"]), path.rpartition("/")[2]
+    headers, uuid = (
+        basic_header(credential["User"], credential["Password"]),
+        path.rpartition("/")[2],
+    )
 
     def look_up():
         assert parse_columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
