@@ -203,7 +203,7 @@ class PassCodeByTelephone(Scene):
 
 
 class NoPassCode(Scene):
-    """A mailbox without a pass code cannot be decrypted by telephone"""
+    """A mailbox without a pass code cannot be opened by telephone"""
 
     def act(self):
         self.create(password=None)
