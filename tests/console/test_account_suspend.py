@@ -85,31 +85,11 @@ def test_what_is_so_already_is_no_news(manager, account):
     assert log() == []
 
 
-def test_looking_changes_nothing(manager, account):
-    manager.get(SUSPEND)
-    assert is_active(account)
-
-
-@pytest.mark.parametrize("address", [SUSPEND, REACTIVATE])
-@pytest.mark.parametrize("group", ["viewer", "support"])
-def test_other_groups_are_refused(request, account, group, address):
-    browser = request.getfixturevalue(group)
-    assert browser.get(address).status_code == 403
-    assert browser.post(address).status_code == 403
-    assert is_active(account)
-
-
 def test_a_viewer_is_told_but_not_offered(viewer, account):
     account.suspend()
     page = viewer.get("/accounts/acme/")
     assert "This account is suspended" in words(page)
     assert REACTIVATE not in page.content.decode()
-
-
-@pytest.mark.parametrize("address", [SUSPEND, REACTIVATE])
-def test_a_stranger_signs_in_first(client, account, address):
-    assert client.post(address).headers["Location"] == f"/sign-in/?next={address}"
-    assert is_active(account)
 
 
 def test_an_unknown_account_is_not_found(manager, db):

@@ -151,18 +151,5 @@ def test_warns_where_the_account_is_suspended(manager, account):
     assert "acme is suspended: the credential is refused until" in words(manager.get(ISSUE))
 
 
-@pytest.mark.parametrize("group", ["viewer", "support"])
-def test_other_groups_are_refused(request, account, group):
-    browser = request.getfixturevalue(group)
-    assert browser.get(ISSUE).status_code == 403
-    assert browser.post(ISSUE, {"name": "pbx"}).status_code == 403
-    assert not ApiCredential.objects.exists()
-
-
-def test_a_stranger_signs_in_first(client, account):
-    assert client.post(ISSUE, {"name": "pbx"}).headers["Location"] == f"/sign-in/?next={ISSUE}"
-    assert not ApiCredential.objects.exists()
-
-
 def test_an_unknown_account_is_not_found(manager, db):
     assert manager.post(ISSUE, {"name": "pbx"}).status_code == 404

@@ -56,11 +56,6 @@ def test_refuses_calls_at_once(manager, pbx, revoke):
     assert log() == [("manager", "acme: pbx", "Revoked.")]
 
 
-def test_looking_changes_nothing(manager, pbx, revoke):
-    manager.get(revoke)
-    assert pbx.get("/authenticated").status == 200
-
-
 def test_revoking_the_revoked_is_no_news(manager, credential, revoke):
     credential.revoke()
     assert manager.get(revoke).headers["Location"] == "/accounts/acme/"
@@ -69,19 +64,6 @@ def test_revoking_the_revoked_is_no_news(manager, credential, revoke):
     credential.refresh_from_db()
     assert credential.revoked_at == moment
     assert log() == []
-
-
-@pytest.mark.parametrize("group", ["viewer", "support"])
-def test_other_groups_are_refused(request, pbx, revoke, group):
-    browser = request.getfixturevalue(group)
-    assert browser.get(revoke).status_code == 403
-    assert browser.post(revoke).status_code == 403
-    assert pbx.get("/authenticated").status == 200
-
-
-def test_a_stranger_signs_in_first(client, pbx, revoke):
-    assert client.post(revoke).headers["Location"] == f"/sign-in/?next={revoke}"
-    assert pbx.get("/authenticated").status == 200
 
 
 def test_another_accounts_credential_is_not_found(manager, credential, stranger, pbx):

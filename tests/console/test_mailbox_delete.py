@@ -2,8 +2,6 @@
 
 from uuid import uuid4
 
-import pytest
-
 from mailboxes.models import Batch, Mailbox
 from tests.console.conftest import messages, staff, undo_address
 
@@ -50,11 +48,6 @@ def test_who_may_only_change_may_not(sales):
     assert "Delete</button>" not in editor.get(f"/mailboxes/{sales.pk}/").content.decode()
     assert press(editor, sales, "delete").status_code == 403
     assert not is_deleted()
-
-
-@pytest.mark.parametrize("action", ["delete", "restore"])
-def test_a_link_does_nothing(support, sales, action):
-    assert support.get(f"/mailboxes/{sales.pk}/{action}/").status_code == 405
 
 
 def test_what_is_not_there(support):

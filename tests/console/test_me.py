@@ -33,9 +33,5 @@ def test_who_is_not_staff_is_refused(client, hugo):
     assert 'href="/me/"' not in page.text
 
 
-def test_stranger_signs_in_first(client, db):
-    assert client.get("/me/").url == "/sign-in/?next=/me/"
-
-
 def test_takes_no_post(client, hugo):
     assert client.post("/me/").status_code == 405

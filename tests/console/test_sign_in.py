@@ -18,12 +18,6 @@ def test_leads_to_the_page_that_was_asked_for(client, rosa):
     assert response.headers["Location"] == "/?q=sales"
 
 
-def test_leads_to_no_other_host(client, rosa):
-    for elsewhere in ("https://evil.example/", "//evil.example/", "javascript:alert(1)"):
-        response = client.post("/sign-in/", CREDENTIALS | {"next": elsewhere})
-        assert response.headers["Location"] == "/"
-
-
 def test_wrong_password(client, rosa):
     response = client.post("/sign-in/", CREDENTIALS | {"password": "wrong"})
     assert response.status_code == 200
