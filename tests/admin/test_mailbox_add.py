@@ -3,7 +3,7 @@ from uuid import uuid4
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
-from tests.admin.browser import errors, staff_who_may
+from tests.admin.browser import errors
 
 
 @pytest.fixture
@@ -39,13 +39,8 @@ def test_recipients(add):
 @pytest.mark.parametrize(
     ("field", "typed"),
     [
-        ("name", ""),
-        ("name", "a" * 101),
         ("name", "Sa\x07les"),
         ("password", "123"),
-        ("password", "12345"),
-        ("password", " 123"),
-        ("password", "١٢٣٤"),
         ("password", "••••"),
         ("greeting", "hello"),
         ("account", "0"),
@@ -77,10 +72,4 @@ def test_too_many_recipients(add):
     addresses = {f"email_recipients-{n}-email": f"{n}@example.com" for n in range(51)}
     page = add(**{"email_recipients-TOTAL_FORMS": 51} | addresses)
     assert "A mailbox has at most 50 recipients." in page.text
-    assert not Mailbox.objects.exists()
-
-
-def test_without_permission(account):
-    bob = staff_who_may("view_mailbox", "change_mailbox")
-    assert bob.press("mailbox_add", account=account.pk, name="Sales").status_code == 403
     assert not Mailbox.objects.exists()

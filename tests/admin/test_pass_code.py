@@ -12,10 +12,6 @@ def test_it_is_shown_on_request(staff, mailbox):
     page = staff.press("mailbox_pass_code", mailbox.pk)
     assert (page.status_code, page.context["code"]) == (200, "0007")
     assert '<pre class="shown-once">0007</pre>' in page.text
-
-
-def test_the_page_is_not_kept(staff, mailbox):
-    page = staff.press("mailbox_pass_code", mailbox.pk)
     assert "no-store" in page["Cache-Control"]
 
 
@@ -37,12 +33,6 @@ def test_a_link_shows_nothing(staff, mailbox):
     assert log() == []
 
 
-def test_who_may_only_look_at_mailboxes_is_refused(mailbox):
-    bob = staff_who_may("view_mailbox")
-    assert bob.press("mailbox_pass_code", mailbox.pk).status_code == 403
-    assert log() == []
-
-
 def test_who_may_only_look_at_mailboxes_sees_no_code_and_no_button(mailbox):
     page = staff_who_may("view_mailbox").open("mailbox_change", mailbox.pk)
     assert page.status_code == 200
@@ -53,11 +43,6 @@ def test_who_may_only_look_at_mailboxes_sees_no_code_and_no_button(mailbox):
 def test_who_may_change_mailboxes_has_a_button(mailbox):
     page = staff_who_may("change_mailbox").open("mailbox_change", mailbox.pk)
     assert f'action="{address("mailbox_pass_code", mailbox.pk)}"' in page.text
-
-
-def test_a_visitor_is_sent_to_sign_in(visitor, mailbox):
-    answer = visitor.press("mailbox_pass_code", mailbox.pk)
-    assert (answer.status_code, answer.url.split("?")[0]) == (302, "/admin/login/")
 
 
 def test_a_mailbox_without_one(staff, account):
