@@ -58,17 +58,8 @@ def test_it_leads_to_the_accounts_whoever_may_issue_a_credential(db, group, may)
     assert ("Choose the account" in text) is may
 
 
-def test_every_link_within_the_page_leads_somewhere(text):
-    links = {part.split('"')[0] for part in text.split('href="#')[1:]}
-    assert [link for link in links if f'id="{link}"' not in text] == []
-
-
 def test_the_reference_leads_to_it(client, db):
     assert 'href="/docs/connect/"' in client.get("/docs/").content.decode()
-
-
-def test_unknown_host_is_refused(client, db):
-    assert client.get("/docs/connect/", headers={"Host": "evil.example"}).status_code == 400
 
 
 def test_one_credential_fills_in_either_engine(account):
