@@ -1,3 +1,5 @@
+"""The page of one account."""
+
 from datetime import timedelta
 
 import pytest
@@ -14,21 +16,21 @@ def tree(account):
     return account, beta, Account.objects.create(name="zeta", reseller=beta)
 
 
-def test_shows_its_contact_and_its_place(viewer, tree):
+def test_contact_and_resellers_are_shown(viewer, tree):
     page = viewer.get("/accounts/zeta/")
     assert "Accounts / acme / beta zeta" in words(page)
     assert "Ann Adams" in words(viewer.get("/accounts/beta/"))
     assert "Contact not set" in words(page)
 
 
-def test_lists_its_own_customers_and_leads_to_all(viewer, tree):
+def test_own_customers_are_listed_with_a_link_to_all(viewer, tree):
     page = viewer.get("/accounts/acme/")
     assert [row.name for row in page.context["customers"]] == ["beta"]
     assert "All 2, including customers of customers" in words(page)
     assert 'href="/accounts/acme/customers/"' in page.content.decode()
 
 
-def test_counts_its_mailboxes_with_and_without_its_customers(viewer, tree):
+def test_mailboxes_are_counted_with_and_without_customers(viewer, tree):
     for account in tree:
         Mailbox.objects.create(account=account, name="Sales")
     Mailbox.objects.create(account=tree[0], name="Gone").soft_delete()
@@ -38,15 +40,15 @@ def test_counts_its_mailboxes_with_and_without_its_customers(viewer, tree):
     assert 'href="/?account=acme&amp;customers=on"' in page.content.decode()
 
 
-def test_names_the_mailboxes_that_changed_last(viewer, account):
+def test_latest_changed_mailboxes_are_listed(viewer, account):
     for number in range(7):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
     Mailbox.objects.get(name="Desk 0").save()
-    shown = [mailbox.name for mailbox in viewer.get("/accounts/acme/").context["latest_mailboxes"]]
-    assert shown == ["Desk 0", "Desk 6", "Desk 5", "Desk 4", "Desk 3"]
+    names = [mailbox.name for mailbox in viewer.get("/accounts/acme/").context["latest_mailboxes"]]
+    assert names == ["Desk 0", "Desk 6", "Desk 5", "Desk 4", "Desk 3"]
 
 
-def test_says_of_each_credential_whether_it_works_and_why_not(viewer, account):
+def test_credentials_are_listed_with_their_state(viewer, account):
     for name in ("api", "expired", "revoked"):
         ApiCredential.objects.issue(account, name)
     ApiCredential.objects.get(name="revoked").revoke()
@@ -65,7 +67,7 @@ def test_says_of_each_credential_whether_it_works_and_why_not(viewer, account):
     assert states()[0] == ("api", "Account suspended")
 
 
-def test_a_viewer_is_shown_nothing_to_change(viewer, manager, account):
+def test_change_links_are_shown_to_managers_only(viewer, manager, account):
     ApiCredential.objects.issue(account, "api")
     seen_by_viewer, seen_by_manager = (
         words(browser.get("/accounts/acme/")) for browser in (viewer, manager)
@@ -75,20 +77,20 @@ def test_a_viewer_is_shown_nothing_to_change(viewer, manager, account):
         assert verb not in seen_by_viewer
 
 
-def test_tells_an_engines_credential_from_a_programs(viewer, account):
+def test_engine_credential_is_marked(viewer, account):
     ApiCredential.objects.issue(account, "api")
     assert "telephone engine" not in read(viewer, "/accounts/acme/")
     ApiCredential.objects.issue(account, "asterisk", is_engine=True)
     assert "asterisk telephone engine" in words(viewer.get("/accounts/acme/"))
 
 
-def test_a_revoked_credential_is_not_changed_any_more(manager, account):
+def test_revoked_credential_has_no_links(manager, account):
     credential, _ = ApiCredential.objects.issue(account, "api")
     credential.revoke()
     assert f"/credentials/{credential.pk}/" not in read(manager, "/accounts/acme/")
 
 
-def test_shows_only_what_one_may_see(account):
+def test_rows_without_view_permission_are_hidden(account):
     ApiCredential.objects.issue(account, "pbx")
     Mailbox.objects.create(account=account, name="Sales")
     page = words(staff("view_account").get("/accounts/acme/"))
@@ -96,18 +98,18 @@ def test_shows_only_what_one_may_see(account):
     assert "Sales" not in page
 
 
-def test_empty_says_what_to_do_next(manager, account):
+def test_empty_account_suggests_what_to_do_next(manager, account):
     page = words(manager.get("/accounts/acme/"))
     assert "A program needs one to call the API for acme." in page
     assert "Staff create them here, programs through the API" in page
 
 
-def test_leads_to_a_new_mailbox_of_its_own(support, viewer, account):
+def test_new_mailbox_link_fills_in_the_account(support, viewer, account):
     assert 'href="/mailboxes/new/?account=acme"' in support.get("/accounts/acme/").content.decode()
     assert "/mailboxes/new/" not in viewer.get("/accounts/acme/").content.decode()
 
 
-def test_as_many_queries_whatever_it_has(viewer, account, django_assert_num_queries):
+def test_query_count_is_constant(viewer, account, django_assert_num_queries):
     for rows in (1, 30):
         for number in range(rows):
             name = f"x-{rows}-{number}"
@@ -121,13 +123,13 @@ def test_as_many_queries_whatever_it_has(viewer, account, django_assert_num_quer
 
 
 @pytest.mark.parametrize("name", ["nobody", "Acme", "ac", "a%00cme", "é" * 3])
-def test_an_unknown_account_is_not_found(viewer, account, name):
+def test_unknown_account_is_not_found(viewer, account, name):
     assert viewer.get(f"/accounts/{name}/").status_code == 404
 
 
-def test_staff_without_the_permission_are_refused(account):
+def test_page_needs_view_account(account):
     assert staff("view_mailbox").get("/accounts/acme/").status_code == 403
 
 
-def test_takes_no_post(manager, account):
+def test_post_is_not_allowed(manager, account):
     assert manager.post("/accounts/acme/").status_code == 405

@@ -1,3 +1,5 @@
+"""The form for a new account."""
+
 import pytest
 
 from mailboxes.models import Account
@@ -6,7 +8,7 @@ from tests.console.pages import errors, log, read, words
 NEW = "/accounts/-/new/"
 
 
-def test_makes_an_account(manager, account):
+def test_account_is_created(manager, account):
     typed = {"name": "beta", "contact_name": "Ann", "reseller": " ACME "}
     page = manager.post(NEW, typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/beta/"
@@ -16,31 +18,31 @@ def test_makes_an_account(manager, account):
     assert log() == [("manager", "beta", "Added.")]
 
 
-def test_an_account_may_stand_by_itself(manager):
+def test_account_without_reseller_is_created(manager):
     manager.post(NEW, {"name": "acme"})
     assert Account.objects.get().reseller is None
 
 
-def test_a_link_may_fill_in_the_reseller(manager, account):
+def test_query_string_fills_in_the_reseller(manager, account):
     assert 'value="acme"' in read(manager, NEW + "?reseller=acme")
 
 
 @pytest.mark.parametrize("name", ["", "Acme Ltd", "ab", "a" * 65, "ac\x00me"])
-def test_a_name_that_is_none(manager, name):
+def test_invalid_name_is_refused_and_input_kept(manager, name):
     page = manager.post(NEW, {"name": name, "contact_name": "Ann"})
     assert set(errors(page)) == {"name"}
     assert 'value="Ann"' in page.content.decode()
     assert not Account.objects.exists()
 
 
-def test_a_name_that_is_taken(manager, account):
+def test_duplicate_name_is_refused_and_input_kept(manager, account):
     page = manager.post(NEW, {"name": "acme", "contact_name": "Ann"})
     assert errors(page) == {"name": ["An account with this name already exists."]}
     assert 'value="Ann"' in page.content.decode()
 
 
 @pytest.mark.parametrize("reseller", ["nobody", "No Body", "\x00", "é" * 9000, "1"])
-def test_a_reseller_that_is_none(manager, account, reseller):
+def test_unknown_reseller_is_refused_and_kept(manager, account, reseller):
     page = manager.post(NEW, {"name": "beta", "reseller": reseller})
     assert set(errors(page)) == {"reseller"}
     assert "There is no account “" in errors(page)["reseller"][0]

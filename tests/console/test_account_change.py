@@ -1,3 +1,5 @@
+"""The form that changes an account."""
+
 import pytest
 
 from mailboxes.models import Account
@@ -8,11 +10,11 @@ EDIT = "/accounts/acme/edit/"
 
 @pytest.fixture
 def beta(account):
-    """A customer of acme."""
+    """Create a customer of acme."""
     return Account.objects.create(name="beta", reseller=account)
 
 
-def test_changes_contact_and_reseller(manager, beta, stranger):
+def test_contact_and_reseller_are_changed(manager, beta, stranger):
     typed = {"contact_name": "Ann", "reseller": "stranger"}
     page = manager.post("/accounts/beta/edit/", typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/beta/"
@@ -22,34 +24,34 @@ def test_changes_contact_and_reseller(manager, beta, stranger):
     assert log() == [("manager", "beta", "Changed Contact name and Reseller.")]
 
 
-def test_shows_what_stands(manager, beta):
+def test_form_shows_current_values(manager, beta):
     Account.objects.filter(pk=beta.pk).update(contact_name="Ann")
     page = read(manager, "/accounts/beta/edit/")
     assert 'value="Ann"' in page
     assert 'value="acme"' in page
 
 
-def test_an_empty_reseller_makes_it_stand_by_itself(manager, beta):
+def test_empty_reseller_is_removed(manager, beta):
     manager.post("/accounts/beta/edit/", {"contact_name": "", "reseller": ""})
     beta.refresh_from_db()
     assert beta.reseller is None
 
 
-def test_the_name_stays_and_the_page_says_why(manager, account):
+def test_name_cannot_be_changed(manager, account):
     assert "so it cannot be changed" in read(manager, EDIT)
     manager.post(EDIT, {"name": "other", "contact_name": "Ann"})
     account.refresh_from_db()
     assert (account.name, account.contact_name) == ("acme", "Ann")
 
 
-def test_saving_what_stands_is_no_change(manager, account):
+def test_saving_unchanged_values_logs_nothing(manager, account):
     page = manager.post(EDIT, {"contact_name": "", "reseller": ""}, follow=True)
     assert "is changed" not in words(page)
     assert log() == []
 
 
 @pytest.mark.parametrize("reseller", ["acme", "beta"])
-def test_a_loop_of_resellers(manager, account, beta, reseller):
+def test_reseller_loop_is_refused(manager, account, beta, reseller):
     page = manager.post(EDIT, {"contact_name": "Ann", "reseller": reseller})
     assert errors(page) == {
         "reseller": [f"{reseller} is this account or its customer, so it cannot be its reseller."]
@@ -63,10 +65,10 @@ def test_a_loop_of_resellers(manager, account, beta, reseller):
 
 
 @pytest.mark.parametrize("contact", ["a" * 101, "A\x00nn", "A\x85nn"])
-def test_a_contact_that_is_none(manager, account, contact):
+def test_invalid_contact_is_refused(manager, account, contact):
     page = manager.post(EDIT, {"contact_name": contact})
     assert set(errors(page)) == {"contact_name"}
 
 
-def test_an_unknown_account_is_not_found(manager, db):
+def test_unknown_account_is_not_found(manager, db):
     assert manager.post(EDIT, {}).status_code == 404

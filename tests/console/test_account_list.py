@@ -1,3 +1,5 @@
+"""The list of accounts, its search, and suggestions of names."""
+
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -15,12 +17,12 @@ def names(browser, address="/accounts/"):
 
 @pytest.fixture
 def tree(account):
-    """A reseller `acme`, its customer `beta` (Ann), and `zeta` further down."""
+    """Create the reseller acme, its customer beta with contact Ann, and beta's customer zeta."""
     beta = Account.objects.create(name="beta", contact_name="Ann", reseller=account)
     return account, beta, Account.objects.create(name="zeta", reseller=beta)
 
 
-def test_each_account_stands_below_its_reseller(viewer, tree, stranger):
+def test_customers_are_listed_below_their_reseller(viewer, tree, stranger):
     page = viewer.get("/accounts/")
     assert [account.name for account in page.context["page"]] == [
         "acme",
@@ -29,17 +31,19 @@ def test_each_account_stands_below_its_reseller(viewer, tree, stranger):
         "stranger",
     ]
     assert page.content.decode().count('class="indent"') == 3
-    assert "zeta (customer of acme / beta)" in words(page)  # an indent alone is seen, not heard
+    assert "zeta (customer of acme / beta)" in words(
+        page
+    )  # for screen readers, which skip the indent
 
 
-def test_a_very_deep_one_is_not_indented_out_of_sight(viewer, account):
+def test_indent_of_deep_accounts_is_limited(viewer, account):
     for depth in range(20):
         account = Account.objects.create(name=f"depth-{depth:02}", reseller=account)
     page = viewer.get("/accounts/")
     assert max(len(account.indent) for account in page.context["page"]) == 6
 
 
-def test_tells_how_much_each_has(viewer, tree):
+def test_mailboxes_and_usable_credentials_are_counted(viewer, tree):
     acme, beta, _ = tree
     Mailbox.objects.create(account=acme, name="Sales")
     Mailbox.objects.create(account=acme, name="Gone").soft_delete()
@@ -62,17 +66,17 @@ def test_search_shows_matches_with_their_resellers(viewer, tree, text):
     assert 'class="indent"' not in page.content.decode()
 
 
-def test_search_finds_by_contact(viewer, tree):
+def test_search_finds_contact(viewer, tree):
     assert names(viewer, "/accounts/?q=ann") == ["beta"]
 
 
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "é" * 9000, "\ud83d\ude00"])
-def test_search_takes_any_text_as_it_is(viewer, tree, text):
+def test_search_accepts_any_text(viewer, tree, text):
     address = "/accounts/?q=" + quote(text, errors="surrogatepass")
     assert viewer.get(address).status_code == 200
 
 
-def test_filter_by_state(viewer, tree):
+def test_state_filter_narrows_the_list(viewer, tree):
     tree[1].suspend()
     assert names(viewer, "/accounts/?state=suspended") == ["beta"]
     assert names(viewer, "/accounts/?state=active") == ["acme", "zeta"]
@@ -80,15 +84,15 @@ def test_filter_by_state(viewer, tree):
     assert names(viewer, "/accounts/?state=other") == ["acme", "beta", "zeta"]
 
 
-def test_only_the_customers_of_one(viewer, tree, stranger):
+def test_customers_page_lists_one_tree(viewer, tree, stranger):
     page = viewer.get("/accounts/acme/customers/")
     assert [account.name for account in page.context["page"]] == ["beta", "zeta"]
     assert "Customers of acme" in words(page)
-    assert page.content.decode().count('class="indent"') == 1  # below acme, beta stands first
+    assert page.content.decode().count('class="indent"') == 1  # only zeta is indented
     assert names(viewer, "/accounts/beta/customers/?q=e") == ["zeta"]
 
 
-def test_pages_keep_the_search(viewer, db):
+def test_page_links_keep_the_search(viewer, db):
     for number in range(60):
         Account.objects.create(name=f"desk-{number:02}")
     assert len(names(viewer, "/accounts/?q=desk")) == 50
@@ -96,14 +100,14 @@ def test_pages_keep_the_search(viewer, db):
     assert names(viewer, "/accounts/?q=desk&page=2") == [f"desk-{n}" for n in range(50, 60)]
 
 
-def test_a_page_that_begins_within_a_tree_says_where_it_is(viewer, account):
+def test_page_that_starts_inside_a_tree_shows_the_resellers(viewer, account):
     for number in range(60):
         Account.objects.create(name=f"desk-{number:02}", reseller=account)
     assert "acme / desk-49" in words(viewer.get("/accounts/?page=2"))
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "99", "x", ""])
-def test_a_page_that_is_not_there_is_the_nearest(viewer, account, page):
+def test_invalid_page_number_shows_the_nearest_page(viewer, account, page):
     assert names(viewer, f"/accounts/?page={page}") == ["acme"]
 
 
@@ -111,12 +115,12 @@ def test_a_page_that_is_not_there_is_the_nearest(viewer, account, page):
     ("address", "number"),
     [
         # Session, user, two kinds of permissions, second factor; count, rows.
-        ("/accounts/", 8),  # and engines of every account
+        ("/accounts/", 8),  # plus engines of every account
         ("/accounts/?q=a&state=active&page=100", 7),
-        ("/accounts/top/customers/", 9),  # and the account, and its resellers
+        ("/accounts/top/customers/", 9),  # plus the account and its resellers
     ],
 )
-def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries, address, number):
+def test_query_count_is_constant(viewer, django_assert_num_queries, address, number):
     top = Account.objects.create(name="top")
     for rows in (1, 10_000):
         Account.objects.bulk_create(
@@ -129,7 +133,7 @@ def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries, ad
 ENGINES = "Telephone engines for all accounts"
 
 
-def test_shows_engines_that_read_every_account(manager, account):
+def test_engines_of_every_account_are_listed(manager, account):
     credential, secret = ApiCredential.objects.issue(None, "pbx", is_engine=True)
     ApiCredential.objects.issue(account, "api")
     page = words(manager.get("/accounts/"))
@@ -139,29 +143,29 @@ def test_shows_engines_that_read_every_account(manager, account):
     assert secret not in page
 
 
-def test_they_are_of_no_one_account(manager, account):
+def test_engines_of_every_account_are_listed_on_the_whole_list_only(manager, account):
     Account.objects.create(name="beta", reseller=account)
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
     for address in ("/accounts/acme/customers/", "/accounts/?q=acme", "/accounts/acme/"):
         assert ENGINES not in words(manager.get(address))
 
 
-def test_nor_shown_to_whoever_may_see_no_credential(account):
+def test_engines_of_every_account_need_view_apicredential(account):
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
     assert ENGINES not in words(staff("view_account").get("/accounts/"))
 
 
-def test_leads_to_the_account_and_to_its_mailboxes(viewer, account):
+def test_row_links_to_account_and_mailboxes(viewer, account):
     page = read(viewer, "/accounts/")
     assert 'href="/accounts/acme/"' in page
     assert 'href="/?account=acme"' in page
 
 
-def test_leads_to_no_mailboxes_where_they_may_not_be_seen(account):
+def test_mailbox_link_needs_view_mailbox(account):
     assert "?account=acme" not in read(staff("view_account"), "/accounts/")
 
 
-def test_the_bar_leads_here(viewer, account):
+def test_navigation_bar_marks_accounts(viewer, account):
     assert 'href="/accounts/"' in read(viewer, "/")
     assert '<a href="/accounts/" aria-current="page">' in " ".join(
         read(viewer, "/accounts/").split()
@@ -171,58 +175,58 @@ def test_the_bar_leads_here(viewer, account):
     )
 
 
-def test_offers_a_new_account_to_who_may_make_one(viewer, manager, account):
+def test_new_account_link_is_shown_to_managers_only(viewer, manager, account):
     assert "New account" in read(manager, "/accounts/")
     assert "New account" not in read(viewer, "/accounts/")
 
 
-def test_empty_says_what_to_do_next(viewer, manager):
+def test_empty_list_suggests_what_to_do_next(viewer, manager):
     assert 'href="/accounts/-/new/"' in read(manager, "/accounts/")
     assert "Ask a Manager" in read(viewer, "/accounts/")
 
 
-def test_no_match_says_what_to_do_next(viewer, account):
+def test_search_without_match_suggests_what_to_do_next(viewer, account):
     page = read(viewer, "/accounts/?q=<nobody>&state=active")
     assert "No active account has “&lt;nobody&gt;” in its name" in page
     assert 'href="/accounts/?q=%3Cnobody%3E"' in page
     assert 'href="/accounts/?state=active"' in page
 
 
-def test_nothing_of_that_kind_says_so(viewer, account):
+def test_empty_state_filter_is_explained(viewer, account):
     assert "No account is suspended" in read(viewer, "/accounts/?state=suspended")
     assert "No customers yet" in read(viewer, "/accounts/acme/customers/")
     account.suspend()
     assert "No account is active" in read(viewer, "/accounts/?state=active")
 
 
-def test_an_unknown_reseller_is_not_found(viewer, account):
+def test_unknown_reseller_is_not_found(viewer, account):
     assert viewer.get("/accounts/nobody/customers/").status_code == 404
 
 
-def test_suggests_names_those_that_begin_with_it_first(viewer, tree):
+def test_suggestions_begin_with_prefix_matches(viewer, tree):
     Account.objects.create(name="eta-two")
     page = viewer.get("/accounts/-/names/?q=eta")
     assert [account.name for account in page.context["accounts"]] == ["eta-two", "beta", "zeta"]
     assert '<option value="beta">Ann</option>' in page.content.decode()
 
 
-def test_a_field_asks_for_suggestions_with_its_own_value(viewer, tree):
-    asked = {"HX-Request": "true", "HX-Trigger-Name": "reseller"}
-    page = viewer.get("/accounts/-/names/?reseller=zet", headers=asked)
+def test_suggestions_use_the_value_of_the_htmx_field(viewer, tree):
+    headers = {"HX-Request": "true", "HX-Trigger-Name": "reseller"}
+    page = viewer.get("/accounts/-/names/?reseller=zet", headers=headers)
     assert [account.name for account in page.context["accounts"]] == ["zeta"]
 
 
-def test_suggests_a_few_only(viewer, db):
+def test_suggestions_are_limited_to_ten(viewer, db):
     Account.objects.bulk_create(Account(name=f"desk-{number}") for number in range(30))
     assert len(viewer.get("/accounts/-/names/?q=").context["accounts"]) == 10
 
 
 @pytest.mark.parametrize("text", ["%00", "%25", "%F0%9F%98%80", "a" * 5000])
-def test_suggestions_take_any_text(viewer, account, text):
+def test_suggestions_accept_any_text(viewer, account, text):
     assert viewer.get(f"/accounts/-/names/?q={text}").status_code == 200
 
 
-def test_an_account_may_be_called_as_a_page_is(viewer, db):
+def test_account_named_like_a_page_is_shown(viewer, db):
     for name in ("new", "names", "..."):
         Account.objects.create(name=name)
         assert words(viewer.get(f"/accounts/{name}/")).count(name) > 1
@@ -231,9 +235,9 @@ def test_an_account_may_be_called_as_a_page_is(viewer, db):
 @pytest.mark.parametrize(
     "address", ["/accounts/", "/accounts/-/names/", "/accounts/acme/customers/"]
 )
-class TestWhoMayNot:
-    def test_staff_without_the_permission_are_refused(self, account, address):
+class TestRefusals:
+    def test_page_needs_view_account(self, account, address):
         assert staff("view_mailbox").get(address).status_code == 403
 
-    def test_takes_no_post(self, viewer, account, address):
+    def test_post_is_not_allowed(self, viewer, account, address):
         assert viewer.post(address).status_code == 405

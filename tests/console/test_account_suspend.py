@@ -1,3 +1,5 @@
+"""Suspension and reactivation of an account."""
+
 import pytest
 
 from mailboxes.models import Account, ApiCredential, Mailbox
@@ -11,7 +13,7 @@ REACTIVATE = "/accounts/acme/reactivate/"
 
 @pytest.fixture
 def beta(account):
-    """A customer of acme."""
+    """Create a customer of acme."""
     return Account.objects.create(name="beta", reseller=account)
 
 
@@ -20,7 +22,7 @@ def is_active(account):
     return account.is_active
 
 
-def test_says_first_what_will_happen(manager, account, beta):
+def test_suspend_page_lists_the_consequences(manager, account, beta):
     Mailbox.objects.create(account=account, name="Sales")
     ApiCredential.objects.issue(account, "pbx")
     ApiCredential.objects.issue(account, "old")
@@ -35,8 +37,8 @@ def test_says_first_what_will_happen(manager, account, beta):
     assert is_active(account)
 
 
-def test_what_it_says_is_what_happens(manager, account, beta):
-    """Its credentials are refused, and its resellers' calls for it; its customers' still work."""
+def test_suspension_refuses_the_account_but_not_its_customers(manager, account, beta):
+    """Its credentials and its resellers' calls for it are refused; its customers still call."""
     below = Account.objects.create(name="gamma", reseller=beta)
     calls = {
         name: InProcess(headers_for(of))
@@ -53,7 +55,7 @@ def test_what_it_says_is_what_happens(manager, account, beta):
     assert calls["above"].get("/authenticated", headers=for_it).status == 200
 
 
-def test_suspends_and_shows_the_way_back(manager, account):
+def test_suspended_account_links_to_its_reactivation(manager, account):
     page = manager.post(SUSPEND, follow=True)
     assert not is_active(account)
     assert "Account acme is suspended: its credentials are refused." in words(page)
@@ -61,7 +63,7 @@ def test_suspends_and_shows_the_way_back(manager, account):
     assert log() == [("manager", "acme", "Suspended.")]
 
 
-def test_reactivates(manager, account):
+def test_account_is_reactivated(manager, account):
     account.suspend()
     ApiCredential.objects.issue(account, "pbx")
     assert "Its credential works again at once: pbx" in words(manager.get(REACTIVATE))
@@ -72,25 +74,25 @@ def test_reactivates(manager, account):
     assert log() == [("manager", "acme", "Reactivated.")]
 
 
-def test_an_account_without_credentials_is_told_so(manager, account):
+def test_missing_credentials_are_mentioned(manager, account):
     assert "It has no usable credential" in words(manager.get(SUSPEND))
     account.suspend()
     assert "issue one to let its programs call again" in words(manager.get(REACTIVATE))
 
 
-def test_what_is_so_already_is_no_news(manager, account):
+def test_repeated_change_logs_nothing(manager, account):
     assert manager.post(REACTIVATE).headers["Location"] == "/accounts/acme/"
     account.suspend()
     assert manager.post(SUSPEND).headers["Location"] == "/accounts/acme/"
     assert log() == []
 
 
-def test_a_viewer_is_told_but_not_offered(viewer, account):
+def test_viewer_sees_the_suspension_without_a_link(viewer, account):
     account.suspend()
     page = viewer.get("/accounts/acme/")
     assert "This account is suspended" in words(page)
     assert REACTIVATE not in page.content.decode()
 
 
-def test_an_unknown_account_is_not_found(manager, db):
+def test_unknown_account_is_not_found(manager, db):
     assert manager.post(SUSPEND).status_code == 404

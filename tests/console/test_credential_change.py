@@ -1,3 +1,5 @@
+"""The form that changes a credential."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,7 +20,7 @@ def edit(credential):
     return f"/accounts/acme/credentials/{credential.pk}/edit/"
 
 
-def test_changes_networks_and_expiry(manager, credential, edit):
+def test_networks_and_expiry_are_changed(manager, credential, edit):
     typed = {"networks": "192.0.2.1", "expires_at": "2997-01-31T12:00"}
     page = manager.post(edit, typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/acme/"
@@ -29,13 +31,13 @@ def test_changes_networks_and_expiry(manager, credential, edit):
     assert log() == [("manager", "acme: pbx", "Changed Networks and Expires (UTC).")]
 
 
-def test_an_expiry_that_is_past_ends_it(manager, credential, edit):
+def test_past_expiry_ends_the_credential(manager, credential, edit):
     manager.post(edit, {"networks": "", "expires_at": "2020-01-31T12:00"})
     credential.refresh_from_db()
     assert credential.state == ApiCredential.State.EXPIRED
 
 
-def test_shows_what_stands(manager, credential, edit):
+def test_form_shows_current_values(manager, credential, edit):
     moment = datetime(2997, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     ApiCredential.objects.update(expires_at=moment)
     page = read(manager, edit)
@@ -43,17 +45,17 @@ def test_shows_what_stands(manager, credential, edit):
     assert 'value="2997-01-31T23:59:59"' in page
     manager.post(edit, {"networks": "192.0.2.0/24", "expires_at": "2997-01-31T23:59:59"})
     credential.refresh_from_db()
-    assert credential.expires_at == moment  # saved as it was shown, it is not another moment
+    assert credential.expires_at == moment  # saving the form as shown keeps the microseconds
     assert log() == []
 
 
-def test_a_programs_becomes_no_engines(manager, credential, edit):
+def test_kind_of_credential_cannot_be_changed(manager, credential, edit):
     manager.post(edit, {"networks": "192.0.2.0/24", "is_engine": "on"})
     credential.refresh_from_db()
     assert not credential.is_engine
 
 
-def test_the_name_and_the_secret_stay(manager, credential, edit):
+def test_name_and_secret_cannot_be_changed(manager, credential, edit):
     assert "so it cannot be changed" in read(manager, edit)
     manager.post(edit, {"name": "other", "networks": "", "prefix": "x", "revoked_at": "2020-01-01"})
     changed = ApiCredential.objects.get()
@@ -61,7 +63,7 @@ def test_the_name_and_the_secret_stay(manager, credential, edit):
     assert changed.is_usable
 
 
-def test_networks_that_are_none(manager, credential, edit):
+def test_invalid_networks_are_refused(manager, credential, edit):
     page = manager.post(edit, {"networks": "home", "expires_at": "2997-01-31T12:00"})
     assert "“home” is not a network" in errors(page)["networks"][0]
     assert 'value="2997-01-31T12:00"' in page.content.decode()
@@ -70,7 +72,7 @@ def test_networks_that_are_none(manager, credential, edit):
     assert log() == []
 
 
-def test_a_revoked_one_stays_as_it_is(manager, credential, edit):
+def test_revoked_credential_cannot_be_changed(manager, credential, edit):
     credential.revoke()
     tomorrow = timezone.now() + timedelta(days=1)
     page = manager.post(edit, {"networks": "", "expires_at": tomorrow.isoformat()}, follow=True)
@@ -79,11 +81,11 @@ def test_a_revoked_one_stays_as_it_is(manager, credential, edit):
     assert (credential.networks, credential.expires_at) == ("192.0.2.0/24", None)
 
 
-def test_another_accounts_credential_is_not_found(manager, credential, stranger):
+def test_credential_of_another_account_is_not_found(manager, credential, stranger):
     address = f"/accounts/stranger/credentials/{credential.pk}/edit/"
     assert manager.post(address, {"networks": ""}).status_code == 404
 
 
 @pytest.mark.parametrize("pk", [0, 10**30])
-def test_an_unknown_credential_is_not_found(manager, account, pk):
+def test_unknown_credential_is_not_found(manager, account, pk):
     assert manager.get(f"/accounts/acme/credentials/{pk}/edit/").status_code == 404

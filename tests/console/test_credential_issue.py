@@ -1,3 +1,5 @@
+"""Issue a credential and show its secret once."""
+
 import logging
 from datetime import UTC, datetime
 
@@ -10,7 +12,7 @@ from tests.console.pages import errors, log, words
 ISSUE = "/accounts/acme/credentials/new/"
 
 
-def test_issues_one_and_shows_its_secret(manager, account):
+def test_credential_is_issued_and_its_secret_shown(manager, account):
     typed = {"name": "pbx", "networks": "192.0.2.0/24", "expires_at": "2997-01-31T12:00"}
     page = manager.post(ISSUE, typed)
     credential = ApiCredential.objects.authenticate(page.context["secret"], "acme", "pbx")
@@ -20,7 +22,7 @@ def test_issues_one_and_shows_its_secret(manager, account):
     assert log() == [("manager", "acme: pbx", "Added.")]
 
 
-def test_the_call_to_copy_carries_the_readers_own_host(manager, account):
+def test_sample_call_has_the_host_of_the_request(manager, account):
     page = manager.post(ISSUE, {"name": "pbx"}, SERVER_NAME="localhost")
     assert (
         "curl -sS http://localhost/authenticated \\ "
@@ -30,7 +32,7 @@ def test_the_call_to_copy_carries_the_readers_own_host(manager, account):
     ) in words(page)
 
 
-def test_issues_one_for_an_engine_and_shows_what_it_carries(manager, account):
+def test_engine_credential_is_shown_with_user_and_password(manager, account):
     page = manager.post(ISSUE, {"name": "pbx", "is_engine": "on"})
     secret = page.context["secret"]
     assert ApiCredential.objects.authenticate(secret, name="pbx", is_engine=True) is not None
@@ -43,18 +45,18 @@ def test_issues_one_for_an_engine_and_shows_what_it_carries(manager, account):
     assert "curl -sS" not in words(page)
 
 
-def test_shows_an_engines_configuration_filled_in(manager, account):
+def test_engine_configuration_is_filled_in(manager, account):
     page = manager.post(ISSUE, {"name": "pbx-1", "is_engine": "on"}, SERVER_NAME="localhost")
     secret = page.context["secret"]
-    shown = words(page)
-    assert f"userpwd=pbx-1:{secret}" in shown
-    assert f'<param name="gateway-credentials" value="pbx-1:{secret}"/>' in shown
-    assert "voicemail => curl,http://localhost/asterisk/voicemail" in shown
-    assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@acme" in shown
-    assert "mbx_SECRET" not in shown
+    text = words(page)
+    assert f"userpwd=pbx-1:{secret}" in text
+    assert f'<param name="gateway-credentials" value="pbx-1:{secret}"/>' in text
+    assert "voicemail => curl,http://localhost/asterisk/voicemail" in text
+    assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@acme" in text
+    assert "mbx_SECRET" not in text
 
 
-def test_the_name_is_filled_in_as_it_is(manager, account):
+def test_unusual_name_is_filled_in_unchanged(manager, account):
     account.name = "zeta"
     account.save()
     page = manager.post(
@@ -64,11 +66,11 @@ def test_the_name_is_filled_in_as_it_is(manager, account):
     assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@zeta" in words(page)
 
 
-def test_a_programs_credential_comes_without_it(manager, account):
+def test_program_credential_has_no_engine_configuration(manager, account):
     assert "userpwd" not in words(manager.post(ISSUE, {"name": "api"}))
 
 
-def test_the_way_to_connect_an_engine_asks_for_an_engines_credential(manager, account):
+def test_connect_link_preselects_an_engine_credential(manager, account):
     assert f"{ISSUE}?engine" in manager.get("/accounts/acme/").content.decode()
     page = manager.get(f"{ISSUE}?engine")
     assert page.context["form"]["is_engine"].value() is True
@@ -76,14 +78,14 @@ def test_the_way_to_connect_an_engine_asks_for_an_engines_credential(manager, ac
     assert not ApiCredential.objects.exists()
 
 
-def test_but_what_is_typed_decides(manager, account):
+def test_submitted_kind_overrides_the_query_string(manager, account):
     manager.post(f"{ISSUE}?engine", {"name": "api"})
     assert not account.credentials.get().is_engine
 
 
-def test_the_page_with_the_secret_is_kept_nowhere(manager, account):
+def test_secret_is_stored_nowhere(manager, account):
     page = manager.post(ISSUE, {"name": "pbx"})
-    assert page.status_code == 200  # no redirect, so nothing travels to a next page
+    assert page.status_code == 200  # no redirect, so the secret is stored nowhere
     assert "no-store" in page["Cache-Control"]
     secret = page.context["secret"]
     assert not any(secret in cookie.value for cookie in manager.cookies.values())
@@ -91,14 +93,14 @@ def test_the_page_with_the_secret_is_kept_nowhere(manager, account):
     assert secret not in manager.get("/accounts/acme/").content.decode()
 
 
-def test_the_log_of_requests_holds_no_secret(manager, account, caplog):
+def test_secret_is_not_logged(manager, account, caplog):
     caplog.set_level(logging.DEBUG)
     page = manager.post(ISSUE, {"name": "pbx"})
     assert f"POST {ISSUE} 200" in caplog.text
     assert page.context["secret"] not in caplog.text
 
 
-def test_a_reload_issues_no_second_one(manager, account):
+def test_reload_issues_no_second_credential(manager, account):
     typed = {"name": "pbx"}
     manager.post(ISSUE, typed)
     page = manager.post(ISSUE, typed)
@@ -109,14 +111,14 @@ def test_a_reload_issues_no_second_one(manager, account):
     assert len(log()) == 1
 
 
-def test_another_account_may_use_the_name_too(manager, account, stranger):
+def test_name_can_be_used_by_another_account(manager, account, stranger):
     ApiCredential.objects.issue(stranger, "pbx")
     manager.post(ISSUE, {"name": "pbx"})
     assert account.credentials.count() == 1
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a" * 65, "p\x00bx", "é"])
-def test_a_name_that_is_none(manager, account, name):
+def test_invalid_name_is_refused(manager, account, name):
     page = manager.post(ISSUE, {"name": name, "networks": "192.0.2.1"})
     assert set(errors(page)) == {"name"}
     assert "192.0.2.1" in words(page)
@@ -125,7 +127,7 @@ def test_a_name_that_is_none(manager, account, name):
 
 
 @pytest.mark.parametrize("networks", ["192.0.2.0/24, home", "192.0.2.1/24", "\x00"])
-def test_networks_that_are_none(manager, account, networks):
+def test_invalid_networks_are_refused(manager, account, networks):
     page = manager.post(ISSUE, {"name": "pbx", "networks": networks})
     assert set(errors(page)) == {"networks"}
     assert 'value="pbx"' in page.content.decode()
@@ -133,23 +135,23 @@ def test_networks_that_are_none(manager, account, networks):
 
 
 @pytest.mark.parametrize("expires_at", ["2020-01-31T12:00", "soon", "99999-01-01T00:00", "\x00"])
-def test_an_expiry_that_is_past_or_none(manager, account, expires_at):
+def test_past_or_invalid_expiry_is_refused(manager, account, expires_at):
     page = manager.post(ISSUE, {"name": "pbx", "expires_at": expires_at})
     assert set(errors(page)) == {"expires_at"}
     assert not ApiCredential.objects.exists()
 
 
-def test_what_was_typed_stays(manager, account):
+def test_refused_input_stays_in_the_form(manager, account):
     typed = {"name": "two words", "networks": "home", "expires_at": "2020-01-31T12:00"}
     page = manager.post(ISSUE, typed)
     assert [page.context["form"][field].value() for field in typed] == list(typed.values())
 
 
-def test_warns_where_the_account_is_suspended(manager, account):
+def test_suspended_account_is_warned_about(manager, account):
     assert "suspended" not in words(manager.get(ISSUE))
     account.suspend()
     assert "acme is suspended: the credential is refused until" in words(manager.get(ISSUE))
 
 
-def test_an_unknown_account_is_not_found(manager, db):
+def test_unknown_account_is_not_found(manager, db):
     assert manager.post(ISSUE, {"name": "pbx"}).status_code == 404

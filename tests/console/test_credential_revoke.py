@@ -1,3 +1,5 @@
+"""Revoke a credential."""
+
 import pytest
 
 from mailboxes.models import Account, ApiCredential
@@ -8,7 +10,7 @@ from tests.service import InProcess
 
 @pytest.fixture
 def pbx(account):
-    """A program that calls with the credential `pbx`."""
+    """Return the service, called with the credential `pbx`."""
     return InProcess(headers_for(account, "pbx"))
 
 
@@ -22,7 +24,7 @@ def revoke(credential):
     return f"/accounts/acme/credentials/{credential.pk}/revoke/"
 
 
-def test_says_first_what_will_stop_working(manager, account, credential, revoke):
+def test_page_lists_the_consequences(manager, account, credential, revoke):
     page = words(manager.get(revoke))
     assert "Every program that uses pbx" in page
     assert credential.prefix in page
@@ -30,7 +32,7 @@ def test_says_first_what_will_stop_working(manager, account, credential, revoke)
     assert "It was never used." in page
 
 
-def test_says_what_an_engine_will_do(manager, account):
+def test_page_of_an_engine_credential_mentions_calls(manager, account):
     engine, _ = ApiCredential.objects.issue(account, "asterisk", is_engine=True)
     page = words(manager.get(f"/accounts/acme/credentials/{engine.pk}/revoke/"))
     assert "Every telephone engine that uses asterisk" in page
@@ -38,7 +40,7 @@ def test_says_what_an_engine_will_do(manager, account):
     assert "program" not in page.partition("A revoked credential")[0]
 
 
-def test_names_the_customers_too(manager, account, revoke, pbx):
+def test_page_mentions_customers_and_last_use(manager, account, revoke, pbx):
     Account.objects.create(name="beta", reseller=account)
     pbx.get("/authenticated")
     page = words(manager.get(revoke))
@@ -46,7 +48,7 @@ def test_names_the_customers_too(manager, account, revoke, pbx):
     assert "It was last used:" in page
 
 
-def test_refuses_calls_at_once(manager, pbx, revoke):
+def test_revoked_credential_is_refused_at_once(manager, pbx, revoke):
     assert pbx.get("/authenticated").status == 200
     page = manager.post(revoke, follow=True)
     assert pbx.get("/authenticated").status == 401
@@ -56,7 +58,7 @@ def test_refuses_calls_at_once(manager, pbx, revoke):
     assert log() == [("manager", "acme: pbx", "Revoked.")]
 
 
-def test_revoking_the_revoked_is_no_news(manager, credential, revoke):
+def test_revoking_twice_logs_nothing(manager, credential, revoke):
     credential.revoke()
     assert manager.get(revoke).headers["Location"] == "/accounts/acme/"
     assert manager.post(revoke).headers["Location"] == "/accounts/acme/"
@@ -66,7 +68,7 @@ def test_revoking_the_revoked_is_no_news(manager, credential, revoke):
     assert log() == []
 
 
-def test_another_accounts_credential_is_not_found(manager, credential, stranger, pbx):
+def test_credential_of_another_account_is_not_found(manager, credential, stranger, pbx):
     address = f"/accounts/stranger/credentials/{credential.pk}/revoke/"
     assert manager.post(address).status_code == 404
     assert pbx.get("/authenticated").status == 200
