@@ -1,3 +1,5 @@
+"""Export mailboxes as CSV."""
+
 import csv
 import io
 from datetime import date
@@ -12,8 +14,7 @@ from tests.service import shows
 ALL = "/export/?all=on"
 
 
-def exported(browser, address=ALL, **options):
-    """The file's rows."""
+def download_rows(browser, address=ALL, **options):
     response = browser.post(address, {"delimiter": ","} | options)
     assert response.status_code == 200
     text = response.getvalue().decode("utf-8-sig")
@@ -21,7 +22,7 @@ def exported(browser, address=ALL, **options):
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
-def test_hands_out_a_file_named_after_the_day(viewer, sales):
+def test_file_name_contains_the_date(viewer, sales):
     response = viewer.post(ALL, {"delimiter": ","})
     name = f"mailboxes-{date.today():%Y-%m-%d}.csv"
     assert response["Content-Disposition"] == f'attachment; filename="{name}"'
@@ -29,55 +30,55 @@ def test_hands_out_a_file_named_after_the_day(viewer, sales):
     assert response.getvalue().startswith(b"\xef\xbb\xbfuuid,state,account,name,greeting,")
 
 
-def test_holds_what_is_searched_for(viewer, sales):
+def test_search_limits_the_export(viewer, sales):
     Mailbox.objects.create(account=sales.account, name="Support")
-    assert [row["name"] for row in exported(viewer, f"{ALL}&q=ann@")] == ["Sales"]
+    assert [row["name"] for row in download_rows(viewer, f"{ALL}&q=ann@")] == ["Sales"]
     assert "Export 1 mailbox" in viewer.get(f"{ALL}&q=ann@").content.decode()
 
 
-def test_holds_what_is_selected(viewer, sales):
+def test_selection_limits_the_export(viewer, sales):
     other = Mailbox.objects.create(account=sales.account, name="Support")
-    rows = exported(viewer, f"/export/?uuid={other.pk}&uuid=nonsense")
+    rows = download_rows(viewer, f"/export/?uuid={other.pk}&uuid=nonsense")
     assert [row["uuid"] for row in rows] == [str(other.pk)]
 
 
-def test_holds_what_the_table_shows(viewer, sales):
+def test_filters_limit_the_export(viewer, sales):
     Mailbox.objects.create(account=sales.account, name="Support")
     sales.soft_delete()
-    assert [row["name"] for row in exported(viewer)] == ["Support"]
-    (row,) = exported(viewer, f"{ALL}&state=deleted")
+    assert [row["name"] for row in download_rows(viewer)] == ["Support"]
+    (row,) = download_rows(viewer, f"{ALL}&state=deleted")
     assert (row["name"], row["state"]) == ("Sales", "deleted")
-    assert [row["name"] for row in exported(viewer, f"{ALL}&order=-name&recipients=none")] == [
+    assert [row["name"] for row in download_rows(viewer, f"{ALL}&order=-name&recipients=none")] == [
         "Support"
     ]
 
 
-def test_separates_by_semicolons_where_asked_to(viewer, sales):
-    (row,) = exported(viewer, delimiter=";")
+def test_semicolon_separates_columns(viewer, sales):
+    (row,) = download_rows(viewer, delimiter=";")
     assert (row["name"], row["recipients"]) == ("Sales", "ann@acme.example")
 
 
-def test_another_separator_is_refused_at_the_field(viewer, sales):
+def test_unknown_separator_is_refused_at_the_field(viewer, sales):
     response = viewer.post(ALL, {"delimiter": "x"})
     assert "delimiter" in response.context["form"].errors
 
 
 @pytest.mark.parametrize("group", ["Support", "Manager"])
-def test_holds_pass_codes_for_whoever_asks_and_may(sales, group):
+def test_pass_codes_are_exported_on_request(sales, group):
     browser = staff_of(group)
     assert "Include pass codes" in browser.get(ALL).content.decode()
-    (row,) = exported(browser, pass_codes="on")
+    (row,) = download_rows(browser, pass_codes="on")
     assert row["password"] == "1234"
     assert LogEntry.objects.get().object_id == str(sales.pk)
 
 
-def test_holds_none_unless_asked(support, sales):
+def test_pass_codes_are_left_out_by_default(support, sales):
     response = support.post(ALL, {"delimiter": ","})
     assert not shows(response.getvalue().decode(), "1234")
     assert not LogEntry.objects.exists()
 
 
-def test_refuses_pass_codes_to_viewers(sales):
+def test_pass_codes_are_refused_to_viewers(sales):
     browser = staff_of("Viewer")
     assert "pass codes" not in browser.get(ALL).content.decode()
     response = browser.post(ALL, {"delimiter": ",", "pass_codes": "on"})
@@ -85,19 +86,19 @@ def test_refuses_pass_codes_to_viewers(sales):
     assert not LogEntry.objects.exists()
 
 
-def test_nobody_takes_a_pass_code_by_an_address(support, sales):
+def test_get_request_exports_no_pass_codes(support, sales):
     response = support.get(f"{ALL}&pass_codes=on&delimiter=,")
     assert "attachment" not in response.headers.get("Content-Disposition", "")
     assert not shows(response.content.decode(), "1234")
 
 
 @pytest.mark.parametrize("query", ["", "?all=on&q=%00"])
-def test_nothing_selected_says_so(viewer, sales, query):
+def test_empty_selection_is_explained(viewer, sales, query):
     response = viewer.get(f"/export/{query}", follow=True)
     assert messages(response) == ["No mailbox was selected. Select some rows first."]
 
 
-def test_is_kept_by_no_cache(viewer, sales):
+def test_export_is_not_cached(viewer, sales):
     response = viewer.post(ALL, {"delimiter": ","})
     assert "no-store" in response["Cache-Control"]
     response.close()

@@ -1,4 +1,4 @@
-"""A long file, request by request: `make import-50000` asks for 50,000 rows and prints the seconds."""
+"""Import a long file; `make import-50000` prints the seconds of each phase."""
 
 import os
 import time
@@ -12,13 +12,13 @@ from tests.console.conftest import staff
 
 ROWS = int(os.environ.get("IMPORT_ROWS", "500"))
 
-pytestmark = pytest.mark.django_db(transaction=True)  # writing it to the disk counts too
+pytestmark = pytest.mark.django_db(transaction=True)  # commits, so the time includes the disk
 
 EXPORT = {"delimiter": ",", "pass_codes": "on"}
 
 
-class Watch:
-    """A browser that counts the seconds of what it asks for."""
+class TimedBrowser:
+    """Measure the seconds of each POST."""
 
     def __init__(self, browser):
         self.browser = browser
@@ -39,55 +39,55 @@ def importer():
 
 
 @pytest.fixture
-def say(capsys):
-    """Print it where somebody asked for figures."""
+def print_figures(capsys):
+    """Return a function that prints figures if IMPORT_ROWS is set."""
 
-    def say(text):
+    def print_figures(text):
         if "IMPORT_ROWS" in os.environ:
             with capsys.disabled():
                 print(f"{ROWS:,} rows {text}")  # noqa: T201
 
-    return say
+    return print_figures
 
 
-def bring_in(importer, text, what, say):
-    """Upload the file, check it and write it; the import, as it was counted."""
-    watch = Watch(importer)
+def import_file(importer, text, label, print_figures):
+    """Upload, check and write the file; return the import with its counts."""
+    timed = TimedBrowser(importer)
     file = SimpleUploadedFile("long.csv", text.encode())
-    address = watch.post("/import/", {"file": file}).url
+    address = timed.post("/import/", {"file": file}).url
     source = Import.objects.latest("created_at")
     while not source.is_checked:
-        watch.post(f"{address}check/", **{"HX-Request": "true"})
+        timed.post(f"{address}check/", **{"HX-Request": "true"})
         source.refresh_from_db()
-    checking = sum(watch.seconds)
-    longest = max(watch.seconds)
+    checking = sum(timed.seconds)
+    longest = max(timed.seconds)
     if source.to_write:
-        watch.post(f"{address}write/")
-    say(
-        f"{what}: {sum(watch.seconds):.1f} s; upload {watch.seconds[0]:.1f} s,"
+        timed.post(f"{address}write/")
+    print_figures(
+        f"{label}: {sum(timed.seconds):.1f} s; upload {timed.seconds[0]:.1f} s,"
         f" upload and slices {checking:.1f} s (no request over {longest:.1f} s),"
-        f" writing {sum(watch.seconds) - checking:.1f} s"
+        f" writing {sum(timed.seconds) - checking:.1f} s"
     )
     return source
 
 
 @pytest.mark.long
-def test_a_long_file(importer, say):
+def test_long_file_is_imported_exported_and_undone(importer, print_figures):
     lines = [["account", "name", "password", "transcribe", "recipients"]]
     for n in range(ROWS):
         addresses = f"a{n}@acme.example b@acme.example"
         lines.append([f"acme-{n % 20}", f"Desk {n}", f"{n % 10000:04}", "yes", addresses])
-    assert bring_in(importer, format_rows(lines), "made", say).created == ROWS
+    assert import_file(importer, format_rows(lines), "made", print_figures).created == ROWS
     assert Mailbox.objects.count() == ROWS
 
-    made = importer.post("/export/?all=on", EXPORT).getvalue().decode()
-    assert bring_in(importer, made, "unchanged", say).unchanged == ROWS
+    exported = importer.post("/export/?all=on", EXPORT).getvalue().decode()
+    assert import_file(importer, exported, "unchanged", print_figures).unchanged == ROWS
 
-    other = made.replace(",Desk ", ",Table ").replace("; b@", "; c@")
-    assert bring_in(importer, other, "changed", say).changed == ROWS
+    changed = exported.replace(",Desk ", ",Table ").replace("; b@", "; c@")
+    assert import_file(importer, changed, "changed", print_figures).changed == ROWS
     assert Mailbox.objects.filter(name__startswith="Table").count() == ROWS
 
-    watch = Watch(importer)
-    watch.post(f"/changes/{Batch.objects.latest('made_at').pk}/undo/")
-    say(f"undone: {watch.seconds[0]:.1f} s")
-    assert importer.post("/export/?all=on", EXPORT).getvalue().decode() == made
+    timed = TimedBrowser(importer)
+    timed.post(f"/changes/{Batch.objects.latest('made_at').pk}/undo/")
+    print_figures(f"undone: {timed.seconds[0]:.1f} s")
+    assert importer.post("/export/?all=on", EXPORT).getvalue().decode() == exported
