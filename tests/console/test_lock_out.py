@@ -1,4 +1,4 @@
-"""Whoever gives wrong passwords too often waits, and is told how long."""
+"""Lock-out after too many wrong passwords."""
 
 from datetime import timedelta
 from ipaddress import ip_network
@@ -21,115 +21,117 @@ def rosa(db):
     return User.objects.create_superuser("rosa", password=PASSWORD)
 
 
-def give(password, username="rosa", address=HERE, **headers):
-    """What a new browser at the address is answered."""
+def try_password(password, username="rosa", address=HERE, **headers):
+    """Send the sign-in form from a new browser at the address."""
     form = {"username": username, "password": password}
     return Client().post("/sign-in/", form, REMOTE_ADDR=address, headers=headers)
 
 
-def fail(times, **where):
-    """Give so many wrong passwords; the last answer."""
-    return [give("wrong", **where) for _ in range(times)][-1]
+def fail_sign_in(times, **where):
+    """Send wrong passwords; return the last response."""
+    return [try_password("wrong", **where) for _ in range(times)][-1]
 
 
-def is_in(response):
+def is_signed_in(response):
     return response.status_code == 302
 
 
-def let_pass(**time):
-    """So much time passes."""
+def age_attempts(**time):
+    """Move all attempts into the past, as if this much time had passed."""
     AccessAttempt.objects.update(attempt_time=F("attempt_time") - timedelta(**time))
 
 
-def test_the_fifth_wrong_password_locks_and_says_how_long(rosa):
-    assert fail(4).status_code == 200
-    page = fail(1)
+def test_fifth_wrong_password_locks_the_username(rosa):
+    assert fail_sign_in(4).status_code == 200
+    page = fail_sign_in(1)
     assert page.status_code == 429
     assert 890 < int(page["Retry-After"]) <= 900
     assert "From your IP address, this username is locked. Try again in 15 minutes." in page.text
     assert "no-store" in page["Cache-Control"]
 
 
-def test_others_sign_in_all_the_while(rosa):
+def test_other_usernames_and_addresses_are_not_locked(rosa):
     User.objects.create_superuser("hugo", password=PASSWORD)
-    fail(5)
-    assert is_in(give(PASSWORD, username="hugo"))
-    assert is_in(give(PASSWORD, address=ELSEWHERE))
+    fail_sign_in(5)
+    assert is_signed_in(try_password(PASSWORD, username="hugo"))
+    assert is_signed_in(try_password(PASSWORD, address=ELSEWHERE))
 
 
-def test_a_username_that_nobody_has_is_locked_too(rosa):
-    assert fail(5, username="nobody").status_code == 429
+def test_unknown_username_is_locked_too(rosa):
+    assert fail_sign_in(5, username="nobody").status_code == 429
 
 
-def test_signing_in_forgets_the_failures(rosa):
-    fail(4)
-    assert is_in(give(PASSWORD))
-    assert fail(4).status_code == 200
+def test_sign_in_resets_the_failures(rosa):
+    fail_sign_in(4)
+    assert is_signed_in(try_password(PASSWORD))
+    assert fail_sign_in(4).status_code == 200
 
 
-def test_the_lock_ends_by_itself(rosa):
-    fail(5)
-    let_pass(minutes=14)
-    page = give(PASSWORD)
+def test_lock_ends_after_fifteen_minutes(rosa):
+    fail_sign_in(5)
+    age_attempts(minutes=14)
+    page = try_password(PASSWORD)
     assert page.status_code == 429
     assert 0 < int(page["Retry-After"]) <= 60
     assert "Try again in 1 minute." in page.text
-    let_pass(minutes=1)
-    assert is_in(give(PASSWORD))
+    age_attempts(minutes=1)
+    assert is_signed_in(try_password(PASSWORD))
 
 
-def test_trying_on_makes_it_no_longer(rosa):
-    fail(5)
-    let_pass(minutes=10)
-    assert int(fail(3)["Retry-After"]) <= 300
-    let_pass(minutes=5)
-    assert is_in(give(PASSWORD))
+def test_more_attempts_do_not_extend_the_lock(rosa):
+    fail_sign_in(5)
+    age_attempts(minutes=10)
+    assert int(fail_sign_in(3)["Retry-After"]) <= 300
+    age_attempts(minutes=5)
+    assert is_signed_in(try_password(PASSWORD))
 
 
-def test_another_browser_at_the_address_is_locked_too_until_too_few_failures_count(rosa):
+def test_failures_of_several_browsers_at_one_address_are_added(rosa):
     for number in range(4):
-        give("wrong", **{"User-Agent": f"browser {number}"})
-    let_pass(minutes=5)
-    page = give("wrong", **{"User-Agent": "another"})
+        try_password("wrong", **{"User-Agent": f"browser {number}"})
+    age_attempts(minutes=5)
+    page = try_password("wrong", **{"User-Agent": "another"})
     assert page.status_code == 429
     assert 590 < int(page["Retry-After"]) <= 600
-    let_pass(minutes=10)
-    assert is_in(give(PASSWORD))
+    age_attempts(minutes=10)
+    assert is_signed_in(try_password(PASSWORD))
 
 
-def test_a_forged_address_dodges_nothing(rosa):
+def test_forged_address_does_not_avoid_the_lock(rosa):
     for number in range(4):
-        give("wrong", **{"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}"})
-    assert give("wrong", **{"X-Forwarded-For": "192.0.2.99"}).status_code == 429
+        try_password(
+            "wrong", **{"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}"}
+        )
+    assert try_password("wrong", **{"X-Forwarded-For": "192.0.2.99"}).status_code == 429
 
 
-def test_another_address_of_ones_own_ipv6_network_dodges_nothing(rosa):
+def test_ipv6_network_is_locked_as_a_whole(rosa):
     for number in range(4):
-        give("wrong", address=f"2001:db8::{number}")
-    assert give("wrong", address="2001:db8::ffff:0:0:1").status_code == 429
-    assert give(PASSWORD, address="2001:db8::ff").status_code == 429
-    assert is_in(give(PASSWORD, address="2001:db8:0:1::1"))
+        try_password("wrong", address=f"2001:db8::{number}")
+    assert try_password("wrong", address="2001:db8::ffff:0:0:1").status_code == 429
+    assert try_password(PASSWORD, address="2001:db8::ff").status_code == 429
+    assert is_signed_in(try_password(PASSWORD, address="2001:db8:0:1::1"))
 
 
-def test_behind_a_trusted_proxy_callers_are_told_apart(rosa, settings):
+def test_callers_behind_a_trusted_proxy_are_locked_separately(rosa, settings):
     settings.TRUSTED_PROXIES = [ip_network(HERE)]
     for _ in range(4):
-        give("wrong", **{"X-Forwarded-For": f"192.0.2.66, {ELSEWHERE}"})
-    assert give("wrong", **{"X-Forwarded-For": ELSEWHERE}).status_code == 429
-    assert is_in(give(PASSWORD, **{"X-Forwarded-For": "198.51.100.8"}))
+        try_password("wrong", **{"X-Forwarded-For": f"192.0.2.66, {ELSEWHERE}"})
+    assert try_password("wrong", **{"X-Forwarded-For": ELSEWHERE}).status_code == 429
+    assert is_signed_in(try_password(PASSWORD, **{"X-Forwarded-For": "198.51.100.8"}))
 
 
-def test_a_caller_of_whom_nobody_knows_the_address_is_locked_too(rosa, settings):
+def test_caller_without_valid_address_is_locked_too(rosa, settings):
     settings.TRUSTED_PROXIES = [ip_network(HERE)]
     nobody = {"X-Forwarded-For": "nonsense"}
     for _ in range(5):
-        page = give("wrong", **nobody)
+        page = try_password("wrong", **nobody)
     assert page.status_code == 429
-    assert give(PASSWORD, **nobody).status_code == 429
+    assert try_password(PASSWORD, **nobody).status_code == 429
 
 
-def test_the_admin_is_no_other_door(rosa):
-    fail(5)
+def test_admin_login_does_not_avoid_the_lock(rosa):
+    fail_sign_in(5)
     form = {"username": "rosa", "password": PASSWORD}
     answer = Client().post("/admin/login/", form, REMOTE_ADDR=HERE, follow=True)
     assert answer.redirect_chain == [("/sign-in/", 302)]
@@ -137,35 +139,35 @@ def test_the_admin_is_no_other_door(rosa):
 
 
 @pytest.mark.parametrize("username", ["rosa\0", "x" * 300, "🙂" * 150])
-def test_odd_usernames_are_refused_as_any(rosa, username):
-    assert give("wrong", username=username, **{"User-Agent": "é" * 300}).status_code == 200
+def test_unusual_usernames_are_refused(rosa, username):
+    assert try_password("wrong", username=username, **{"User-Agent": "é" * 300}).status_code == 200
 
 
-def test_neither_passwords_nor_what_was_typed_for_a_username_are_logged(rosa, caplog):
-    fail(5, username="my-secret-by-mistake")
-    give("hunter-two")
+def test_passwords_and_usernames_are_not_logged(rosa, caplog):
+    fail_sign_in(5, username="my-secret-by-mistake")
+    try_password("hunter-two")
     assert "Locking out" in caplog.text
     assert HERE in caplog.text
     for typed in ("wrong", "hunter-two", "my-secret-by-mistake"):
         assert typed not in caplog.text
 
 
-def test_no_password_is_kept(rosa):
-    give("hunter-two")
+def test_password_is_not_stored(rosa):
+    try_password("hunter-two")
     attempt = AccessAttempt.objects.get()
     assert "hunter-two" not in str(attempt.__dict__)
 
 
-def test_an_administrator_lifts_the_lock_by_command(rosa, capsys):
-    fail(5)
+def test_command_lifts_the_lock(rosa, capsys):
+    fail_sign_in(5)
     call_command("axes_reset_username", "rosa")
-    assert is_in(give(PASSWORD))
+    assert is_signed_in(try_password(PASSWORD))
 
 
-def test_an_administrator_lifts_the_lock_in_the_admin(rosa):
-    fail(5)
+def test_deleting_the_attempt_in_the_admin_lifts_the_lock(rosa):
+    fail_sign_in(5)
     browser = sign_in(rosa)
     assert "rosa" in browser.get("/admin/axes/accessattempt/").text
     attempt = AccessAttempt.objects.get()
     browser.post(f"/admin/axes/accessattempt/{attempt.pk}/delete/", {"post": "yes"})
-    assert is_in(give(PASSWORD))
+    assert is_signed_in(try_password(PASSWORD))

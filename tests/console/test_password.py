@@ -1,3 +1,5 @@
+"""Change of one's own password."""
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -19,16 +21,16 @@ def browser(rosa):
     return browser
 
 
-def opens(password):
+def is_accepted(password):
     form = {"username": "rosa", "password": password}
     return Client().post("/sign-in/", form).status_code == 302
 
 
-def test_the_new_one_opens_and_the_old_one_does_not(browser):
+def test_new_password_replaces_the_old_one(browser):
     page = browser.post(PAGE, TYPED, follow=True)
     assert page.redirect_chain == [("/me/", 302)]
     assert "Your password was changed." in page.text
-    assert (opens(NEW), opens(OLD)) == (True, False)
+    assert (is_accepted(NEW), is_accepted(OLD)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -41,17 +43,17 @@ def test_the_new_one_opens_and_the_old_one_does_not(browser):
         ({"new_password1": NEW + "\0"}, "new_password1", "Null characters are not allowed."),
     ],
 )
-def test_what_is_wrong_is_told_at_the_field(browser, typed, field, sentence):
+def test_invalid_input_is_explained_at_the_field(browser, typed, field, sentence):
     page = browser.post(PAGE, TYPED | typed)
     assert sentence in page.context["form"].errors[field][0]
     assert f'id="id_{field}_error"' in page.text
-    assert opens(OLD)
+    assert is_accepted(OLD)
 
 
-def test_what_was_typed_is_in_no_answer(browser):
+def test_password_is_in_no_response(browser):
     assert NEW not in browser.post(PAGE, TYPED | {"old_password": "wrong"}).text
     assert NEW not in browser.post(PAGE, TYPED, follow=True).text
 
 
-def test_the_page_says_what_makes_a_good_one_and_is_not_kept(browser):
+def test_page_explains_the_password_rules(browser):
     assert "Your password must contain at least 8 characters." in browser.get(PAGE).text

@@ -1,4 +1,4 @@
-"""A code after the password, for whoever has set that up: no page without it, and each code once."""
+"""Set up, use and turn off the second factor."""
 
 import re
 
@@ -19,50 +19,49 @@ PASSWORD = "correct horse"
 CODE_PAGE = "/sign-in/code/"
 
 
-def person(name):
+def create_superuser(name):
     return User.objects.create_superuser(name, password=PASSWORD)
 
 
-def set_up(user):
-    """The user's app and recovery codes, after the second factor was set up with the code of now."""
+def set_up_second_factor(user):
+    """Set up the second factor; return the authenticator app and the recovery codes."""
     app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(user)))
     second_factor.confirm_authenticator(user, app.code())
     return app, second_factor.create_recovery_codes(user)
 
 
-def with_password(name="rosa"):
-    """A browser in which the password was given."""
+def sign_in_with_password(name="rosa"):
     browser = Client()
     browser.post("/sign-in/", {"username": name, "password": PASSWORD})
     return browser
 
 
-def give(browser, code, page=CODE_PAGE, **more):
+def send_code(browser, code, page=CODE_PAGE, **more):
     return browser.post(page, {"code": code, **more})
 
 
-def is_in(browser):
+def is_signed_in(browser):
     return browser.get("/me/").status_code == 200
 
 
-def error(page):
+def get_code_error(page):
     return page.context["form"].errors["code"][0]
 
 
 @pytest.fixture
 def rosa(db):
-    return person("rosa")
+    return create_superuser("rosa")
 
 
 @pytest.fixture
 def browser(rosa):
-    """Rosa's, signed in before she set anything up."""
-    return with_password()
+    """Return a browser in which Rosa signed in without a second factor."""
+    return sign_in_with_password()
 
 
 @pytest.fixture
 def app_and_codes(rosa):
-    return set_up(rosa)
+    return set_up_second_factor(rosa)
 
 
 @pytest.fixture
@@ -75,22 +74,22 @@ def codes(app_and_codes):
     return app_and_codes[1]
 
 
-# --- Setting it up ----------------------------------------------------------------
+# --- Set-up -----------------------------------------------------------------------
 
 
-def begin(browser):
-    """The page with the key, and an app that has it."""
+def start_set_up(browser):
+    """Return the page with the key, and an app that has the key."""
     page = browser.post("/me/second-factor/start/", follow=True)
     return page, AuthenticatorApp(page.context["key"])
 
 
-def test_without_one_the_password_is_enough(browser):
-    assert is_in(browser)
+def test_password_is_enough_without_second_factor(browser):
+    assert is_signed_in(browser)
     assert "Set it up" in browser.get("/me/").text
 
 
-def test_the_page_shows_the_key_as_text_address_and_image(browser):
-    page, _ = begin(browser)
+def test_page_shows_key_address_and_qr_code(browser):
+    page, _ = start_set_up(browser)
     key = page.context["key"]
     assert f'<code id="key">{key}</code>' in page.text
     assert "otpauth://totp/Mailbox%20service%3Arosa?secret=" + key in page.text
@@ -98,47 +97,47 @@ def test_the_page_shows_the_key_as_text_address_and_image(browser):
     assert "no-store" in page["Cache-Control"]
 
 
-def test_the_first_code_turns_it_on_and_shows_ten_recovery_codes(browser):
-    _, app = begin(browser)
-    page = give(browser, app.code(), "/me/second-factor/")
-    assert page.status_code == 200  # no redirect: what it shows travels nowhere
+def test_first_code_turns_it_on_and_shows_recovery_codes(browser):
+    _, app = start_set_up(browser)
+    page = send_code(browser, app.code(), "/me/second-factor/")
+    assert page.status_code == 200  # no redirect, so the codes are stored nowhere
     assert "no-store" in page["Cache-Control"]
     assert len(set(page.context["codes"].split())) == 10
-    assert is_in(browser)
-    assert not is_in(with_password())
+    assert is_signed_in(browser)
+    assert not is_signed_in(sign_in_with_password())
     assert page.context["codes"] not in browser.get("/me/").text
 
 
-def test_one_that_was_only_begun_does_not_count(browser):
-    begin(browser)
-    assert is_in(with_password())
+def test_unconfirmed_second_factor_is_not_required(browser):
+    start_set_up(browser)
+    assert is_signed_in(sign_in_with_password())
 
 
-def test_a_wrong_first_code_keeps_the_key(browser):
-    page, app = begin(browser)
-    again = give(browser, app.wrong_code(), "/me/second-factor/")
-    assert error(again) == "This code is wrong, or was used already."
+def test_wrong_first_code_keeps_the_key(browser):
+    page, app = start_set_up(browser)
+    again = send_code(browser, app.wrong_code(), "/me/second-factor/")
+    assert get_code_error(again) == "This code is wrong, or was used already."
     assert again.context["key"] == page.context["key"]
-    assert is_in(with_password())
+    assert is_signed_in(sign_in_with_password())
 
 
-def test_beginning_again_makes_another_key(browser):
-    (first, _), (second, _) = begin(browser), begin(browser)
+def test_second_start_creates_another_key(browser):
+    (first, _), (second, _) = start_set_up(browser), start_set_up(browser)
     assert first.context["key"] != second.context["key"]
     assert TOTPDevice.objects.count() == 1
 
 
-def test_who_has_begun_nothing_is_led_back(browser):
+def test_set_up_page_redirects_before_the_start(browser):
     assert browser.get("/me/second-factor/").url == "/me/"
 
 
-def test_who_has_one_begins_no_other(browser, app):
-    give(browser, app.code(ahead=1))
+def test_start_is_refused_after_set_up(browser, app):
+    send_code(browser, app.code(ahead=1))
     assert browser.post("/me/second-factor/start/").url == "/me/"
     assert TOTPDevice.objects.count() == 1
 
 
-# --- Signing in with it -----------------------------------------------------------
+# --- Sign-in ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -156,225 +155,227 @@ def test_who_has_one_begins_no_other(browser, app):
         "/nowhere/",
     ],
 )
-def test_no_page_before_the_code(app, page):
-    assert with_password().get(page, follow=True).redirect_chain[-1][0].startswith(CODE_PAGE)
+def test_pages_redirect_before_the_code(app, page):
+    assert (
+        sign_in_with_password().get(page, follow=True).redirect_chain[-1][0].startswith(CODE_PAGE)
+    )
 
 
-def test_nothing_is_done_before_the_code(app, rosa):
-    answer = with_password().post("/me/second-factor/start/")
+def test_forms_are_refused_before_the_code(app, rosa):
+    answer = sign_in_with_password().post("/me/second-factor/start/")
     assert answer.url == f"{CODE_PAGE}?next=/"
     form = {"action": "delete_selected", "_selected_action": [rosa.pk], "post": "yes"}
-    assert with_password().post("/admin/auth/user/", form).url == f"{CODE_PAGE}?next=/"
+    assert sign_in_with_password().post("/admin/auth/user/", form).url == f"{CODE_PAGE}?next=/"
     assert User.objects.exists()
 
 
-def test_the_page_leads_nowhere_yet(app):
-    page = with_password().get(CODE_PAGE).text
+def test_code_page_has_no_links_to_other_pages(app):
+    page = sign_in_with_password().get(CODE_PAGE).text
     assert "Administration" not in page
     assert 'href="/me/"' not in page
 
 
-def test_the_code_leads_to_the_page_that_was_asked_for(app):
-    browser = with_password()
+def test_code_redirects_to_the_requested_page(app):
+    browser = sign_in_with_password()
     page = browser.get("/changes/?page=2", follow=True)
     assert page.context["next"] == "/changes/?page=2"
-    answer = give(browser, app.code(ahead=1), next=page.context["next"])
+    answer = send_code(browser, app.code(ahead=1), next=page.context["next"])
     assert answer.url == "/changes/?page=2"
-    assert is_in(browser)
+    assert is_signed_in(browser)
     assert browser.get("/admin/").status_code == 200
 
 
-def test_a_wrong_code_is_refused_at_the_field_and_the_next_page_kept(app):
-    browser = with_password()
-    page = give(browser, app.wrong_code(), next="/changes/")
-    assert error(page) == "This code is wrong, or was used already."
+def test_wrong_code_is_refused_and_the_next_page_kept(app):
+    browser = sign_in_with_password()
+    page = send_code(browser, app.wrong_code(), next="/changes/")
+    assert get_code_error(page) == "This code is wrong, or was used already."
     assert page.context["next"] == "/changes/"
-    assert not is_in(browser)
+    assert not is_signed_in(browser)
 
 
-def test_a_code_is_taken_once(app):
+def test_code_is_accepted_once(app):
     code = app.code(ahead=1)
-    give(with_password(), code)
-    browser = with_password()
-    assert error(give(browser, code)) == "This code is wrong, or was used already."
-    assert not is_in(browser)
+    send_code(sign_in_with_password(), code)
+    browser = sign_in_with_password()
+    assert get_code_error(send_code(browser, code)) == "This code is wrong, or was used already."
+    assert not is_signed_in(browser)
 
 
-def test_after_a_wrong_code_even_a_right_one_waits(app):
-    browser = with_password()
-    give(browser, app.wrong_code())
+def test_right_code_is_delayed_after_wrong_codes(app):
+    browser = sign_in_with_password()
+    send_code(browser, app.wrong_code())
     TOTPDevice.objects.update(
         throttling_failure_count=5, throttling_failure_timestamp=timezone.now()
     )
     for _ in range(2):
-        said = error(give(browser, app.code(ahead=1)))
-        assert re.fullmatch(r"Too soon after a wrong code\. Try again in 1\d seconds\.", said)
+        message = get_code_error(send_code(browser, app.code(ahead=1)))
+        assert re.fullmatch(r"Too soon after a wrong code\. Try again in 1\d seconds\.", message)
     TOTPDevice.objects.update(throttling_failure_count=12)
-    assert "Try again in 34 minutes." in error(give(browser, app.code(ahead=1))).replace(
-        "\xa0", " "
-    )
+    assert "Try again in 34 minutes." in get_code_error(
+        send_code(browser, app.code(ahead=1))
+    ).replace("\xa0", " ")
     assert TOTPDevice.objects.get().throttling_failure_count == 12
-    assert not is_in(browser)
+    assert not is_signed_in(browser)
 
 
 @pytest.mark.parametrize("typed", ["", "\0", "x" * 33, "abc", "²²²²²²", "123-456"])
-def test_what_is_no_code_is_refused(app, typed):
-    page = give(with_password(), typed)
+def test_malformed_code_is_refused(app, typed):
+    page = send_code(sign_in_with_password(), typed)
     assert page.status_code == 200
-    assert error(page)
+    assert get_code_error(page)
 
 
-def test_a_code_is_taken_as_people_type_it(app):
+def test_code_with_spaces_is_accepted(app):
     code = app.code(ahead=1)
-    browser = with_password()
-    give(browser, f" {code[:3]} {code[3:]} ")
-    assert is_in(browser)
+    browser = sign_in_with_password()
+    send_code(browser, f" {code[:3]} {code[3:]} ")
+    assert is_signed_in(browser)
 
 
-def test_a_recovery_code_opens_once(codes):
-    shown = f"{codes[0][:4]}-{codes[0][4:]}".upper()
-    browser = with_password()
-    page = browser.post(CODE_PAGE, {"code": shown}, follow=True)
+def test_recovery_code_is_accepted_once(codes):
+    code = f"{codes[0][:4]}-{codes[0][4:]}".upper()
+    browser = sign_in_with_password()
+    page = browser.post(CODE_PAGE, {"code": code}, follow=True)
     assert "You signed in with a recovery code. 9 are left." in page.text
-    assert is_in(browser)
-    again = with_password()
-    assert error(give(again, shown)) == "This code is wrong, or was used already."
-    assert not is_in(again)
+    assert is_signed_in(browser)
+    again = sign_in_with_password()
+    assert get_code_error(send_code(again, code)) == "This code is wrong, or was used already."
+    assert not is_signed_in(again)
 
 
-def test_few_recovery_codes_left_are_warned_of(app, codes):
-    browser = with_password()
-    give(browser, app.code(ahead=1))
+def test_few_remaining_recovery_codes_are_warned_about(app, codes):
+    browser = sign_in_with_password()
+    send_code(browser, app.code(ahead=1))
     assert "Get new ones" not in browser.get("/me/").text
     StaticToken.objects.filter(token__in=codes[2:]).delete()
     assert "Get new ones" in browser.get("/me/").text
 
 
-def test_another_persons_codes_open_nothing(app):
-    other, codes = set_up(person("hugo"))
+def test_codes_of_another_user_are_refused(app):
+    other, codes = set_up_second_factor(create_superuser("hugo"))
     for code in (other.code(ahead=1), codes[0]):
-        browser = with_password()
-        assert error(give(browser, code))
-        assert not is_in(browser)
+        browser = sign_in_with_password()
+        assert get_code_error(send_code(browser, code))
+        assert not is_signed_in(browser)
 
 
-def test_another_persons_authenticator_in_the_session_opens_nothing(app):
-    set_up(person("hugo"))
-    browser = with_password()
+def test_device_of_another_user_in_the_session_is_refused(app):
+    set_up_second_factor(create_superuser("hugo"))
+    browser = sign_in_with_password()
     session = browser.session
     session["otp_device_id"] = TOTPDevice.objects.get(user__username="hugo").persistent_id
     session.save()
-    assert not is_in(browser)
+    assert not is_signed_in(browser)
 
 
-def test_sessions_from_before_it_was_set_up_give_a_code_too(browser, app):
-    assert not is_in(browser)
-    give(browser, app.code(ahead=1))
-    assert is_in(browser)
+def test_older_sessions_need_a_code_too(browser, app):
+    assert not is_signed_in(browser)
+    send_code(browser, app.code(ahead=1))
+    assert is_signed_in(browser)
 
 
-def test_who_owes_no_code_is_led_on(browser, client, rosa):
+def test_code_page_redirects_if_no_code_is_needed(browser, client, rosa):
     assert browser.get(CODE_PAGE).url == "/"
     assert client.get(CODE_PAGE).url == "/"
 
 
-def test_one_can_sign_out_instead(app):
-    browser = with_password()
+def test_sign_out_works_before_the_code(app):
+    browser = sign_in_with_password()
     assert browser.post("/sign-out/").url == "/sign-in/"
     assert browser.get(CODE_PAGE).url == "/"
 
 
-def test_the_api_knows_nothing_of_it(app, account):
-    answer = with_password().get("/authenticated", headers=headers_for(account))
+def test_api_needs_no_code(app, account):
+    answer = sign_in_with_password().get("/authenticated", headers=headers_for(account))
     assert answer.status_code == 200
 
 
-def test_the_health_checks_know_nothing_of_it(app):
-    assert with_password().get("/healthz").status_code == 200
+def test_health_check_needs_no_code(app):
+    assert sign_in_with_password().get("/healthz").status_code == 200
 
 
-# --- New recovery codes, and turning it off ---------------------------------------
+# --- New recovery codes, turning it off --------------------------------------------
 
 
 @pytest.fixture
 def verified(app):
-    """Rosa's browser, in which her second code was given."""
-    browser = with_password()
-    give(browser, app.code(ahead=1))
+    """Return a browser in which Rosa signed in with a code."""
+    browser = sign_in_with_password()
+    send_code(browser, app.code(ahead=1))
     return browser
 
 
 CODES_PAGE, OFF_PAGE = "/me/second-factor/recovery-codes/", "/me/second-factor/off/"
 
 
-def test_new_recovery_codes_end_the_old_ones(verified, codes):
-    page = give(verified, codes[0], CODES_PAGE)
+def test_new_recovery_codes_replace_the_old_ones(verified, codes):
+    page = send_code(verified, codes[0], CODES_PAGE)
     new = page.context["codes"].split()
     assert len(new) == 10
-    assert is_in(verified)
-    assert error(give(with_password(), codes[1]))
+    assert is_signed_in(verified)
+    assert get_code_error(send_code(sign_in_with_password(), codes[1]))
     StaticDevice.objects.update(throttling_failure_timestamp=None)
-    assert give(with_password(), new[0]).url == "/"
+    assert send_code(sign_in_with_password(), new[0]).url == "/"
 
 
-def test_who_signed_in_with_a_recovery_code_stays_when_they_are_renewed(codes):
-    browser = with_password()
-    give(browser, codes[0])
-    give(browser, codes[1], CODES_PAGE)
-    assert is_in(browser)
+def test_renewing_recovery_codes_keeps_the_session(codes):
+    browser = sign_in_with_password()
+    send_code(browser, codes[0])
+    send_code(browser, codes[1], CODES_PAGE)
+    assert is_signed_in(browser)
 
 
-def test_off_is_off(verified, codes):
+def test_second_factor_is_turned_off(verified, codes):
     page = verified.post(OFF_PAGE, {"code": codes[0]}, follow=True)
     assert "The second factor is off." in page.text
-    assert is_in(verified)
-    assert is_in(with_password())
+    assert is_signed_in(verified)
+    assert is_signed_in(sign_in_with_password())
     assert not TOTPDevice.objects.exists()
     assert not StaticToken.objects.exists()
 
 
 @pytest.mark.parametrize("page", [CODES_PAGE, OFF_PAGE])
-def test_neither_without_a_code(verified, app, codes, page):
+def test_change_needs_a_valid_code(verified, app, codes, page):
     for code in ("", app.wrong_code(), "abcdefgh"):
-        assert error(give(verified, code, page))
+        assert get_code_error(send_code(verified, code, page))
     assert set(StaticToken.objects.values_list("token", flat=True)) == set(codes)
-    assert not is_in(with_password())
+    assert not is_signed_in(sign_in_with_password())
 
 
 @pytest.mark.parametrize("page", [CODES_PAGE, OFF_PAGE])
-def test_who_has_none_is_led_back(browser, page):
+def test_page_redirects_without_second_factor(browser, page):
     assert browser.get(page).url == "/me/"
 
 
 PAGES = ["/me/second-factor/", CODES_PAGE, OFF_PAGE]
 
 
-def test_no_key_and_no_code_is_logged(browser, caplog):
-    page, app = begin(browser)
+def test_keys_and_codes_are_not_logged(browser, caplog):
+    page, app = start_set_up(browser)
     code = app.code()
-    codes = give(browser, code, "/me/second-factor/").context["codes"].split()
-    give(with_password(), codes[0])
+    codes = send_code(browser, code, "/me/second-factor/").context["codes"].split()
+    send_code(sign_in_with_password(), codes[0])
     assert "POST /sign-in/code/ 302" in caplog.text
     for secret in (page.context["key"], code, *codes):
         assert not shows(caplog.text, secret)
 
 
-# --- What an administrator may -----------------------------------------------------
+# --- Administrators ----------------------------------------------------------------
 
 
 @pytest.fixture
 def admin(db):
-    return sign_in(person("ada"))
+    return sign_in(create_superuser("ada"))
 
 
-def test_an_administrator_takes_it_off_somebodys_login(admin, app):
+def test_administrator_removes_the_second_factor_of_a_user(admin, app):
     device = TOTPDevice.objects.get()
     assert "rosa" in admin.get("/admin/otp_totp/totpdevice/").text
     admin.post(f"/admin/otp_totp/totpdevice/{device.pk}/delete/", {"post": "yes"})
-    assert is_in(with_password())
+    assert is_signed_in(sign_in_with_password())
 
 
-def test_the_admin_shows_neither_key_nor_codes(admin, app, codes):
+def test_admin_shows_no_key_and_no_codes(admin, app, codes):
     device, recovery = TOTPDevice.objects.get(), StaticDevice.objects.get()
     pages = [
         admin.get(f"/admin/otp_totp/totpdevice/{device.pk}/change/"),

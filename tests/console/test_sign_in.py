@@ -1,3 +1,5 @@
+"""Sign in and out."""
+
 import pytest
 from django.contrib.auth.models import User
 
@@ -9,7 +11,7 @@ def rosa(db):
     return User.objects.create_superuser(**CREDENTIALS)
 
 
-def test_leads_to_the_page_that_was_asked_for(client, rosa):
+def test_sign_in_redirects_to_the_requested_page(client, rosa):
     response = client.get("/?q=sales")
     assert response.headers["Location"] == "/sign-in/?next=/%3Fq%3Dsales"
     page = client.get(response.headers["Location"]).content.decode()
@@ -18,36 +20,36 @@ def test_leads_to_the_page_that_was_asked_for(client, rosa):
     assert response.headers["Location"] == "/?q=sales"
 
 
-def test_wrong_password(client, rosa):
+def test_wrong_password_is_refused(client, rosa):
     response = client.post("/sign-in/", CREDENTIALS | {"password": "wrong"})
     assert response.status_code == 200
     assert 'role="alert">Please enter a correct username and password.' in response.content.decode()
     assert client.get("/").status_code == 302
 
 
-def test_empty_form(client, db):
+def test_empty_form_is_explained(client, db):
     assert "Fill in both fields." in client.post("/sign-in/", {}).content.decode()
 
 
-def test_sign_out(client, rosa):
+def test_sign_out_ends_the_session(client, rosa):
     client.force_login(rosa)
     assert client.post("/sign-out/").headers["Location"] == "/sign-in/"
     assert client.get("/").status_code == 302
 
 
-def test_a_link_signs_nobody_out(client, rosa):
+def test_get_request_does_not_sign_out(client, rosa):
     client.force_login(rosa)
     assert client.get("/sign-out/").status_code == 405
     assert client.get("/").status_code == 200
 
 
-def test_the_session_lasts_a_working_day_and_no_script_reads_its_cookie(client, rosa):
+def test_session_cookie_lasts_twelve_hours_and_is_http_only(client, rosa):
     cookie = client.post("/sign-in/", CREDENTIALS).cookies["sessionid"]
     assert cookie["max-age"] == 12 * 3600
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
 
 
-def test_who_may_not_see_a_page_of_the_admin_is_told_so(client, rosa):
+def test_user_without_admin_access_is_asked_for_another_login(client, rosa):
     User.objects.update(is_staff=False, is_superuser=False)
     client.force_login(User.objects.get())
     page = client.get("/admin/", follow=True)
@@ -57,7 +59,7 @@ def test_who_may_not_see_a_page_of_the_admin_is_told_so(client, rosa):
     )
 
 
-def test_a_form_sent_after_the_session_has_ended_leads_back_to_its_page(client, sales):
+def test_form_sent_after_the_session_ended_returns_to_its_page(client, sales):
     User.objects.create_superuser(**CREDENTIALS)
     page = f"http://testserver/mailboxes/{sales.pk}/"
     response = client.post(f"{page}delete/", headers={"Referer": page}, follow=True)
@@ -65,7 +67,7 @@ def test_a_form_sent_after_the_session_has_ended_leads_back_to_its_page(client, 
     assert response.url == page
 
 
-def test_a_form_of_another_host_leads_there_no_more(client, sales):
+def test_form_of_another_host_leads_to_the_start_page(client, sales):
     User.objects.create_superuser(**CREDENTIALS)
     elsewhere = {"Referer": "https://evil.example/"}
     response = client.post(f"/mailboxes/{sales.pk}/delete/", headers=elsewhere, follow=True)
