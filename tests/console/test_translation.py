@@ -1,7 +1,7 @@
-"""Every word of the console comes from gettext, so that a catalogue is all that a translation takes.
+"""Every word of the console comes from gettext, so a catalogue is enough to translate it.
 
-Each lookup marks what it gives. All names in these tests are made of digits: a word outside the
-marks is one that no translator would get to see.
+Each lookup puts its result between marks. All names in these tests consist of digits, so a word
+outside the marks is one that a translator would never see.
 """
 
 import csv
@@ -33,48 +33,47 @@ from tests.console.conftest import staff_of
 from tests.service import InProcess
 
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
-# Code, moments, and what a file's cells held and will hold.
-NO_PROSE = re.compile(r"<(script|style|code|pre|time|del|ins)\b.*?</\1>", re.DOTALL)
+# Code, times, and old and new cells of an imported file need no translation.
+NOT_PROSE = re.compile(r"<(script|style|code|pre|time|del|ins)\b.*?</\1>", re.DOTALL)
 SPOKEN = re.compile(r'(?:aria-label|title|alt|placeholder|data-(?!copy|show)[a-z-]+)="([^"]*)"')
 DATA = re.compile(rf"\S+@\S+|\S+\.csv|X-Auth-\w+|{UUID_TEXT}")
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
-def marking(lookup):
-    """The lookup, with what it gives between marks."""
+def mark_results(lookup):
+    """Return the lookup with its results between marks."""
 
-    def marked(*args):
+    def mark(*args):
         text = lookup(*args)
         return type(text)(f"⟦{text}⟧") if text else text
 
-    return marked
+    return mark
 
 
 @pytest.fixture(autouse=True)
-def _marked(monkeypatch):
+def _marked_lookups(monkeypatch):
     for name in ("gettext", "ngettext", "pgettext", "npgettext"):
-        monkeypatch.setattr(_trans, name, marking(getattr(trans_real, name)))
+        monkeypatch.setattr(_trans, name, mark_results(getattr(trans_real, name)))
 
 
-def words_outside(text) -> list[str]:
-    """The words, seen or spoken, that stand outside the marks; data are none."""
+def list_unmarked_words(text) -> list[str]:
+    """Return the visible and spoken words outside the marks, without data."""
     while MARKED.search(text):
         text = MARKED.sub(" ", text)
-    text = NO_PROSE.sub(" ", text)
-    said = " ".join([strip_tags(text), *SPOKEN.findall(text)])
-    return WORD.findall(DATA.sub(" ", unescape(said)))
+    text = NOT_PROSE.sub(" ", text)
+    prose = " ".join([strip_tags(text), *SPOKEN.findall(text)])
+    return WORD.findall(DATA.sub(" ", unescape(prose)))
 
 
-def unmarked(response, status=200) -> list[str]:
-    """The words of the page that no lookup gave."""
+def assert_translated(response, status=200):
     assert response.status_code == status
     page = response.content.decode()
     assert "⟦" in page
-    return words_outside(page)
+    assert list_unmarked_words(page) == []
 
 
-def browser_of(group):
-    """One in which somebody of the group has signed in; both are called by numbers."""
+def sign_in_with_digits(group):
+    """Sign in a member of the group; both are renamed to digits."""
     browser = staff_of(group)
     User.objects.filter(pk=browser.user.pk).update(username="41")
     Group.objects.filter(name=group).update(name="42")
@@ -82,8 +81,8 @@ def browser_of(group):
 
 
 @pytest.fixture
-def named(db):
-    """One of everything, in each state that pages tell apart: what stands in an address for it."""
+def values(db):
+    """Create every kind of row in every state; return values for the addresses by name."""
     past = timezone.now() - timedelta(days=1)
     user = User.objects.create_user("43")
     top = Account.objects.create(name="100", contact_name="1000")
@@ -110,10 +109,10 @@ def named(db):
     bare = Mailbox.objects.create(account=account, name="202", beep=False)
     Mailbox.objects.create(account=suspended, name="203", password="8305")
     deleted = Mailbox.objects.create(account=account, name="204")
-    for version, alter in enumerate(
+    for version, change in enumerate(
         [batches.delete_each, batches.restore_each, batches.delete_each], start=1
     ):
-        batch = batches.change_each(user, Batch.Action.CHANGED, {deleted.pk: version}, alter)
+        batch = batches.change_each(user, Batch.Action.CHANGED, {deleted.pk: version}, change)
     return {
         "account": account,
         "bare": bare.pk,
@@ -129,7 +128,7 @@ def named(db):
     }
 
 
-LOOKED_AT = {
+PAGES = {
     "Viewer": [
         "/",
         "/mailboxes/{full}/",
@@ -198,21 +197,21 @@ LOOKED_AT = {
 
 
 @pytest.mark.parametrize(
-    ("group", "page"), [(group, page) for group, pages in LOOKED_AT.items() for page in pages]
+    ("group", "page"), [(group, page) for group, pages in PAGES.items() for page in pages]
 )
-def test_pages(named, monkeypatch, group, page):
+def test_pages_are_translated(values, monkeypatch, group, page):
     monkeypatch.setattr(mailbox_list, "ROWS_PER_PAGE", 2)
     monkeypatch.setattr(batch_list, "BATCHES_PER_PAGE", 2)
     monkeypatch.setattr(accounts, "ACCOUNTS_PER_PAGE", 2 if "page" in page else 50)
-    assert not unmarked(browser_of(group).get(page.format(**named), follow=True))
+    assert_translated(sign_in_with_digits(group).get(page.format(**values), follow=True))
 
 
 @pytest.mark.parametrize("group", ["Viewer", "Manager"])
 @pytest.mark.parametrize(
     "page", ["/", "/?state=deleted", "/changes/", "/accounts/", "/accounts/?state=suspended"]
 )
-def test_pages_with_nothing_on_them(db, group, page):
-    assert not unmarked(browser_of(group).get(page))
+def test_empty_pages_are_translated(db, group, page):
+    assert_translated(sign_in_with_digits(group).get(page))
 
 
 NEW = {"account": "101", "name": "205"}
@@ -267,28 +266,30 @@ FORMS = {
 @pytest.mark.parametrize(
     ("group", "page", "form"), [(group, *form) for group, forms in FORMS.items() for form in forms]
 )
-def test_answers_to_forms(named, group, page, form):
-    assert not unmarked(browser_of(group).post(page.format(**named), form, follow=True))
+def test_form_responses_are_translated(values, group, page, form):
+    assert_translated(sign_in_with_digits(group).post(page.format(**values), form, follow=True))
 
 
-def test_what_has_changed_since_is_left_alone(named):
-    Mailbox.objects.get(pk=named["deleted"]).restore()
-    assert not unmarked(browser_of("Support").post(f"/changes/{named['batch']}/undo/", follow=True))
+def test_undo_conflict_is_translated(values):
+    Mailbox.objects.get(pk=values["deleted"]).restore()
+    assert_translated(
+        sign_in_with_digits("Support").post(f"/changes/{values['batch']}/undo/", follow=True)
+    )
 
 
-def test_a_pass_code_that_cannot_be_opened(named, settings):
+def test_lost_key_message_is_translated(values, settings):
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
     form = {"name": "201", "version": "1"}
-    address = f"/mailboxes/{named['full']}/pass-code/show/"
-    assert not unmarked(browser_of("Support").post(address, form))
+    address = f"/mailboxes/{values['full']}/pass-code/show/"
+    assert_translated(sign_in_with_digits("Support").post(address, form))
 
 
 # --- Import ---------------------------------------------------------------------------
 
 
-def send(browser, text, **named):
-    for name, found in named.items():
-        text = text.replace(b"{%s}" % name.encode(), str(found).encode())
+def upload_file(browser, text, **values):
+    for name, value in values.items():
+        text = text.replace(b"{%s}" % name.encode(), str(value).encode())
     return browser.post("/import/", {"file": SimpleUploadedFile("1.csv", text)}, follow=True)
 
 
@@ -315,31 +316,31 @@ FILES = [
 
 
 @pytest.mark.parametrize("text", FILES)
-def test_files(named, text):
-    assert not unmarked(send(browser_of("Support"), text, **named))
+def test_file_errors_are_translated(values, text):
+    assert_translated(upload_file(sign_in_with_digits("Support"), text, **values))
 
 
-def test_the_list_of_what_is_wrong(named):
-    browser = browser_of("Support")
-    address = send(browser, WRONG, **named).wsgi_request.path
+def test_error_file_is_translated(values):
+    browser = sign_in_with_digits("Support")
+    address = upload_file(browser, WRONG, **values).wsgi_request.path
     listed = browser.get(f"{address}errors.csv").getvalue().decode("utf-8-sig")
     head, *rows = csv.reader(listed.splitlines())
     assert len(rows) > 5
-    assert not words_outside(" ".join([*head, *(error for *_, error in rows)]))
+    assert not list_unmarked_words(" ".join([*head, *(error for *_, error in rows)]))
 
 
-def test_an_import_from_its_first_slice_to_the_last(named, monkeypatch):
+def test_import_steps_are_translated(values, monkeypatch):
     monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
-    browser = browser_of("Support")
-    page = send(browser, b"account,name\n101,205\n101,206\n")
-    assert not unmarked(page)
+    browser = sign_in_with_digits("Support")
+    page = upload_file(browser, b"account,name\n101,205\n101,206\n")
+    assert_translated(page)
     address = page.wsgi_request.path
     for path in ("write/", "check/", "write/"):
-        assert not unmarked(browser.post(address + path, follow=True))
-    assert not unmarked(browser.get(address))
-    address = send(browser, b"account,name\n101,205\n").wsgi_request.path
-    assert not unmarked(browser.post(f"{address}discard/", follow=True))
+        assert_translated(browser.post(address + path, follow=True))
+    assert_translated(browser.get(address))
+    address = upload_file(browser, b"account,name\n101,205\n").wsgi_request.path
+    assert_translated(browser.post(f"{address}discard/", follow=True))
 
 
 # --- Signing in -------------------------------------------------------------------------
@@ -347,70 +348,70 @@ def test_an_import_from_its_first_slice_to_the_last(named, monkeypatch):
 HOLDER = {"username": "41", "password": "correct horse"}
 
 
-def test_signing_in(named):
-    browser_of("Viewer")
+def test_sign_in_pages_are_translated(values):
+    sign_in_with_digits("Viewer")
     for page in ("/sign-in/", "/sign-in/?next=/changes/"):
-        assert not unmarked(Client().get(page))
+        assert_translated(Client().get(page))
     for form in ({}, HOLDER | {"password": "9"}):
-        assert not unmarked(Client().post("/sign-in/", form))
+        assert_translated(Client().post("/sign-in/", form))
     for _ in range(4):
         page = Client().post("/sign-in/", HOLDER | {"password": "9"})
-    assert not unmarked(page, 429)
+    assert_translated(page, 429)
 
 
-def test_another_login_is_asked_for(named):
-    browser = browser_of("Viewer")
-    assert not unmarked(browser.get("/sign-in/?next=/import/"))
+def test_request_for_another_login_is_translated(values):
+    browser = sign_in_with_digits("Viewer")
+    assert_translated(browser.get("/sign-in/?next=/import/"))
 
 
-def test_the_second_factor(named):
-    browser = browser_of("Viewer")
+def test_second_factor_pages_are_translated(values):
+    browser = sign_in_with_digits("Viewer")
     page = browser.post("/me/second-factor/start/", follow=True)
-    assert not unmarked(page)
+    assert_translated(page)
     app = AuthenticatorApp(page.context["key"])
     page = browser.post("/me/second-factor/", {"code": app.code()})
-    assert not unmarked(page)
+    assert_translated(page)
     StaticToken.objects.exclude(token=StaticToken.objects.first().token).delete()
     for page in ("/me/", "/me/second-factor/recovery-codes/", "/me/second-factor/off/"):
-        assert not unmarked(browser.get(page))
+        assert_translated(browser.get(page))
     stranger = Client()
-    assert not unmarked(stranger.post("/sign-in/", HOLDER, follow=True))
+    assert_translated(stranger.post("/sign-in/", HOLDER, follow=True))
     for _ in range(2):
-        assert not unmarked(stranger.post("/sign-in/code/", {"code": app.wrong_code()}))
+        assert_translated(stranger.post("/sign-in/code/", {"code": app.wrong_code()}))
     TOTPDevice.objects.update(throttling_failure_count=12)
-    assert not unmarked(stranger.post("/sign-in/code/", {"code": app.code(ahead=1)}))
+    assert_translated(stranger.post("/sign-in/code/", {"code": app.code(ahead=1)}))
     code = StaticToken.objects.get().token
-    assert not unmarked(stranger.post("/sign-in/code/", {"code": code}, follow=True))
+    assert_translated(stranger.post("/sign-in/code/", {"code": code}, follow=True))
     TOTPDevice.objects.update(throttling_failure_count=0)
     form = {"code": app.code(ahead=1)}
-    assert not unmarked(stranger.post("/me/second-factor/off/", form, follow=True))
+    assert_translated(stranger.post("/me/second-factor/off/", form, follow=True))
 
 
-def test_a_new_password(named):
+def test_password_change_is_translated(values):
     form = {
         "old_password": HOLDER["password"],
         "new_password1": "battery staple",
         "new_password2": "battery staple",
     }
-    assert not unmarked(browser_of("Viewer").post("/me/password/", form, follow=True))
+    assert_translated(sign_in_with_digits("Viewer").post("/me/password/", form, follow=True))
 
 
-# --- What went wrong ----------------------------------------------------------------------
+# --- Errors -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("page", "status"), [("/refuse/", 400), ("/import/", 403), ("/nowhere/", 404), ("/crash/", 500)]
 )
-def test_error_pages(settings, db, page, status):
+def test_error_pages_are_translated(settings, db, page, status):
     settings.ROOT_URLCONF = "tests.console.test_error_pages"
-    browser = browser_of("Viewer")
+    browser = sign_in_with_digits("Viewer")
     browser.raise_request_exception = False
-    assert not unmarked(browser.get(page), status)
+    assert_translated(browser.get(page), status)
 
 
 @pytest.mark.parametrize("origin", [{}, {"origin": "null"}, {"origin": "https://6.example"}])
-def test_refused_forms(db, origin):
+def test_refused_forms_are_translated(db, origin):
     browser = Client(enforce_csrf_checks=True)
     for _ in range(2):
-        assert not unmarked(browser.post("/sign-in/", {}, headers=origin), 403)
+        assert_translated(browser.post("/sign-in/", {}, headers=origin), 403)
         browser.get("/sign-in/")
