@@ -1,4 +1,4 @@
-"""Who may see the staff's pages, signed in."""
+"""Staff of each group, signed in, and mailboxes for them."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -8,14 +8,14 @@ from mailboxes.models import Mailbox
 
 
 def staff(*permissions):
-    """A browser in which a member of staff with these permissions has signed in."""
+    """Return a browser in which a user with only these permissions is signed in."""
     user = User.objects.create_user("rosa", password="correct horse", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return signed_in(user)
 
 
 def staff_of(group):
-    """A browser in which a member of staff of the group has signed in."""
+    """Return a browser in which a member of the group is signed in."""
     user = User.objects.create_user(group.lower(), password="correct horse", is_staff=True)
     user.groups.add(Group.objects.get(name=group))
     return signed_in(user)
@@ -30,25 +30,22 @@ def signed_in(user):
 
 @pytest.fixture
 def viewer(db):
-    """May look, and no more."""
     return staff_of("Viewer")
 
 
 @pytest.fixture
 def support(db):
-    """May change mailboxes and recipients."""
     return staff_of("Support")
 
 
 @pytest.fixture
 def manager(db):
-    """May change accounts and credentials too."""
     return staff_of("Manager")
 
 
 @pytest.fixture
 def sales(account):
-    """A mailbox with a weak pass code and a recipient."""
+    """Return a mailbox with a weak pass code and a recipient."""
     mailbox = Mailbox(account=account, name="Sales", transcribe=True)
     mailbox.password = "1234"
     mailbox.save()
@@ -57,7 +54,7 @@ def sales(account):
 
 
 def desks(account, count, **settings):
-    """So many mailboxes of the account: Desk 000, Desk 001 …"""
+    """Create mailboxes of the account, named Desk 000, Desk 001 and so on."""
     return [
         Mailbox.objects.create(account=account, name=f"Desk {number:03}", **settings)
         for number in range(count)
@@ -65,19 +62,18 @@ def desks(account, count, **settings):
 
 
 def messages(response):
-    """What the page says was done."""
     return [str(message) for message in response.context["messages"]]
 
 
 def undo_address(response):
-    """Where the page's Undo button sends."""
+    """Return the address that the page's Undo button posts to."""
     (message,) = [message for message in response.context["messages"] if message.extra_tags]
     return f"/changes/{message.extra_tags}/undo/"
 
 
 def state(mailbox):
-    """All that the database holds of the mailbox now, its addresses among it."""
+    """Return the mailbox's values and recipients as the database has them."""
     row = Mailbox.objects.get(pk=mailbox.pk)
     fields = ["name", "password", "greeting", "beep", "play_caller_id", "play_timestamp"]
     values = {field: getattr(row, field) for field in [*fields, "transcribe", "deleted_at"]}
-    return values | {"recipients": [one.email for one in row.email_recipients.all()]}
+    return values | {"recipients": [recipient.email for recipient in row.email_recipients.all()]}

@@ -1,4 +1,4 @@
-"""What tests of the staff's pages ask of an answer, and of the log."""
+"""Read responses of the staff pages, and the admin's log."""
 
 from html import unescape
 
@@ -6,26 +6,25 @@ from django.contrib.admin.models import LogEntry
 from django.utils.html import strip_tags
 
 
-def read(browser, address):
-    """The page's source."""
+def read(browser, address="/"):
     response = browser.get(address)
     assert response.status_code == 200
     return response.content.decode()
 
 
 def words(response) -> str:
-    """What a person reads on the page, with one space between words."""
+    """Return the text of the page, without tags, with single spaces."""
     return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def errors(response) -> dict:
-    """What the page says is wrong with each field of its form; the page was shown again, nothing was done."""
+    """Return the form's errors by field; the page must have been shown again."""
     assert response.status_code == 200
     return response.context["form"].errors
 
 
 def log() -> list:
-    """Who did what to what, as the admin's log says, the oldest first."""
+    """Return the admin's log, oldest first: user name, object and message of each entry."""
     return [
         (entry.user.username, str(entry.object_repr), entry.get_change_message())
         for entry in LogEntry.objects.order_by("pk")

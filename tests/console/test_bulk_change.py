@@ -1,4 +1,4 @@
-"""Settings of many mailboxes changed at once, and back."""
+"""Change settings of many mailboxes at once."""
 
 import re
 from uuid import uuid4
@@ -19,7 +19,7 @@ def address(mailboxes, **settings):
 
 
 def confirm(browser, address):
-    """Look at the page, then do what it says."""
+    """Open the preview and confirm it."""
     digest = re.search(r'name="digest" value="(\w+)"', browser.get(address).content.decode())
     return browser.post(address, {"digest": digest[1]}, follow=True)
 
@@ -28,7 +28,7 @@ def transcribing(mailboxes):
     return [Mailbox.objects.get(pk=mailbox.pk).transcribe for mailbox in mailboxes]
 
 
-def test_says_exactly_what_will_change(support, account):
+def test_preview_counts_the_changes_of_each_setting(support, account):
     one, two, _ = desks(account, 3)
     one.turn_transcription(on=True)
     page = words(support.get(address([one, two], transcribe="on", beep="on", greeting="none")))
@@ -40,13 +40,13 @@ def test_says_exactly_what_will_change(support, account):
     assert "Desk 002" not in page
 
 
-def test_looking_changes_nothing(support, account):
+def test_preview_changes_nothing(support, account):
     mailboxes = desks(account, 2)
     support.get(address(mailboxes, transcribe="on"))
     assert transcribing(mailboxes) == [False, False]
 
 
-def test_changes_those_selected_and_undoes(support, account):
+def test_selected_mailboxes_are_changed_and_undone(support, account):
     mailboxes = desks(account, 3)
     sound = str(uuid4())
     before = [state(mailbox) for mailbox in mailboxes]
@@ -60,7 +60,7 @@ def test_changes_those_selected_and_undoes(support, account):
     assert [state(mailbox) for mailbox in mailboxes] == before
 
 
-def test_changes_all_that_the_table_shows(support, account, stranger):
+def test_all_matching_mailboxes_are_changed(support, account, stranger):
     mailboxes = desks(account, 60)
     others = desks(stranger, 2)
     response = confirm(support, f"{CHANGE}?all=on&account=acme&to-transcribe=on")
@@ -70,7 +70,7 @@ def test_changes_all_that_the_table_shows(support, account, stranger):
     assert response.redirect_chain[-1][0] == "/?account=acme"
 
 
-def test_leaves_alone_what_is_so_already(support, account):
+def test_mailbox_that_has_the_setting_is_not_written(support, account):
     one, two = desks(account, 2)
     one.turn_transcription(on=True)
     version = Mailbox.objects.get(pk=one.pk).version
@@ -79,7 +79,7 @@ def test_leaves_alone_what_is_so_already(support, account):
     assert Mailbox.objects.get(pk=one.pk).version == version
 
 
-def test_another_change_meanwhile_is_shown_first(support, account):
+def test_concurrent_change_is_shown_before_anything_is_written(support, account):
     mailboxes = desks(account, 2)
     where = address(mailboxes, transcribe="on")
     digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
@@ -89,7 +89,7 @@ def test_another_change_meanwhile_is_shown_first(support, account):
     assert transcribing(mailboxes) == [False, False]
 
 
-def test_one_more_row_in_the_table_meanwhile_is_shown_first(support, account):
+def test_additional_mailbox_is_shown_before_anything_is_written(support, account):
     mailboxes = desks(account, 2)
     where = f"{CHANGE}?all=on&to-transcribe=on"
     digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
@@ -106,7 +106,7 @@ def test_one_more_row_in_the_table_meanwhile_is_shown_first(support, account):
         ({"transcribe": "maybe"}, "maybe is not one of the available choices"),
     ],
 )
-def test_a_wrong_setting_is_said_and_cannot_be_made(support, account, settings, error):
+def test_invalid_setting_is_explained_and_not_applied(support, account, settings, error):
     mailboxes = desks(account, 1)
     where = address(mailboxes, beep="off", **settings)
     page = support.get(where)
@@ -116,7 +116,7 @@ def test_a_wrong_setting_is_said_and_cannot_be_made(support, account, settings, 
     assert Mailbox.objects.get().beep is True
 
 
-def test_nothing_chosen_changes_nothing(support, account):
+def test_preview_without_settings_has_no_button(support, account):
     page = support.get(address(desks(account, 1)))
     assert "Nothing yet: choose a setting above." in words(page)
     assert "Make these changes" not in words(page)
@@ -125,19 +125,19 @@ def test_nothing_chosen_changes_nothing(support, account):
 @pytest.mark.parametrize(
     "query", ["", "?uuid=x", "?uuid=31347d42-00bd-44a5-9b5c-20dc4197a2f6", "?all=on&account=nobody"]
 )
-def test_nothing_selected_says_so(support, account, query):
+def test_empty_selection_is_explained(support, account, query):
     desks(account, 1)
     response = support.get(CHANGE + query, follow=True)
     assert messages(response) == ["No mailbox was selected. Select some rows first."]
 
 
-def test_viewer_may_not(viewer, account):
+def test_viewer_sees_no_bulk_buttons(viewer, account):
     desks(account, 2)[0].soft_delete()
     for query in ("", "?state=deleted"):
         assert 'formaction="/bulk/' not in viewer.get(f"/{query}").content.decode()
 
 
-def test_as_many_queries_whatever_the_rows(support, account, django_assert_num_queries):
+def test_query_count_is_constant(support, account, django_assert_num_queries):
     for rows in (2, 60):
         desks(Account.objects.create(name=f"account-{rows}"), rows)
         # Session, user, permissions twice, second factor; effects, versions, accounts, rows.

@@ -1,4 +1,4 @@
-"""Many mailboxes deleted at once, and restored."""
+"""Delete and restore many mailboxes at once."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def chosen(mailboxes):
     return "&".join(f"uuid={mailbox.pk}" for mailbox in mailboxes)
 
 
-def test_says_what_will_be_deleted(support, account, stranger):
+def test_preview_lists_the_mailboxes(support, account, stranger):
     page = words(support.get(f"/bulk/delete/?{chosen(desks(account, 30) + desks(stranger, 1))}"))
     assert "Delete 31 mailboxes" in page
     assert "They belong to 2 accounts." in page
@@ -25,7 +25,7 @@ def test_says_what_will_be_deleted(support, account, stranger):
     assert active() == 31
 
 
-def test_deletes_and_undoes(support, account):
+def test_selected_mailboxes_are_deleted_and_undone(support, account):
     mailboxes = desks(account, 3)
     mailboxes[0].add_recipient("ann@acme.example")
     response = confirm(support, f"/bulk/delete/?{chosen(mailboxes[:2])}")
@@ -35,7 +35,7 @@ def test_deletes_and_undoes(support, account):
     assert active() == 3
 
 
-def test_restores_and_undoes(support, account):
+def test_deleted_mailboxes_are_restored_and_undone(support, account):
     mailboxes = desks(account, 3)
     for mailbox in mailboxes:
         mailbox.soft_delete()
@@ -47,13 +47,13 @@ def test_restores_and_undoes(support, account):
     assert active() == 0
 
 
-def test_a_post_that_has_seen_no_page_does_nothing(support, account):
+def test_post_without_digest_deletes_nothing(support, account):
     support.post(f"/bulk/delete/?{chosen(desks(account, 1))}")
     assert active() == 1
 
 
 @pytest.mark.parametrize("action", ["delete", "change"])
-def test_what_is_deleted_is_restored_before_anything_else(support, account, action):
+def test_deleted_mailbox_in_the_selection_is_skipped(support, account, action):
     one, two = desks(account, 2)
     one.soft_delete()
     where = f"/bulk/{action}/?{chosen([one, two])}&to-transcribe=on"
@@ -64,7 +64,7 @@ def test_what_is_deleted_is_restored_before_anything_else(support, account, acti
     assert (one.version, one.transcribe) == (2, False)
 
 
-def test_pressing_twice_is_nothing_to_do_the_second_time(support, account):
+def test_repeated_submission_changes_nothing(support, account):
     where = f"/bulk/delete/?{chosen(desks(account, 2))}"
     confirm(support, where)
     response = support.post(where, follow=True)

@@ -1,32 +1,34 @@
+"""Error pages of the console."""
+
 import pytest
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
 from django.test import Client
 from django.urls import path
 
-from config.urls import handler500  # noqa: F401  it is read off this module
-from config.urls import urlpatterns as ours
+from config.urls import handler500  # noqa: F401  Django looks for it in the URL configuration
+from config.urls import urlpatterns as project_urlpatterns
 from mailboxes.console.views.errors import server_error
 from tests.console.pages import words
 
 
-def refuse(request):
+def raise_bad_request(request):
     raise BadRequest
 
 
-def crash(request):
+def raise_error(request):
     raise RuntimeError("the secret of the stack")
 
 
-def wait_in_vain(request):
+def raise_operational_error(request):
     raise OperationalError("the secret of the database")
 
 
 urlpatterns = [
-    *ours,
-    path("refuse/", refuse),
-    path("crash/", crash),
-    path("wait/", wait_in_vain),
+    *project_urlpatterns,
+    path("refuse/", raise_bad_request),
+    path("crash/", raise_error),
+    path("wait/", raise_operational_error),
 ]
 
 
@@ -36,26 +38,26 @@ def browser(settings, db):
     return Client(raise_request_exception=False, enforce_csrf_checks=True)
 
 
-def test_not_found(browser):
+def test_unknown_page_is_404(browser):
     response = browser.get("/nowhere/")
     assert response.status_code == 404
     assert "There is no page here" in response.content.decode()
 
 
-def test_bad_request(browser):
+def test_bad_request_is_explained(browser):
     response = browser.get("/refuse/")
     assert response.status_code == 400
     assert "This request cannot be served" in response.content.decode()
 
 
-def test_crash_says_nothing_of_itself(browser):
+def test_crash_page_hides_the_error(browser):
     response = browser.get("/crash/")
     assert response.status_code == 500
     assert "Something broke on our side" in response.content.decode()
     assert "secret" not in response.content.decode()
 
 
-def test_a_database_that_does_not_answer_is_no_crash(browser, django_assert_num_queries):
+def test_unreachable_database_is_503(browser, django_assert_num_queries):
     with django_assert_num_queries(0):
         response = browser.get("/wait/")
     assert (response.status_code, response["Retry-After"]) == (503, "5")
@@ -63,7 +65,7 @@ def test_a_database_that_does_not_answer_is_no_crash(browser, django_assert_num_
     assert "secret" not in response.content.decode()
 
 
-def test_crash_page_asks_no_database(rf):
+def test_crash_page_makes_no_query(rf):
     assert server_error(rf.get("/")).status_code == 500
 
 
@@ -99,5 +101,5 @@ def test_form_over_https_without_a_referer_is_refused(browser):
     assert "did not say from which address" in words(response)
 
 
-def test_api_paths_get_no_page(browser):
+def test_unknown_api_path_gets_json(browser):
     assert browser.get("/voip/nowhere").json()["status_code"] == 404

@@ -1,4 +1,4 @@
-"""What happened to a mailbox, and an earlier state put back."""
+"""The history of a mailbox, and putting back an earlier state."""
 
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from tests.engines.engine import Asterisk, engine_headers
 from tests.service import InProcess, shows
 
 
-def history_of(browser, mailbox):
+def open_history(browser, mailbox):
     return browser.get(f"/mailboxes/{mailbox.pk}/history/")
 
 
@@ -22,12 +22,12 @@ def put_back(browser, mailbox, moment):
     return browser.post(f"/mailboxes/{mailbox.pk}/put-back/", {"moment": moment}, follow=True)
 
 
-def test_says_who_when_what_from_and_to(support, sales, account):
+def test_history_shows_author_time_and_values(support, sales, account):
     save(support, sales, name="Support", transcribe=False)
     InProcess(headers_for(account, "sync")).patch(
         f"/voip/mailbox/{sales.pk}", {"password": "7392", "beep": False}
     )
-    response = history_of(support, sales)
+    response = open_history(support, sales)
     page = words(response)
     assert "sync of acme, through the API," in page
     assert "Beep on → off" in page
@@ -42,24 +42,24 @@ def test_says_who_when_what_from_and_to(support, sales, account):
         assert not shows(page, code)
 
 
-def test_says_what_came_by_telephone(support, sales, account):
+def test_change_by_telephone_names_the_engine(support, sales, account):
     Asterisk(engine_headers(account, "pbx-1")).update(sales.pk, "acme", "7392")
-    page = words(history_of(support, sales))
+    page = words(open_history(support, sales))
     assert "Somebody on the telephone, through pbx-1," in page
     assert "Pass code •••• → ••••" in page
 
 
-def test_what_was_done_in_one_go_stands_together(support, sales):
+def test_rows_of_one_batch_are_grouped(support, sales):
     moment = sales.history.latest().history_date
     save(support, sales, name="Support")
     EmailRecipient.objects.get().delete()
     put_back(support, sales, moment.isoformat())
-    steps = history_of(support, sales).context["steps"]
+    steps = open_history(support, sales).context["steps"]
     assert [len(step) for step in steps] == [1, 1, 1, 1, 1]
     assert steps[0][0].batch != steps[1][0].batch
 
 
-def test_puts_an_earlier_state_back_and_undoes(support, sales):
+def test_earlier_state_is_put_back_and_undone(support, sales):
     before = state(sales)
     moment = EmailRecipient.history.get().history_date
     save(support, sales, name="Support", password="", transcribe=False)
@@ -72,22 +72,22 @@ def test_puts_an_earlier_state_back_and_undoes(support, sales):
     assert state(sales) == now
 
 
-def test_offers_every_state_but_the_present_one_and_a_deleted_one(support, sales):
+def test_button_is_offered_for_past_active_states(support, sales):
     save(support, sales, name="Support")
     Mailbox.objects.get().soft_delete()
     Mailbox.objects.get().restore()
-    page = history_of(support, sales).content.decode()
+    page = open_history(support, sales).content.decode()
     assert page.count("Restore this state") == 3  # created, recipient added, changed
 
 
-def test_puts_back_what_was_deleted(support, sales):
+def test_deleted_mailbox_is_put_back(support, sales):
     moment = sales.history.latest().history_date
     sales.soft_delete()
     put_back(support, sales, moment.isoformat())
     assert not Mailbox.objects.get().is_deleted
 
 
-def test_who_may_not_restore_may_not_put_back_what_was_deleted(sales):
+def test_putting_back_a_deleted_mailbox_needs_the_restore_permission(sales):
     editor = staff("view_mailbox", "change_mailbox")
     moment = sales.history.latest().history_date
     sales.soft_delete()
@@ -107,23 +107,23 @@ def test_who_may_not_restore_may_not_put_back_what_was_deleted(sales):
         "9999-12-31T23:59:59-14:00",
     ],
 )
-def test_no_such_moment(support, sales, moment):
+def test_unknown_moment_is_not_found(support, sales, moment):
     assert put_back(support, sales, moment).status_code == 404
     assert Mailbox.objects.get().version == sales.version
 
 
-def test_viewer_may_look_and_not_put_back(viewer, sales):
+def test_viewer_sees_history_without_the_button(viewer, sales):
     sales.turn_transcription(on=False)
-    page = history_of(viewer, sales).content.decode()
+    page = open_history(viewer, sales).content.decode()
     assert "Restore this state" not in page
 
 
-def test_what_is_not_there(viewer):
+def test_unknown_mailbox_is_not_found(viewer):
     assert viewer.get(f"/mailboxes/{uuid4()}/history/").status_code == 404
 
 
-def test_as_many_queries_whatever_the_history(support, sales, django_assert_num_queries):
-    history_of(support, sales)  # Django looks up once what kind of row a mailbox is
+def test_query_count_is_constant(support, sales, django_assert_num_queries):
+    open_history(support, sales)  # fills Django's cache of content types
     for rounds in (1, 20):
         for number in range(rounds):
             sales.name = f"Sales {number}"
@@ -131,23 +131,23 @@ def test_as_many_queries_whatever_the_history(support, sales, django_assert_num_
             sales.add_recipient(f"{rounds}-{number}@acme.example")
         # Session, user, permissions twice, second factor; mailbox, its history, its recipients', log.
         with django_assert_num_queries(9):
-            history_of(support, sales)
+            open_history(support, sales)
 
 
-def test_a_lost_key_loses_the_pass_code_and_nothing_else(support, sales, settings):
+def test_lost_key_affects_only_the_pass_code(support, sales, settings):
     moment = sales.history.latest().history_date
     settings.PASS_CODE_KEYS = KeyRing([b"another key of thirty-two bytes."])
     save(support, sales, name="Support")
-    assert "Name Sales → Support" in words(history_of(support, sales))
+    assert "Name Sales → Support" in words(open_history(support, sales))
     response = put_back(support, sales, moment.isoformat())
     support.post(undo_address(response))
     mailbox = Mailbox.objects.get()
     assert (mailbox.name, mailbox.password_sealed) == ("Support", sales.password_sealed)
 
 
-def test_says_who_exported_the_pass_code(support, sales):
+def test_pass_code_export_is_in_the_history(support, sales):
     export = f"/export/?uuid={sales.pk}"
     b"".join(support.post(export, {"delimiter": ","}).streaming_content)
-    assert "or exported it" not in words(history_of(support, sales))
+    assert "or exported it" not in words(open_history(support, sales))
     b"".join(support.post(export, {"delimiter": ",", "pass_codes": "on"}).streaming_content)
-    assert "Who saw or exported the pass code support" in words(history_of(support, sales))
+    assert "Who saw or exported the pass code support" in words(open_history(support, sales))

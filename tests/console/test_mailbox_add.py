@@ -1,4 +1,4 @@
-"""A mailbox made by staff."""
+"""The form for a new mailbox."""
 
 import pytest
 
@@ -10,33 +10,37 @@ NEW = "/mailboxes/new/"
 TYPED = {"account": "acme", "name": "Sales", "beep": "on"}
 
 
-def test_makes_it_with_recipients_and_undoes(support, account):
+def test_mailbox_with_recipients_is_created_and_undone(support, account):
     recipients = "ann@acme.example\nbob@acme.example"
     typed = TYPED | {"password": "7392", "transcribe": "on", "recipients": recipients}
     response = support.post(NEW, typed, follow=True)
     assert messages(response) == ["Created: “Sales”."]
     mailbox = account.mailboxes.get()
     assert response.redirect_chain[-1][0] == f"/mailboxes/{mailbox.pk}/"
-    made = state(mailbox)
-    assert (made["password"], made["transcribe"], made["play_timestamp"]) == ("7392", True, False)
-    assert made["recipients"] == ["ann@acme.example", "bob@acme.example"]
+    values = state(mailbox)
+    assert (values["password"], values["transcribe"], values["play_timestamp"]) == (
+        "7392",
+        True,
+        False,
+    )
+    assert values["recipients"] == ["ann@acme.example", "bob@acme.example"]
     assert mailbox.history.get().history_user == support.user
     support.post(undo_address(response))
     assert account.mailboxes.get().is_deleted
 
 
-def test_the_address_may_name_the_account(support, account):
+def test_query_string_fills_in_the_account(support, account):
     assert 'value="acme"' in support.get(f"{NEW}?account=acme").content.decode()
 
 
-def test_a_good_pass_code_is_made_and_nothing_saved(support, account):
+def test_suggested_pass_code_is_not_saved(support, account):
     form = support.post(f"{NEW}pass-code/suggest/", TYPED).context["form"]
     assert is_pass_code(form["password"].value())
     assert form["name"].value() == "Sales"
     assert not Mailbox.objects.exists()
 
 
-def test_a_weak_pass_code_is_warned_of(support, account):
+def test_weak_pass_code_is_warned_about(support, account):
     typed = TYPED | {"password": "1111"}
     page = support.post(f"{NEW}pass-code/check/", typed).content.decode()
     assert "This pass code is easy to guess" in page
@@ -55,7 +59,7 @@ def test_a_weak_pass_code_is_warned_of(support, account):
         ("recipients", " ".join(f"{n}@a.example" for n in range(51)), "at most 50 recipients"),
     ],
 )
-def test_a_wrong_value_is_said_at_its_field_and_kept(support, account, field, value, error):
+def test_invalid_value_is_explained_and_kept(support, account, field, value, error):
     form = support.post(NEW, TYPED | {field: value}).context["form"]
     assert error in form.errors[field][0]
     assert form[field].value() == value
@@ -63,9 +67,9 @@ def test_a_wrong_value_is_said_at_its_field_and_kept(support, account, field, va
 
 
 @pytest.mark.parametrize("button", ["suggest", "check"])
-def test_get_of_a_pass_code_button_leads_back_to_the_form(support, button):
+def test_get_request_leads_back_to_the_form(support, button):
     assert support.get(f"{NEW}pass-code/{button}/").headers["Location"] == NEW
 
 
-def test_viewer_may_not(viewer, account):
+def test_viewer_sees_no_link(viewer, account):
     assert NEW not in viewer.get("/").content.decode()

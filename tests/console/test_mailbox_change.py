@@ -1,4 +1,4 @@
-"""One mailbox, looked at and changed."""
+"""The page of one mailbox and its form."""
 
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ def page_of(mailbox):
 
 
 def typed(browser, mailbox, **fields):
-    """What a browser would send for the page's form, but for what is typed."""
+    """Return what a browser sends for the page's form, with these fields changed."""
     form = browser.get(page_of(mailbox)).context["form"]
     values = {field.html_name: field.value() for field in form} | fields
     return {name: value for name, value in values.items() if value not in (None, False)}
@@ -26,20 +26,20 @@ def save(browser, mailbox, **fields):
     return browser.post(page_of(mailbox), typed(browser, mailbox, **fields), follow=True)
 
 
-def test_shows_all_of_it_but_the_pass_code(viewer, sales):
+def test_page_shows_everything_but_the_pass_code(viewer, sales):
     response = viewer.get(page_of(sales))
     for text in ("Sales", "acme", "ann@acme.example", str(sales.pk), "none: callers hear"):
         assert text in response.content.decode()
     assert not shows(response.content.decode(), "1234")
 
 
-def test_shows_the_api_call_that_reads_it(viewer, sales):
+def test_page_shows_the_api_call(viewer, sales):
     page = viewer.get(page_of(sales)).content.decode()
     assert f"curl -sS http://testserver/voip/mailbox/{sales.pk}" in page
     assert "X-Auth-Reseller: acme" in page
 
 
-def test_saves_everything_and_undoes(support, sales):
+def test_all_settings_are_saved_and_undone(support, sales):
     before = state(sales)
     changes = {
         "name": "Support",
@@ -61,14 +61,14 @@ def test_saves_everything_and_undoes(support, sales):
     assert state(sales) == before
 
 
-def test_the_mask_keeps_the_pass_code_and_nothing_removes_it(support, sales):
+def test_mask_keeps_and_empty_field_removes_the_pass_code(support, sales):
     save(support, sales, name="Support")
     assert state(sales)["password"] == "1234"
     save(support, sales, password="")
     assert state(sales)["password"] is None
 
 
-def test_nothing_changed_writes_nothing(support, sales):
+def test_saving_unchanged_values_writes_nothing(support, sales):
     response = save(support, sales)
     assert messages(response) == ["Nothing was changed."]
     save(support, sales, password="1234")
@@ -88,35 +88,35 @@ def test_nothing_changed_writes_nothing(support, sales):
         ("greeting", "hello", "Use a UUID"),
     ],
 )
-def test_a_wrong_value_is_said_at_its_field_and_kept(support, sales, field, value, error):
+def test_invalid_value_is_explained_and_kept(support, sales, field, value, error):
     before = state(sales)
     response = save(support, sales, transcribe=False, **{field: value})
     form = response.context["form"]
     assert error in form.errors[field][0]
     assert form[field].value() == value
     assert form["transcribe"].value() is False
-    assert "<h1>Sales</h1>" in text_of_heading(response)
+    assert "<h1>Sales</h1>" in get_heading(response)
     assert state(sales) == before
 
 
-def text_of_heading(response):
+def get_heading(response):
     page = response.content.decode()
     return "".join(page[page.index("<h1>") : page.index("</h1>") + 5].split())
 
 
-# --- Two people at once ---------------------------------------------------------
+# --- Concurrent changes ---------------------------------------------------------
 
 
-def change_behind(mailbox, **fields):
+def change_concurrently(mailbox, **fields):
     other = Mailbox.objects.get(pk=mailbox.pk)
     for field, value in fields.items():
         setattr(other, field, value)
     other.save()
 
 
-def test_somebody_elses_change_is_shown_beside_mine(support, sales):
+def test_concurrent_change_is_shown_next_to_mine(support, sales):
     mine = typed(support, sales, name="Mine", beep=False)
-    change_behind(sales, name="Theirs", password="7392", play_caller_id=True)
+    change_concurrently(sales, name="Theirs", password="7392", play_caller_id=True)
     before = state(sales)
     response = support.post(page_of(sales), mine)
     page = words(response)
@@ -128,9 +128,9 @@ def test_somebody_elses_change_is_shown_beside_mine(support, sales):
     assert state(sales) == before
 
 
-def test_saving_mine_then_keeps_what_only_they_changed(support, sales):
+def test_saving_mine_keeps_their_other_changes(support, sales):
     mine = typed(support, sales, name="Mine")
-    change_behind(sales, name="Theirs", password="7392", play_caller_id=True)
+    change_concurrently(sales, name="Theirs", password="7392", play_caller_id=True)
     form = support.post(page_of(sales), mine).context["form"]
     again = {field.html_name: field.value() for field in form}
     again = {name: value for name, value in again.items() if value not in (None, False)}
@@ -139,17 +139,17 @@ def test_saving_mine_then_keeps_what_only_they_changed(support, sales):
     assert (now["name"], now["password"], now["play_caller_id"]) == ("Mine", "7392", True)
 
 
-def test_a_third_change_asks_again(support, sales):
+def test_second_concurrent_change_asks_again(support, sales):
     mine = typed(support, sales, name="Mine")
-    change_behind(sales, name="Theirs")
+    change_concurrently(sales, name="Theirs")
     form = support.post(page_of(sales), mine).context["form"]
-    change_behind(sales, name="Another")
+    change_concurrently(sales, name="Another")
     again = {field.html_name: field.value() or "" for field in form}
     assert isinstance(support.post(page_of(sales), again).context["conflict"], Conflict)
     assert state(sales)["name"] == "Another"
 
 
-def test_a_new_recipient_meanwhile_is_no_conflict(support, sales):
+def test_concurrent_new_recipient_is_no_conflict(support, sales):
     mine = typed(support, sales, name="Mine")
     sales.add_recipient("bob@acme.example")
     support.post(page_of(sales), mine)
@@ -157,44 +157,44 @@ def test_a_new_recipient_meanwhile_is_no_conflict(support, sales):
     assert len(state(sales)["recipients"]) == 2
 
 
-def test_the_same_change_meanwhile_is_no_conflict(support, sales):
+def test_concurrent_equal_change_is_no_conflict(support, sales):
     mine = typed(support, sales, name="Same")
-    change_behind(sales, name="Same")
+    change_concurrently(sales, name="Same")
     assert messages(support.post(page_of(sales), mine, follow=True)) == ["Nothing was changed."]
 
 
-def test_deleted_meanwhile_is_refused(support, sales):
+def test_mailbox_deleted_meanwhile_is_refused(support, sales):
     mine = typed(support, sales, name="Mine")
-    change_behind(sales, deleted_at=sales.created_at)
+    change_concurrently(sales, deleted_at=sales.created_at)
     assert support.post(page_of(sales), mine).status_code == 403
     assert state(sales)["name"] == "Sales"
 
 
-# --- Who may --------------------------------------------------------------------
+# --- Permissions ----------------------------------------------------------------
 
 
-def test_viewer_sees_no_form_and_may_not_save(viewer, sales):
-    assert "<button" not in main_of(viewer.get(page_of(sales)))
+def test_viewer_sees_no_form(viewer, sales):
+    assert "<button" not in get_main(viewer.get(page_of(sales)))
 
 
-def main_of(response):
-    """What stands in the middle, without the copying that scripts offer."""
+def get_main(response):
+    """Return the main part of the page, without the copy buttons, which need a script."""
     page = response.content.decode()
     return page[page.index("<main") : page.index("</main>")].replace("<button class", "<copy")
 
 
-def test_deleted_one_is_shown_and_not_changed(support, sales):
+def test_deleted_mailbox_has_no_form(support, sales):
     sales.soft_delete()
     page = support.get(page_of(sales)).content.decode()
     assert "Restore</button>" in page
     assert 'name="password"' not in page
 
 
-def test_what_is_not_there(viewer):
+def test_unknown_mailbox_is_not_found(viewer):
     assert viewer.get(f"/mailboxes/{uuid4()}/").status_code == 404
 
 
-def test_as_many_queries_whatever_the_recipients(support, sales, django_assert_num_queries):
+def test_query_count_is_constant(support, sales, django_assert_num_queries):
     for more in (1, 30):
         for number in range(more):
             sales.add_recipient(f"ann{more}-{number}@acme.example")

@@ -1,4 +1,4 @@
-"""The table narrowed and sorted by its address."""
+"""Filters and order of the mailbox table."""
 
 from uuid import uuid4
 
@@ -14,60 +14,60 @@ def names(browser, address):
 
 @pytest.fixture
 def mailboxes(account, stranger):
-    """Two of acme's, one of its customer, one of a stranger."""
+    """Create mailboxes A and B of acme, C of its customer, and D of a stranger."""
     customer = Account.objects.create(name="shop", reseller=account)
-    made = {}
+    created = {}
     for owner, name in ((account, "A"), (account, "B"), (customer, "C"), (stranger, "D")):
-        made[name] = Mailbox.objects.create(account=owner, name=name)
-    return made
+        created[name] = Mailbox.objects.create(account=owner, name=name)
+    return created
 
 
-def change(mailbox, **fields):
+def change_mailbox(mailbox, **fields):
     for field, value in fields.items():
         setattr(mailbox, field, value)
     mailbox.save()
 
 
-def test_by_account_with_its_customers_or_without(viewer, mailboxes):
+def test_account_filter_can_include_customers(viewer, mailboxes):
     assert names(viewer, "/?account=acme") == ["A", "B"]
     assert names(viewer, "/?account=acme&customers=on") == ["A", "B", "C"]
 
 
-def test_by_transcription(viewer, mailboxes):
-    change(mailboxes["B"], transcribe=True)
+def test_transcribe_filter_narrows_the_table(viewer, mailboxes):
+    change_mailbox(mailboxes["B"], transcribe=True)
     assert names(viewer, "/?transcribe=on") == ["B"]
     assert names(viewer, "/?transcribe=off") == ["A", "C", "D"]
 
 
-def test_by_pass_code(viewer, mailboxes):
-    change(mailboxes["A"], password="7392")
-    change(mailboxes["B"], password="1234")
+def test_pass_code_filter_narrows_the_table(viewer, mailboxes):
+    change_mailbox(mailboxes["A"], password="7392")
+    change_mailbox(mailboxes["B"], password="1234")
     assert names(viewer, "/?pass_code=weak") == ["B"]
     assert names(viewer, "/?pass_code=set") == ["A", "B"]
     assert names(viewer, "/?pass_code=none") == ["C", "D"]
 
 
-def test_by_recipients(viewer, mailboxes):
+def test_recipients_filter_narrows_the_table(viewer, mailboxes):
     mailboxes["C"].add_recipient("ann@acme.example")
     mailboxes["C"].add_recipient("bob@acme.example")
     assert names(viewer, "/?recipients=some") == ["C"]
     assert names(viewer, "/?recipients=none") == ["A", "B", "D"]
 
 
-def test_by_greeting(viewer, mailboxes):
-    change(mailboxes["D"], greeting=uuid4())
+def test_greeting_filter_narrows_the_table(viewer, mailboxes):
+    change_mailbox(mailboxes["D"], greeting=uuid4())
     assert names(viewer, "/?greeting=set") == ["D"]
     assert names(viewer, "/?greeting=none") == ["A", "B", "C"]
 
 
-def test_by_several_and_a_search(viewer, mailboxes):
+def test_filters_and_search_combine(viewer, mailboxes):
     for mailbox in mailboxes.values():
-        change(mailbox, transcribe=True)
-    change(mailboxes["B"], name="Front desk")
+        change_mailbox(mailbox, transcribe=True)
+    change_mailbox(mailboxes["B"], name="Front desk")
     assert names(viewer, "/?account=acme&transcribe=on&q=front") == ["Front desk"]
 
 
-def test_deleted_ones_are_narrowed_too(viewer, mailboxes):
+def test_filters_apply_to_deleted_mailboxes(viewer, mailboxes):
     mailboxes["A"].soft_delete()
     mailboxes["D"].soft_delete()
     assert names(viewer, "/?state=deleted&account=acme") == ["A"]
@@ -86,30 +86,30 @@ def test_deleted_ones_are_narrowed_too(viewer, mailboxes):
         ("-updated", "ADCB"),
     ],
 )
-def test_sorted(viewer, mailboxes, order, shown):
-    change(mailboxes["A"], updated_at=timezone.now())
+def test_order_sorts_the_table(viewer, mailboxes, order, shown):
+    change_mailbox(mailboxes["A"], updated_at=timezone.now())
     assert "".join(names(viewer, f"/?order={order}")) == shown
 
 
-def test_a_column_says_how_it_is_sorted_and_turns_round(viewer, mailboxes):
+def test_column_header_shows_and_reverses_the_order(viewer, mailboxes):
     page = viewer.get("/?order=name&q=").content.decode()
     assert 'aria-sort="ascending"' in page
     assert 'href="/?order=-name&amp;q="' in page
     assert 'aria-sort="descending"' in viewer.get("/?order=-name").content.decode()
 
 
-def test_pages_of_like_rows_neither_repeat_nor_skip(viewer, account):
+def test_pages_of_equal_rows_do_not_overlap(viewer, account):
     moment = timezone.now()
     for _ in range(120):
         Mailbox.objects.create(account=account, name="Desk", created_at=moment)
-    found = []
+    listed = []
     for page in (1, 2, 3):
         rows = viewer.get(f"/?order=-created&page={page}").context["page"]
-        found += [mailbox.pk for mailbox in rows]
-    assert len(set(found)) == 120
+        listed += [mailbox.pk for mailbox in rows]
+    assert len(set(listed)) == 120
 
 
-def test_says_what_it_is_narrowed_by_and_how_to_take_it_away(viewer, mailboxes):
+def test_each_filter_has_a_link_that_removes_it(viewer, mailboxes):
     page = viewer.get("/?account=acme&pass_code=none&q=a").content.decode()
     assert 'href="/?q=a&amp;pass_code=none"' in page
     assert 'href="/?q=a&amp;account=acme"' in page
@@ -126,7 +126,7 @@ def test_says_what_it_is_narrowed_by_and_how_to_take_it_away(viewer, mailboxes):
         ("q=" + "a" * 255, "at most 254 characters"),
     ],
 )
-def test_what_makes_no_sense_is_said_and_shows_nothing(viewer, mailboxes, address, error):
+def test_invalid_filter_is_explained_and_shows_nothing(viewer, mailboxes, address, error):
     response = viewer.get(f"/?{address}")
     assert error in response.content.decode()
     assert list(response.context["page"]) == []

@@ -1,3 +1,5 @@
+"""The mailbox table and its search."""
+
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -6,84 +8,79 @@ from django.contrib.auth.models import User
 from pytest_django.asserts import assertInHTML
 
 from mailboxes.models import Account, Mailbox
+from tests.console.pages import read
 from tests.service import shows
-
-
-def read(browser, address="/"):
-    response = browser.get(address)
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 def names(browser, address="/"):
     return [mailbox.name for mailbox in browser.get(address).context["page"]]
 
 
-def test_shows_a_row_of_every_account(viewer, sales, stranger):
+def test_mailboxes_of_every_account_are_listed(viewer, sales, stranger):
     Mailbox.objects.create(account=stranger, name="Support", beep=False)
     page = read(viewer)
     for text in ("Sales", "acme", "weak", "transcription", "Support", "stranger", "1–2 of 2"):
         assert text in page
 
 
-def test_never_shows_a_pass_code(viewer, sales):
+def test_pass_code_is_not_on_the_page(viewer, sales):
     page = read(viewer)
     assert not shows(page, "1234")
 
 
-def test_shows_the_exact_time_of_the_last_update(viewer, sales):
+def test_time_of_the_last_update_is_exact(viewer, sales):
     moment = datetime(2023, 6, 2, 13, 14, 15, tzinfo=UTC)
     Mailbox.objects.update(updated_at=moment)
-    shown = (
+    expected = (
         '<time datetime="2023-06-02T13:14:15+00:00" title="2023-06-02 13:14:15 UTC" data-show="date">'
         "2023-06-02</time>"
     )
-    assertInHTML(shown, read(viewer))
+    assertInHTML(expected, read(viewer))
 
 
-def test_shows_deleted_ones_apart(viewer, sales):
+def test_deleted_mailboxes_are_listed_separately(viewer, sales):
     Mailbox.objects.create(account=sales.account, name="Gone").soft_delete()
     assert names(viewer) == ["Sales"]
     assert names(viewer, "/?state=deleted") == ["Gone"]
 
 
-def test_marks_a_suspended_account(viewer, sales):
+def test_suspended_account_is_marked(viewer, sales):
     assert "suspended" not in read(viewer)
     sales.account.suspend()
     assert "suspended" in read(viewer)
 
 
-def test_leads_to_the_mailbox(viewer, sales):
+def test_row_links_to_the_mailbox(viewer, sales):
     assert f'href="/mailboxes/{sales.uuid}/"' in read(viewer)
 
 
 @pytest.mark.parametrize("text", ["sal", "ACME", "Ann@acme"])
-def test_finds_by_name_account_and_recipient(viewer, sales, stranger, text):
+def test_search_finds_name_account_and_recipient(viewer, sales, stranger, text):
     Mailbox.objects.create(account=stranger, name="Support")
     assert names(viewer, f"/?q={text}") == ["Sales"]
 
 
-def test_finds_by_uuid_whole_or_part_with_hyphens_or_without(viewer, sales):
+def test_search_finds_whole_or_partial_uuid(viewer, sales):
     whole = str(sales.uuid)
     for text in (whole, whole.upper(), sales.uuid.hex, whole[6:20], sales.uuid.hex[4:18]):
         assert names(viewer, f"/?q={text}") == ["Sales"]
 
 
-def test_finds_a_mailbox_once_whatever_matches(viewer, sales):
+def test_search_finds_a_mailbox_once(viewer, sales):
     sales.add_recipient("acme@acme.example")
     assert names(viewer, "/?q=acme") == ["Sales"]
 
 
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "-", "é" * 9000])
-def test_takes_any_text_as_it_is(viewer, sales, text):
+def test_search_accepts_any_text(viewer, sales, text):
     assert viewer.get(f"/?q={quote(text)}").status_code == 200
 
 
-def test_a_wildcard_is_a_letter_like_others(viewer, sales):
+def test_search_takes_wildcards_literally(viewer, sales):
     assert names(viewer, "/?q=%25") == names(viewer, "/?q=_") == []
 
 
-def test_pages_keep_the_search(viewer, account):
+def test_page_links_keep_the_search(viewer, account):
     for number in range(60):
         Mailbox.objects.create(account=account, name=f"Desk {number:02}")
     assert len(names(viewer, "/?q=desk")) == 50
@@ -92,18 +89,18 @@ def test_pages_keep_the_search(viewer, account):
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "99", "x", ""])
-def test_a_page_that_is_not_there_is_the_nearest(viewer, sales, page):
+def test_invalid_page_number_shows_the_nearest_page(viewer, sales, page):
     assert names(viewer, f"/?page={page}") == ["Sales"]
 
 
-def test_counts_no_further_than_it_must(viewer, account, monkeypatch):
+def test_count_is_capped(viewer, account, monkeypatch):
     monkeypatch.setattr("mailboxes.console.views.mailbox_list.CappedPaginator.max_rows", 2)
     for number in range(3):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
     assert "1–2 of 2 or more: search to see others" in read(viewer)
 
 
-def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries):
+def test_query_count_is_constant(viewer, django_assert_num_queries):
     for rows in (3, 60):
         for number in range(rows):
             account = Account.objects.create(name=f"account-{rows}-{number}")
@@ -114,34 +111,34 @@ def test_as_many_queries_whatever_the_rows(viewer, django_assert_num_queries):
             viewer.get("/?q=a")
 
 
-def test_empty_says_what_to_do_next(support):
+def test_empty_table_suggests_what_to_do_next(support):
     page = read(support)
     assert "No mailboxes yet" in page
     assert 'href="/mailboxes/new/"' in page
     assert 'href="/docs/#create_mailbox"' in page
 
 
-def test_no_match_says_what_to_do_next(viewer, sales):
+def test_search_without_match_suggests_what_to_do_next(viewer, sales):
     page = read(viewer, "/?q=<nobody>")
     assert "No mailbox matches" in page
     assert 'href="/?q=%3Cnobody%3E&amp;state=deleted"' in page
 
 
-def test_nothing_deleted_says_so(viewer, sales):
+def test_empty_deleted_table_is_explained(viewer, sales):
     assert "No deleted mailboxes" in read(viewer, "/?state=deleted")
 
 
-def test_who_is_not_staff_is_refused(client, db):
+def test_user_without_staff_status_is_refused(client, db):
     client.force_login(User.objects.create_user("customer"))
     response = client.get("/")
     assert response.status_code == 403
     assert "You may not see this page" in response.content.decode()
 
 
-def test_takes_no_post(viewer):
+def test_post_is_not_allowed(viewer):
     assert viewer.post("/").status_code == 405
 
 
 @pytest.mark.parametrize("page", ["mailboxes/new", "bulk/change", "import", "export"])
-def test_the_bar_says_of_their_other_pages_too_that_they_are_about_mailboxes(support, sales, page):
+def test_navigation_bar_marks_mailboxes_on_related_pages(support, sales, page):
     assert '<a href="/" aria-current="true">' in " ".join(read(support, f"/{page}/?all=on").split())

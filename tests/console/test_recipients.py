@@ -1,4 +1,4 @@
-"""Recipients added and removed in place."""
+"""Add and remove recipients on the mailbox page."""
 
 from uuid import uuid4
 
@@ -8,16 +8,16 @@ from mailboxes.models import EmailRecipient, Mailbox
 from tests.console.conftest import messages, state, undo_address
 
 
-def add(browser, mailbox, email):
+def add_recipient(browser, mailbox, email):
     return browser.post(f"/mailboxes/{mailbox.pk}/recipients/", {"email": email}, follow=True)
 
 
-def remove(browser, mailbox, uuid):
+def remove_recipient(browser, mailbox, uuid):
     return browser.post(f"/mailboxes/{mailbox.pk}/recipients/{uuid}/remove/", follow=True)
 
 
-def test_adds_and_undoes(support, sales):
-    response = add(support, sales, "bob@acme.example")
+def test_recipient_is_added_and_undone(support, sales):
+    response = add_recipient(support, sales, "bob@acme.example")
     assert messages(response) == ["Added: bob@acme.example."]
     assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     row = EmailRecipient.history.filter(email="bob@acme.example").get()
@@ -27,9 +27,9 @@ def test_adds_and_undoes(support, sales):
     assert state(sales)["recipients"] == ["ann@acme.example"]
 
 
-def test_removes_and_undoes(support, sales):
+def test_recipient_is_removed_and_undone(support, sales):
     ann = EmailRecipient.objects.get()
-    response = remove(support, sales, ann.pk)
+    response = remove_recipient(support, sales, ann.pk)
     assert messages(response) == ["Removed: ann@acme.example."]
     assert state(sales)["recipients"] == []
     support.post(undo_address(response))
@@ -38,14 +38,14 @@ def test_removes_and_undoes(support, sales):
 
 def test_removing_twice_changes_nothing_more(support, sales):
     ann = EmailRecipient.objects.get()
-    remove(support, sales, ann.pk)
-    assert messages(remove(support, sales, ann.pk)) == []
+    remove_recipient(support, sales, ann.pk)
+    assert messages(remove_recipient(support, sales, ann.pk)) == []
 
 
-def test_another_mailboxs_recipient_stays(support, sales, stranger):
+def test_recipient_of_another_mailbox_is_not_removed(support, sales, stranger):
     other = Mailbox.objects.create(account=stranger, name="Other")
     theirs = other.add_recipient("eve@stranger.example")
-    remove(support, sales, theirs.pk)
+    remove_recipient(support, sales, theirs.pk)
     assert EmailRecipient.objects.filter(pk=theirs.pk).exists()
 
 
@@ -60,31 +60,31 @@ def test_another_mailboxs_recipient_stays(support, sales, stranger):
         ("a" * 250 + "@acme.example", "at most 254 characters"),
     ],
 )
-def test_a_wrong_address_is_said_and_kept(support, sales, email, error):
-    response = add(support, sales, email)
+def test_invalid_address_is_explained_and_kept(support, sales, email, error):
+    response = add_recipient(support, sales, email)
     form = response.context["recipient_form"]
-    assert any(error in said for said in form.errors["email"])
+    assert any(error in message for message in form.errors["email"])
     assert form["email"].value() == email
     assert state(sales)["recipients"] == ["ann@acme.example"]
 
 
-def test_one_too_many_is_refused(support, sales):
+def test_recipient_number_51_is_refused(support, sales):
     for number in range(49):
         sales.add_recipient(f"{number}@acme.example")
-    response = add(support, sales, "bob@acme.example")
+    response = add_recipient(support, sales, "bob@acme.example")
     assert "A mailbox has at most 50 recipients." in response.content.decode()
     assert EmailRecipient.objects.count() == 50
 
 
-def test_deleted_mailboxs_stay(support, sales):
+def test_recipients_of_a_deleted_mailbox_cannot_be_changed(support, sales):
     ann = EmailRecipient.objects.get()
     sales.soft_delete()
-    assert add(support, sales, "bob@acme.example").status_code == 403
-    assert remove(support, sales, ann.pk).status_code == 403
+    assert add_recipient(support, sales, "bob@acme.example").status_code == 403
+    assert remove_recipient(support, sales, ann.pk).status_code == 403
     assert state(sales)["recipients"] == ["ann@acme.example"]
 
 
-def test_what_is_not_there(support):
+def test_unknown_mailbox_is_not_found(support):
     assert (
         support.post(f"/mailboxes/{uuid4()}/recipients/", {"email": "a@b.example"}).status_code
         == 404

@@ -1,4 +1,4 @@
-"""What staff did, listed, and undone."""
+"""The list of changes, and undo."""
 
 from uuid import uuid4
 
@@ -11,31 +11,31 @@ from tests.console.conftest import desks, messages, staff, undo_address
 
 @pytest.fixture
 def deleted(support, sales):
-    """A mailbox that Support has deleted: the batch."""
+    """Return the batch of a mailbox deleted by Support."""
     support.post(f"/mailboxes/{sales.pk}/delete/", follow=True)
     return Batch.objects.get()
 
 
-def test_lists_what_was_done_by_whom(support, viewer, deleted):
+def test_changes_are_listed_with_their_author(support, viewer, deleted):
     page = viewer.get("/changes/").content.decode()
     assert "Deleted: “Sales”." in page
     assert "support" in page
 
 
-def test_leads_to_the_history_of_the_only_mailbox(support, sales, deleted):
+def test_change_of_one_mailbox_links_to_its_history(support, sales, deleted):
     support.post(f"/mailboxes/{sales.pk}/restore/")
     support.post(f"/mailboxes/{sales.pk}/recipients/", {"email": "bob@acme.example"})
     page = support.get("/changes/").content.decode()
     assert page.count(f'href="/mailboxes/{sales.pk}/history/"') == 3
 
 
-def test_leads_nowhere_from_several(support, account):
+def test_change_of_several_mailboxes_has_no_history_link(support, account):
     versions = {mailbox.pk: 1 for mailbox in desks(account, 2)}
     batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
     assert "/history/" not in support.get("/changes/").content.decode()
 
 
-def test_undoes_from_the_list_once(support, deleted):
+def test_change_is_undone_once(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
     assert messages(response) == ["Undone: “Sales”."]
     assert not Mailbox.objects.get().is_deleted
@@ -44,13 +44,13 @@ def test_undoes_from_the_list_once(support, deleted):
     assert not Mailbox.objects.get().is_deleted
 
 
-def test_an_undo_can_be_undone(support, deleted):
+def test_undo_can_be_undone(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
     support.post(undo_address(response))
     assert Mailbox.objects.get().is_deleted
 
 
-def test_says_what_has_changed_since(support, deleted):
+def test_mailbox_changed_since_is_named_and_skipped(support, deleted):
     Mailbox.objects.get().restore()
     Mailbox.objects.get().soft_delete()
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
@@ -58,7 +58,7 @@ def test_says_what_has_changed_since(support, deleted):
     assert Mailbox.objects.get().is_deleted
 
 
-def test_names_only_some_of_many(support, account):
+def test_long_list_of_skipped_mailboxes_is_shortened(support, account):
     versions = {mailbox.pk: 1 for mailbox in desks(account, 7)}
     batch = batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
     Mailbox.objects.update(name="y", deleted_at=None)
@@ -67,21 +67,21 @@ def test_names_only_some_of_many(support, account):
     assert messages(response)[0].endswith("y, y, y, y, y, …")
 
 
-def test_goes_back_to_the_page_it_was_pressed_on(support, deleted):
+def test_undo_returns_to_the_page_of_the_button(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", {"next": "/?q=sales"})
     assert response.headers["Location"] == "/?q=sales"
 
 
-def test_viewer_may_not(viewer, deleted):
+def test_viewer_sees_no_button(viewer, deleted):
     assert "Undo</button>" not in viewer.get("/changes/").content.decode()
 
 
-def test_who_may_not_delete_may_not_undo_a_deletion(deleted):
+def test_undoing_a_deletion_needs_delete_mailbox(deleted):
     editor = staff("view_mailbox", "change_mailbox")
     assert editor.post(f"/changes/{deleted.pk}/undo/").status_code == 403
 
 
-def test_who_may_not_delete_may_not_undo_that_a_deletion_was_undone(support, deleted):
+def test_undoing_the_undo_of_a_deletion_needs_delete_mailbox(support, deleted):
     support.post(f"/changes/{deleted.pk}/undo/")
     undoing = Batch.objects.get(action="undone")
     editor = staff("view_mailbox", "change_mailbox")
@@ -89,7 +89,7 @@ def test_who_may_not_delete_may_not_undo_that_a_deletion_was_undone(support, del
     assert not Mailbox.objects.get().is_deleted
 
 
-def test_who_may_not_undo_the_undoing_is_shown_no_button(sales):
+def test_button_needs_the_permission_for_the_reverse_change(sales):
     editor = staff("view_mailbox", "change_mailbox")
     batch = batches.change_each(
         editor.user, Batch.Action.CHANGED, {sales.pk: sales.version}, lambda mailbox: True
@@ -99,20 +99,19 @@ def test_who_may_not_undo_the_undoing_is_shown_no_button(sales):
     assert "Undo</button>" not in response.content.decode()
 
 
-def test_what_is_not_there(support):
+def test_unknown_change_is_not_found(support):
     assert support.post(f"/changes/{uuid4()}/undo/").status_code == 404
     assert support.get(f"/changes/{uuid4()}/undo/").status_code == 405
 
 
-def test_empty_says_what_it_will_hold(viewer):
+def test_empty_list_is_explained(viewer):
     assert "No changes yet" in viewer.get("/changes/").content.decode()
 
 
-def test_as_many_queries_whatever_the_rows(support, django_assert_num_queries):
+def test_query_count_is_constant(support, django_assert_num_queries):
     for rows in (2, 40):
         for _ in range(rows):
             Batch.objects.create(user=support.user, action=Batch.Action.CHANGED, count=2)
-        with django_assert_num_queries(
-            7
-        ):  # session, user, permissions twice, second factor; count, rows
+        # Session, user, permissions twice, second factor; count, rows.
+        with django_assert_num_queries(7):
             support.get("/changes/")
