@@ -1,4 +1,4 @@
-"""The admin as a browser uses it: sign in, open a page, type into what it shows, save."""
+"""A browser for the admin: sign in, open a page, fill in its form, save."""
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
@@ -7,7 +7,7 @@ from django.urls import reverse
 
 
 class Browser(Client):
-    """Sends to pages by their names in the admin, such as `mailbox_change`."""
+    """Address the admin's pages by name, such as `mailbox_change`."""
 
     def open(self, page, *args, **query):
         return self.get(address(page, *args), query)
@@ -16,13 +16,13 @@ class Browser(Client):
         return self.post(address(page, *args), data)
 
     def save(self, page, *args, **typed):
-        """Save the page's form with what it shows, except for what is typed."""
+        """Save the page's form as it is shown, with these fields changed."""
         return self.press(page, *args, **shown(self.open(page, *args)) | typed)
 
-    def act(self, page, action, *rows, where="", **more):
-        """Choose the rows in a list, filtered by the query `where`, and run the action."""
-        chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
-        return self.post(address(page) + where, chosen | more)
+    def run_action(self, page, action, *rows, where="", **more):
+        """Select the rows in a list, filtered by the query string `where`, and run the action."""
+        form = {"action": action, "_selected_action": [row.pk for row in rows]}
+        return self.post(address(page) + where, form | more)
 
 
 def address(page, *args):
@@ -30,7 +30,7 @@ def address(page, *args):
 
 
 def shown(page):
-    """The names and values that a browser would send for the page's form."""
+    """Return the names and values that a browser sends for the page's form."""
     forms = [page.context["adminform"].form]
     for inline in page.context["inline_admin_formsets"]:
         forms += [inline.formset.management_form, *inline.formset.forms]
@@ -41,12 +41,12 @@ def shown(page):
 
 
 def errors(page):
-    """What the page says is wrong with each field of its form."""
+    """Return the errors of the page's form, by field."""
     return page.context["adminform"].form.errors
 
 
 def log():
-    """What the log says, newest last."""
+    """Return the messages of the admin's log, oldest first."""
     return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
 
 
@@ -57,7 +57,7 @@ def sign_in(user):
 
 
 def staff_who_may(*permissions):
-    """A member of staff with these permissions only, such as `view_mailbox`."""
+    """Sign in a user with only these permissions, such as `view_mailbox`."""
     user = User.objects.create_user("bob", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return sign_in(user)

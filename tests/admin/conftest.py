@@ -1,4 +1,4 @@
-"""Who uses the admin, and a mailbox to use it on."""
+"""Users of the admin, and a mailbox."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,13 +9,12 @@ from tests.admin.browser import Browser, sign_in
 
 @pytest.fixture
 def staff(db):
-    """A member of staff with every permission."""
+    """Return a browser in which a superuser is signed in."""
     return sign_in(User.objects.create_superuser("ada"))
 
 
 @pytest.fixture
 def visitor(db):
-    """Nobody yet."""
     return Browser(SERVER_NAME="localhost")
 
 

@@ -1,3 +1,5 @@
+"""Accounts in the admin."""
+
 import pytest
 
 from mailboxes.models import Account
@@ -8,7 +10,7 @@ INDENT = "\N{NO-BREAK SPACE}" * 6
 
 @pytest.fixture
 def tree(account):
-    """A reseller `acme`, its customer `beta`, and `zeta` further down."""
+    """Create the reseller acme, its customer beta and beta's customer zeta."""
     beta = Account.objects.create(name="beta", reseller=account)
     return account, beta, Account.objects.create(name="zeta", reseller=beta)
 
@@ -17,26 +19,26 @@ def names(page):
     return [account.name for account in page.context["cl"].result_list]
 
 
-def test_add(staff):
+def test_account_is_added(staff):
     staff.save("account_add", name="acme", contact_name="Ann")
     account = Account.objects.get()
     assert (account.name, account.contact_name, account.is_active) == ("acme", "Ann", True)
 
 
-def test_change(staff, tree):
+def test_reseller_is_changed(staff, tree):
     acme, _, zeta = tree
     staff.save("account_change", zeta.pk, reseller=acme.pk)
     zeta.refresh_from_db()
     assert zeta.reseller == acme
 
 
-def test_the_name_stays(staff, account):
+def test_name_cannot_be_changed(staff, account):
     staff.save("account_change", account.pk, name="other", contact_name="Ann")
     account.refresh_from_db()
     assert (account.name, account.contact_name) == ("acme", "Ann")
 
 
-def test_the_list_is_a_tree(staff, tree, stranger):
+def test_list_is_a_tree(staff, tree, stranger):
     Account.objects.create(name="acme-2")
     page = staff.open("account_changelist")
     assert names(page) == ["acme", "beta", "zeta", "acme-2", "stranger"]
@@ -44,25 +46,25 @@ def test_the_list_is_a_tree(staff, tree, stranger):
         assert ">" + INDENT * depth + name + "<" in page.text
 
 
-def test_search_and_filter(staff, tree):
+def test_search_and_filter_narrow_the_list(staff, tree):
     Account.objects.filter(name="beta").update(contact_name="Ann", is_active=False)
     assert names(staff.open("account_changelist", q="eta")) == ["beta", "zeta"]
     assert names(staff.open("account_changelist", q="ann")) == ["beta"]
     assert names(staff.open("account_changelist", is_active__exact=1)) == ["acme", "zeta"]
 
 
-def test_a_name_that_is_not_plain(staff):
+def test_invalid_name_is_refused_and_input_kept(staff):
     page = staff.save("account_add", name="Acme Ltd", contact_name="Ann")
     assert set(errors(page)) == {"name"}
     assert 'value="Acme Ltd"' in page.text
     assert not Account.objects.exists()
 
 
-def test_a_name_that_is_taken(staff, account):
+def test_duplicate_name_is_refused(staff, account):
     assert set(errors(staff.save("account_add", name="acme"))) == {"name"}
 
 
-def test_a_loop_of_resellers(staff, tree):
+def test_reseller_loop_is_refused_and_input_kept(staff, tree):
     acme, _, zeta = tree
     page = staff.save("account_change", acme.pk, reseller=zeta.pk, contact_name="Ann")
     assert errors(page)["reseller"] == [
@@ -71,33 +73,33 @@ def test_a_loop_of_resellers(staff, tree):
     assert 'value="Ann"' in page.text
 
 
-def test_suspend_and_reactivate(staff, tree):
+def test_actions_suspend_and_reactivate(staff, tree):
     acme, beta, _ = tree
-    staff.act("account_changelist", "suspend", acme, beta)
+    staff.run_action("account_changelist", "suspend", acme, beta)
     assert names(staff.open("account_changelist", is_active__exact=0)) == ["acme", "beta"]
-    staff.act("account_changelist", "reactivate", acme, beta)
+    staff.run_action("account_changelist", "reactivate", acme, beta)
     assert names(staff.open("account_changelist", is_active__exact=0)) == []
     assert log() == ["Suspended.", "Suspended.", "Reactivated.", "Reactivated."]
 
 
-def test_suspending_the_suspended_is_no_news(staff, account):
+def test_suspending_twice_logs_nothing(staff, account):
     account.suspend()
-    staff.act("account_changelist", "suspend", account)
+    staff.run_action("account_changelist", "suspend", account)
     assert log() == []
 
 
-def test_delete(staff, account):
+def test_empty_account_is_deleted(staff, account):
     staff.press("account_delete", account.pk, post="yes")
     assert not Account.objects.exists()
 
 
-@pytest.mark.parametrize("what", ["mailbox", "credential", "tree"])
-def test_an_account_that_has_something_is_suspended_not_deleted(staff, account, what, request):
-    request.getfixturevalue(what)
+@pytest.mark.parametrize("fixture", ["mailbox", "credential", "tree"])
+def test_account_in_use_cannot_be_deleted(staff, account, fixture, request):
+    request.getfixturevalue(fixture)
     assert staff.press("account_delete", account.pk, post="yes").status_code == 403
     assert Account.objects.filter(pk=account.pk).exists()
 
 
-def test_many_at_once_are_never_deleted(staff, tree):
-    staff.act("account_changelist", "delete_selected", *tree, post="yes")
+def test_accounts_cannot_be_deleted_in_bulk(staff, tree):
+    staff.run_action("account_changelist", "delete_selected", *tree, post="yes")
     assert Account.objects.count() == 3

@@ -1,3 +1,5 @@
+"""Credentials in the admin."""
+
 from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
@@ -6,30 +8,30 @@ from mailboxes.models import ApiCredential
 from tests.admin.browser import address, errors, log
 
 
-def issue(staff, account, **typed):
-    """Add a credential; the page that shows its secret."""
+def add_credential(staff, account, **typed):
+    """Add a credential; return the page with its secret."""
     return staff.save("apicredential_add", account=account.pk, name="pbx", **typed)
 
 
-def secret_on(page):
+def get_secret(page):
     return page.context["credential"].secret
 
 
-def test_add_shows_the_headers(staff, account):
-    page = issue(staff, account, networks="192.0.2.0/24")
-    secret = secret_on(page)
+def test_new_credential_is_shown_with_its_headers(staff, account):
+    page = add_credential(staff, account, networks="192.0.2.0/24")
+    secret = get_secret(page)
     assert "X-Auth-Reseller: acme\nX-Auth-User: pbx\nX-Auth-Password: " + secret in page.text
     assert ApiCredential.objects.authenticate(secret, "acme", "pbx").networks == "192.0.2.0/24"
 
 
-def test_the_page_with_the_secret_is_not_kept(staff, account):
-    page = issue(staff, account)
-    assert page.status_code == 200  # no redirect, so nothing travels to a next page
+def test_page_with_the_secret_is_not_cached(staff, account):
+    page = add_credential(staff, account)
+    assert page.status_code == 200  # no redirect, so the secret is stored nowhere
     assert "no-store" in page["Cache-Control"]
 
 
-def test_the_secret_is_never_shown_again(staff, account):
-    secret = secret_on(issue(staff, account))
+def test_secret_is_not_shown_again(staff, account):
+    secret = get_secret(add_credential(staff, account))
     credential = ApiCredential.objects.get()
     pages = [
         staff.open("apicredential_changelist"),
@@ -42,51 +44,51 @@ def test_the_secret_is_never_shown_again(staff, account):
     assert not any(secret in message for message in log())
 
 
-def test_one_for_an_engine_is_shown_as_it_carries_it(staff, account):
-    page = issue(staff, account, is_engine="on")
-    assert f"User: pbx\nPassword: {secret_on(page)}" in page.text
+def test_engine_credential_is_shown_with_user_and_password(staff, account):
+    page = add_credential(staff, account, is_engine="on")
+    assert f"User: pbx\nPassword: {get_secret(page)}" in page.text
     assert "to read and change their pass codes" in page.text
     assert "X-Auth" not in page.text
     assert ApiCredential.objects.get().is_engine
 
 
-def test_an_engine_may_do_without_an_account(staff):
+def test_engine_credential_can_have_no_account(staff):
     page = staff.save("apicredential_add", name="pbx", is_engine="on")
     assert "the mailboxes of all accounts" in page.text
     assert ApiCredential.objects.get().account is None
 
 
-def test_a_program_may_not(staff):
+def test_program_credential_needs_an_account(staff):
     page = staff.save("apicredential_add", name="api")
     assert errors(page)["account"] == [
         "Choose an account. Only an engine's credential can be without one."
     ]
 
 
-def test_expiry(staff, account):
-    issue(staff, account, expires_at_0="2997-01-31", expires_at_1="12:00")
+def test_expiry_is_saved(staff, account):
+    add_credential(staff, account, expires_at_0="2997-01-31", expires_at_1="12:00")
     assert ApiCredential.objects.get().expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
 
 
-def test_an_expiry_that_is_past(staff, account):
-    page = issue(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
+def test_past_expiry_is_refused(staff, account):
+    page = add_credential(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
     assert errors(page)["expires_at"] == ["This time is past. Enter one in the future."]
     assert not ApiCredential.objects.exists()
 
 
-def test_a_name_that_is_taken(staff, credential):
+def test_duplicate_name_is_refused(staff, credential):
     page = staff.save("apicredential_add", account=credential.account_id, name=credential.name)
     assert "has a credential of that name already" in errors(page)["name"][0]
 
 
-def test_networks_that_are_none(staff, account):
-    page = issue(staff, account, networks="192.0.2.0/24, home")
+def test_invalid_networks_are_refused_and_kept(staff, account):
+    page = add_credential(staff, account, networks="192.0.2.0/24, home")
     assert set(errors(page)) == {"networks"}
     assert "192.0.2.0/24, home" in page.text
     assert not ApiCredential.objects.exists()
 
 
-def test_change_networks_only(staff, credential, stranger):
+def test_only_networks_and_expiry_can_be_changed(staff, credential, stranger):
     tomorrow = (timezone.now() + timedelta(days=1)).date()
     staff.save(
         "apicredential_change",
@@ -103,23 +105,23 @@ def test_change_networks_only(staff, credential, stranger):
     assert changed.secret_sha256 == credential.secret_sha256
 
 
-def test_revoke(staff, credential):
-    staff.act("apicredential_changelist", "revoke", credential)
+def test_action_revokes(staff, credential):
+    staff.run_action("apicredential_changelist", "revoke", credential)
     credential.refresh_from_db()
     assert credential.revoked_at
     assert not credential.is_usable
     assert log() == ["Revoked."]
 
 
-def test_deletion_is_not_offered(staff, credential):
+def test_credential_cannot_be_deleted(staff, credential):
     assert staff.press("apicredential_delete", credential.pk, post="yes").status_code == 403
-    staff.act("apicredential_changelist", "delete_selected", credential, post="yes")
+    staff.run_action("apicredential_changelist", "delete_selected", credential, post="yes")
     assert ApiCredential.objects.exists()
     page = staff.open("apicredential_change", credential.pk)
     assert address("apicredential_delete", credential.pk) not in page.text
 
 
-def test_filter_and_search(staff, account, credential):
+def test_filter_and_search_narrow_the_list(staff, account, credential):
     revoked, _ = ApiCredential.objects.issue(account, "old")
     revoked.revoke()
 

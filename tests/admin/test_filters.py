@@ -1,4 +1,4 @@
-"""What an address may ask of a list, and what it may not."""
+"""Query strings of the admin's lists and forms."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.admin.browser import staff_who_may
         ("emailrecipient_changelist", {"mailbox__password_sealed__startswith": "0"}),
     ],
 )
-def test_only_the_lists_own_filters_are_asked(staff, mailbox, credential, page, query):
+def test_undeclared_lookup_is_refused(staff, mailbox, credential, page, query):
     assert staff.open(page, **query).status_code == 400
 
 
@@ -30,7 +30,7 @@ def test_only_the_lists_own_filters_are_asked(staff, mailbox, credential, page, 
         {"state": "nonsense", "weak": "nonsense"},
     ],
 )
-def test_its_own_filters_are(staff, mailbox, query):
+def test_declared_filter_is_accepted(staff, mailbox, query):
     assert staff.open("mailbox_changelist", **query).status_code == 200
 
 
@@ -45,16 +45,16 @@ def test_its_own_filters_are(staff, mailbox, query):
         ("account_changelist", {"q": "a\0b"}),
     ],
 )
-def test_nonsense_in_an_address_breaks_no_page(staff, page, query):
+def test_invalid_query_string_is_ignored(staff, page, query):
     assert staff.open(page, **query).status_code == 200
 
 
-def test_nor_the_picker_of_accounts(staff, account):
+def test_account_autocomplete_ignores_null_characters(staff, account):
     where = {"app_label": "mailboxes", "model_name": "mailbox", "field_name": "account"}
     answer = staff.get("/admin/autocomplete/", where | {"term": "ac\0me"})
     assert [found["text"] for found in answer.json()["results"]] == ["acme"]
 
 
-def test_who_may_look_at_credentials_learns_no_hash(credential):
+def test_credential_page_shows_no_hash(credential):
     bob = staff_who_may("view_apicredential")
     assert credential.secret_sha256 not in bob.open("apicredential_change", credential.pk).text

@@ -1,3 +1,5 @@
+"""The admin's form for a new mailbox."""
+
 from uuid import uuid4
 
 import pytest
@@ -7,8 +9,8 @@ from tests.admin.browser import errors
 
 
 @pytest.fixture
-def add(staff, account):
-    """Save a new mailbox of the account; the page that answers."""
+def add_mailbox(staff, account):
+    """Return a function that saves the form for a new mailbox and returns the response."""
 
     def save(**typed):
         return staff.save("mailbox_add", **{"account": account.pk, "name": "Sales"} | typed)
@@ -16,23 +18,23 @@ def add(staff, account):
     return save
 
 
-def test_defaults(add, account):
-    assert add().status_code == 302
+def test_mailbox_is_added_with_defaults(add_mailbox, account):
+    assert add_mailbox().status_code == 302
     mailbox = Mailbox.objects.get()
     assert (mailbox.account, mailbox.name, mailbox.password) == (account, "Sales", None)
     assert (mailbox.beep, mailbox.transcribe, mailbox.version) == (True, False, 1)
 
 
-def test_every_field(add):
+def test_all_fields_are_saved(add_mailbox):
     greeting = uuid4()
-    add(name="  Sales  ", password="0007", greeting=greeting, transcribe="on")
+    add_mailbox(name="  Sales  ", password="0007", greeting=greeting, transcribe="on")
     mailbox = Mailbox.objects.get()
     assert (mailbox.name, mailbox.password, mailbox.greeting) == ("Sales", "0007", greeting)
     assert (mailbox.password_is_weak, mailbox.transcribe) == (False, True)
 
 
-def test_recipients(add):
-    add(**{"email_recipients-0-email": "ann@example.com"})
+def test_recipient_is_saved(add_mailbox):
+    add_mailbox(**{"email_recipients-0-email": "ann@example.com"})
     assert Mailbox.objects.get().email_recipients.get().email == "ann@example.com"
 
 
@@ -46,16 +48,16 @@ def test_recipients(add):
         ("account", "0"),
     ],
 )
-def test_a_wrong_value_is_named_and_kept(add, field, typed):
-    page = add(**{field: typed})
+def test_invalid_value_is_refused_and_kept(add_mailbox, field, typed):
+    page = add_mailbox(**{field: typed})
     assert set(errors(page)) == {field}
     assert page.context["adminform"].form[field].value() == typed
     assert not Mailbox.objects.exists()
 
 
 @pytest.mark.parametrize("second", ["ann@example.com", "ANN@Example.com"])
-def test_an_address_twice(add, second):
-    page = add(
+def test_duplicate_address_is_refused(add_mailbox, second):
+    page = add_mailbox(
         **{
             "email_recipients-TOTAL_FORMS": 2,
             "email_recipients-0-email": "ann@example.com",
@@ -68,8 +70,8 @@ def test_an_address_twice(add, second):
     assert not EmailRecipient.objects.exists()
 
 
-def test_too_many_recipients(add):
+def test_recipient_number_51_is_refused(add_mailbox):
     addresses = {f"email_recipients-{n}-email": f"{n}@example.com" for n in range(51)}
-    page = add(**{"email_recipients-TOTAL_FORMS": 51} | addresses)
+    page = add_mailbox(**{"email_recipients-TOTAL_FORMS": 51} | addresses)
     assert "A mailbox has at most 50 recipients." in page.text
     assert not Mailbox.objects.exists()

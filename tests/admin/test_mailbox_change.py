@@ -1,3 +1,5 @@
+"""The admin's form that changes a mailbox."""
+
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
@@ -5,31 +7,31 @@ from tests.admin.browser import errors, log, shown
 from tests.service import shows
 
 
-def test_change(staff, mailbox):
+def test_mailbox_is_changed(staff, mailbox):
     assert staff.save("mailbox_change", mailbox.pk, name="Support").status_code == 302
     mailbox.refresh_from_db()
     assert (mailbox.name, mailbox.password, mailbox.version) == ("Support", "0007", 2)
 
 
-def test_the_pass_code_is_masked(staff, mailbox):
+def test_pass_code_is_masked(staff, mailbox):
     page = staff.open("mailbox_change", mailbox.pk)
     assert 'value="••••"' in page.text
     assert not shows(page.text, "0007")
 
 
-def test_no_pass_code_is_no_mask(staff, account):
+def test_missing_pass_code_has_no_mask(staff, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     assert "••••" not in staff.open("mailbox_change", mailbox.pk).text
 
 
-def test_a_new_pass_code(staff, mailbox):
+def test_new_pass_code_is_saved(staff, mailbox):
     staff.save("mailbox_change", mailbox.pk, password="1234")
     mailbox.refresh_from_db()
     assert (mailbox.password, mailbox.password_is_weak) == ("1234", True)
     assert log() == ["Changed Pass code."]
 
 
-def test_a_new_weak_pass_code_is_refused_where_the_policy_says_so(staff, mailbox, settings):
+def test_policy_refuses_a_new_weak_pass_code(staff, mailbox, settings):
     settings.PASS_CODE_POLICY = "reject"
     page = staff.save("mailbox_change", mailbox.pk, password="1234")
     assert errors(page) == {"password": ["It is easy to guess: its digits count up or down."]}
@@ -37,13 +39,13 @@ def test_a_new_weak_pass_code_is_refused_where_the_policy_says_so(staff, mailbox
     assert (mailbox.password, mailbox.version) == ("0007", 1)
 
 
-def test_an_emptied_pass_code_is_removed(staff, mailbox):
+def test_empty_field_removes_the_pass_code(staff, mailbox):
     staff.save("mailbox_change", mailbox.pk, password="")
     mailbox.refresh_from_db()
     assert (mailbox.password, mailbox.password_is_weak) == (None, False)
 
 
-def test_a_wrong_pass_code_changes_nothing(staff, mailbox):
+def test_invalid_pass_code_changes_nothing(staff, mailbox):
     page = staff.save("mailbox_change", mailbox.pk, name="Support", password="•••1")
     assert errors(page) == {"password": ["Use four digits, 0000 to 9999."]}
     assert 'value="Support"' in page.text
@@ -58,7 +60,7 @@ def test_history_names_the_author(staff, mailbox):
     assert latest.history_credential is None
 
 
-def test_an_account_can_be_changed(staff, mailbox, stranger):
+def test_account_can_be_changed(staff, mailbox, stranger):
     staff.save("mailbox_change", mailbox.pk, account=stranger.pk)
     mailbox.refresh_from_db()
     assert (mailbox.account, mailbox.password) == (stranger, "0007")
@@ -81,7 +83,7 @@ def test_recipients_are_added_changed_and_removed(staff, mailbox):
     assert EmailRecipient.history.latest().history_user.username == "ada"
 
 
-def test_a_change_of_recipients_is_a_change_of_the_mailbox(staff, mailbox):
+def test_recipient_change_updates_the_mailbox(staff, mailbox):
     before = mailbox.updated_at
     staff.save("mailbox_change", mailbox.pk, **{"email_recipients-0-email": "ann@example.com"})
     mailbox.refresh_from_db()
@@ -89,7 +91,7 @@ def test_a_change_of_recipients_is_a_change_of_the_mailbox(staff, mailbox):
     assert mailbox.updated_at > before
 
 
-def test_an_address_that_the_mailbox_has(staff, mailbox):
+def test_duplicate_address_is_refused(staff, mailbox):
     mailbox.add_recipient("ann@example.com")
     page = staff.save(
         "mailbox_change", mailbox.pk, **{"email_recipients-1-email": "ANN@example.com"}
@@ -100,7 +102,7 @@ def test_an_address_that_the_mailbox_has(staff, mailbox):
 
 
 @pytest.mark.parametrize("others", [49, 50])
-def test_fifty_recipients_at_most(staff, mailbox, others):
+def test_recipient_number_51_is_refused(staff, mailbox, others):
     for number in range(others):
         mailbox.add_recipient(f"{number}@example.com")
     staff.save(
@@ -114,12 +116,12 @@ def test_fifty_recipients_at_most(staff, mailbox, others):
     assert mailbox.email_recipients.count() == 50
 
 
-def test_one_that_is_gone(staff, mailbox):
+def test_unknown_mailbox_redirects(staff, mailbox):
     answer = staff.open("mailbox_change", "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
     assert (answer.status_code, answer.url) == (302, "/admin/")
 
 
-def test_two_addresses_swapped_in_one_save(staff, mailbox):
+def test_swapped_addresses_are_refused(staff, mailbox):
     for name in ("ann", "bob"):
         mailbox.add_recipient(f"{name}@example.com")
     page = staff.save(
@@ -130,11 +132,11 @@ def test_two_addresses_swapped_in_one_save(staff, mailbox):
             "email_recipients-1-email": "ann@example.com",
         },
     )
-    taken = {"email": ["This mailbox already has that address."]}
-    assert page.context["inline_admin_formsets"][0].formset.errors[:2] == [taken, taken]
+    duplicate = {"email": ["This mailbox already has that address."]}
+    assert page.context["inline_admin_formsets"][0].formset.errors[:2] == [duplicate, duplicate]
 
 
-def test_an_address_that_came_while_the_page_was_open(staff, mailbox):
+def test_address_added_meanwhile_is_refused(staff, mailbox):
     page = staff.open("mailbox_change", mailbox.pk)
     mailbox.add_recipient("ann@example.com")
     typed = shown(page) | {"email_recipients-0-email": "ANN@example.com"}

@@ -1,3 +1,5 @@
+"""Delete and restore mailboxes in the admin."""
+
 import pytest
 from django.contrib.messages import get_messages
 
@@ -26,46 +28,46 @@ def test_deletion_is_in_history_and_log(staff, mailbox):
     assert len(log()) == 1
 
 
-def test_the_page_asks_first_and_names_no_victims(staff, mailbox):
+def test_confirmation_page_names_only_the_mailbox(staff, mailbox):
     page = staff.open("mailbox_delete", mailbox.pk)
     assert "Delete Sales, of acme?" in page.text
     assert "ann@example.com" not in page.text
     assert not Mailbox.objects.get().is_deleted
 
 
-def test_delete_selected_asks_first(staff, mailbox):
-    page = staff.act("mailbox_changelist", "delete_selected", mailbox)
+def test_bulk_deletion_is_confirmed_first(staff, mailbox):
+    page = staff.run_action("mailbox_changelist", "delete_selected", mailbox)
     assert "Sales, of acme" in page.text
     assert "ann@example.com" not in page.text
     assert not Mailbox.objects.get().is_deleted
 
 
-def test_delete_selected(staff, mailbox, account):
+def test_selected_mailboxes_are_deleted(staff, mailbox, account):
     other = Mailbox.objects.create(account=account, name="Other")
-    staff.act("mailbox_changelist", "delete_selected", mailbox, other, post="yes")
+    staff.run_action("mailbox_changelist", "delete_selected", mailbox, other, post="yes")
     assert not Mailbox.objects.active().exists()
     assert [mailbox.version for mailbox in Mailbox.objects.all()] == [3, 2]
     assert len(log()) == 2
 
 
-def test_the_deleted_is_not_deleted_again(staff, mailbox):
+def test_deleted_mailbox_cannot_be_deleted_again(staff, mailbox):
     mailbox.soft_delete()
     assert staff.press("mailbox_delete", mailbox.pk, post="yes").status_code == 403
     page = staff.open("mailbox_change", mailbox.pk)
     assert address("mailbox_delete", mailbox.pk) not in page.text
 
 
-def test_a_deleted_one_is_to_be_looked_at_and_restored(staff, mailbox):
+def test_deleted_mailbox_can_only_be_viewed_and_restored(staff, mailbox):
     mailbox.soft_delete()
     page = staff.open("mailbox_change", mailbox.pk)
     assert "Restore" in page.text
     assert 'name="_save"' not in page.text
     assert staff.press("mailbox_change", mailbox.pk, name="Changed").status_code == 403
-    staff.act("mailbox_changelist", "restore", mailbox, where="?state=deleted")
+    staff.run_action("mailbox_changelist", "restore", mailbox, where="?state=deleted")
     assert Mailbox.objects.active().get().name == "Sales"
 
 
-def test_restoring_what_is_not_deleted_says_so(staff, mailbox):
-    page = staff.act("mailbox_changelist", "restore", mailbox)
-    said = [str(message) for message in get_messages(page.wsgi_request)]
-    assert said == ["Nothing to do: no selected row needs this change."]
+def test_restoring_an_active_mailbox_is_explained(staff, mailbox):
+    page = staff.run_action("mailbox_changelist", "restore", mailbox)
+    texts = [str(message) for message in get_messages(page.wsgi_request)]
+    assert texts == ["Nothing to do: no selected row needs this change."]

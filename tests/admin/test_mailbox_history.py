@@ -1,17 +1,19 @@
+"""The admin's history of a mailbox."""
+
 from mailboxes.models import Mailbox
 from tests.admin.browser import staff_who_may
 from tests.conftest import headers_for
 from tests.service import InProcess, shows
 
 
-def test_it_tells_what_came_by_the_api_and_what_by_staff(staff, mailbox):
+def test_history_shows_changes_by_api_and_staff(staff, mailbox):
     service = InProcess(headers_for(mailbox.account))
     service.patch(f"/voip/mailbox/{mailbox.pk}", {"name": "By the API"})
     staff.save("mailbox_change", mailbox.pk, name="By staff")
     text = staff.open("mailbox_history", mailbox.pk).text
     assert text.index("By staff") < text.index("By the API")
     assert "API: acme, api" in text
-    assert "Changed Name." in text  # what Django's own log says
+    assert "Changed Name." in text  # an entry of Django's own log
 
 
 def test_pass_codes_are_masked(staff, mailbox):
@@ -22,17 +24,17 @@ def test_pass_codes_are_masked(staff, mailbox):
     assert not shows(text, "0007")
 
 
-def test_a_deleted_ones_can_be_read(staff, mailbox):
+def test_history_of_a_deleted_mailbox_is_shown(staff, mailbox):
     mailbox.soft_delete()
     assert "deleted" in staff.open("mailbox_history", mailbox.pk).text
 
 
-def test_who_may_not_look_at_mailboxes_is_refused(mailbox):
+def test_history_needs_view_mailbox(mailbox):
     bob = staff_who_may("view_account")
     assert bob.open("mailbox_history", mailbox.pk).status_code == 403
 
 
-def test_an_unknown_mailbox_has_none(staff, db):
+def test_unknown_mailbox_redirects(staff, db):
     page = staff.open("mailbox_history", "31347d42-00bd-44a5-9b5c-20dc4197a2f6")
     assert page.status_code == 302
     assert not Mailbox.objects.exists()

@@ -1,3 +1,5 @@
+"""The admin's list of mailboxes: filters, search and columns."""
+
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,7 +12,7 @@ SALES = UUID("63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
 
 @pytest.fixture
 def mailboxes(account, stranger):
-    """Sales with everything on; Support with nothing; Attic, deleted, with a weak pass code."""
+    """Create Sales with everything set, Support with nothing, and Attic, deleted, with a weak pass code."""
     sales = Mailbox.objects.create(
         uuid=SALES,
         account=account,
@@ -26,20 +28,20 @@ def mailboxes(account, stranger):
 
 
 @pytest.fixture
-def found(staff, mailboxes):
-    """The names that the list shows."""
+def list_names(staff, mailboxes):
+    """Return a function that lists the names in the admin's list."""
 
-    def found(**query):
+    def list_names(**query):
         page = staff.open("mailbox_changelist", **query)
         return [mailbox.name for mailbox in page.context["cl"].result_list]
 
-    return found
+    return list_names
 
 
-def test_active_ones_are_shown_first(found):
-    assert found() == ["Sales", "Support"]
-    assert found(state="deleted") == ["Attic"]
-    assert found(state="all") == ["Sales", "Support", "Attic"]
+def test_state_filter_shows_active_mailboxes_by_default(list_names):
+    assert list_names() == ["Sales", "Support"]
+    assert list_names(state="deleted") == ["Attic"]
+    assert list_names(state="all") == ["Sales", "Support", "Attic"]
 
 
 @pytest.mark.parametrize(
@@ -52,9 +54,9 @@ def test_active_ones_are_shown_first(found):
         ("greeting", ["Sales"], ["Support", "Attic"]),
     ],
 )
-def test_filters(found, query, yes, no):
+def test_filters_narrow_the_list(list_names, query, yes, no):
     values = ("1", "0") if query == "transcribe__exact" else ("yes", "no")
-    assert [found(state="all", **{query: value}) for value in values] == [yes, no]
+    assert [list_names(state="all", **{query: value}) for value in values] == [yes, no]
 
 
 @pytest.mark.parametrize(
@@ -72,48 +74,48 @@ def test_filters(found, query, yes, no):
         "ca0b",
     ],
 )
-def test_search(found, term):
-    assert found(q=term) == ["Sales"]
+def test_search_finds_the_mailbox(list_names, term):
+    assert list_names(q=term) == ["Sales"]
 
 
-def test_more_text_than_any_mailbox_has_finds_none(found):
-    """Thousands of words would be looked for one by one: that kept the server busy for minutes."""
-    assert found(q="s " * 127) == ["Sales", "Support"]
-    assert found(q="s " * 128) == []
+def test_overlong_search_finds_nothing(list_names):
+    """Each word is searched separately: thousands of them would take minutes."""
+    assert list_names(q="s " * 127) == ["Sales", "Support"]
+    assert list_names(q="s " * 128) == []
 
 
-def test_what_is_not_there_is_not_found(found):
-    assert found(q="attic") == []
-    assert found(q=str(uuid4())) == []
+def test_search_without_match_finds_nothing(list_names):
+    assert list_names(q="attic") == []
+    assert list_names(q=str(uuid4())) == []
 
 
-def test_columns(staff, mailboxes):
+def test_columns_summarize_each_mailbox(staff, mailboxes):
     rows = staff.open("mailbox_changelist", state="all").context["cl"].result_list
     admin = staff.open("mailbox_changelist").context["cl"].model_admin
     shown = [(admin.password(row), admin.recipients(row), admin.state(row)) for row in rows]
     assert shown == [("set", 2, "active"), (None, 0, "active"), ("weak", 0, "deleted")]
 
 
-def test_no_pass_code_is_in_the_list(staff, mailboxes):
+def test_pass_code_is_not_in_the_list(staff, mailboxes):
     assert not shows(staff.open("mailbox_changelist").text, "8305")
 
 
-def test_counts_beside_the_filters(staff, mailboxes):
+def test_facets_show_counts(staff, mailboxes):
     assert "Yes (1)" in staff.open("mailbox_changelist", _facets=1).text
 
 
 @pytest.mark.parametrize("column", range(1, 9))
-def test_each_column_sorts(found, column):
-    assert set(found(o=column)) == {"Sales", "Support"}
+def test_each_column_can_be_sorted(list_names, column):
+    assert set(list_names(o=column)) == {"Sales", "Support"}
 
 
-def test_accounts_are_offered_by_name(staff, account, stranger):
+def test_account_autocomplete_finds_by_name(staff, account, stranger):
     query = {"app_label": "mailboxes", "model_name": "mailbox", "field_name": "account"}
     offered = staff.get("/admin/autocomplete/", query | {"term": "acm"}).json()["results"]
     assert [account["text"] for account in offered] == ["acme"]
 
 
-def test_leads_to_import_and_export(staff, mailboxes):
+def test_list_links_to_import_and_export(staff, mailboxes):
     page = staff.open("mailbox_changelist").content.decode()
     assert 'href="/import/"' in page
     assert 'href="/export/?all=on"' in page

@@ -1,3 +1,5 @@
+"""Show a pass code in the admin."""
+
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -8,53 +10,53 @@ from tests.admin.browser import address, log, staff_who_may
 from tests.service import shows
 
 
-def test_it_is_shown_on_request(staff, mailbox):
+def test_pass_code_is_shown_on_request(staff, mailbox):
     page = staff.press("mailbox_pass_code", mailbox.pk)
     assert (page.status_code, page.context["code"]) == (200, "0007")
     assert '<pre class="shown-once">0007</pre>' in page.text
     assert "no-store" in page["Cache-Control"]
 
 
-def test_that_it_was_shown_is_in_the_log(staff, mailbox):
+def test_showing_is_logged(staff, mailbox):
     staff.press("mailbox_pass_code", mailbox.pk)
     assert log() == ["Pass code shown."]
     assert "Pass code shown." in staff.open("mailbox_history", mailbox.pk).text
 
 
-def test_looking_changes_nothing(staff, mailbox):
+def test_showing_changes_nothing(staff, mailbox):
     staff.press("mailbox_pass_code", mailbox.pk)
     assert Mailbox.objects.get().version == 1
     assert mailbox.history.count() == 1
 
 
-def test_a_link_shows_nothing(staff, mailbox):
+def test_get_request_shows_nothing(staff, mailbox):
     page = staff.open("mailbox_pass_code", mailbox.pk)
     assert page.url == address("mailbox_change", mailbox.pk)
     assert log() == []
 
 
-def test_who_may_only_look_at_mailboxes_sees_no_code_and_no_button(mailbox):
+def test_viewer_sees_no_code_and_no_button(mailbox):
     page = staff_who_may("view_mailbox").open("mailbox_change", mailbox.pk)
     assert page.status_code == 200
     assert not shows(page.text, "0007")
     assert address("mailbox_pass_code", mailbox.pk) not in page.text
 
 
-def test_who_may_change_mailboxes_has_a_button(mailbox):
+def test_editor_sees_the_button(mailbox):
     page = staff_who_may("change_mailbox").open("mailbox_change", mailbox.pk)
     assert f'action="{address("mailbox_pass_code", mailbox.pk)}"' in page.text
 
 
-def test_a_mailbox_without_one(staff, account):
+def test_missing_pass_code_is_explained(staff, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     assert "has no pass code" in staff.press("mailbox_pass_code", mailbox.pk).text
 
 
-def test_a_mailbox_that_is_not_there(staff):
+def test_unknown_mailbox_is_not_found(staff):
     assert staff.press("mailbox_pass_code", uuid4()).status_code == 404
 
 
-def test_a_lost_key_is_told(staff, mailbox, settings):
+def test_lost_key_is_explained(staff, mailbox, settings):
     settings.PASS_CODE_KEYS = KeyRing([AESGCM.generate_key(256)])
     answer = staff.press("mailbox_pass_code", mailbox.pk)
     assert "cannot be decrypted" in staff.get(answer.url).text

@@ -1,4 +1,4 @@
-"""A list costs the same number of queries however many rows it shows."""
+"""The number of queries of the admin's lists."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -24,7 +24,7 @@ LISTS = [
 
 
 def add_rows(count, account):
-    """So many rows more in every list."""
+    """Add this many rows to every list."""
     start = User.objects.count()
     for number in range(start, start + count):
         customer = Account.objects.create(name=f"customer-{number}", reseller=account)
@@ -34,16 +34,16 @@ def add_rows(count, account):
         User.objects.create_user(f"user-{number}")
 
 
-def cost(staff, path, query):
-    """How many queries the list takes, and how many rows it shows."""
+def count_queries(staff, path, query):
+    """Return the number of queries, and of rows in the list."""
     with CaptureQueriesContext(connection) as queries:
         page = staff.get(path, query)
     return len(queries), page.context["cl"].result_count
 
 
 @pytest.mark.parametrize(("path", "query"), LISTS)
-def test_a_list_of_many_costs_what_a_list_of_few_does(staff, account, path, query):
+def test_query_count_is_constant(staff, account, path, query):
     add_rows(3, account)
-    few_cost, few = cost(staff, path, query)
+    queries, rows = count_queries(staff, path, query)
     add_rows(57, account)
-    assert cost(staff, path, query) == (few_cost, few + 57)
+    assert count_queries(staff, path, query) == (queries, rows + 57)

@@ -1,3 +1,5 @@
+"""Recipients in the admin."""
+
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
@@ -9,14 +11,14 @@ def recipient(mailbox):
     return mailbox.add_recipient("ann@example.com")
 
 
-def test_add(staff, mailbox):
+def test_recipient_is_added(staff, mailbox):
     staff.save("emailrecipient_add", mailbox=mailbox.pk, email="ann@example.com")
     assert mailbox.email_recipients.get().email == "ann@example.com"
     mailbox.refresh_from_db()
     assert mailbox.version == 2
 
 
-def test_change(staff, recipient):
+def test_address_is_changed(staff, recipient):
     staff.save("emailrecipient_change", recipient.pk, email="Ann@example.com")
     recipient.refresh_from_db()
     assert recipient.email == "Ann@example.com"
@@ -24,67 +26,67 @@ def test_change(staff, recipient):
     assert recipient.history.latest().history_user.username == "ada"
 
 
-def test_a_recipient_stays_with_its_mailbox(staff, recipient, account):
+def test_recipient_cannot_move_to_another_mailbox(staff, recipient, account):
     other = Mailbox.objects.create(account=account, name="Other")
     staff.save("emailrecipient_change", recipient.pk, mailbox=other.pk, email="bob@example.com")
     assert EmailRecipient.objects.get().mailbox.name == "Sales"
 
 
 @pytest.mark.parametrize("email", ["ann", "", "ánn@example.com"])
-def test_what_is_no_address(staff, mailbox, email):
+def test_invalid_address_is_refused(staff, mailbox, email):
     page = staff.save("emailrecipient_add", mailbox=mailbox.pk, email=email)
     assert set(errors(page)) == {"email"}
     assert not EmailRecipient.objects.exists()
 
 
-def test_no_mailbox(staff):
+def test_missing_mailbox_is_refused(staff):
     assert set(errors(staff.save("emailrecipient_add", email="ann@example.com"))) == {"mailbox"}
 
 
-def test_an_address_that_the_mailbox_has(staff, recipient):
+def test_duplicate_address_is_refused_and_kept(staff, recipient):
     page = staff.save("emailrecipient_add", mailbox=recipient.mailbox_id, email="ANN@example.com")
     assert errors(page) == {"email": ["This mailbox already has that address."]}
     assert "ANN@example.com" in page.text
 
 
-def test_a_change_to_an_address_that_the_mailbox_has(staff, recipient):
+def test_change_to_a_duplicate_address_is_refused(staff, recipient):
     recipient.mailbox.add_recipient("bob@example.com")
     page = staff.save("emailrecipient_change", recipient.pk, email="bob@example.com")
     assert errors(page) == {"email": ["This mailbox already has that address."]}
 
 
-def test_fifty_at_most(staff, mailbox):
+def test_recipient_number_51_is_refused(staff, mailbox):
     for number in range(50):
         mailbox.add_recipient(f"{number}@example.com")
     page = staff.save("emailrecipient_add", mailbox=mailbox.pk, email="ann@example.com")
     assert errors(page) == {"__all__": ["A mailbox has at most 50 recipients."]}
 
 
-def test_delete(staff, recipient):
+def test_recipient_is_deleted(staff, recipient):
     staff.press("emailrecipient_delete", recipient.pk, post="yes")
     assert not EmailRecipient.objects.exists()
     assert Mailbox.objects.get().version == 3
 
 
-def test_delete_selected(staff, recipient):
-    staff.act("emailrecipient_changelist", "delete_selected", recipient, post="yes")
+def test_selected_recipients_are_deleted(staff, recipient):
+    staff.run_action("emailrecipient_changelist", "delete_selected", recipient, post="yes")
     assert not EmailRecipient.objects.exists()
     assert Mailbox.objects.get().version == 3
     assert len(log()) == 1
 
 
-def test_those_of_a_deleted_mailbox_stay_as_they_are(staff, recipient):
+def test_recipients_of_a_deleted_mailbox_cannot_be_changed(staff, recipient):
     recipient.mailbox.soft_delete()
     page = staff.save("emailrecipient_add", mailbox=recipient.mailbox_id, email="bob@example.com")
     assert errors(page) == {"mailbox": ["This mailbox is deleted. Restore it first."]}
     data = {"email": "bob@example.com", "post": "yes"}
     for page in ("emailrecipient_change", "emailrecipient_delete"):
         assert staff.press(page, recipient.pk, **data).status_code == 403
-    staff.act("emailrecipient_changelist", "delete_selected", recipient, post="yes")
+    staff.run_action("emailrecipient_changelist", "delete_selected", recipient, post="yes")
     assert EmailRecipient.objects.get().email == "ann@example.com"
 
 
-def test_list_and_search(staff, recipient):
+def test_search_narrows_the_list(staff, recipient):
     for term in ("ann@", "sales", "acme"):
         page = staff.open("emailrecipient_changelist", q=term)
         assert "ann@example.com" in page.text

@@ -1,3 +1,5 @@
+"""Sign in to the admin."""
+
 from django.contrib.auth.models import User
 
 PAGES = [
@@ -7,7 +9,7 @@ PAGES = [
 ]
 
 
-def test_the_admin_has_no_door_of_its_own(visitor, staff):
+def test_admin_login_is_the_console_sign_in(visitor, staff):
     User.objects.create_superuser("eve", password="correct horse")
     answer = visitor.post("/admin/login/", {"username": "eve", "password": "correct horse"})
     assert answer.url == "/sign-in/"
@@ -15,19 +17,19 @@ def test_the_admin_has_no_door_of_its_own(visitor, staff):
     assert staff.get("/admin/password_change/").url == "/me/password/"
 
 
-def test_who_signs_in_comes_to_the_page_that_was_asked_for(visitor, db):
+def test_sign_in_redirects_to_the_requested_page(visitor, db):
     User.objects.create_superuser("eve", password="correct horse")
     page = visitor.get("/admin/mailboxes/mailbox/?q=x", follow=True)
     form = {"username": "eve", "password": "correct horse", "next": page.context["next"]}
     assert visitor.post("/sign-in/", form).url == "/admin/mailboxes/mailbox/?q=x"
 
 
-def test_users_and_groups(staff):
+def test_users_and_groups_are_listed(staff):
     assert staff.get("/admin/auth/user/").status_code == 200
     assert staff.get("/admin/auth/group/").status_code == 200
 
 
-def test_branding(staff):
+def test_index_page_has_the_site_name(staff):
     page = staff.get("/admin/")
     assert "Mailbox service" in page.text
     assert "css/admin.css" in page.text
