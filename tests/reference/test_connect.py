@@ -1,4 +1,4 @@
-"""The page *Connect your PBX*: for everybody, with placeholders for the credential."""
+"""The public page *Connect your PBX*, with a placeholder for the secret."""
 
 import re
 from html import unescape
@@ -21,48 +21,50 @@ def text(client, db):
     return response.content.decode()
 
 
-def test_it_shows_every_file_of_the_sample_configuration(text):
-    """The very ones that the tests place calls with, but for the host."""
+def test_page_shows_every_sample_file(text):
+    """The live tests place calls with these files."""
     shown = {name: unescape(file) for name, file in SHOWN.findall(text)}
     assert sorted(shown) == sorted(path.name for path in FILES)
     for path in FILES:
-        kept = shown[path.name].replace("http://localhost:8080", "https://mailboxes.example.com")
-        assert kept == path.read_text()
+        expected = path.read_text().replace(
+            "https://mailboxes.example.com", "http://localhost:8080"
+        )
+        assert shown[path.name] == expected
 
 
-def test_it_carries_the_readers_host(text):
+def test_files_have_the_host_of_the_request(text):
     assert "voicemail =&gt; curl,http://localhost:8080/asterisk/voicemail" in text
     assert "http://localhost:8080/freeswitch/directory" in text
     assert "mailboxes.example.com" not in text
 
 
-def test_by_https_where_the_page_came_by_it(client, db):
+def test_files_use_https_if_the_page_does(client, db):
     text = client.get("/docs/connect/", secure=True).content.decode()
     assert "https://testserver/freeswitch/directory" in text
 
 
-def test_it_has_a_placeholder_for_the_secret_and_issues_none(client, text):
+def test_secret_is_a_placeholder(client, text):
     assert text.count(":mbx_SECRET") == 2
     assert not ApiCredential.objects.exists()
     assert client.post("/docs/connect/").status_code == 405
 
 
-def test_it_says_what_no_mailbox_can_set_in_freeswitch(text):
+def test_page_lists_settings_that_freeswitch_lacks(text):
     for words in ("tone-spec", "play-date-announcement", "belongs to a voicemail profile"):
         assert words in text
 
 
 @pytest.mark.parametrize(("group", "may"), [("Support", False), ("Manager", True)])
-def test_it_leads_to_the_accounts_whoever_may_issue_a_credential(db, group, may):
+def test_account_link_is_shown_to_managers_only(db, group, may):
     text = staff_of(group).get("/docs/connect/").content.decode()
     assert ("Choose the account" in text) is may
 
 
-def test_the_reference_leads_to_it(client, db):
+def test_reference_links_to_the_page(client, db):
     assert 'href="/docs/connect/"' in client.get("/docs/").content.decode()
 
 
-def test_one_credential_fills_in_either_engine(account):
+def test_credential_fills_in_both_engines(account):
     credential, _ = ApiCredential.objects.issue(account, "pbx-1", is_engine=True)
     filled = sample_configuration.filled_in("https://x.example", credential, "mbx_1")
     whole = "".join(text for files in filled.values() for text in files.values())

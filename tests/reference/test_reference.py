@@ -1,3 +1,5 @@
+"""The API reference page."""
+
 import re
 
 import pytest
@@ -12,7 +14,7 @@ def text(client, db):
     return response.content.decode()
 
 
-def test_says_what_the_page_says(text):
+def test_published_texts_are_kept(text):
     for words in (
         "Voicemails &amp; Mailboxes",
         "Mailboxes are used in call routes to allow callers to leave a voicemail message",
@@ -29,7 +31,7 @@ def test_says_what_the_page_says(text):
         assert words in text
 
 
-def test_shows_commands_in_the_pages_order(text):
+def test_commands_are_in_the_published_order(text):
     commands = ["list_mailboxes", "get_mailbox", "create_mailbox", "update_mailbox"]
     commands += ["change_mailbox", "delete_mailbox", "list_recipients", "check_credentials"]
     places = [text.index(f'<h3 id="{command}">') for command in commands]
@@ -37,24 +39,24 @@ def test_shows_commands_in_the_pages_order(text):
     assert text.count("Back to top") == text.count("<h3 ") == 14
 
 
-def test_samples_carry_the_readers_host_and_every_header(text):
+def test_samples_have_the_host_and_every_header(text):
     assert "curl -sS http://localhost:8080/voip/mailbox \\" in text
     assert "curl -sS -X POST http://localhost:8080/voip/mailbox \\" in text
     for header in ("X-Auth-Reseller", "X-Auth-User", "X-Auth-Password"):
         assert text.count(f"-H &quot;{header}: $MAILBOXES_") == 14
 
 
-def test_python_calls_by_https_where_the_page_came_by_it(client, db):
+def test_python_samples_use_https_if_the_page_does(client, db):
     text = client.get("/docs/", secure=True).content.decode()
     assert "HTTPSConnection(&quot;testserver&quot;)" in text
 
 
-def test_says_what_to_expect_when_moving_over(text):
+def test_migration_is_explained(text):
     for words in ("Changes in your program", "The same as before", "Additions", "Points to check"):
         assert words in text
 
 
-def test_no_content_shows_what_a_client_shows(text):
+def test_example_without_content_has_a_status_message(text):
     assert "&quot;status_message&quot;: &quot;No Content&quot;" in text
 
 
@@ -68,28 +70,28 @@ def test_no_content_shows_what_a_client_shows(text):
         "limits": ["RateLimit", "RateLimit-Policy", "Retry-After", "429"],
     }.items(),
 )
-def test_sections_explain_what_goes_with_many_commands(text, section, words):
+def test_sections_explain_common_behaviour(text, section, words):
     explained = text.split(f'<h2 id="{section}">')[1].split("</section>")[0]
     assert [word for word in words if word not in explained] == []
 
 
-def test_what_any_command_may_answer_is_told_once(text):
+def test_common_errors_are_documented_once(text):
     assert text.count(">503</code> Service Unavailable") == 1
     assert text.count(">404</code> Not Found") > 1
 
 
-def test_no_header_goes_unexplained(text):
+def test_every_response_header_is_explained(text):
     assert [name for name in HEADERS_OF_ANSWERS if name not in text] == []
 
 
-def test_the_contents_name_every_section(text):
+def test_contents_list_every_section(text):
     sections = re.findall(r'<h2 id="([\w-]+)">', text)
     assert len(sections) == 10
     assert [section for section in sections if f'href="#{section}"' not in text] == []
 
 
 @pytest.mark.parametrize("page", ["/docs/", "/docs/connect/"])
-def test_every_link_within_the_page_leads_somewhere(client, db, page):
+def test_links_within_the_page_have_a_target(client, db, page):
     text = client.get(page).text
     links = {part.split('"')[0] for part in text.split('href="#')[1:]}
     assert [link for link in links if f'id="{link}"' not in text] == []
@@ -97,5 +99,5 @@ def test_every_link_within_the_page_leads_somewhere(client, db, page):
 
 @pytest.mark.parametrize("page", ["/docs/", "/docs/try/"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
-def test_is_only_read(client, db, page, method):
+def test_other_methods_are_not_allowed(client, db, page, method):
     assert client.generic(method, page).status_code == 405

@@ -1,4 +1,4 @@
-"""Every sample of the page, run as it is shown, against the real server."""
+"""Run every sample of the API reference as shown, against the real server."""
 
 import json
 import os
@@ -29,7 +29,7 @@ PROGRAMS = {
 TITLES = {"javascript": "Node.js", "php": "PHP"}
 SAMPLE = re.compile(r'<code data-language="(\w+)">(.*?)</code>', re.DOTALL)
 
-TELL_PASS_CODE = """
+PRINT_PASS_CODE = """
 import django
 django.setup()
 from mailboxes.api.schema import EXAMPLES
@@ -39,7 +39,7 @@ print(EXAMPLES["password"], end="")
 
 @pytest.fixture(scope="module")
 def samples(server):
-    """What a reader at the server's address copies: the text of each sample, by command and language."""
+    """Return the text of each sample by command and language, for the server's address."""
     answer = Client().get("/docs/", headers={"Host": f"127.0.0.1:{server.port}"})
     _, *commands = answer.content.decode().split('<h3 id="')
     return {
@@ -51,7 +51,7 @@ def samples(server):
 
 @pytest.fixture
 def environment(transactional_db):
-    """The variables that the page asks for, and a mailbox and a recipient where the samples look for them."""
+    """Return the environment variables of the samples; create the rows that they use."""
     account = Account.objects.create(name="acme")
     mailbox = Mailbox.objects.create(account=account, uuid=EXAMPLES["uuid"], name="Sales")
     mailbox.email_recipients.create(uuid=EXAMPLES["uuid"], email="mary@example.com")
@@ -67,17 +67,17 @@ def test_every_command_has_a_sample_in_every_language(samples):
 
 
 @pytest.mark.parametrize(("policy", "refused"), [("warn", True), ("reject", False)])
-def test_their_pass_code_is_taken_where_weak_ones_are_not(policy, refused):
-    """The page's own is weak."""
-    told = subprocess.run(
-        [sys.executable, "-c", TELL_PASS_CODE],
+def test_sample_pass_code_follows_the_policy(policy, refused):
+    """The published example is weak, so another one is shown if weak ones are refused."""
+    printed = subprocess.run(
+        [sys.executable, "-c", PRINT_PASS_CODE],
         cwd=ROOT,
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "PASS_CODE_POLICY": policy},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert is_weak_pass_code(told.stdout) is refused
+    assert is_weak_pass_code(printed.stdout) is refused
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
