@@ -1,4 +1,4 @@
-"""One browser for the session, and a page of it that keeps what the browser complains of."""
+"""A real browser, and checks of accessibility and layout."""
 
 import os
 from itertools import product
@@ -14,8 +14,8 @@ from playwright.sync_api import sync_playwright
 
 from tests import requirements
 
-# Links of the bar that one would have to scroll for.
-BEYOND_THE_WINDOW = """
+# The links of the navigation bar that reach outside the window.
+LINKS_OUTSIDE_THE_WINDOW = """
     [...document.querySelectorAll(".bar a")]
         .filter(link => link.getBoundingClientRect().right > innerWidth)
         .map(link => link.textContent)
@@ -28,30 +28,30 @@ def browser(django_db_setup):
     program = requirements.chromium()
     if program is None:
         requirements.skip_or_fail("browser", "Chromium is not on this machine.")
-    # Playwright keeps an event loop in this thread; Django would refuse the database beside it.
+    # Playwright runs an event loop in this thread, in which Django refuses database access.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
-        # Those opened beside the event loop are kept apart, and go out of sight with it.
+        # Connections opened while the event loop runs cannot be reached after it has ended.
         connections.close_all()
 
 
 @pytest.fixture
 def page(browser, live_server):
-    """A page; `page.complaints` is what the browser's console said."""
+    """Return a page with the messages of the browser's console as `page.console_messages`."""
     context = browser.new_context(base_url=live_server.url)
     page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.console_messages = []
+    page.on("console", lambda message: page.console_messages.append(message.text))
+    page.on("pageerror", lambda error: page.console_messages.append(str(error)))
     yield page
     context.close()
 
 
 def sign_in(page, username, group=None, **fields):
-    """At the mailboxes, signed in: a new member of staff of the group, or one with every right."""
+    """Sign in a new member of the group, or else a superuser, and open the mailbox table."""
     if group:
         user = User.objects.create_user(username, is_staff=True, **fields)
         user.groups.add(Group.objects.get(name=group))
@@ -68,20 +68,23 @@ def sign_in(page, username, group=None, **fields):
 
 @pytest.fixture
 def rosa(page):
-    """Staff with every right, signed in."""
     sign_in(page, "rosa")
 
 
-def assert_good(page, complaints=()):
-    """In light and dark, wide and narrow: accessible, no wider than the window, its bar whole, no complaint but those expected."""
-    page.wait_for_load_state()  # a click waits for the next page's first byte alone
+def assert_accessible(page, console_messages=()):
+    """Check the page in light and dark, wide and narrow.
+
+    It is accessible and no wider than the window, and the browser's console has only the
+    expected messages.
+    """
+    page.wait_for_load_state()  # a click waits only for the first byte of the next page
     page.evaluate(AXE_SCRIPT)
     for scheme, width in product(["light", "dark"], [1280, 375]):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 800})
-        # In the dark only the colours are others.
+        # Dark mode changes only colours, so the other rules run once.
         violations = page.evaluate(VIOLATIONS, scheme == "light")
         assert violations == [], f"{scheme}, {width} px"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} px"
-        assert page.evaluate(BEYOND_THE_WINDOW) == [], f"{width} px"
-    assert page.complaints == list(complaints)
+        assert page.evaluate(LINKS_OUTSIDE_THE_WINDOW) == [], f"{width} px"
+    assert page.console_messages == list(console_messages)

@@ -1,4 +1,4 @@
-"""Accounts and their credentials in a real browser, as a Manager keeps them."""
+"""Accounts and credentials in a real browser."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from mailboxes.models import Account, ApiCredential, Mailbox
-from tests.browser.conftest import assert_good, sign_in
+from tests.browser.conftest import assert_accessible, sign_in
 from tests.service import OverSocket
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -14,13 +14,12 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 @pytest.fixture
 def manager(page):
-    """A Manager, signed in."""
     sign_in(page, "mona", "Manager")
 
 
 @pytest.fixture
 def tree(db):
-    """Resellers and customers six deep, one suspended, one of the longest name."""
+    """Create six levels of accounts, one suspended, one with the longest name; return acme."""
     account = None
     for name in ("telco", "acme", "beta", "gamma", "delta", "a" * 64):
         account = Account.objects.create(name=name, contact_name="Ann Adams", reseller=account)
@@ -30,7 +29,7 @@ def tree(db):
 
 @pytest.fixture
 def service(live_server, page):
-    """What a program gets with the secret that stands on the page."""
+    """Return a function that makes a client with the secret shown on the page."""
 
     def call():
         headers = {
@@ -43,7 +42,7 @@ def service(live_server, page):
     return call
 
 
-def test_issue_use_and_revoke_a_credential(page, manager, tree, service):
+def test_credential_is_issued_used_and_revoked(page, manager, tree, service):
     page.get_by_role("link", name="Accounts").click()
     page.get_by_role("link", name="acme", exact=True).click()
     page.get_by_role("link", name="Issue a credential").click()
@@ -67,7 +66,7 @@ def test_issue_use_and_revoke_a_credential(page, manager, tree, service):
     program.close()
 
 
-def test_the_secret_and_the_call_can_be_copied(page, manager, tree):
+def test_secret_and_call_are_copied(page, manager, tree):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/accounts/acme/credentials/new/")
     page.get_by_label("Name").fill("pbx")
@@ -81,7 +80,7 @@ def test_the_secret_and_the_call_can_be_copied(page, manager, tree):
     assert secret in call
 
 
-def test_a_double_click_shows_the_secret_all_the_same(page, manager, tree):
+def test_double_click_still_shows_the_secret(page, manager, tree):
     page.goto("/accounts/acme/credentials/new/")
     page.get_by_label("Name").fill("pbx")
     page.get_by_role("button", name="Issue the credential").dblclick()
@@ -89,7 +88,7 @@ def test_a_double_click_shows_the_secret_all_the_same(page, manager, tree):
     assert ApiCredential.objects.authenticate(page.locator("#secret").inner_text())
 
 
-def test_search_narrows_as_one_types(page, manager, tree):
+def test_search_narrows_while_typing(page, manager, tree):
     page.goto("/accounts/")
     page.get_by_role("link", name="telco", exact=True).wait_for()
     page.keyboard.press("/")
@@ -105,69 +104,69 @@ def test_search_narrows_as_one_types(page, manager, tree):
     page.go_back()
     page.go_back()
     page.get_by_role("link", name="telco", exact=True).wait_for()
-    assert page.complaints == []
+    assert page.console_messages == []
 
 
-def test_names_are_suggested_as_one_types(page, manager, tree):
+def test_names_are_suggested_while_typing(page, manager, tree):
     page.goto("/accounts/-/new/")
     page.get_by_label("Reseller").press_sequentially("gam")
     page.locator("datalist option[value=gamma]:only-child").wait_for(state="attached")
     assert page.url.endswith("/accounts/-/new/")
-    assert page.complaints == []
+    assert page.console_messages == []
 
 
-def test_suspend_and_reactivate(page, manager, tree):
+def test_account_is_suspended_and_reactivated(page, manager, tree):
     page.goto("/accounts/acme/")
     page.get_by_role("link", name="Suspend").click()
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_role("button", name="Suspend the account").click()
     expect(page.get_by_text("This account is suspended")).to_be_visible()
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_role("link", name="Reactivate").click()
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_role("button", name="Reactivate the account").click()
     expect(page.get_by_text("This account is suspended")).to_be_hidden()
 
 
-def test_the_lists(page, manager, tree):
+def test_lists_are_accessible(page, manager, tree):
     for address in ("/accounts/", "/accounts/?q=a", "/accounts/acme/customers/", "/accounts/?q=x"):
         page.goto(address)
-        assert_good(page)
+        assert_accessible(page)
 
 
-def test_an_account(page, manager, tree):
+def test_account_page_is_accessible(page, manager, tree):
     page.goto("/accounts/delta/")
-    assert_good(page)
+    assert_accessible(page)
     for name, networks in (("pbx", ""), ("n" * 64, "192.0.2.0/24, " * 8 + "2001:db8::/32")):
         ApiCredential.objects.issue(tree, name, networks)
     ApiCredential.objects.get(name="pbx").revoke()
     Mailbox.objects.create(account=tree, name="W" * 100)
     page.goto("/accounts/acme/")
-    assert_good(page)
+    assert_accessible(page)
 
 
-def test_the_forms(page, manager, tree):
+def test_forms_are_accessible(page, manager, tree):
     credential, _ = ApiCredential.objects.issue(tree, "n" * 64)
     page.goto("/accounts/acme/edit/")
-    assert_good(page)
+    assert_accessible(page)
     page.goto(f"/accounts/acme/credentials/{credential.pk}/edit/")
-    assert_good(page)
+    assert_accessible(page)
     page.goto(f"/accounts/acme/credentials/{credential.pk}/revoke/")
-    assert_good(page)
+    assert_accessible(page)
 
 
-def test_wrong_input(page, manager, tree):
+def test_form_errors_are_accessible(page, manager, tree):
     page.goto("/accounts/-/new/")
     page.get_by_label("Reseller").fill("nobody")
     page.get_by_label("Name", exact=False).first.fill("A B")
     page.get_by_role("button", name="Create the account").click()
     expect(page.get_by_text("There is no account “nobody”")).to_be_visible()
-    assert_good(page)
+    assert_accessible(page)
     page.goto("/accounts/acme/credentials/new/")
     page.get_by_label("Name").fill("two words")
     page.get_by_role("button", name="Issue the credential").click()
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_label("Name").fill("pbx")
     page.get_by_role("button", name="Issue the credential").click()
     page.locator("#secret").wait_for()
-    assert_good(page)
+    assert_accessible(page)

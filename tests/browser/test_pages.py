@@ -1,26 +1,26 @@
-"""Each page in a real browser."""
+"""Accessibility of single pages in a real browser."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from mailboxes.models import Account, Mailbox
-from tests.browser.conftest import assert_good
+from tests.browser.conftest import assert_accessible
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
-def test_sign_in(page):
+def test_sign_in_page_is_accessible(page):
     page.goto("/")
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_label("Username").fill("rosa")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    assert_good(page)
+    assert_accessible(page)
 
 
-def test_mailboxes(page, rosa):
+def test_mailbox_table_is_accessible(page, rosa):
     account = Account.objects.create(name="acme")
     Account.objects.create(name="a" * 64).suspend()
     for name, code in (("Sales", "1234"), ("Support", "7392"), ("W" * 100, None)):
@@ -30,19 +30,19 @@ def test_mailboxes(page, rosa):
     Mailbox.objects.create(account=Account.objects.get(is_active=False), name="After hours")
     page.goto("/")
     expect(page.get_by_role("link", name="Sales")).to_be_visible()
-    assert_good(page)
+    assert_accessible(page)
 
 
-def test_no_mailboxes(page, rosa):
+def test_empty_mailbox_table_is_accessible(page, rosa):
     page.goto("/?q=nobody&state=deleted")
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_role("link", name="Clear the search").click()
     page.get_by_role("link", name="Active", exact=True).click()
     expect(page.get_by_role("heading", name="No mailboxes yet")).to_be_visible()
-    assert_good(page)
+    assert_accessible(page)
 
 
-def test_history_in_the_admin_can_be_scrolled_by_keyboard_on_a_phone(page, rosa):
+def test_admin_history_scrolls_by_keyboard_on_a_phone(page, rosa):
     mailbox = Mailbox.objects.create(account=Account.objects.create(name="acme"), name="Sales")
     mailbox.add_recipient("p" * 60 + "@acme.example")
     page.set_viewport_size({"width": 375, "height": 800})
@@ -53,21 +53,21 @@ def test_history_in_the_admin_can_be_scrolled_by_keyboard_on_a_phone(page, rosa)
     assert history.evaluate("region => region.scrollWidth > region.clientWidth")
 
 
-def test_sign_out(page, rosa):
+def test_sign_out_button_leads_to_sign_in(page, rosa):
     page.get_by_role("button", name="Sign out").click()
     assert page.url.endswith("/sign-in/")
 
 
-def test_reference(page):
+def test_reference_page_is_accessible(page):
     page.goto("/docs/")
     page.locator("details").evaluate_all("answers => answers.forEach(answer => answer.open = true)")
     page.get_by_label("Python").first.check(force=True)
-    assert_good(page)
+    assert_accessible(page)
 
 
-def test_not_found(page):
+def test_not_found_page_is_accessible(page):
     page.goto("/nowhere/")
-    assert_good(
+    assert_accessible(
         page,
         ["Failed to load resource: the server responded with a status of 404 (Not Found)"],
     )

@@ -1,11 +1,11 @@
-"""The reference page as its reader uses it, and the page to try calls from."""
+"""The API reference and its page to try calls, in a real browser."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from mailboxes.models import Account
-from tests.browser.conftest import assert_good
+from tests.browser.conftest import assert_accessible
 from tests.conftest import headers_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -17,18 +17,18 @@ def docs(page):
     return page
 
 
-def commands(page):
-    """The titles of the commands that show."""
+def list_commands(page):
+    """Return the titles of the visible commands."""
     return page.locator(".command:visible h3").all_inner_texts()
 
 
 def test_filter_narrows_commands_and_contents(docs):
     docs.keyboard.press("/")
     docs.keyboard.type("put transcribe")
-    assert commands(docs) == ["Updates the specified mailbox"]
+    assert list_commands(docs) == ["Updates the specified mailbox"]
     assert docs.locator(".contents li li:visible").count() == 1
     assert docs.locator(".filter [role=status]").inner_text() == "1 command matches"
-    assert_good(docs)
+    assert_accessible(docs)
 
 
 def test_filter_finds_by_summary_path_and_field(docs):
@@ -39,17 +39,17 @@ def test_filter_finds_by_summary_path_and_field(docs):
         "EMAIL post": ["Adds an email recipient to a mailbox"],
     }.items():
         filter_box.fill(words)
-        assert commands(docs) == found
+        assert list_commands(docs) == found
 
 
 def test_escape_clears_the_filter(docs):
-    every = commands(docs)
+    all_commands = list_commands(docs)
     filter_box = docs.get_by_label("Filter:")
     filter_box.fill("fax")
-    assert commands(docs) == []
+    assert list_commands(docs) == []
     assert docs.locator(".filter [role=status]").inner_text() == "No command matches"
     filter_box.press("Escape")
-    assert commands(docs) == every
+    assert list_commands(docs) == all_commands
     expect(docs.get_by_role("heading", name="Credentials", exact=True)).to_be_visible()
     assert docs.locator(".filter [role=status]").inner_text() == ""
 
@@ -58,9 +58,9 @@ def test_samples_change_language_together_by_keyboard(docs):
     assert docs.locator("[data-language=python]:visible").count() == 0
     docs.get_by_label("curl").first.focus()
     docs.keyboard.press("ArrowRight")
-    every = len(commands(docs))
-    assert docs.locator("[data-language=python]:visible").count() == every
-    assert docs.locator("[data-language]:visible").count() == every
+    count = len(list_commands(docs))
+    assert docs.locator("[data-language=python]:visible").count() == count
+    assert docs.locator("[data-language]:visible").count() == count
 
 
 def test_sample_is_copied(docs):
@@ -71,7 +71,7 @@ def test_sample_is_copied(docs):
     assert copied == docs.locator("[data-language]:visible").first.text_content()
 
 
-def test_page_is_whole_without_javascript(browser, live_server):
+def test_page_works_without_javascript(browser, live_server):
     page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
     page.goto("/docs/")
     expect(page.get_by_label("Filter:")).to_be_hidden()
@@ -81,7 +81,7 @@ def test_page_is_whole_without_javascript(browser, live_server):
     page.context.close()
 
 
-def test_try_out_with_a_bearer_credential(page):
+def test_call_with_a_bearer_credential_is_answered(page):
     secret = headers_for(Account.objects.create(name="acme"))["X-Auth-Password"]
     page.goto("/docs/try/")
     page.get_by_role("button", name="Authorize").click()
@@ -96,23 +96,23 @@ def test_try_out_with_a_bearer_credential(page):
     answer = operation.locator(".live-responses-table .response")
     assert answer.locator(".response-col_status").inner_text().startswith("200")
     assert '"status_message": "OK"' in answer.inner_text()
-    assert page.complaints == []
+    assert page.console_messages == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_try_names_every_schema_in_colours_that_can_be_read(page, scheme):
+def test_schema_names_have_enough_contrast(page, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto("/docs/try/")
     page.locator(".json-schema-2020-12-accordion", has_text="MailboxRequest").first.click()
     found = Axe().run(page, "section.models", {"runOnly": ["color-contrast"]})
     assert found.response["passes"]
     assert [rule["nodes"] for rule in found.response["violations"]] == []
-    assert page.complaints == []
+    assert page.console_messages == []
 
 
-def test_try_lists_every_command(docs):
-    every = set(commands(docs))
+def test_try_page_lists_every_command(docs):
+    all_commands = set(list_commands(docs))
     docs.goto("/docs/try/")
     docs.locator(".opblock").first.wait_for()
-    assert set(docs.locator(".opblock-summary-description").all_inner_texts()) == every
-    assert docs.complaints == []
+    assert set(docs.locator(".opblock-summary-description").all_inner_texts()) == all_commands
+    assert docs.console_messages == []

@@ -1,11 +1,11 @@
-"""Locked out, set up, signed in with a code: as a person does it, with an app that has the key."""
+"""Second factor, password and lock-out in a real browser."""
 
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
 from tests.authenticator import AuthenticatorApp
-from tests.browser.conftest import assert_good
+from tests.browser.conftest import assert_accessible
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
@@ -17,78 +17,77 @@ def sign_in(page, password="correct horse"):
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
 
 
-def give(page, code, button):
+def send_code(page, code, button):
     page.get_by_role("textbox", name="Code").fill(code)
     page.get_by_role("button", name=button).click()
 
 
 @pytest.fixture
 def rosa(page):
-    """Staff, signed in."""
     User.objects.create_superuser("rosa", password="correct horse", last_name="W" * 150)
     sign_in(page)
 
 
-def copied(page):
+def copy_text(page):
     page.get_by_role("button", name="Copy").click()
     page.get_by_role("button", name="Copied").wait_for()
     return page.evaluate("navigator.clipboard.readText()")
 
 
-def test_set_it_up_and_sign_in_with_it(page, rosa):
+def test_second_factor_is_set_up_used_and_turned_off(page, rosa):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("link", name="rosa").click()
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_role("button", name="Set it up").click()
-    app = AuthenticatorApp(copied(page))
+    app = AuthenticatorApp(copy_text(page))
     image = page.get_by_role("img", name="QR code")
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")
-    assert_good(page)
-    give(page, app.code(), "Turn it on")
-    assert_good(page)
-    codes = copied(page).split("\n")
+    assert_accessible(page)
+    send_code(page, app.code(), "Turn it on")
+    assert_accessible(page)
+    codes = copy_text(page).split("\n")
     assert len(codes) == 10
 
     page.get_by_role("button", name="Sign out").click()
     sign_in(page)
     expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
-    give(page, "nonsense", "Continue")
-    assert_good(page)
-    give(page, app.code(ahead=1), "Continue")
+    send_code(page, "nonsense", "Continue")
+    assert_accessible(page)
+    send_code(page, app.code(ahead=1), "Continue")
     assert page.url.endswith("/changes/")
 
     page.goto("/me/")
-    assert_good(page)
+    assert_accessible(page)
     page.get_by_role("link", name="New recovery codes").click()
-    assert_good(page)
+    assert_accessible(page)
     page.goto("/me/")
     page.get_by_role("link", name="Turn it off").click()
-    assert_good(page)
-    give(page, app.code(ahead=2), "Turn it off")
+    assert_accessible(page)
+    send_code(page, app.code(ahead=2), "Turn it off")
     expect(page.get_by_role("button", name="Set it up")).to_be_visible()
 
 
-def test_change_the_password(page, rosa):
+def test_password_errors_are_accessible(page, rosa):
     page.goto("/me/password/")
     page.get_by_label("Old password").fill("wrong")
     page.get_by_label("New password", exact=True).fill("1234")
     page.get_by_label("New password confirmation").fill("1234")
     page.get_by_role("button", name="Change password").click()
     expect(page.get_by_text("Your old password was entered incorrectly.")).to_be_visible()
-    assert_good(page)
+    assert_accessible(page)
 
 
-def test_locked_out(page):
+def test_lock_out_page_is_accessible(page):
     for _ in range(5):
         sign_in(page, "wrong")
     expect(page.get_by_text("Try again in 15 minutes.")).to_be_visible()
-    assert_good(
+    assert_accessible(
         page,
         ["Failed to load resource: the server responded with a status of 429 (Too Many Requests)"],
     )
 
 
-def test_when_the_session_ends_a_live_part_leads_to_the_sign_in(page, rosa):
+def test_htmx_request_without_session_leads_to_sign_in(page, rosa):
     page.goto("/")
     page.context.clear_cookies()
     page.evaluate("htmx.ajax('GET', '/?q=sales', {target: '#main'})")
