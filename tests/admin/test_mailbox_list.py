@@ -59,21 +59,7 @@ def test_filters_narrow_the_list(list_names, query, yes, no):
     assert [list_names(state="all", **{query: value}) for value in values] == [yes, no]
 
 
-@pytest.mark.parametrize(
-    "term",
-    [
-        "sale",
-        "ACME",
-        "ann@example.org",
-        "acme sales",
-        str(SALES),
-        SALES.hex,
-        str(SALES).upper(),
-        "63e54af8-07b5",
-        "63e54af807b5",
-        "ca0b",
-    ],
-)
+@pytest.mark.parametrize("term", ["sale", "ACME", "ann@example.org", "acme sales", str(SALES)])
 def test_search_finds_the_mailbox(list_names, term):
     assert list_names(q=term) == ["Sales"]
 
