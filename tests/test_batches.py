@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from mailboxes import batches
 from mailboxes.models import Batch, EmailRecipient, Mailbox
-from tests.console.conftest import desks, state
+from tests.console.conftest import create_desks, read_values
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def make_recipient(mailbox, email):
 
 
 def test_change_adds_a_version_and_a_history_row_to_each_mailbox(batch, account, rosa):
-    for mailbox in desks(account, 3):
+    for mailbox in create_desks(account, 3):
         change(batch, mailbox, transcribe=True)
     for mailbox in Mailbox.objects.all():
         row = mailbox.history.latest()
@@ -60,7 +60,7 @@ def test_change_of_recipients_is_a_change_of_the_mailbox(batch, sales):
     ann = locked.email_recipients.get()
     ann.mailbox = locked
     batches.write_batch(batch, added=[make_recipient(locked, "bob@acme.example")], removed=[ann])
-    assert state(sales)["recipients"] == ["bob@acme.example"]
+    assert read_values(sales)["recipients"] == ["bob@acme.example"]
     assert Mailbox.objects.get().version == sales.version + 1
     kinds = EmailRecipient.history.filter(history_batch=batch).values_list("history_type", "email")
     assert sorted(kinds) == [("+", "bob@acme.example"), ("-", "ann@acme.example")]
@@ -72,13 +72,13 @@ def test_mailbox_is_created_with_recipients(batch, account):
     batches.write_batch(
         batch, created=[mailbox], added=[make_recipient(mailbox, "ann@acme.example")]
     )
-    assert state(mailbox)["recipients"] == ["ann@acme.example"]
+    assert read_values(mailbox)["recipients"] == ["ann@acme.example"]
     assert Mailbox.objects.get().version == 1
     assert mailbox.history.get().history_type == "+"
 
 
 def test_undo_restores_settings_and_recipients(batch, sales, rosa):
-    before = state(sales)
+    before = read_values(sales)
     locked = change(
         batch, sales, name="Support", password="0001", greeting=None, deleted_at=timezone.now()
     )
@@ -89,7 +89,7 @@ def test_undo_restores_settings_and_recipients(batch, sales, rosa):
     for done in (other, batch):
         undoing, skipped = batches.undo_batch(done, rosa)
         assert (undoing.action, undoing.count, skipped) == ("undone", 1, [])
-    assert state(sales) == before
+    assert read_values(sales) == before
     assert EmailRecipient.objects.get().uuid == ann.uuid
 
 
@@ -97,7 +97,7 @@ def test_undo_can_be_undone(batch, sales, rosa):
     change(batch, sales, name="Support")
     undoing, _ = batches.undo_batch(batch, rosa)
     batches.undo_batch(undoing, rosa)
-    assert state(sales)["name"] == "Support"
+    assert read_values(sales)["name"] == "Support"
 
 
 def test_undo_of_a_creation_deletes_the_mailbox(batch, account, rosa):
@@ -106,8 +106,8 @@ def test_undo_of_a_creation_deletes_the_mailbox(batch, account, rosa):
         batch, created=[mailbox], added=[make_recipient(mailbox, "ann@acme.example")]
     )
     batches.undo_batch(batch, rosa)
-    assert state(mailbox)["deleted_at"] is not None
-    assert state(mailbox)["recipients"] == ["ann@acme.example"]
+    assert read_values(mailbox)["deleted_at"] is not None
+    assert read_values(mailbox)["recipients"] == ["ann@acme.example"]
 
 
 def test_mailbox_deleted_again_by_undo_gets_the_full_retention_time(batch, sales, rosa):
@@ -120,7 +120,7 @@ def test_mailbox_deleted_again_by_undo_gets_the_full_retention_time(batch, sales
 
 
 def test_undo_skips_a_mailbox_with_the_same_setting_changed_since(batch, account, rosa):
-    one, two = desks(account, 2)
+    one, two = create_desks(account, 2)
     change(batch, one, transcribe=True, name="One")
     change(batch, two, transcribe=True)
     later = Mailbox.objects.get(pk=one.pk)
@@ -128,7 +128,7 @@ def test_undo_skips_a_mailbox_with_the_same_setting_changed_since(batch, account
     undoing, skipped = batches.undo_batch(batch, rosa)
     assert undoing.count == 1
     assert skipped == [one]
-    assert (state(one)["name"], state(two)["transcribe"]) == ("One", False)
+    assert (read_values(one)["name"], read_values(two)["transcribe"]) == ("One", False)
 
 
 def test_undo_keeps_later_changes_of_other_settings(batch, sales, rosa):
@@ -138,7 +138,7 @@ def test_undo_keeps_later_changes_of_other_settings(batch, sales, rosa):
     later.save()
     _, skipped = batches.undo_batch(batch, rosa)
     assert skipped == []
-    assert (state(sales)["name"], state(sales)["transcribe"]) == ("Support", False)
+    assert (read_values(sales)["name"], read_values(sales)["transcribe"]) == ("Support", False)
 
 
 def test_undo_of_a_creation_skips_a_mailbox_in_use(batch, account, rosa):
@@ -147,7 +147,7 @@ def test_undo_of_a_creation_skips_a_mailbox_in_use(batch, account, rosa):
     mailbox.add_recipient("ann@acme.example")
     assert batches.undo_batch(batch, rosa) == (None, [mailbox])
     assert Batch.objects.get().undone_at is None
-    assert state(mailbox)["deleted_at"] is None
+    assert read_values(mailbox)["deleted_at"] is None
 
 
 def test_second_undo_is_refused(batch, sales, rosa):
@@ -170,11 +170,11 @@ def test_undo_does_not_duplicate_an_address_added_since(batch, sales, rosa):
     batches.write_batch(batch, removed=[ann])
     sales.add_recipient("Ann@acme.example")
     batches.undo_batch(batch, rosa)
-    assert state(sales)["recipients"] == ["Ann@acme.example"]
+    assert read_values(sales)["recipients"] == ["Ann@acme.example"]
 
 
 def test_change_each_is_all_or_none(account, rosa):
-    one, two = desks(account, 2)
+    one, two = create_desks(account, 2)
     versions = {one.pk: 1, two.pk: 1}
     two.turn_transcription(on=True)
     with pytest.raises(batches.ChangedMeanwhileError):
@@ -184,7 +184,7 @@ def test_change_each_is_all_or_none(account, rosa):
 
 
 def test_change_each_needs_few_queries(account, rosa, django_assert_max_num_queries):
-    mailboxes = desks(account, 400)
+    mailboxes = create_desks(account, 400)
     versions = {mailbox.pk: mailbox.version for mailbox in mailboxes}
     with django_assert_max_num_queries(40):  # SQLite accepts some dozens of rows in one statement
         batches.change_each(rosa, Batch.Action.DELETED, versions, batches.delete_each)
@@ -192,7 +192,7 @@ def test_change_each_needs_few_queries(account, rosa, django_assert_max_num_quer
 
 
 def test_put_back_restores_an_earlier_state(sales, rosa):
-    before = state(sales)
+    before = read_values(sales)
     moment = timezone.now()
     sales.email_recipients.get().delete()
     sales = Mailbox.objects.get()
@@ -201,12 +201,12 @@ def test_put_back_restores_an_earlier_state(sales, rosa):
     sales.save()
     sales.soft_delete()
     batch = batches.put_back(sales, moment, rosa)
-    assert state(sales) == before
+    assert read_values(sales) == before
     assert (batch.action, batch.count) == ("put back", 1)
     batches.undo_batch(batch, rosa)
-    assert state(sales)["name"] == "Support"
-    assert state(sales)["recipients"] == ["bob@acme.example"]
-    assert state(sales)["deleted_at"] is not None
+    assert read_values(sales)["name"] == "Support"
+    assert read_values(sales)["recipients"] == ["bob@acme.example"]
+    assert read_values(sales)["deleted_at"] is not None
 
 
 def test_put_back_restores_the_order_of_recipients(sales, rosa):
@@ -216,9 +216,9 @@ def test_put_back_restores_the_order_of_recipients(sales, rosa):
     sales.email_recipients.exclude(email__startswith="cleo").first().delete()
     sales.add_recipient("dan@acme.example")
     batch = batches.put_back(sales, moment, rosa)
-    assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("ann", "bob", "cleo")]
+    assert read_values(sales)["recipients"] == [f"{n}@acme.example" for n in ("ann", "bob", "cleo")]
     batches.undo_batch(batch, rosa)
-    assert state(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
+    assert read_values(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
 
 
 def test_put_back_restores_the_place_of_a_recipient_added_again(sales, rosa):
@@ -227,9 +227,9 @@ def test_put_back_restores_the_place_of_a_recipient_added_again(sales, rosa):
     sales.email_recipients.get(email__startswith="ann").delete()
     sales.add_recipient("Ann@acme.example")
     batch = batches.put_back(sales, moment, rosa)
-    assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
+    assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     batches.undo_batch(batch, rosa)
-    assert state(sales)["recipients"] == ["bob@acme.example", "Ann@acme.example"]
+    assert read_values(sales)["recipients"] == ["bob@acme.example", "Ann@acme.example"]
 
 
 def test_put_back_to_a_time_before_the_creation_is_refused(sales, rosa):
@@ -245,6 +245,6 @@ def test_put_back_undoes_an_address_moved_between_recipients(sales, rosa):
     ann.email = "bob@acme.example"
     ann.save()
     batch = batches.put_back(sales, moment, rosa)
-    assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
+    assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     batches.undo_batch(batch, rosa)
-    assert state(sales)["recipients"] == ["bob@acme.example"]
+    assert read_values(sales)["recipients"] == ["bob@acme.example"]

@@ -10,26 +10,26 @@ class Browser(Client):
     """Address the admin's pages by name, such as `mailbox_change`."""
 
     def open(self, page, *args, **query):
-        return self.get(address(page, *args), query)
+        return self.get(get_address(page, *args), query)
 
     def press(self, page, *args, **data):
-        return self.post(address(page, *args), data)
+        return self.post(get_address(page, *args), data)
 
     def save(self, page, *args, **typed):
         """Save the page's form as it is shown, with these fields changed."""
-        return self.press(page, *args, **shown(self.open(page, *args)) | typed)
+        return self.press(page, *args, **get_form_values(self.open(page, *args)) | typed)
 
     def run_action(self, page, action, *rows, where="", **more):
         """Select the rows in a list, filtered by the query string `where`, and run the action."""
         form = {"action": action, "_selected_action": [row.pk for row in rows]}
-        return self.post(address(page) + where, form | more)
+        return self.post(get_address(page) + where, form | more)
 
 
-def address(page, *args):
+def get_address(page, *args):
     return reverse(f"admin:mailboxes_{page}", args=args)
 
 
-def shown(page):
+def get_form_values(page):
     """Return the names and values that a browser sends for the page's form."""
     forms = [page.context["adminform"].form]
     for inline in page.context["inline_admin_formsets"]:
@@ -40,12 +40,12 @@ def shown(page):
     }
 
 
-def errors(page):
+def get_errors(page):
     """Return the errors of the page's form, by field."""
     return page.context["adminform"].form.errors
 
 
-def log():
+def read_log():
     """Return the messages of the admin's log, oldest first."""
     return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
 
@@ -56,7 +56,7 @@ def sign_in(user):
     return browser
 
 
-def staff_who_may(*permissions):
+def sign_in_with(*permissions):
     """Sign in a user with only these permissions, such as `view_mailbox`."""
     user = User.objects.create_user("bob", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))

@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Account
-from tests.admin.browser import errors, log
+from tests.admin.browser import get_errors, read_log
 
 INDENT = "\N{NO-BREAK SPACE}" * 6
 
@@ -15,7 +15,7 @@ def tree(account):
     return account, beta, Account.objects.create(name="zeta", reseller=beta)
 
 
-def names(page):
+def list_names(page):
     return [account.name for account in page.context["cl"].result_list]
 
 
@@ -41,33 +41,33 @@ def test_name_cannot_be_changed(staff, account):
 def test_list_is_a_tree(staff, tree, stranger):
     Account.objects.create(name="acme-2")
     page = staff.open("account_changelist")
-    assert names(page) == ["acme", "beta", "zeta", "acme-2", "stranger"]
+    assert list_names(page) == ["acme", "beta", "zeta", "acme-2", "stranger"]
     for name, depth in (("acme", 0), ("beta", 1), ("zeta", 2)):
         assert ">" + INDENT * depth + name + "<" in page.text
 
 
 def test_search_and_filter_narrow_the_list(staff, tree):
     Account.objects.filter(name="beta").update(contact_name="Ann", is_active=False)
-    assert names(staff.open("account_changelist", q="eta")) == ["beta", "zeta"]
-    assert names(staff.open("account_changelist", q="ann")) == ["beta"]
-    assert names(staff.open("account_changelist", is_active__exact=1)) == ["acme", "zeta"]
+    assert list_names(staff.open("account_changelist", q="eta")) == ["beta", "zeta"]
+    assert list_names(staff.open("account_changelist", q="ann")) == ["beta"]
+    assert list_names(staff.open("account_changelist", is_active__exact=1)) == ["acme", "zeta"]
 
 
 def test_invalid_name_is_refused_and_input_kept(staff):
     page = staff.save("account_add", name="Acme Ltd", contact_name="Ann")
-    assert set(errors(page)) == {"name"}
+    assert set(get_errors(page)) == {"name"}
     assert 'value="Acme Ltd"' in page.text
     assert not Account.objects.exists()
 
 
 def test_duplicate_name_is_refused(staff, account):
-    assert set(errors(staff.save("account_add", name="acme"))) == {"name"}
+    assert set(get_errors(staff.save("account_add", name="acme"))) == {"name"}
 
 
 def test_reseller_loop_is_refused_and_input_kept(staff, tree):
     acme, _, zeta = tree
     page = staff.save("account_change", acme.pk, reseller=zeta.pk, contact_name="Ann")
-    assert errors(page)["reseller"] == [
+    assert get_errors(page)["reseller"] == [
         "zeta is this account or its customer, so it cannot be its reseller."
     ]
     assert 'value="Ann"' in page.text
@@ -76,16 +76,16 @@ def test_reseller_loop_is_refused_and_input_kept(staff, tree):
 def test_actions_suspend_and_reactivate(staff, tree):
     acme, beta, _ = tree
     staff.run_action("account_changelist", "suspend", acme, beta)
-    assert names(staff.open("account_changelist", is_active__exact=0)) == ["acme", "beta"]
+    assert list_names(staff.open("account_changelist", is_active__exact=0)) == ["acme", "beta"]
     staff.run_action("account_changelist", "reactivate", acme, beta)
-    assert names(staff.open("account_changelist", is_active__exact=0)) == []
-    assert log() == ["Suspended.", "Suspended.", "Reactivated.", "Reactivated."]
+    assert list_names(staff.open("account_changelist", is_active__exact=0)) == []
+    assert read_log() == ["Suspended.", "Suspended.", "Reactivated.", "Reactivated."]
 
 
 def test_suspending_twice_logs_nothing(staff, account):
     account.suspend()
     staff.run_action("account_changelist", "suspend", account)
-    assert log() == []
+    assert read_log() == []
 
 
 def test_empty_account_is_deleted(staff, account):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 
 from mailboxes.models import ApiCredential
-from tests.admin.browser import address, errors, log
+from tests.admin.browser import get_address, get_errors, read_log
 
 
 def add_credential(staff, account, **typed):
@@ -41,7 +41,7 @@ def test_secret_is_not_shown_again(staff, account):
     ]
     assert not any(secret in page.text for page in pages)
     assert not any(secret in cookie.value for cookie in staff.cookies.values())
-    assert not any(secret in message for message in log())
+    assert not any(secret in message for message in read_log())
 
 
 def test_engine_credential_is_shown_with_user_and_password(staff, account):
@@ -60,7 +60,7 @@ def test_engine_credential_can_have_no_account(staff):
 
 def test_program_credential_needs_an_account(staff):
     page = staff.save("apicredential_add", name="api")
-    assert errors(page)["account"] == [
+    assert get_errors(page)["account"] == [
         "Choose an account. Only an engine's credential can be without one."
     ]
 
@@ -72,18 +72,18 @@ def test_expiry_is_saved(staff, account):
 
 def test_past_expiry_is_refused(staff, account):
     page = add_credential(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
-    assert errors(page)["expires_at"] == ["This time is past. Enter one in the future."]
+    assert get_errors(page)["expires_at"] == ["This time is past. Enter one in the future."]
     assert not ApiCredential.objects.exists()
 
 
 def test_duplicate_name_is_refused(staff, credential):
     page = staff.save("apicredential_add", account=credential.account_id, name=credential.name)
-    assert "has a credential of that name already" in errors(page)["name"][0]
+    assert "has a credential of that name already" in get_errors(page)["name"][0]
 
 
 def test_invalid_networks_are_refused_and_kept(staff, account):
     page = add_credential(staff, account, networks="192.0.2.0/24, home")
-    assert set(errors(page)) == {"networks"}
+    assert set(get_errors(page)) == {"networks"}
     assert "192.0.2.0/24, home" in page.text
     assert not ApiCredential.objects.exists()
 
@@ -110,7 +110,7 @@ def test_action_revokes(staff, credential):
     credential.refresh_from_db()
     assert credential.revoked_at
     assert not credential.is_usable
-    assert log() == ["Revoked."]
+    assert read_log() == ["Revoked."]
 
 
 def test_credential_cannot_be_deleted(staff, credential):
@@ -118,18 +118,18 @@ def test_credential_cannot_be_deleted(staff, credential):
     staff.run_action("apicredential_changelist", "delete_selected", credential, post="yes")
     assert ApiCredential.objects.exists()
     page = staff.open("apicredential_change", credential.pk)
-    assert address("apicredential_delete", credential.pk) not in page.text
+    assert get_address("apicredential_delete", credential.pk) not in page.text
 
 
 def test_filter_and_search_narrow_the_list(staff, account, credential):
     revoked, _ = ApiCredential.objects.issue(account, "old")
     revoked.revoke()
 
-    def names(**query):
+    def list_names(**query):
         page = staff.open("apicredential_changelist", **query)
         return [row.name for row in page.context["cl"].result_list]
 
-    assert names(revoked="yes") == ["old"]
-    assert names(revoked="no") == ["api"]
-    assert names(q=credential.prefix) == ["api"]
-    assert names(q="acme") == ["api", "old"]
+    assert list_names(revoked="yes") == ["old"]
+    assert list_names(revoked="no") == ["api"]
+    assert list_names(q=credential.prefix) == ["api"]
+    assert list_names(q="acme") == ["api", "old"]

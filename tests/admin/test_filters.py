@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.admin.browser import staff_who_may
+from tests.admin.browser import sign_in_with
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_account_autocomplete_ignores_null_characters(staff, account):
 
 
 def test_credential_page_shows_no_hash(credential):
-    bob = staff_who_may("view_apicredential")
+    bob = sign_in_with("view_apicredential")
     assert credential.secret_sha256 not in bob.open("apicredential_change", credential.pk).text

@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Mailbox
-from tests.admin.browser import log
+from tests.admin.browser import read_log
 
 DELETED = "?state=deleted"
 
@@ -27,7 +27,7 @@ def test_action_restores(staff, mailboxes):
     staff.run_action("mailbox_changelist", "restore", *mailboxes, where=DELETED)
     assert Mailbox.objects.active().count() == 2
     assert list_versions() == [3, 3]
-    assert log() == ["Restored.", "Restored."]
+    assert read_log() == ["Restored.", "Restored."]
 
 
 @pytest.mark.parametrize(("on_or_off", "expected"), [("on", [1, 2]), ("off", [2, 1])])
@@ -35,7 +35,7 @@ def test_action_turns_transcription_on_or_off(staff, mailboxes, on_or_off, expec
     staff.run_action("mailbox_changelist", f"turn_transcription_{on_or_off}", *mailboxes)
     assert Mailbox.objects.filter(transcribe=on_or_off == "on").count() == 2
     assert list_versions() == expected
-    assert log() == [f"Transcription turned {on_or_off}."]
+    assert read_log() == [f"Transcription turned {on_or_off}."]
 
 
 def test_only_selected_mailboxes_are_changed(staff, mailboxes):

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
-from tests.admin.browser import errors
+from tests.admin.browser import get_errors
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_recipient_is_saved(add_mailbox):
 )
 def test_invalid_value_is_refused_and_kept(add_mailbox, field, typed):
     page = add_mailbox(**{field: typed})
-    assert set(errors(page)) == {field}
+    assert set(get_errors(page)) == {field}
     assert page.context["adminform"].form[field].value() == typed
     assert not Mailbox.objects.exists()
 

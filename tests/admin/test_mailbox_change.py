@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
-from tests.admin.browser import errors, log, shown
+from tests.admin.browser import get_errors, get_form_values, read_log
 from tests.service import shows
 
 
@@ -28,13 +28,13 @@ def test_new_pass_code_is_saved(staff, mailbox):
     staff.save("mailbox_change", mailbox.pk, password="1234")
     mailbox.refresh_from_db()
     assert (mailbox.password, mailbox.password_is_weak) == ("1234", True)
-    assert log() == ["Changed Pass code."]
+    assert read_log() == ["Changed Pass code."]
 
 
 def test_policy_refuses_a_new_weak_pass_code(staff, mailbox, settings):
     settings.PASS_CODE_POLICY = "reject"
     page = staff.save("mailbox_change", mailbox.pk, password="1234")
-    assert errors(page) == {"password": ["It is easy to guess: its digits count up or down."]}
+    assert get_errors(page) == {"password": ["It is easy to guess: its digits count up or down."]}
     mailbox.refresh_from_db()
     assert (mailbox.password, mailbox.version) == ("0007", 1)
 
@@ -47,7 +47,7 @@ def test_empty_field_removes_the_pass_code(staff, mailbox):
 
 def test_invalid_pass_code_changes_nothing(staff, mailbox):
     page = staff.save("mailbox_change", mailbox.pk, name="Support", password="•••1")
-    assert errors(page) == {"password": ["Use four digits, 0000 to 9999."]}
+    assert get_errors(page) == {"password": ["Use four digits, 0000 to 9999."]}
     assert 'value="Support"' in page.text
     mailbox.refresh_from_db()
     assert (mailbox.name, mailbox.password, mailbox.version) == ("Sales", "0007", 1)
@@ -139,6 +139,6 @@ def test_swapped_addresses_are_refused(staff, mailbox):
 def test_address_added_meanwhile_is_refused(staff, mailbox):
     page = staff.open("mailbox_change", mailbox.pk)
     mailbox.add_recipient("ann@example.com")
-    typed = shown(page) | {"email_recipients-0-email": "ANN@example.com"}
+    typed = get_form_values(page) | {"email_recipients-0-email": "ANN@example.com"}
     page = staff.press("mailbox_change", mailbox.pk, **typed)
     assert "This mailbox already has that address." in page.text

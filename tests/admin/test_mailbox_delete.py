@@ -4,7 +4,7 @@ import pytest
 from django.contrib.messages import get_messages
 
 from mailboxes.models import EmailRecipient, Mailbox
-from tests.admin.browser import address, log
+from tests.admin.browser import get_address, read_log
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_deletion_is_in_history_and_log(staff, mailbox):
     latest = mailbox.history.latest()
     assert latest.deleted_at
     assert latest.history_user.username == "ada"
-    assert len(log()) == 1
+    assert len(read_log()) == 1
 
 
 def test_confirmation_page_names_only_the_mailbox(staff, mailbox):
@@ -47,14 +47,14 @@ def test_selected_mailboxes_are_deleted(staff, mailbox, account):
     staff.run_action("mailbox_changelist", "delete_selected", mailbox, other, post="yes")
     assert not Mailbox.objects.active().exists()
     assert [mailbox.version for mailbox in Mailbox.objects.all()] == [3, 2]
-    assert len(log()) == 2
+    assert len(read_log()) == 2
 
 
 def test_deleted_mailbox_cannot_be_deleted_again(staff, mailbox):
     mailbox.soft_delete()
     assert staff.press("mailbox_delete", mailbox.pk, post="yes").status_code == 403
     page = staff.open("mailbox_change", mailbox.pk)
-    assert address("mailbox_delete", mailbox.pk) not in page.text
+    assert get_address("mailbox_delete", mailbox.pk) not in page.text
 
 
 def test_deleted_mailbox_can_only_be_viewed_and_restored(staff, mailbox):

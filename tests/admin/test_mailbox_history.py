@@ -1,7 +1,7 @@
 """The admin's history of a mailbox."""
 
 from mailboxes.models import Mailbox
-from tests.admin.browser import staff_who_may
+from tests.admin.browser import sign_in_with
 from tests.conftest import headers_for
 from tests.service import InProcess, shows
 
@@ -30,7 +30,7 @@ def test_history_of_a_deleted_mailbox_is_shown(staff, mailbox):
 
 
 def test_history_needs_view_mailbox(mailbox):
-    bob = staff_who_may("view_account")
+    bob = sign_in_with("view_account")
     assert bob.open("mailbox_history", mailbox.pk).status_code == 403
 
 

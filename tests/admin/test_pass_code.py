@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox
-from tests.admin.browser import address, log, staff_who_may
+from tests.admin.browser import get_address, read_log, sign_in_with
 from tests.service import shows
 
 
@@ -19,7 +19,7 @@ def test_pass_code_is_shown_on_request(staff, mailbox):
 
 def test_showing_is_logged(staff, mailbox):
     staff.press("mailbox_pass_code", mailbox.pk)
-    assert log() == ["Pass code shown."]
+    assert read_log() == ["Pass code shown."]
     assert "Pass code shown." in staff.open("mailbox_history", mailbox.pk).text
 
 
@@ -31,20 +31,20 @@ def test_showing_changes_nothing(staff, mailbox):
 
 def test_get_request_shows_nothing(staff, mailbox):
     page = staff.open("mailbox_pass_code", mailbox.pk)
-    assert page.url == address("mailbox_change", mailbox.pk)
-    assert log() == []
+    assert page.url == get_address("mailbox_change", mailbox.pk)
+    assert read_log() == []
 
 
 def test_viewer_sees_no_code_and_no_button(mailbox):
-    page = staff_who_may("view_mailbox").open("mailbox_change", mailbox.pk)
+    page = sign_in_with("view_mailbox").open("mailbox_change", mailbox.pk)
     assert page.status_code == 200
     assert not shows(page.text, "0007")
-    assert address("mailbox_pass_code", mailbox.pk) not in page.text
+    assert get_address("mailbox_pass_code", mailbox.pk) not in page.text
 
 
 def test_editor_sees_the_button(mailbox):
-    page = staff_who_may("change_mailbox").open("mailbox_change", mailbox.pk)
-    assert f'action="{address("mailbox_pass_code", mailbox.pk)}"' in page.text
+    page = sign_in_with("change_mailbox").open("mailbox_change", mailbox.pk)
+    assert f'action="{get_address("mailbox_pass_code", mailbox.pk)}"' in page.text
 
 
 def test_missing_pass_code_is_explained(staff, account):
@@ -60,4 +60,4 @@ def test_lost_key_is_explained(staff, mailbox, settings):
     settings.PASS_CODE_KEYS = KeyRing([AESGCM.generate_key(256)])
     answer = staff.press("mailbox_pass_code", mailbox.pk)
     assert "cannot be decrypted" in staff.get(answer.url).text
-    assert log() == []
+    assert read_log() == []

@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
-from tests.admin.browser import errors, log
+from tests.admin.browser import get_errors, read_log
 
 
 @pytest.fixture
@@ -35,31 +35,31 @@ def test_recipient_cannot_move_to_another_mailbox(staff, recipient, account):
 @pytest.mark.parametrize("email", ["ann", "", "ánn@example.com"])
 def test_invalid_address_is_refused(staff, mailbox, email):
     page = staff.save("emailrecipient_add", mailbox=mailbox.pk, email=email)
-    assert set(errors(page)) == {"email"}
+    assert set(get_errors(page)) == {"email"}
     assert not EmailRecipient.objects.exists()
 
 
 def test_missing_mailbox_is_refused(staff):
-    assert set(errors(staff.save("emailrecipient_add", email="ann@example.com"))) == {"mailbox"}
+    assert set(get_errors(staff.save("emailrecipient_add", email="ann@example.com"))) == {"mailbox"}
 
 
 def test_duplicate_address_is_refused_and_kept(staff, recipient):
     page = staff.save("emailrecipient_add", mailbox=recipient.mailbox_id, email="ANN@example.com")
-    assert errors(page) == {"email": ["This mailbox already has that address."]}
+    assert get_errors(page) == {"email": ["This mailbox already has that address."]}
     assert "ANN@example.com" in page.text
 
 
 def test_change_to_a_duplicate_address_is_refused(staff, recipient):
     recipient.mailbox.add_recipient("bob@example.com")
     page = staff.save("emailrecipient_change", recipient.pk, email="bob@example.com")
-    assert errors(page) == {"email": ["This mailbox already has that address."]}
+    assert get_errors(page) == {"email": ["This mailbox already has that address."]}
 
 
 def test_recipient_number_51_is_refused(staff, mailbox):
     for number in range(50):
         mailbox.add_recipient(f"{number}@example.com")
     page = staff.save("emailrecipient_add", mailbox=mailbox.pk, email="ann@example.com")
-    assert errors(page) == {"__all__": ["A mailbox has at most 50 recipients."]}
+    assert get_errors(page) == {"__all__": ["A mailbox has at most 50 recipients."]}
 
 
 def test_recipient_is_deleted(staff, recipient):
@@ -72,13 +72,13 @@ def test_selected_recipients_are_deleted(staff, recipient):
     staff.run_action("emailrecipient_changelist", "delete_selected", recipient, post="yes")
     assert not EmailRecipient.objects.exists()
     assert Mailbox.objects.get().version == 3
-    assert len(log()) == 1
+    assert len(read_log()) == 1
 
 
 def test_recipients_of_a_deleted_mailbox_cannot_be_changed(staff, recipient):
     recipient.mailbox.soft_delete()
     page = staff.save("emailrecipient_add", mailbox=recipient.mailbox_id, email="bob@example.com")
-    assert errors(page) == {"mailbox": ["This mailbox is deleted. Restore it first."]}
+    assert get_errors(page) == {"mailbox": ["This mailbox is deleted. Restore it first."]}
     data = {"email": "bob@example.com", "post": "yes"}
     for page in ("emailrecipient_change", "emailrecipient_delete"):
         assert staff.press(page, recipient.pk, **data).status_code == 403

@@ -7,21 +7,21 @@ from django.test import Client
 from mailboxes.models import Mailbox
 
 
-def staff(*permissions):
+def sign_in_with(*permissions):
     """Return a browser in which a user with only these permissions is signed in."""
     user = User.objects.create_user("rosa", password="correct horse", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    return signed_in(user)
+    return sign_in(user)
 
 
-def staff_of(group):
+def sign_in_member_of(group):
     """Return a browser in which a member of the group is signed in."""
     user = User.objects.create_user(group.lower(), password="correct horse", is_staff=True)
     user.groups.add(Group.objects.get(name=group))
-    return signed_in(user)
+    return sign_in(user)
 
 
-def signed_in(user):
+def sign_in(user):
     browser = Client()
     browser.force_login(user)
     browser.user = user
@@ -30,17 +30,17 @@ def signed_in(user):
 
 @pytest.fixture
 def viewer(db):
-    return staff_of("Viewer")
+    return sign_in_member_of("Viewer")
 
 
 @pytest.fixture
 def support(db):
-    return staff_of("Support")
+    return sign_in_member_of("Support")
 
 
 @pytest.fixture
 def manager(db):
-    return staff_of("Manager")
+    return sign_in_member_of("Manager")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def sales(account):
     return Mailbox.objects.get()
 
 
-def desks(account, count, **settings):
+def create_desks(account, count, **settings):
     """Create mailboxes of the account, named Desk 000, Desk 001 and so on."""
     return [
         Mailbox.objects.create(account=account, name=f"Desk {number:03}", **settings)
@@ -61,17 +61,17 @@ def desks(account, count, **settings):
     ]
 
 
-def messages(response):
+def list_messages(response):
     return [str(message) for message in response.context["messages"]]
 
 
-def undo_address(response):
+def get_undo_address(response):
     """Return the address that the page's Undo button posts to."""
     (message,) = [message for message in response.context["messages"] if message.extra_tags]
     return f"/changes/{message.extra_tags}/undo/"
 
 
-def state(mailbox):
+def read_values(mailbox):
     """Return the mailbox's values and recipients as the database has them."""
     row = Mailbox.objects.get(pk=mailbox.pk)
     fields = ["name", "password", "greeting", "beep", "play_caller_id", "play_timestamp"]

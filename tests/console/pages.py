@@ -6,7 +6,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils.html import strip_tags
 
 
-def read(browser, address="/"):
+def get_source(browser, address="/"):
     response = browser.get(address)
     assert response.status_code == 200
     return response.content.decode()
@@ -17,13 +17,13 @@ def words(response) -> str:
     return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
-def errors(response) -> dict:
+def get_errors(response) -> dict:
     """Return the form's errors by field; the page must have been shown again."""
     assert response.status_code == 200
     return response.context["form"].errors
 
 
-def log() -> list:
+def read_log() -> list:
     """Return the admin's log, oldest first: user name, object and message of each entry."""
     return [
         (entry.user.username, str(entry.object_repr), entry.get_change_message())

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential, Mailbox
-from tests.console.conftest import staff
-from tests.console.pages import read, words
+from tests.console.conftest import sign_in_with
+from tests.console.pages import get_source, words
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_change_links_are_shown_to_managers_only(viewer, manager, account):
 
 def test_engine_credential_is_marked(viewer, account):
     ApiCredential.objects.issue(account, "api")
-    assert "telephone engine" not in read(viewer, "/accounts/acme/")
+    assert "telephone engine" not in get_source(viewer, "/accounts/acme/")
     ApiCredential.objects.issue(account, "asterisk", is_engine=True)
     assert "asterisk telephone engine" in words(viewer.get("/accounts/acme/"))
 
@@ -87,13 +87,13 @@ def test_engine_credential_is_marked(viewer, account):
 def test_revoked_credential_has_no_links(manager, account):
     credential, _ = ApiCredential.objects.issue(account, "api")
     credential.revoke()
-    assert f"/credentials/{credential.pk}/" not in read(manager, "/accounts/acme/")
+    assert f"/credentials/{credential.pk}/" not in get_source(manager, "/accounts/acme/")
 
 
 def test_rows_without_view_permission_are_hidden(account):
     ApiCredential.objects.issue(account, "pbx")
     Mailbox.objects.create(account=account, name="Sales")
-    page = words(staff("view_account").get("/accounts/acme/"))
+    page = words(sign_in_with("view_account").get("/accounts/acme/"))
     assert "pbx" not in page
     assert "Sales" not in page
 
@@ -128,7 +128,7 @@ def test_unknown_account_is_not_found(viewer, account, name):
 
 
 def test_page_needs_view_account(account):
-    assert staff("view_mailbox").get("/accounts/acme/").status_code == 403
+    assert sign_in_with("view_mailbox").get("/accounts/acme/").status_code == 403
 
 
 def test_post_is_not_allowed(manager, account):

@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Account
-from tests.console.pages import errors, log, read, words
+from tests.console.pages import get_errors, get_source, read_log, words
 
 NEW = "/accounts/-/new/"
 
@@ -15,7 +15,7 @@ def test_account_is_created(manager, account):
     assert "Account beta was created." in words(page)
     beta = Account.objects.get(name="beta")
     assert (beta.contact_name, beta.reseller, beta.is_active) == ("Ann", account, True)
-    assert log() == [("manager", "beta", "Added.")]
+    assert read_log() == [("manager", "beta", "Added.")]
 
 
 def test_account_without_reseller_is_created(manager):
@@ -24,28 +24,28 @@ def test_account_without_reseller_is_created(manager):
 
 
 def test_query_string_fills_in_the_reseller(manager, account):
-    assert 'value="acme"' in read(manager, NEW + "?reseller=acme")
+    assert 'value="acme"' in get_source(manager, NEW + "?reseller=acme")
 
 
 @pytest.mark.parametrize("name", ["", "Acme Ltd", "ab", "a" * 65, "ac\x00me"])
 def test_invalid_name_is_refused_and_input_kept(manager, name):
     page = manager.post(NEW, {"name": name, "contact_name": "Ann"})
-    assert set(errors(page)) == {"name"}
+    assert set(get_errors(page)) == {"name"}
     assert 'value="Ann"' in page.content.decode()
     assert not Account.objects.exists()
 
 
 def test_duplicate_name_is_refused_and_input_kept(manager, account):
     page = manager.post(NEW, {"name": "acme", "contact_name": "Ann"})
-    assert errors(page) == {"name": ["An account with this name already exists."]}
+    assert get_errors(page) == {"name": ["An account with this name already exists."]}
     assert 'value="Ann"' in page.content.decode()
 
 
 @pytest.mark.parametrize("reseller", ["nobody", "No Body", "\x00", "é" * 9000, "1"])
 def test_unknown_reseller_is_refused_and_kept(manager, account, reseller):
     page = manager.post(NEW, {"name": "beta", "reseller": reseller})
-    assert set(errors(page)) == {"reseller"}
-    assert "There is no account “" in errors(page)["reseller"][0]
+    assert set(get_errors(page)) == {"reseller"}
+    assert "There is no account “" in get_errors(page)["reseller"][0]
     assert page.context["form"]["reseller"].value() == reseller
     assert Account.objects.count() == 1
-    assert log() == []
+    assert read_log() == []

@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Account
-from tests.console.pages import errors, log, read, words
+from tests.console.pages import get_errors, get_source, read_log, words
 
 EDIT = "/accounts/acme/edit/"
 
@@ -21,12 +21,12 @@ def test_contact_and_reseller_are_changed(manager, beta, stranger):
     assert "Account beta was changed." in words(page)
     beta.refresh_from_db()
     assert (beta.contact_name, beta.reseller) == ("Ann", stranger)
-    assert log() == [("manager", "beta", "Changed Contact name and Reseller.")]
+    assert read_log() == [("manager", "beta", "Changed Contact name and Reseller.")]
 
 
 def test_form_shows_current_values(manager, beta):
     Account.objects.filter(pk=beta.pk).update(contact_name="Ann")
-    page = read(manager, "/accounts/beta/edit/")
+    page = get_source(manager, "/accounts/beta/edit/")
     assert 'value="Ann"' in page
     assert 'value="acme"' in page
 
@@ -38,7 +38,7 @@ def test_empty_reseller_is_removed(manager, beta):
 
 
 def test_name_cannot_be_changed(manager, account):
-    assert "so it cannot be changed" in read(manager, EDIT)
+    assert "so it cannot be changed" in get_source(manager, EDIT)
     manager.post(EDIT, {"name": "other", "contact_name": "Ann"})
     account.refresh_from_db()
     assert (account.name, account.contact_name) == ("acme", "Ann")
@@ -47,13 +47,13 @@ def test_name_cannot_be_changed(manager, account):
 def test_saving_unchanged_values_logs_nothing(manager, account):
     page = manager.post(EDIT, {"contact_name": "", "reseller": ""}, follow=True)
     assert "is changed" not in words(page)
-    assert log() == []
+    assert read_log() == []
 
 
 @pytest.mark.parametrize("reseller", ["acme", "beta"])
 def test_reseller_loop_is_refused(manager, account, beta, reseller):
     page = manager.post(EDIT, {"contact_name": "Ann", "reseller": reseller})
-    assert errors(page) == {
+    assert get_errors(page) == {
         "reseller": [f"{reseller} is this account or its customer, so it cannot be its reseller."]
     }
     source = page.content.decode()
@@ -61,13 +61,13 @@ def test_reseller_loop_is_refused(manager, account, beta, reseller):
     assert f'value="{reseller}"' in source
     account.refresh_from_db()
     assert (account.reseller, account.contact_name) == (None, "")
-    assert log() == []
+    assert read_log() == []
 
 
 @pytest.mark.parametrize("contact", ["a" * 101, "A\x00nn", "A\x85nn"])
 def test_invalid_contact_is_refused(manager, account, contact):
     page = manager.post(EDIT, {"contact_name": contact})
-    assert set(errors(page)) == {"contact_name"}
+    assert set(get_errors(page)) == {"contact_name"}
 
 
 def test_unknown_account_is_not_found(manager, db):

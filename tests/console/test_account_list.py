@@ -7,11 +7,11 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential, Mailbox
-from tests.console.conftest import staff
-from tests.console.pages import read, words
+from tests.console.conftest import sign_in_with
+from tests.console.pages import get_source, words
 
 
-def names(browser, address="/accounts/"):
+def list_names(browser, address="/accounts/"):
     return [account.name for account in browser.get(address).context["page"]]
 
 
@@ -67,7 +67,7 @@ def test_search_shows_matches_with_their_resellers(viewer, tree, text):
 
 
 def test_search_finds_contact(viewer, tree):
-    assert names(viewer, "/accounts/?q=ann") == ["beta"]
+    assert list_names(viewer, "/accounts/?q=ann") == ["beta"]
 
 
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "é" * 9000, "\ud83d\ude00"])
@@ -78,10 +78,10 @@ def test_search_accepts_any_text(viewer, tree, text):
 
 def test_state_filter_narrows_the_list(viewer, tree):
     tree[1].suspend()
-    assert names(viewer, "/accounts/?state=suspended") == ["beta"]
-    assert names(viewer, "/accounts/?state=active") == ["acme", "zeta"]
-    assert names(viewer, "/accounts/?state=active&q=eta") == ["zeta"]
-    assert names(viewer, "/accounts/?state=other") == ["acme", "beta", "zeta"]
+    assert list_names(viewer, "/accounts/?state=suspended") == ["beta"]
+    assert list_names(viewer, "/accounts/?state=active") == ["acme", "zeta"]
+    assert list_names(viewer, "/accounts/?state=active&q=eta") == ["zeta"]
+    assert list_names(viewer, "/accounts/?state=other") == ["acme", "beta", "zeta"]
 
 
 def test_customers_page_lists_one_tree(viewer, tree, stranger):
@@ -89,15 +89,15 @@ def test_customers_page_lists_one_tree(viewer, tree, stranger):
     assert [account.name for account in page.context["page"]] == ["beta", "zeta"]
     assert "Customers of acme" in words(page)
     assert page.content.decode().count('class="indent"') == 1  # only zeta is indented
-    assert names(viewer, "/accounts/beta/customers/?q=e") == ["zeta"]
+    assert list_names(viewer, "/accounts/beta/customers/?q=e") == ["zeta"]
 
 
 def test_page_links_keep_the_search(viewer, db):
     for number in range(60):
         Account.objects.create(name=f"desk-{number:02}")
-    assert len(names(viewer, "/accounts/?q=desk")) == 50
-    assert 'href="/accounts/?q=desk&amp;page=2"' in read(viewer, "/accounts/?q=desk")
-    assert names(viewer, "/accounts/?q=desk&page=2") == [f"desk-{n}" for n in range(50, 60)]
+    assert len(list_names(viewer, "/accounts/?q=desk")) == 50
+    assert 'href="/accounts/?q=desk&amp;page=2"' in get_source(viewer, "/accounts/?q=desk")
+    assert list_names(viewer, "/accounts/?q=desk&page=2") == [f"desk-{n}" for n in range(50, 60)]
 
 
 def test_page_that_starts_inside_a_tree_shows_the_resellers(viewer, account):
@@ -108,7 +108,7 @@ def test_page_that_starts_inside_a_tree_shows_the_resellers(viewer, account):
 
 @pytest.mark.parametrize("page", ["-1", "99", "x"])
 def test_invalid_page_number_shows_the_nearest_page(viewer, account, page):
-    assert names(viewer, f"/accounts/?page={page}") == ["acme"]
+    assert list_names(viewer, f"/accounts/?page={page}") == ["acme"]
 
 
 @pytest.mark.parametrize(
@@ -152,51 +152,51 @@ def test_engines_of_every_account_are_listed_on_the_whole_list_only(manager, acc
 
 def test_engines_of_every_account_need_view_apicredential(account):
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
-    assert ENGINES not in words(staff("view_account").get("/accounts/"))
+    assert ENGINES not in words(sign_in_with("view_account").get("/accounts/"))
 
 
 def test_row_links_to_account_and_mailboxes(viewer, account):
-    page = read(viewer, "/accounts/")
+    page = get_source(viewer, "/accounts/")
     assert 'href="/accounts/acme/"' in page
     assert 'href="/?account=acme"' in page
 
 
 def test_mailbox_link_needs_view_mailbox(account):
-    assert "?account=acme" not in read(staff("view_account"), "/accounts/")
+    assert "?account=acme" not in get_source(sign_in_with("view_account"), "/accounts/")
 
 
 def test_navigation_bar_marks_accounts(viewer, account):
-    assert 'href="/accounts/"' in read(viewer, "/")
+    assert 'href="/accounts/"' in get_source(viewer, "/")
     assert '<a href="/accounts/" aria-current="page">' in " ".join(
-        read(viewer, "/accounts/").split()
+        get_source(viewer, "/accounts/").split()
     )
     assert '<a href="/accounts/" aria-current="true">' in " ".join(
-        read(viewer, "/accounts/acme/").split()
+        get_source(viewer, "/accounts/acme/").split()
     )
 
 
 def test_new_account_link_is_shown_to_managers_only(viewer, manager, account):
-    assert "New account" in read(manager, "/accounts/")
-    assert "New account" not in read(viewer, "/accounts/")
+    assert "New account" in get_source(manager, "/accounts/")
+    assert "New account" not in get_source(viewer, "/accounts/")
 
 
 def test_empty_list_suggests_what_to_do_next(viewer, manager):
-    assert 'href="/accounts/-/new/"' in read(manager, "/accounts/")
-    assert "Ask a Manager" in read(viewer, "/accounts/")
+    assert 'href="/accounts/-/new/"' in get_source(manager, "/accounts/")
+    assert "Ask a Manager" in get_source(viewer, "/accounts/")
 
 
 def test_search_without_match_suggests_what_to_do_next(viewer, account):
-    page = read(viewer, "/accounts/?q=<nobody>&state=active")
+    page = get_source(viewer, "/accounts/?q=<nobody>&state=active")
     assert "No active account has “&lt;nobody&gt;” in its name" in page
     assert 'href="/accounts/?q=%3Cnobody%3E"' in page
     assert 'href="/accounts/?state=active"' in page
 
 
 def test_empty_state_filter_is_explained(viewer, account):
-    assert "No account is suspended" in read(viewer, "/accounts/?state=suspended")
-    assert "No customers yet" in read(viewer, "/accounts/acme/customers/")
+    assert "No account is suspended" in get_source(viewer, "/accounts/?state=suspended")
+    assert "No customers yet" in get_source(viewer, "/accounts/acme/customers/")
     account.suspend()
-    assert "No account is active" in read(viewer, "/accounts/?state=active")
+    assert "No account is active" in get_source(viewer, "/accounts/?state=active")
 
 
 def test_unknown_reseller_is_not_found(viewer, account):
@@ -237,7 +237,7 @@ def test_account_named_like_a_page_is_shown(viewer, db):
 )
 class TestRefusals:
     def test_page_needs_view_account(self, account, address):
-        assert staff("view_mailbox").get(address).status_code == 403
+        assert sign_in_with("view_mailbox").get(address).status_code == 403
 
     def test_post_is_not_allowed(self, viewer, account, address):
         assert viewer.post(address).status_code == 405

@@ -4,7 +4,7 @@ import pytest
 
 from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.conftest import headers_for
-from tests.console.pages import log, words
+from tests.console.pages import read_log, words
 from tests.service import InProcess
 
 SUSPEND = "/accounts/acme/suspend/"
@@ -60,7 +60,7 @@ def test_suspended_account_links_to_its_reactivation(manager, account):
     assert not is_active(account)
     assert "Account acme is suspended: its credentials are refused." in words(page)
     assert f'href="{REACTIVATE}"' in page.content.decode()
-    assert log() == [("manager", "acme", "Suspended.")]
+    assert read_log() == [("manager", "acme", "Suspended.")]
 
 
 def test_account_is_reactivated(manager, account):
@@ -71,7 +71,7 @@ def test_account_is_reactivated(manager, account):
     assert is_active(account)
     assert "Account acme is active" in words(page)
     assert f'href="{SUSPEND}"' in page.content.decode()
-    assert log() == [("manager", "acme", "Reactivated.")]
+    assert read_log() == [("manager", "acme", "Reactivated.")]
 
 
 def test_missing_credentials_are_mentioned(manager, account):
@@ -84,7 +84,7 @@ def test_repeated_change_logs_nothing(manager, account):
     assert manager.post(REACTIVATE).headers["Location"] == "/accounts/acme/"
     account.suspend()
     assert manager.post(SUSPEND).headers["Location"] == "/accounts/acme/"
-    assert log() == []
+    assert read_log() == []
 
 
 def test_viewer_sees_the_suspension_without_a_link(viewer, account):

@@ -6,32 +6,32 @@ from uuid import uuid4
 import pytest
 
 from mailboxes.models import Account, Mailbox
-from tests.console.conftest import desks, messages, state, undo_address
+from tests.console.conftest import create_desks, get_undo_address, list_messages, read_values
 from tests.console.pages import words
 
 CHANGE = "/bulk/change/"
 
 
-def address(mailboxes, **settings):
+def get_address(mailboxes, **settings):
     chosen = "".join(f"&uuid={mailbox.pk}" for mailbox in mailboxes)
     wanted = "".join(f"&to-{name}={value}" for name, value in settings.items())
     return f"{CHANGE}?{chosen}{wanted}"
 
 
-def confirm(browser, address):
+def confirm_preview(browser, address):
     """Open the preview and confirm it."""
     digest = re.search(r'name="digest" value="(\w+)"', browser.get(address).content.decode())
     return browser.post(address, {"digest": digest[1]}, follow=True)
 
 
-def transcribing(mailboxes):
+def read_transcribe(mailboxes):
     return [Mailbox.objects.get(pk=mailbox.pk).transcribe for mailbox in mailboxes]
 
 
 def test_preview_counts_the_changes_of_each_setting(support, account):
-    one, two, _ = desks(account, 3)
+    one, two, _ = create_desks(account, 3)
     one.turn_transcription(on=True)
-    page = words(support.get(address([one, two], transcribe="on", beep="on", greeting="none")))
+    page = words(support.get(get_address([one, two], transcribe="on", beep="on", greeting="none")))
     assert "Change settings of 2 mailboxes" in page
     assert "Transcribe → on: changes 1 mailbox, 1 already has this value" in page
     assert "Beep → on: all mailboxes already have this value" in page
@@ -41,61 +41,61 @@ def test_preview_counts_the_changes_of_each_setting(support, account):
 
 
 def test_preview_changes_nothing(support, account):
-    mailboxes = desks(account, 2)
-    support.get(address(mailboxes, transcribe="on"))
-    assert transcribing(mailboxes) == [False, False]
+    mailboxes = create_desks(account, 2)
+    support.get(get_address(mailboxes, transcribe="on"))
+    assert read_transcribe(mailboxes) == [False, False]
 
 
 def test_selected_mailboxes_are_changed_and_undone(support, account):
-    mailboxes = desks(account, 3)
+    mailboxes = create_desks(account, 3)
     sound = str(uuid4())
-    before = [state(mailbox) for mailbox in mailboxes]
+    before = [read_values(mailbox) for mailbox in mailboxes]
     settings = {"transcribe": "on", "beep": "off", "greeting": "set", "sound": sound}
-    response = confirm(support, address(mailboxes[:2], **settings))
-    assert messages(response) == ["Changed: 2 mailboxes."]
-    assert transcribing(mailboxes) == [True, True, False]
+    response = confirm_preview(support, get_address(mailboxes[:2], **settings))
+    assert list_messages(response) == ["Changed: 2 mailboxes."]
+    assert read_transcribe(mailboxes) == [True, True, False]
     assert str(Mailbox.objects.get(pk=mailboxes[0].pk).greeting) == sound
-    response = support.post(undo_address(response), {"next": "/"}, follow=True)
-    assert messages(response) == ["Undone: 2 mailboxes."]
-    assert [state(mailbox) for mailbox in mailboxes] == before
+    response = support.post(get_undo_address(response), {"next": "/"}, follow=True)
+    assert list_messages(response) == ["Undone: 2 mailboxes."]
+    assert [read_values(mailbox) for mailbox in mailboxes] == before
 
 
 def test_all_matching_mailboxes_are_changed(support, account, stranger):
-    mailboxes = desks(account, 60)
-    others = desks(stranger, 2)
-    response = confirm(support, f"{CHANGE}?all=on&account=acme&to-transcribe=on")
-    assert messages(response) == ["Changed: 60 mailboxes."]
-    assert all(transcribing(mailboxes))
-    assert not any(transcribing(others))
+    mailboxes = create_desks(account, 60)
+    others = create_desks(stranger, 2)
+    response = confirm_preview(support, f"{CHANGE}?all=on&account=acme&to-transcribe=on")
+    assert list_messages(response) == ["Changed: 60 mailboxes."]
+    assert all(read_transcribe(mailboxes))
+    assert not any(read_transcribe(others))
     assert response.redirect_chain[-1][0] == "/?account=acme"
 
 
 def test_mailbox_that_has_the_setting_is_not_written(support, account):
-    one, two = desks(account, 2)
+    one, two = create_desks(account, 2)
     one.turn_transcription(on=True)
     version = Mailbox.objects.get(pk=one.pk).version
-    response = confirm(support, address([one, two], transcribe="on"))
-    assert messages(response) == ["Changed: “Desk 001”."]
+    response = confirm_preview(support, get_address([one, two], transcribe="on"))
+    assert list_messages(response) == ["Changed: “Desk 001”."]
     assert Mailbox.objects.get(pk=one.pk).version == version
 
 
 def test_concurrent_change_is_shown_before_anything_is_written(support, account):
-    mailboxes = desks(account, 2)
-    where = address(mailboxes, transcribe="on")
+    mailboxes = create_desks(account, 2)
+    where = get_address(mailboxes, transcribe="on")
     digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
     mailboxes[0].soft_delete()
     response = support.post(where, {"digest": digest})
     assert "have changed since this page was loaded, so nothing was done" in words(response)
-    assert transcribing(mailboxes) == [False, False]
+    assert read_transcribe(mailboxes) == [False, False]
 
 
 def test_additional_mailbox_is_shown_before_anything_is_written(support, account):
-    mailboxes = desks(account, 2)
+    mailboxes = create_desks(account, 2)
     where = f"{CHANGE}?all=on&to-transcribe=on"
     digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
-    mailboxes += desks(account, 1)
+    mailboxes += create_desks(account, 1)
     assert support.post(where, {"digest": digest}).status_code == 200
-    assert transcribing(mailboxes) == [False, False, False]
+    assert read_transcribe(mailboxes) == [False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_additional_mailbox_is_shown_before_anything_is_written(support, account
     ],
 )
 def test_invalid_setting_is_explained_and_not_applied(support, account, settings, error):
-    mailboxes = desks(account, 1)
-    where = address(mailboxes, beep="off", **settings)
+    mailboxes = create_desks(account, 1)
+    where = get_address(mailboxes, beep="off", **settings)
     page = support.get(where)
     assert error in words(page)
     assert "Make these changes" not in words(page)
@@ -117,7 +117,7 @@ def test_invalid_setting_is_explained_and_not_applied(support, account, settings
 
 
 def test_preview_without_settings_has_no_button(support, account):
-    page = support.get(address(desks(account, 1)))
+    page = support.get(get_address(create_desks(account, 1)))
     assert "Nothing yet: choose a setting above." in words(page)
     assert "Make these changes" not in words(page)
 
@@ -126,20 +126,20 @@ def test_preview_without_settings_has_no_button(support, account):
     "query", ["", "?uuid=x", "?uuid=31347d42-00bd-44a5-9b5c-20dc4197a2f6", "?all=on&account=nobody"]
 )
 def test_empty_selection_is_explained(support, account, query):
-    desks(account, 1)
+    create_desks(account, 1)
     response = support.get(CHANGE + query, follow=True)
-    assert messages(response) == ["No mailbox was selected. Select some rows first."]
+    assert list_messages(response) == ["No mailbox was selected. Select some rows first."]
 
 
 def test_viewer_sees_no_bulk_buttons(viewer, account):
-    desks(account, 2)[0].soft_delete()
+    create_desks(account, 2)[0].soft_delete()
     for query in ("", "?state=deleted"):
         assert 'formaction="/bulk/' not in viewer.get(f"/{query}").content.decode()
 
 
 def test_query_count_is_constant(support, account, django_assert_num_queries):
     for rows in (2, 60):
-        desks(Account.objects.create(name=f"account-{rows}"), rows)
+        create_desks(Account.objects.create(name=f"account-{rows}"), rows)
         # Session, user, permissions twice, second factor; effects, versions, accounts, rows.
         with django_assert_num_queries(9):
             support.get(f"{CHANGE}?all=on&to-transcribe=on")

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.models import ApiCredential
-from tests.console.pages import errors, log, read, words
+from tests.console.pages import get_errors, get_source, read_log, words
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_networks_and_expiry_are_changed(manager, credential, edit):
     credential.refresh_from_db()
     assert credential.networks == "192.0.2.1"
     assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
-    assert log() == [("manager", "acme: pbx", "Changed Networks and Expires (UTC).")]
+    assert read_log() == [("manager", "acme: pbx", "Changed Networks and Expires (UTC).")]
 
 
 def test_past_expiry_ends_the_credential(manager, credential, edit):
@@ -40,13 +40,13 @@ def test_past_expiry_ends_the_credential(manager, credential, edit):
 def test_form_shows_current_values(manager, credential, edit):
     moment = datetime(2997, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     ApiCredential.objects.update(expires_at=moment)
-    page = read(manager, edit)
+    page = get_source(manager, edit)
     assert "192.0.2.0/24" in page
     assert 'value="2997-01-31T23:59:59"' in page
     manager.post(edit, {"networks": "192.0.2.0/24", "expires_at": "2997-01-31T23:59:59"})
     credential.refresh_from_db()
     assert credential.expires_at == moment  # saving the form as shown keeps the microseconds
-    assert log() == []
+    assert read_log() == []
 
 
 def test_kind_of_credential_cannot_be_changed(manager, credential, edit):
@@ -56,7 +56,7 @@ def test_kind_of_credential_cannot_be_changed(manager, credential, edit):
 
 
 def test_name_and_secret_cannot_be_changed(manager, credential, edit):
-    assert "so it cannot be changed" in read(manager, edit)
+    assert "so it cannot be changed" in get_source(manager, edit)
     manager.post(edit, {"name": "other", "networks": "", "prefix": "x", "revoked_at": "2020-01-01"})
     changed = ApiCredential.objects.get()
     assert (changed.name, changed.secret_sha256) == ("pbx", credential.secret_sha256)
@@ -65,11 +65,11 @@ def test_name_and_secret_cannot_be_changed(manager, credential, edit):
 
 def test_invalid_networks_are_refused(manager, credential, edit):
     page = manager.post(edit, {"networks": "home", "expires_at": "2997-01-31T12:00"})
-    assert "“home” is not a network" in errors(page)["networks"][0]
+    assert "“home” is not a network" in get_errors(page)["networks"][0]
     assert 'value="2997-01-31T12:00"' in page.content.decode()
     credential.refresh_from_db()
     assert (credential.networks, credential.expires_at) == ("192.0.2.0/24", None)
-    assert log() == []
+    assert read_log() == []
 
 
 def test_revoked_credential_cannot_be_changed(manager, credential, edit):

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from mailboxes.models import ApiCredential
-from tests.console.pages import errors, log, words
+from tests.console.pages import get_errors, read_log, words
 
 ISSUE = "/accounts/acme/credentials/new/"
 
@@ -19,7 +19,7 @@ def test_credential_is_issued_and_its_secret_shown(manager, account):
     assert credential.networks == "192.0.2.0/24"
     assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
     assert "The service keeps only a hash of it, so it is never shown again." in words(page)
-    assert log() == [("manager", "acme: pbx", "Added.")]
+    assert read_log() == [("manager", "acme: pbx", "Added.")]
 
 
 def test_sample_call_has_the_host_of_the_request(manager, account):
@@ -104,11 +104,11 @@ def test_reload_issues_no_second_credential(manager, account):
     typed = {"name": "pbx"}
     manager.post(ISSUE, typed)
     page = manager.post(ISSUE, typed)
-    assert list(errors(page)) == ["name"]
-    assert "This account has a credential of that name already" in errors(page)["name"][0]
+    assert list(get_errors(page)) == ["name"]
+    assert "This account has a credential of that name already" in get_errors(page)["name"][0]
     assert "secret" not in page.context
     assert ApiCredential.objects.count() == 1
-    assert len(log()) == 1
+    assert len(read_log()) == 1
 
 
 def test_name_can_be_used_by_another_account(manager, account, stranger):
@@ -120,16 +120,16 @@ def test_name_can_be_used_by_another_account(manager, account, stranger):
 @pytest.mark.parametrize("name", ["", "two words", "a" * 65, "p\x00bx", "é"])
 def test_invalid_name_is_refused(manager, account, name):
     page = manager.post(ISSUE, {"name": name, "networks": "192.0.2.1"})
-    assert set(errors(page)) == {"name"}
+    assert set(get_errors(page)) == {"name"}
     assert "192.0.2.1" in words(page)
     assert not ApiCredential.objects.exists()
-    assert log() == []
+    assert read_log() == []
 
 
 @pytest.mark.parametrize("networks", ["192.0.2.0/24, home", "192.0.2.1/24", "\x00"])
 def test_invalid_networks_are_refused(manager, account, networks):
     page = manager.post(ISSUE, {"name": "pbx", "networks": networks})
-    assert set(errors(page)) == {"networks"}
+    assert set(get_errors(page)) == {"networks"}
     assert 'value="pbx"' in page.content.decode()
     assert not ApiCredential.objects.exists()
 
@@ -137,7 +137,7 @@ def test_invalid_networks_are_refused(manager, account, networks):
 @pytest.mark.parametrize("expires_at", ["2020-01-31T12:00", "soon", "99999-01-01T00:00", "\x00"])
 def test_past_or_invalid_expiry_is_refused(manager, account, expires_at):
     page = manager.post(ISSUE, {"name": "pbx", "expires_at": expires_at})
-    assert set(errors(page)) == {"expires_at"}
+    assert set(get_errors(page)) == {"expires_at"}
     assert not ApiCredential.objects.exists()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from mailboxes.models import Account, ApiCredential
 from tests.conftest import headers_for
-from tests.console.pages import log, words
+from tests.console.pages import read_log, words
 from tests.service import InProcess
 
 
@@ -55,7 +55,7 @@ def test_revoked_credential_is_refused_at_once(manager, pbx, revoke):
     assert page.request["PATH_INFO"] == "/accounts/acme/"
     assert "Credential “pbx” was revoked: calls with it are refused." in words(page)
     assert page.context["credentials"][0].state.label == "Revoked"
-    assert log() == [("manager", "acme: pbx", "Revoked.")]
+    assert read_log() == [("manager", "acme: pbx", "Revoked.")]
 
 
 def test_revoking_twice_logs_nothing(manager, credential, revoke):
@@ -65,7 +65,7 @@ def test_revoking_twice_logs_nothing(manager, credential, revoke):
     moment = credential.revoked_at
     credential.refresh_from_db()
     assert credential.revoked_at == moment
-    assert log() == []
+    assert read_log() == []
 
 
 def test_credential_of_another_account_is_not_found(manager, credential, stranger, pbx):

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from mailboxes.models import Mailbox
-from tests.console.conftest import messages
+from tests.console.conftest import list_messages
 from tests.service import shows
 
 ALL = "/export/?all=on"
@@ -92,7 +92,7 @@ def test_get_request_exports_no_pass_codes(support, sales):
 @pytest.mark.parametrize("query", ["", "?all=on&q=%00"])
 def test_empty_selection_is_explained(viewer, sales, query):
     response = viewer.get(f"/export/{query}", follow=True)
-    assert messages(response) == ["No mailbox was selected. Select some rows first."]
+    assert list_messages(response) == ["No mailbox was selected. Select some rows first."]
 
 
 def test_export_is_not_cached(viewer, sales):

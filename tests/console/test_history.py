@@ -7,9 +7,9 @@ import pytest
 from mailboxes.encryption import KeyRing
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
-from tests.console.conftest import messages, staff, state, undo_address
+from tests.console.conftest import get_undo_address, list_messages, read_values, sign_in_with
 from tests.console.pages import words
-from tests.console.test_mailbox_change import save
+from tests.console.test_mailbox_change import save_form
 from tests.engines.engine import Asterisk, engine_headers
 from tests.service import InProcess, shows
 
@@ -23,7 +23,7 @@ def put_back(browser, mailbox, moment):
 
 
 def test_history_shows_author_time_and_values(support, sales, account):
-    save(support, sales, name="Support", transcribe=False)
+    save_form(support, sales, name="Support", transcribe=False)
     InProcess(headers_for(account, "sync")).patch(
         f"/voip/mailbox/{sales.pk}", {"password": "7392", "beep": False}
     )
@@ -51,7 +51,7 @@ def test_change_by_telephone_names_the_engine(support, sales, account):
 
 def test_rows_of_one_batch_are_grouped(support, sales):
     moment = sales.history.latest().history_date
-    save(support, sales, name="Support")
+    save_form(support, sales, name="Support")
     EmailRecipient.objects.get().delete()
     put_back(support, sales, moment.isoformat())
     steps = open_history(support, sales).context["steps"]
@@ -60,20 +60,20 @@ def test_rows_of_one_batch_are_grouped(support, sales):
 
 
 def test_earlier_state_is_put_back_and_undone(support, sales):
-    before = state(sales)
+    before = read_values(sales)
     moment = EmailRecipient.history.get().history_date
-    save(support, sales, name="Support", password="", transcribe=False)
+    save_form(support, sales, name="Support", password="", transcribe=False)
     EmailRecipient.objects.get().delete()
-    now = state(sales)
+    now = read_values(sales)
     response = put_back(support, sales, moment.isoformat())
-    assert messages(response) == ["Put back: “Sales”."]
-    assert state(sales) == before
-    support.post(undo_address(response))
-    assert state(sales) == now
+    assert list_messages(response) == ["Put back: “Sales”."]
+    assert read_values(sales) == before
+    support.post(get_undo_address(response))
+    assert read_values(sales) == now
 
 
 def test_button_is_offered_for_past_active_states(support, sales):
-    save(support, sales, name="Support")
+    save_form(support, sales, name="Support")
     Mailbox.objects.get().soft_delete()
     Mailbox.objects.get().restore()
     page = open_history(support, sales).content.decode()
@@ -88,7 +88,7 @@ def test_deleted_mailbox_is_put_back(support, sales):
 
 
 def test_putting_back_a_deleted_mailbox_needs_the_restore_permission(sales):
-    editor = staff("view_mailbox", "change_mailbox")
+    editor = sign_in_with("view_mailbox", "change_mailbox")
     moment = sales.history.latest().history_date
     sales.soft_delete()
     assert put_back(editor, sales, moment.isoformat()).status_code == 403
@@ -137,10 +137,10 @@ def test_query_count_is_constant(support, sales, django_assert_num_queries):
 def test_lost_key_affects_only_the_pass_code(support, sales, settings):
     moment = sales.history.latest().history_date
     settings.PASS_CODE_KEYS = KeyRing([b"another key of thirty-two bytes."])
-    save(support, sales, name="Support")
+    save_form(support, sales, name="Support")
     assert "Name Sales → Support" in words(open_history(support, sales))
     response = put_back(support, sales, moment.isoformat())
-    support.post(undo_address(response))
+    support.post(get_undo_address(response))
     mailbox = Mailbox.objects.get()
     assert (mailbox.name, mailbox.password_sealed) == ("Support", sales.password_sealed)
 

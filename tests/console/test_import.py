@@ -10,7 +10,7 @@ from mailboxes.csvfiles import importing, reports
 from mailboxes.csvfiles.rows import COLUMNS
 from mailboxes.encryption import KeyRing
 from mailboxes.models import Batch, Import, ImportRow, Mailbox
-from tests.console.conftest import staff, staff_of
+from tests.console.conftest import sign_in_member_of, sign_in_with
 from tests.service import shows
 
 NEW = "account,name,password\nacme,Sales,8305\n"
@@ -234,7 +234,7 @@ def request_page(browser, address, path):
 @pytest.mark.parametrize("path", PATHS)
 def test_import_of_another_user_is_not_found(support, account, path):
     address, _ = open_preview(support, NEW)
-    assert request_page(staff_of("Manager"), address, path).status_code == 404
+    assert request_page(sign_in_member_of("Manager"), address, path).status_code == 404
     assert Import.objects.exists()
     assert not Mailbox.objects.exists()
 
@@ -243,6 +243,6 @@ def test_import_of_another_user_is_not_found(support, account, path):
 @pytest.mark.parametrize("path", PATHS)
 def test_import_needs_add_and_change_permissions(support, account, permission, path):
     address, _ = open_preview(support, NEW)
-    browser = staff("view_mailbox", permission)
+    browser = sign_in_with("view_mailbox", permission)
     assert request_page(browser, address, path).status_code == 403
     assert upload_file(browser, NEW).status_code == browser.get("/import/").status_code == 403

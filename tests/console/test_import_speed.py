@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from mailboxes.csvfiles.rows import format_rows
 from mailboxes.models import Account, Batch, Import, Mailbox
-from tests.console.conftest import staff
+from tests.console.conftest import sign_in_with
 
 ROWS = int(os.environ.get("IMPORT_ROWS", "500"))
 
@@ -35,7 +35,7 @@ class TimedBrowser:
 def importer():
     for number in range(20):
         Account.objects.create(name=f"acme-{number}")
-    return staff("view_mailbox", "add_mailbox", "change_mailbox")
+    return sign_in_with("view_mailbox", "add_mailbox", "change_mailbox")
 
 
 @pytest.fixture

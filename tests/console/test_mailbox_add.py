@@ -4,7 +4,7 @@ import pytest
 
 from mailboxes.models import Mailbox
 from mailboxes.validators import is_pass_code
-from tests.console.conftest import messages, state, undo_address
+from tests.console.conftest import get_undo_address, list_messages, read_values
 
 NEW = "/mailboxes/new/"
 TYPED = {"account": "acme", "name": "Sales", "beep": "on"}
@@ -14,10 +14,10 @@ def test_mailbox_with_recipients_is_created_and_undone(support, account):
     recipients = "ann@acme.example\nbob@acme.example"
     typed = TYPED | {"password": "7392", "transcribe": "on", "recipients": recipients}
     response = support.post(NEW, typed, follow=True)
-    assert messages(response) == ["Created: “Sales”."]
+    assert list_messages(response) == ["Created: “Sales”."]
     mailbox = account.mailboxes.get()
     assert response.redirect_chain[-1][0] == f"/mailboxes/{mailbox.pk}/"
-    values = state(mailbox)
+    values = read_values(mailbox)
     assert (values["password"], values["transcribe"], values["play_timestamp"]) == (
         "7392",
         True,
@@ -25,7 +25,7 @@ def test_mailbox_with_recipients_is_created_and_undone(support, account):
     )
     assert values["recipients"] == ["ann@acme.example", "bob@acme.example"]
     assert mailbox.history.get().history_user == support.user
-    support.post(undo_address(response))
+    support.post(get_undo_address(response))
     assert account.mailboxes.get().is_deleted
 
 

@@ -6,41 +6,43 @@ import pytest
 
 from mailboxes.console.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
-from tests.console.conftest import messages, state, undo_address
+from tests.console.conftest import get_undo_address, list_messages, read_values
 from tests.console.pages import words
 from tests.service import shows
 
 
-def page_of(mailbox):
+def get_address(mailbox):
     return f"/mailboxes/{mailbox.pk}/"
 
 
-def typed(browser, mailbox, **fields):
+def get_form_values(browser, mailbox, **fields):
     """Return what a browser sends for the page's form, with these fields changed."""
-    form = browser.get(page_of(mailbox)).context["form"]
+    form = browser.get(get_address(mailbox)).context["form"]
     values = {field.html_name: field.value() for field in form} | fields
     return {name: value for name, value in values.items() if value not in (None, False)}
 
 
-def save(browser, mailbox, **fields):
-    return browser.post(page_of(mailbox), typed(browser, mailbox, **fields), follow=True)
+def save_form(browser, mailbox, **fields):
+    return browser.post(
+        get_address(mailbox), get_form_values(browser, mailbox, **fields), follow=True
+    )
 
 
 def test_page_shows_everything_but_the_pass_code(viewer, sales):
-    response = viewer.get(page_of(sales))
+    response = viewer.get(get_address(sales))
     for text in ("Sales", "acme", "ann@acme.example", str(sales.pk), "none: callers hear"):
         assert text in response.content.decode()
     assert not shows(response.content.decode(), "1234")
 
 
 def test_page_shows_the_api_call(viewer, sales):
-    page = viewer.get(page_of(sales)).content.decode()
+    page = viewer.get(get_address(sales)).content.decode()
     assert f"curl -sS http://testserver/voip/mailbox/{sales.pk}" in page
     assert "X-Auth-Reseller: acme" in page
 
 
 def test_all_settings_are_saved_and_undone(support, sales):
-    before = state(sales)
+    before = read_values(sales)
     changes = {
         "name": "Support",
         "password": "0007",
@@ -50,28 +52,28 @@ def test_all_settings_are_saved_and_undone(support, sales):
         "play_timestamp": True,
         "transcribe": False,
     }
-    response = save(support, sales, **changes)
-    assert messages(response) == ["Saved: “Support”."]
-    now = state(sales)
+    response = save_form(support, sales, **changes)
+    assert list_messages(response) == ["Saved: “Support”."]
+    now = read_values(sales)
     assert now | changes | {"greeting": now["greeting"]} == now
     assert str(now["greeting"]) == changes["greeting"]
     row = sales.history.latest()
     assert (row.history_user, row.history_batch) == (support.user, Batch.objects.get())
-    support.post(undo_address(response))
-    assert state(sales) == before
+    support.post(get_undo_address(response))
+    assert read_values(sales) == before
 
 
 def test_mask_keeps_and_empty_field_removes_the_pass_code(support, sales):
-    save(support, sales, name="Support")
-    assert state(sales)["password"] == "1234"
-    save(support, sales, password="")
-    assert state(sales)["password"] is None
+    save_form(support, sales, name="Support")
+    assert read_values(sales)["password"] == "1234"
+    save_form(support, sales, password="")
+    assert read_values(sales)["password"] is None
 
 
 def test_saving_unchanged_values_writes_nothing(support, sales):
-    response = save(support, sales)
-    assert messages(response) == ["Nothing was changed."]
-    save(support, sales, password="1234")
+    response = save_form(support, sales)
+    assert list_messages(response) == ["Nothing was changed."]
+    save_form(support, sales, password="1234")
     assert Mailbox.objects.get().version == sales.version
     assert not Batch.objects.exists()
 
@@ -89,14 +91,14 @@ def test_saving_unchanged_values_writes_nothing(support, sales):
     ],
 )
 def test_invalid_value_is_explained_and_kept(support, sales, field, value, error):
-    before = state(sales)
-    response = save(support, sales, transcribe=False, **{field: value})
+    before = read_values(sales)
+    response = save_form(support, sales, transcribe=False, **{field: value})
     form = response.context["form"]
     assert error in form.errors[field][0]
     assert form[field].value() == value
     assert form["transcribe"].value() is False
     assert "<h1>Sales</h1>" in get_heading(response)
-    assert state(sales) == before
+    assert read_values(sales) == before
 
 
 def get_heading(response):
@@ -115,66 +117,68 @@ def change_concurrently(mailbox, **fields):
 
 
 def test_concurrent_change_is_shown_next_to_mine(support, sales):
-    mine = typed(support, sales, name="Mine", beep=False)
+    mine = get_form_values(support, sales, name="Mine", beep=False)
     change_concurrently(sales, name="Theirs", password="7392", play_caller_id=True)
-    before = state(sales)
-    response = support.post(page_of(sales), mine)
+    before = read_values(sales)
+    response = support.post(get_address(sales), mine)
     page = words(response)
     assert "Somebody else has changed this mailbox" in page
     assert "Name Sales Theirs Mine" in page
     assert "Beep on on off" in page
     assert "Save mine" in page
     assert not shows(response.content.decode(), "7392")
-    assert state(sales) == before
+    assert read_values(sales) == before
 
 
 def test_saving_mine_keeps_their_other_changes(support, sales):
-    mine = typed(support, sales, name="Mine")
+    mine = get_form_values(support, sales, name="Mine")
     change_concurrently(sales, name="Theirs", password="7392", play_caller_id=True)
-    form = support.post(page_of(sales), mine).context["form"]
+    form = support.post(get_address(sales), mine).context["form"]
     again = {field.html_name: field.value() for field in form}
     again = {name: value for name, value in again.items() if value not in (None, False)}
-    assert messages(support.post(page_of(sales), again, follow=True)) == ["Saved: “Mine”."]
-    now = state(sales)
+    assert list_messages(support.post(get_address(sales), again, follow=True)) == ["Saved: “Mine”."]
+    now = read_values(sales)
     assert (now["name"], now["password"], now["play_caller_id"]) == ("Mine", "7392", True)
 
 
 def test_second_concurrent_change_asks_again(support, sales):
-    mine = typed(support, sales, name="Mine")
+    mine = get_form_values(support, sales, name="Mine")
     change_concurrently(sales, name="Theirs")
-    form = support.post(page_of(sales), mine).context["form"]
+    form = support.post(get_address(sales), mine).context["form"]
     change_concurrently(sales, name="Another")
     again = {field.html_name: field.value() or "" for field in form}
-    assert isinstance(support.post(page_of(sales), again).context["conflict"], Conflict)
-    assert state(sales)["name"] == "Another"
+    assert isinstance(support.post(get_address(sales), again).context["conflict"], Conflict)
+    assert read_values(sales)["name"] == "Another"
 
 
 def test_concurrent_new_recipient_is_no_conflict(support, sales):
-    mine = typed(support, sales, name="Mine")
+    mine = get_form_values(support, sales, name="Mine")
     sales.add_recipient("bob@acme.example")
-    support.post(page_of(sales), mine)
-    assert state(sales)["name"] == "Mine"
-    assert len(state(sales)["recipients"]) == 2
+    support.post(get_address(sales), mine)
+    assert read_values(sales)["name"] == "Mine"
+    assert len(read_values(sales)["recipients"]) == 2
 
 
 def test_concurrent_equal_change_is_no_conflict(support, sales):
-    mine = typed(support, sales, name="Same")
+    mine = get_form_values(support, sales, name="Same")
     change_concurrently(sales, name="Same")
-    assert messages(support.post(page_of(sales), mine, follow=True)) == ["Nothing was changed."]
+    assert list_messages(support.post(get_address(sales), mine, follow=True)) == [
+        "Nothing was changed."
+    ]
 
 
 def test_mailbox_deleted_meanwhile_is_refused(support, sales):
-    mine = typed(support, sales, name="Mine")
+    mine = get_form_values(support, sales, name="Mine")
     change_concurrently(sales, deleted_at=sales.created_at)
-    assert support.post(page_of(sales), mine).status_code == 403
-    assert state(sales)["name"] == "Sales"
+    assert support.post(get_address(sales), mine).status_code == 403
+    assert read_values(sales)["name"] == "Sales"
 
 
 # --- Permissions ----------------------------------------------------------------
 
 
 def test_viewer_sees_no_form(viewer, sales):
-    assert "<button" not in get_main(viewer.get(page_of(sales)))
+    assert "<button" not in get_main(viewer.get(get_address(sales)))
 
 
 def get_main(response):
@@ -185,7 +189,7 @@ def get_main(response):
 
 def test_deleted_mailbox_has_no_form(support, sales):
     sales.soft_delete()
-    page = support.get(page_of(sales)).content.decode()
+    page = support.get(get_address(sales)).content.decode()
     assert "Restore</button>" in page
     assert 'name="password"' not in page
 
@@ -200,4 +204,4 @@ def test_query_count_is_constant(support, sales, django_assert_num_queries):
             sales.add_recipient(f"ann{more}-{number}@acme.example")
         # Session, user, permissions twice, second factor; mailbox twice, recipients.
         with django_assert_num_queries(8):
-            support.get(page_of(sales))
+            support.get(get_address(sales))

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from mailboxes.models import Batch, Mailbox
-from tests.console.conftest import messages, staff, undo_address
+from tests.console.conftest import get_undo_address, list_messages, sign_in_with
 
 
 def press_button(browser, mailbox, action):
@@ -16,16 +16,16 @@ def is_deleted():
 
 def test_mailbox_is_deleted_and_undone(support, sales):
     response = press_button(support, sales, "delete")
-    assert messages(response) == ["Deleted: “Sales”."]
+    assert list_messages(response) == ["Deleted: “Sales”."]
     assert is_deleted()
-    support.post(undo_address(response))
+    support.post(get_undo_address(response))
     assert not is_deleted()
 
 
 def test_mailbox_is_restored(support, sales):
     sales.soft_delete()
     response = press_button(support, sales, "restore")
-    assert messages(response) == ["Restored: “Sales”."]
+    assert list_messages(response) == ["Restored: “Sales”."]
     assert not is_deleted()
 
 
@@ -38,13 +38,13 @@ def test_retention_period_is_shown(support, sales, settings):
 def test_deleting_twice_changes_nothing_more(support, sales):
     press_button(support, sales, "delete")
     version = Mailbox.objects.get().version
-    assert messages(press_button(support, sales, "delete")) == []
+    assert list_messages(press_button(support, sales, "delete")) == []
     assert Mailbox.objects.get().version == version
     assert Batch.objects.count() == 1
 
 
 def test_deleting_needs_delete_mailbox(sales):
-    editor = staff("view_mailbox", "change_mailbox")
+    editor = sign_in_with("view_mailbox", "change_mailbox")
     assert "Delete</button>" not in editor.get(f"/mailboxes/{sales.pk}/").content.decode()
     assert press_button(editor, sales, "delete").status_code == 403
     assert not is_deleted()

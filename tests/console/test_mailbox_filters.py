@@ -8,7 +8,7 @@ from django.utils import timezone
 from mailboxes.models import Account, Mailbox
 
 
-def names(browser, address):
+def list_names(browser, address):
     return [mailbox.name for mailbox in browser.get(address).context["page"]]
 
 
@@ -29,48 +29,48 @@ def change_mailbox(mailbox, **fields):
 
 
 def test_account_filter_can_include_customers(viewer, mailboxes):
-    assert names(viewer, "/?account=acme") == ["A", "B"]
-    assert names(viewer, "/?account=acme&customers=on") == ["A", "B", "C"]
+    assert list_names(viewer, "/?account=acme") == ["A", "B"]
+    assert list_names(viewer, "/?account=acme&customers=on") == ["A", "B", "C"]
 
 
 def test_transcribe_filter_narrows_the_table(viewer, mailboxes):
     change_mailbox(mailboxes["B"], transcribe=True)
-    assert names(viewer, "/?transcribe=on") == ["B"]
-    assert names(viewer, "/?transcribe=off") == ["A", "C", "D"]
+    assert list_names(viewer, "/?transcribe=on") == ["B"]
+    assert list_names(viewer, "/?transcribe=off") == ["A", "C", "D"]
 
 
 def test_pass_code_filter_narrows_the_table(viewer, mailboxes):
     change_mailbox(mailboxes["A"], password="7392")
     change_mailbox(mailboxes["B"], password="1234")
-    assert names(viewer, "/?pass_code=weak") == ["B"]
-    assert names(viewer, "/?pass_code=set") == ["A", "B"]
-    assert names(viewer, "/?pass_code=none") == ["C", "D"]
+    assert list_names(viewer, "/?pass_code=weak") == ["B"]
+    assert list_names(viewer, "/?pass_code=set") == ["A", "B"]
+    assert list_names(viewer, "/?pass_code=none") == ["C", "D"]
 
 
 def test_recipients_filter_narrows_the_table(viewer, mailboxes):
     mailboxes["C"].add_recipient("ann@acme.example")
     mailboxes["C"].add_recipient("bob@acme.example")
-    assert names(viewer, "/?recipients=some") == ["C"]
-    assert names(viewer, "/?recipients=none") == ["A", "B", "D"]
+    assert list_names(viewer, "/?recipients=some") == ["C"]
+    assert list_names(viewer, "/?recipients=none") == ["A", "B", "D"]
 
 
 def test_greeting_filter_narrows_the_table(viewer, mailboxes):
     change_mailbox(mailboxes["D"], greeting=uuid4())
-    assert names(viewer, "/?greeting=set") == ["D"]
-    assert names(viewer, "/?greeting=none") == ["A", "B", "C"]
+    assert list_names(viewer, "/?greeting=set") == ["D"]
+    assert list_names(viewer, "/?greeting=none") == ["A", "B", "C"]
 
 
 def test_filters_and_search_combine(viewer, mailboxes):
     for mailbox in mailboxes.values():
         change_mailbox(mailbox, transcribe=True)
     change_mailbox(mailboxes["B"], name="Front desk")
-    assert names(viewer, "/?account=acme&transcribe=on&q=front") == ["Front desk"]
+    assert list_names(viewer, "/?account=acme&transcribe=on&q=front") == ["Front desk"]
 
 
 def test_filters_apply_to_deleted_mailboxes(viewer, mailboxes):
     mailboxes["A"].soft_delete()
     mailboxes["D"].soft_delete()
-    assert names(viewer, "/?state=deleted&account=acme") == ["A"]
+    assert list_names(viewer, "/?state=deleted&account=acme") == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_filters_apply_to_deleted_mailboxes(viewer, mailboxes):
 )
 def test_order_sorts_the_table(viewer, mailboxes, order, shown):
     change_mailbox(mailboxes["A"], updated_at=timezone.now())
-    assert "".join(names(viewer, f"/?order={order}")) == shown
+    assert "".join(list_names(viewer, f"/?order={order}")) == shown
 
 
 def test_column_header_shows_and_reverses_the_order(viewer, mailboxes):

@@ -8,23 +8,23 @@ from django.contrib.auth.models import User
 from pytest_django.asserts import assertInHTML
 
 from mailboxes.models import Account, Mailbox
-from tests.console.pages import read
+from tests.console.pages import get_source
 from tests.service import shows
 
 
-def names(browser, address="/"):
+def list_names(browser, address="/"):
     return [mailbox.name for mailbox in browser.get(address).context["page"]]
 
 
 def test_mailboxes_of_every_account_are_listed(viewer, sales, stranger):
     Mailbox.objects.create(account=stranger, name="Support", beep=False)
-    page = read(viewer)
+    page = get_source(viewer)
     for text in ("Sales", "acme", "weak", "transcription", "Support", "stranger", "1–2 of 2"):
         assert text in page
 
 
 def test_pass_code_is_not_on_the_page(viewer, sales):
-    page = read(viewer)
+    page = get_source(viewer)
     assert not shows(page, "1234")
 
 
@@ -35,40 +35,40 @@ def test_time_of_the_last_update_is_exact(viewer, sales):
         '<time datetime="2023-06-02T13:14:15+00:00" title="2023-06-02 13:14:15 UTC" data-show="date">'
         "2023-06-02</time>"
     )
-    assertInHTML(expected, read(viewer))
+    assertInHTML(expected, get_source(viewer))
 
 
 def test_deleted_mailboxes_are_listed_separately(viewer, sales):
     Mailbox.objects.create(account=sales.account, name="Gone").soft_delete()
-    assert names(viewer) == ["Sales"]
-    assert names(viewer, "/?state=deleted") == ["Gone"]
+    assert list_names(viewer) == ["Sales"]
+    assert list_names(viewer, "/?state=deleted") == ["Gone"]
 
 
 def test_suspended_account_is_marked(viewer, sales):
-    assert "suspended" not in read(viewer)
+    assert "suspended" not in get_source(viewer)
     sales.account.suspend()
-    assert "suspended" in read(viewer)
+    assert "suspended" in get_source(viewer)
 
 
 def test_row_links_to_the_mailbox(viewer, sales):
-    assert f'href="/mailboxes/{sales.uuid}/"' in read(viewer)
+    assert f'href="/mailboxes/{sales.uuid}/"' in get_source(viewer)
 
 
 @pytest.mark.parametrize("text", ["sal", "ACME", "Ann@acme"])
 def test_search_finds_name_account_and_recipient(viewer, sales, stranger, text):
     Mailbox.objects.create(account=stranger, name="Support")
-    assert names(viewer, f"/?q={text}") == ["Sales"]
+    assert list_names(viewer, f"/?q={text}") == ["Sales"]
 
 
 def test_search_finds_whole_or_partial_uuid(viewer, sales):
     whole = str(sales.uuid)
     for text in (whole, whole.upper(), sales.uuid.hex, whole[6:20], sales.uuid.hex[4:18]):
-        assert names(viewer, f"/?q={text}") == ["Sales"]
+        assert list_names(viewer, f"/?q={text}") == ["Sales"]
 
 
 def test_search_finds_a_mailbox_once(viewer, sales):
     sales.add_recipient("acme@acme.example")
-    assert names(viewer, "/?q=acme") == ["Sales"]
+    assert list_names(viewer, "/?q=acme") == ["Sales"]
 
 
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "-", "é" * 9000])
@@ -77,27 +77,27 @@ def test_search_accepts_any_text(viewer, sales, text):
 
 
 def test_search_takes_wildcards_literally(viewer, sales):
-    assert names(viewer, "/?q=%25") == names(viewer, "/?q=_") == []
+    assert list_names(viewer, "/?q=%25") == list_names(viewer, "/?q=_") == []
 
 
 def test_page_links_keep_the_search(viewer, account):
     for number in range(60):
         Mailbox.objects.create(account=account, name=f"Desk {number:02}")
-    assert len(names(viewer, "/?q=desk")) == 50
-    assert 'href="/?q=desk&amp;page=2"' in read(viewer, "/?q=desk")
-    assert names(viewer, "/?q=desk&page=2") == [f"Desk {number}" for number in range(50, 60)]
+    assert len(list_names(viewer, "/?q=desk")) == 50
+    assert 'href="/?q=desk&amp;page=2"' in get_source(viewer, "/?q=desk")
+    assert list_names(viewer, "/?q=desk&page=2") == [f"Desk {number}" for number in range(50, 60)]
 
 
 @pytest.mark.parametrize("page", ["-1", "99", "x"])
 def test_invalid_page_number_shows_the_nearest_page(viewer, sales, page):
-    assert names(viewer, f"/?page={page}") == ["Sales"]
+    assert list_names(viewer, f"/?page={page}") == ["Sales"]
 
 
 def test_count_is_capped(viewer, account, monkeypatch):
     monkeypatch.setattr("mailboxes.console.views.mailbox_list.CappedPaginator.max_rows", 2)
     for number in range(3):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
-    assert "1–2 of 2 or more: search to see others" in read(viewer)
+    assert "1–2 of 2 or more: search to see others" in get_source(viewer)
 
 
 def test_query_count_is_constant(viewer, django_assert_num_queries):
@@ -112,20 +112,20 @@ def test_query_count_is_constant(viewer, django_assert_num_queries):
 
 
 def test_empty_table_suggests_what_to_do_next(support):
-    page = read(support)
+    page = get_source(support)
     assert "No mailboxes yet" in page
     assert 'href="/mailboxes/new/"' in page
     assert 'href="/docs/#create_mailbox"' in page
 
 
 def test_search_without_match_suggests_what_to_do_next(viewer, sales):
-    page = read(viewer, "/?q=<nobody>")
+    page = get_source(viewer, "/?q=<nobody>")
     assert "No mailbox matches" in page
     assert 'href="/?q=%3Cnobody%3E&amp;state=deleted"' in page
 
 
 def test_empty_deleted_table_is_explained(viewer, sales):
-    assert "No deleted mailboxes" in read(viewer, "/?state=deleted")
+    assert "No deleted mailboxes" in get_source(viewer, "/?state=deleted")
 
 
 def test_user_without_staff_status_is_refused(client, db):
@@ -141,4 +141,6 @@ def test_post_is_not_allowed(viewer):
 
 @pytest.mark.parametrize("page", ["mailboxes/new", "bulk/change", "import", "export"])
 def test_navigation_bar_marks_mailboxes_on_related_pages(support, sales, page):
-    assert '<a href="/" aria-current="true">' in " ".join(read(support, f"/{page}/?all=on").split())
+    assert '<a href="/" aria-current="true">' in " ".join(
+        get_source(support, f"/{page}/?all=on").split()
+    )

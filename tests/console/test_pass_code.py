@@ -8,8 +8,8 @@ from django.contrib.admin.models import LogEntry
 from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox
 from mailboxes.validators import is_pass_code, is_weak_pass_code
-from tests.console.conftest import messages
-from tests.console.test_mailbox_change import page_of, typed
+from tests.console.conftest import list_messages
+from tests.console.test_mailbox_change import get_address, get_form_values
 from tests.service import shows
 
 WEAK = "This pass code is easy to guess"
@@ -17,8 +17,8 @@ WEAK = "This pass code is easy to guess"
 
 def press_button(browser, mailbox, button, **fields):
     """Press Save, or a button of the pass code, with these fields filled in."""
-    address = page_of(mailbox) + ("" if button == "save" else f"pass-code/{button}/")
-    return browser.post(address, typed(browser, mailbox, **fields))
+    address = get_address(mailbox) + ("" if button == "save" else f"pass-code/{button}/")
+    return browser.post(address, get_form_values(browser, mailbox, **fields))
 
 
 def get_pass_code(response):
@@ -26,7 +26,7 @@ def get_pass_code(response):
 
 
 def test_pass_code_is_masked_until_shown(support, sales):
-    assert get_pass_code(support.get(page_of(sales))) == "••••"
+    assert get_pass_code(support.get(get_address(sales))) == "••••"
     response = press_button(support, sales, "show")
     assert get_pass_code(response) == "1234"
     assert "no-store" in response.headers["Cache-Control"]
@@ -37,12 +37,12 @@ def test_showing_is_recorded(support, sales):
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_id) == (support.user, str(sales.pk))
     assert entry.get_change_message() == "Pass code shown."
-    page = support.get(f"{page_of(sales)}history/").content.decode()
+    page = support.get(f"{get_address(sales)}history/").content.decode()
     assert "Who saw or exported the pass code" in page
 
 
 def test_other_requests_record_no_view(support, sales):
-    support.get(page_of(sales))
+    support.get(get_address(sales))
     press_button(support, sales, "check")
     press_button(support, sales, "suggest")
     assert not LogEntry.objects.exists()
@@ -66,7 +66,7 @@ def test_suggested_pass_code_is_not_saved(support, sales):
 
 
 def test_weak_pass_code_is_warned_about(support, sales):
-    assert WEAK in support.get(page_of(sales)).content.decode()
+    assert WEAK in support.get(get_address(sales)).content.decode()
     for code in ("1111", "4321", "1984", "2580"):
         assert WEAK in press_button(support, sales, "check", password=code).content.decode()
     for code in ("7392", "73", "", "abcd"):
@@ -96,13 +96,13 @@ def test_missing_pass_code_is_explained(support, sales):
 def test_lost_key_is_explained(support, sales, settings):
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
     response = press_button(support, sales, "show")
-    assert "A pass code cannot be decrypted" in messages(response)[0]
+    assert "A pass code cannot be decrypted" in list_messages(response)[0]
     assert get_pass_code(response) == "••••"
 
 
 def test_new_pass_code_replaces_one_with_a_lost_key(support, sales, settings):
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
-    assert support.get(page_of(sales)).status_code == 200
+    assert support.get(get_address(sales)).status_code == 200
     assert support.get("/").status_code == 200
     press_button(support, sales, "save", name="Support", password="••••")
     assert Mailbox.objects.get().password_sealed == sales.password_sealed
@@ -116,12 +116,12 @@ BUTTONS = ["show", "suggest", "check"]
 @pytest.mark.parametrize("button", BUTTONS)
 def test_buttons_are_refused_for_a_deleted_mailbox(support, sales, button):
     sales.soft_delete()
-    assert support.post(f"{page_of(sales)}pass-code/{button}/").status_code == 403
+    assert support.post(f"{get_address(sales)}pass-code/{button}/").status_code == 403
     assert not LogEntry.objects.exists()
 
 
 @pytest.mark.parametrize("button", BUTTONS)
 def test_get_request_leads_back_to_the_form(support, sales, button):
-    response = support.get(f"{page_of(sales)}pass-code/{button}/")
-    assert response.headers["Location"] == page_of(sales)
+    response = support.get(f"{get_address(sales)}pass-code/{button}/")
+    assert response.headers["Location"] == get_address(sales)
     assert not LogEntry.objects.exists()

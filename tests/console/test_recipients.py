@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
-from tests.console.conftest import messages, state, undo_address
+from tests.console.conftest import get_undo_address, list_messages, read_values
 
 
 def add_recipient(browser, mailbox, email):
@@ -18,28 +18,28 @@ def remove_recipient(browser, mailbox, uuid):
 
 def test_recipient_is_added_and_undone(support, sales):
     response = add_recipient(support, sales, "bob@acme.example")
-    assert messages(response) == ["Added: bob@acme.example."]
-    assert state(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
+    assert list_messages(response) == ["Added: bob@acme.example."]
+    assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     row = EmailRecipient.history.filter(email="bob@acme.example").get()
     assert row.history_user == support.user
     assert Mailbox.objects.get().version == sales.version + 1
-    support.post(undo_address(response))
-    assert state(sales)["recipients"] == ["ann@acme.example"]
+    support.post(get_undo_address(response))
+    assert read_values(sales)["recipients"] == ["ann@acme.example"]
 
 
 def test_recipient_is_removed_and_undone(support, sales):
     ann = EmailRecipient.objects.get()
     response = remove_recipient(support, sales, ann.pk)
-    assert messages(response) == ["Removed: ann@acme.example."]
-    assert state(sales)["recipients"] == []
-    support.post(undo_address(response))
+    assert list_messages(response) == ["Removed: ann@acme.example."]
+    assert read_values(sales)["recipients"] == []
+    support.post(get_undo_address(response))
     assert EmailRecipient.objects.get() == ann
 
 
 def test_removing_twice_changes_nothing_more(support, sales):
     ann = EmailRecipient.objects.get()
     remove_recipient(support, sales, ann.pk)
-    assert messages(remove_recipient(support, sales, ann.pk)) == []
+    assert list_messages(remove_recipient(support, sales, ann.pk)) == []
 
 
 def test_recipient_of_another_mailbox_is_not_removed(support, sales, stranger):
@@ -65,7 +65,7 @@ def test_invalid_address_is_explained_and_kept(support, sales, email, error):
     form = response.context["recipient_form"]
     assert any(error in message for message in form.errors["email"])
     assert form["email"].value() == email
-    assert state(sales)["recipients"] == ["ann@acme.example"]
+    assert read_values(sales)["recipients"] == ["ann@acme.example"]
 
 
 def test_recipient_number_51_is_refused(support, sales):
@@ -81,7 +81,7 @@ def test_recipients_of_a_deleted_mailbox_cannot_be_changed(support, sales):
     sales.soft_delete()
     assert add_recipient(support, sales, "bob@acme.example").status_code == 403
     assert remove_recipient(support, sales, ann.pk).status_code == 403
-    assert state(sales)["recipients"] == ["ann@acme.example"]
+    assert read_values(sales)["recipients"] == ["ann@acme.example"]
 
 
 def test_unknown_mailbox_is_not_found(support):

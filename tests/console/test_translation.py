@@ -29,7 +29,7 @@ from mailboxes.history import reveal
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from tests.authenticator import AuthenticatorApp
 from tests.conftest import headers_for
-from tests.console.conftest import staff_of
+from tests.console.conftest import sign_in_member_of
 from tests.service import InProcess
 
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
@@ -74,7 +74,7 @@ def assert_translated(response, status=200):
 
 def sign_in_with_digits(group):
     """Sign in a member of the group; both are renamed to digits."""
-    browser = staff_of(group)
+    browser = sign_in_member_of(group)
     User.objects.filter(pk=browser.user.pk).update(username="41")
     Group.objects.filter(name=group).update(name="42")
     return browser

@@ -6,7 +6,7 @@ import pytest
 
 from mailboxes import batches
 from mailboxes.models import Batch, Mailbox
-from tests.console.conftest import desks, messages, staff, undo_address
+from tests.console.conftest import create_desks, get_undo_address, list_messages, sign_in_with
 
 
 @pytest.fixture
@@ -30,23 +30,23 @@ def test_change_of_one_mailbox_links_to_its_history(support, sales, deleted):
 
 
 def test_change_of_several_mailboxes_has_no_history_link(support, account):
-    versions = {mailbox.pk: 1 for mailbox in desks(account, 2)}
+    versions = {mailbox.pk: 1 for mailbox in create_desks(account, 2)}
     batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
     assert "/history/" not in support.get("/changes/").content.decode()
 
 
 def test_change_is_undone_once(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    assert messages(response) == ["Undone: “Sales”."]
+    assert list_messages(response) == ["Undone: “Sales”."]
     assert not Mailbox.objects.get().is_deleted
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    assert messages(response) == ["This change was already undone."]
+    assert list_messages(response) == ["This change was already undone."]
     assert not Mailbox.objects.get().is_deleted
 
 
 def test_undo_can_be_undone(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    support.post(undo_address(response))
+    support.post(get_undo_address(response))
     assert Mailbox.objects.get().is_deleted
 
 
@@ -54,17 +54,17 @@ def test_mailbox_changed_since_is_named_and_skipped(support, deleted):
     Mailbox.objects.get().restore()
     Mailbox.objects.get().soft_delete()
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    assert messages(response) == ["1 mailbox has changed since and was not undone: Sales"]
+    assert list_messages(response) == ["1 mailbox has changed since and was not undone: Sales"]
     assert Mailbox.objects.get().is_deleted
 
 
 def test_long_list_of_skipped_mailboxes_is_shortened(support, account):
-    versions = {mailbox.pk: 1 for mailbox in desks(account, 7)}
+    versions = {mailbox.pk: 1 for mailbox in create_desks(account, 7)}
     batch = batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
     Mailbox.objects.update(name="y", deleted_at=None)
     response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
-    assert "7 mailboxes have changed since" in messages(response)[0]
-    assert messages(response)[0].endswith("y, y, y, y, y, …")
+    assert "7 mailboxes have changed since" in list_messages(response)[0]
+    assert list_messages(response)[0].endswith("y, y, y, y, y, …")
 
 
 def test_undo_returns_to_the_page_of_the_button(support, deleted):
@@ -77,25 +77,25 @@ def test_viewer_sees_no_button(viewer, deleted):
 
 
 def test_undoing_a_deletion_needs_delete_mailbox(deleted):
-    editor = staff("view_mailbox", "change_mailbox")
+    editor = sign_in_with("view_mailbox", "change_mailbox")
     assert editor.post(f"/changes/{deleted.pk}/undo/").status_code == 403
 
 
 def test_undoing_the_undo_of_a_deletion_needs_delete_mailbox(support, deleted):
     support.post(f"/changes/{deleted.pk}/undo/")
     undoing = Batch.objects.get(action="undone")
-    editor = staff("view_mailbox", "change_mailbox")
+    editor = sign_in_with("view_mailbox", "change_mailbox")
     assert editor.post(f"/changes/{undoing.pk}/undo/").status_code == 403
     assert not Mailbox.objects.get().is_deleted
 
 
 def test_button_needs_the_permission_for_the_reverse_change(sales):
-    editor = staff("view_mailbox", "change_mailbox")
+    editor = sign_in_with("view_mailbox", "change_mailbox")
     batch = batches.change_each(
         editor.user, Batch.Action.CHANGED, {sales.pk: sales.version}, lambda mailbox: True
     )
     response = editor.post(f"/changes/{batch.pk}/undo/", follow=True)
-    assert messages(response) == ["Undone: “Sales”."]
+    assert list_messages(response) == ["Undone: “Sales”."]
     assert "Undo</button>" not in response.content.decode()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mailboxes import sample_configuration
 from mailboxes.models import ApiCredential
-from tests.console.conftest import staff_of
+from tests.console.conftest import sign_in_member_of
 from tests.server import ROOT
 
 FILES = sorted([*ROOT.glob("docs/asterisk/*"), *ROOT.glob("docs/freeswitch/*")])
@@ -56,7 +56,7 @@ def test_page_lists_settings_that_freeswitch_lacks(text):
 
 @pytest.mark.parametrize(("group", "may"), [("Support", False), ("Manager", True)])
 def test_account_link_is_shown_to_managers_only(db, group, may):
-    text = staff_of(group).get("/docs/connect/").content.decode()
+    text = sign_in_member_of(group).get("/docs/connect/").content.decode()
     assert ("Choose the account" in text) is may
 
 
