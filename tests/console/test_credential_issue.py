@@ -54,6 +54,7 @@ def test_engine_configuration_is_filled_in(manager, account):
     assert "voicemail => curl,http://localhost/asterisk/voicemail" in text
     assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@acme" in text
     assert "mbx_SECRET" not in text
+    assert "mailboxes.example.com" not in text
 
 
 def test_unusual_name_is_filled_in_unchanged(manager, account):

@@ -5,7 +5,6 @@ from html import unescape
 
 import pytest
 
-from mailboxes import sample_configuration
 from mailboxes.models import ApiCredential
 from tests.console.conftest import sign_in_member_of
 from tests.server import ROOT
@@ -62,12 +61,3 @@ def test_account_link_is_shown_to_managers_only(db, group, may):
 
 def test_reference_links_to_the_page(client, db):
     assert 'href="/docs/connect/"' in client.get("/docs/").content.decode()
-
-
-def test_credential_fills_in_both_engines(account):
-    credential, _ = ApiCredential.objects.issue(account, "pbx-1", is_engine=True)
-    filled = sample_configuration.filled_in("https://x.example", credential, "mbx_1")
-    whole = "".join(text for files in filled.values() for text in files.values())
-    assert whole.count("pbx-1:mbx_1") == 2
-    assert "mbx_SECRET" not in whole
-    assert "mailboxes.example.com" not in whole
