@@ -54,10 +54,6 @@ def read_messages(page):
     return page.locator(".messages span").all_inner_texts()
 
 
-def widen_window(page):
-    page.set_viewport_size({"width": 1280, "height": 800})
-
-
 def test_mailbox_is_found_changed_put_back_and_undone(page, desks, rosa):
     page.get_by_label("Search the mailboxes").fill("desk77@acme.example")
     expect(page.locator("tr[data-row]")).to_have_count(1)
@@ -68,11 +64,9 @@ def test_mailbox_is_found_changed_put_back_and_undone(page, desks, rosa):
     page.get_by_role("button", name="Save").click()
     assert read_messages(page) == ["Saved: “Front desk”."]
     assert_accessible(page)
-    widen_window(page)
     page.get_by_role("link", name="History").click()
     assert "Name Desk 077 → Front desk" in " ".join(page.get_by_role("main").inner_text().split())
     assert_accessible(page)
-    widen_window(page)
     page.get_by_role("button", name="Restore this state").first.click()
     assert read_messages(page) == ["Put back: “Desk 077”."]
     page.get_by_role("button", name="Undo").click()
@@ -88,7 +82,6 @@ def test_two_hundred_mailboxes_are_changed_and_undone(page, desks, rosa):
     page.keyboard.press("Tab")
     page.get_by_text("1–50 of 200").wait_for()
     assert_accessible(page)
-    widen_window(page)
     page.keyboard.press("Escape")
     page.get_by_label("Select Desk 003").check()
     expect(page.get_by_text("1 selected")).to_be_visible()
@@ -98,7 +91,6 @@ def test_two_hundred_mailboxes_are_changed_and_undone(page, desks, rosa):
     page.get_by_label("Transcribe").select_option("On")
     page.get_by_text("changes 200 mailboxes").wait_for()
     assert_accessible(page)
-    widen_window(page)
     assert not Mailbox.objects.filter(transcribe=True).exists()
     page.get_by_role("button", name="Make these changes").click()
     assert read_messages(page) == ["Changed: 200 mailboxes."]
@@ -118,14 +110,12 @@ def test_mailboxes_are_deleted_and_restored(page, desks, rosa):
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Delete 50 mailboxes")).to_be_visible()
     assert_accessible(page)
-    widen_window(page)
     page.get_by_role("button", name="Delete 50 mailboxes").click()
     assert Mailbox.objects.active().count() == 160
     page.get_by_role("link", name="Deleted").click()
     page.get_by_label("Select Desk 007").check()
     page.get_by_role("button", name="Restore").click()
     assert_accessible(page)
-    widen_window(page)
     page.get_by_role("button", name="Restore 1 mailbox").click()
     assert read_messages(page) == ["Restored: “Desk 007”."]
     assert Mailbox.objects.active().count() == 161
@@ -146,7 +136,6 @@ def test_pass_code_is_shown_copied_checked_and_suggested(page, sales, rosa):
     page.get_by_text("This pass code is easy to guess").wait_for()
     assert code.input_value() == "1234"
     assert_accessible(page)
-    widen_window(page)
     page.get_by_role("button", name="Suggest a pass code").click()
     expect(code).not_to_have_value("1234")
     assert page.get_by_text("This pass code is easy to guess").count() == 0
@@ -165,7 +154,6 @@ def test_recipients_are_added_and_removed_in_place(page, sales, rosa):
     page.get_by_text("This mailbox already has that address.").wait_for()
     expect(page.get_by_label("Email address")).to_be_focused()
     assert_accessible(page)
-    widen_window(page)
     page.get_by_label("Email address").fill("bob@acme.example")
     page.get_by_role("button", name="Add").click()
     page.get_by_text("2 / 50").wait_for()
@@ -206,7 +194,6 @@ def test_concurrent_change_is_shown_before_saving(page, sales, rosa):
         page.get_by_role("heading", name="Somebody else has changed this mailbox")
     ).to_be_visible()
     assert_accessible(page)
-    widen_window(page)
     page.get_by_role("button", name="Save mine").click()
     other.refresh_from_db()
     assert (other.name, other.beep) == ("Mine", False)
@@ -215,7 +202,6 @@ def test_concurrent_change_is_shown_before_saving(page, sales, rosa):
 def test_mailbox_is_created(page, acme, rosa):
     page.get_by_role("link", name="New mailbox").click()
     assert_accessible(page)
-    widen_window(page)
     page.get_by_label("Account").fill("nobody")
     page.get_by_label("Name").fill("Sales")
     page.get_by_label("Recipients").fill("ann@acme.example\nbob@acme.example")
@@ -226,7 +212,6 @@ def test_mailbox_is_created(page, acme, rosa):
     expect(page.get_by_text("There is no account “nobody”")).to_be_visible()
     expect(page.get_by_label("Account")).to_be_focused()
     assert_accessible(page)
-    widen_window(page)
     page.get_by_label("Account").fill("acme")
     page.get_by_role("main").get_by_role("button", name="Create").click()
     assert read_messages(page) == ["Created: “Sales”."]
@@ -244,7 +229,6 @@ def test_keyboard_selects_searches_and_opens(page, desks, rosa):
     keys.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     assert_accessible(page)
-    widen_window(page)
     keys.press("Escape")
     keys.press("/")
     keys.type("desk 04")
@@ -280,7 +264,6 @@ def test_pages_of_a_viewer_are_accessible(page, sales):
     sign_in(page, "vera", "Viewer")
     assert page.get_by_role("link", name="New mailbox").count() == 0
     assert_accessible(page)
-    widen_window(page)
     page.get_by_role("link", name="Sales").click()
     assert_accessible(page)
 
