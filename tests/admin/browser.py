@@ -15,14 +15,14 @@ class Browser(Client):
     def press(self, page, *args, **data):
         return self.post(get_address(page, *args), data)
 
-    def save(self, page, *args, **typed):
+    def save(self, page, *args, **changes):
         """Save the page's form as it is shown, with these fields changed."""
-        return self.press(page, *args, **get_form_values(self.open(page, *args)) | typed)
+        return self.press(page, *args, **get_form_values(self.open(page, *args)) | changes)
 
-    def run_action(self, page, action, *rows, where="", **more):
-        """Select the rows in a list, filtered by the query string `where`, and run the action."""
+    def run_action(self, page, action, *rows, query="", **more):
+        """Select the rows in a list, filtered by the query string, and run the action."""
         form = {"action": action, "_selected_action": [row.pk for row in rows]}
-        return self.post(get_address(page) + where, form | more)
+        return self.post(get_address(page) + query, form | more)
 
 
 def get_address(page, *args):

@@ -8,9 +8,9 @@ from mailboxes.models import ApiCredential
 from tests.admin.browser import get_address, get_errors, read_log
 
 
-def add_credential(staff, account, **typed):
+def add_credential(staff, account, **changes):
     """Add a credential; return the page with its secret."""
-    return staff.save("apicredential_add", account=account.pk, name="pbx", **typed)
+    return staff.save("apicredential_add", account=account.pk, name="pbx", **changes)
 
 
 def get_secret(page):

@@ -38,8 +38,8 @@ def test_invalid_query_string_is_ignored(staff, page, query):
 
 
 def test_account_autocomplete_ignores_null_characters(staff, account):
-    where = {"app_label": "mailboxes", "model_name": "mailbox", "field_name": "account"}
-    answer = staff.get("/admin/autocomplete/", where | {"term": "ac\0me"})
+    field = {"app_label": "mailboxes", "model_name": "mailbox", "field_name": "account"}
+    answer = staff.get("/admin/autocomplete/", field | {"term": "ac\0me"})
     assert [found["text"] for found in answer.json()["results"]] == ["acme"]
 
 

@@ -24,7 +24,7 @@ def list_versions():
 def test_action_restores(staff, mailboxes):
     for mailbox in mailboxes:
         mailbox.soft_delete()
-    staff.run_action("mailbox_changelist", "restore", *mailboxes, where=DELETED)
+    staff.run_action("mailbox_changelist", "restore", *mailboxes, query=DELETED)
     assert Mailbox.objects.active().count() == 2
     assert list_versions() == [3, 3]
     assert read_log() == ["Restored.", "Restored."]
@@ -48,7 +48,7 @@ def test_action_changes_all_matching_mailboxes(staff, mailboxes):
         "mailbox_changelist",
         "turn_transcription_on",
         mailboxes[0],
-        where="?q=acme",
+        query="?q=acme",
         select_across=1,
     )
     assert Mailbox.objects.filter(transcribe=True).count() == 2

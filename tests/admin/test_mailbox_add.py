@@ -12,8 +12,8 @@ from tests.admin.browser import get_errors
 def add_mailbox(staff, account):
     """Return a function that saves the form for a new mailbox and returns the response."""
 
-    def save(**typed):
-        return staff.save("mailbox_add", **{"account": account.pk, "name": "Sales"} | typed)
+    def save(**changes):
+        return staff.save("mailbox_add", **{"account": account.pk, "name": "Sales"} | changes)
 
     return save
 
@@ -39,7 +39,7 @@ def test_recipient_is_saved(add_mailbox):
 
 
 @pytest.mark.parametrize(
-    ("field", "typed"),
+    ("field", "value"),
     [
         ("name", "Sa\x07les"),
         ("password", "123"),
@@ -48,10 +48,10 @@ def test_recipient_is_saved(add_mailbox):
         ("account", "0"),
     ],
 )
-def test_invalid_value_is_refused_and_kept(add_mailbox, field, typed):
-    page = add_mailbox(**{field: typed})
+def test_invalid_value_is_refused_and_kept(add_mailbox, field, value):
+    page = add_mailbox(**{field: value})
     assert set(get_errors(page)) == {field}
-    assert page.context["adminform"].form[field].value() == typed
+    assert page.context["adminform"].form[field].value() == value
     assert not Mailbox.objects.exists()
 
 

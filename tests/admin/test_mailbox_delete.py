@@ -63,7 +63,7 @@ def test_deleted_mailbox_can_only_be_viewed_and_restored(staff, mailbox):
     assert "Restore" in page.text
     assert 'name="_save"' not in page.text
     assert staff.press("mailbox_change", mailbox.pk, name="Changed").status_code == 403
-    staff.run_action("mailbox_changelist", "restore", mailbox, where="?state=deleted")
+    staff.run_action("mailbox_changelist", "restore", mailbox, query="?state=deleted")
     assert Mailbox.objects.active().get().name == "Sales"
 
 

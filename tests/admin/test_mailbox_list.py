@@ -78,8 +78,8 @@ def test_search_without_match_finds_nothing(list_names):
 def test_columns_summarize_each_mailbox(staff, mailboxes):
     rows = staff.open("mailbox_changelist", state="all").context["cl"].result_list
     admin = staff.open("mailbox_changelist").context["cl"].model_admin
-    shown = [(admin.password(row), admin.recipients(row), admin.state(row)) for row in rows]
-    assert shown == [("set", 2, "active"), (None, 0, "active"), ("weak", 0, "deleted")]
+    columns = [(admin.password(row), admin.recipients(row), admin.state(row)) for row in rows]
+    assert columns == [("set", 2, "active"), (None, 0, "active"), ("weak", 0, "deleted")]
 
 
 def test_pass_code_is_not_in_the_list(staff, mailboxes):

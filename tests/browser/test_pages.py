@@ -47,8 +47,8 @@ def test_admin_history_scrolls_by_keyboard_on_a_phone(page, rosa):
     mailbox.add_recipient("p" * 60 + "@acme.example")
     page.set_viewport_size({"width": 375, "height": 800})
     page.goto(f"/admin/mailboxes/mailbox/{mailbox.pk}/history/")
-    found = Axe().run(page, context=".what-happened").response["violations"]
-    assert [rule["id"] for rule in found] == []
+    violations = Axe().run(page, context=".what-happened").response["violations"]
+    assert [rule["id"] for rule in violations] == []
     history = page.get_by_role("region", name="Changes of the mailbox")
     assert history.evaluate("region => region.scrollWidth > region.clientWidth")
 

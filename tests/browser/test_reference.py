@@ -33,13 +33,13 @@ def test_filter_narrows_commands_and_contents(docs):
 
 def test_filter_finds_by_summary_path_and_field(docs):
     filter_box = docs.get_by_label("Filter:")
-    for words, found in {
+    for text, expected in {
         "credentials are good": ["Says whether credentials are good"],
         "/restore": ["Restores a deleted mailbox"],
         "EMAIL post": ["Adds an email recipient to a mailbox"],
     }.items():
-        filter_box.fill(words)
-        assert list_commands(docs) == found
+        filter_box.fill(text)
+        assert list_commands(docs) == expected
 
 
 def test_escape_clears_the_filter(docs):
@@ -104,9 +104,9 @@ def test_schema_names_have_enough_contrast(page, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto("/docs/try/")
     page.locator(".json-schema-2020-12-accordion", has_text="MailboxRequest").first.click()
-    found = Axe().run(page, "section.models", {"runOnly": ["color-contrast"]})
-    assert found.response["passes"]
-    assert [rule["nodes"] for rule in found.response["violations"]] == []
+    results = Axe().run(page, "section.models", {"runOnly": ["color-contrast"]})
+    assert results.response["passes"]
+    assert [rule["nodes"] for rule in results.response["violations"]] == []
     assert page.console_messages == []
 
 

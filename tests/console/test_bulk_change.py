@@ -18,10 +18,13 @@ def get_address(mailboxes, **settings):
     return f"{CHANGE}?{chosen}{wanted}"
 
 
+def get_digest(browser, address):
+    return re.search(r'name="digest" value="(\w+)"', browser.get(address).content.decode())[1]
+
+
 def confirm_preview(browser, address):
     """Open the preview and confirm it."""
-    digest = re.search(r'name="digest" value="(\w+)"', browser.get(address).content.decode())
-    return browser.post(address, {"digest": digest[1]}, follow=True)
+    return browser.post(address, {"digest": get_digest(browser, address)}, follow=True)
 
 
 def read_transcribe(mailboxes):
@@ -81,20 +84,20 @@ def test_mailbox_that_has_the_setting_is_not_written(support, account):
 
 def test_concurrent_change_is_shown_before_anything_is_written(support, account):
     mailboxes = create_desks(account, 2)
-    where = get_address(mailboxes, transcribe="on")
-    digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
+    address = get_address(mailboxes, transcribe="on")
+    digest = get_digest(support, address)
     mailboxes[0].soft_delete()
-    response = support.post(where, {"digest": digest})
+    response = support.post(address, {"digest": digest})
     assert "have changed since this page was loaded, so nothing was done" in words(response)
     assert read_transcribe(mailboxes) == [False, False]
 
 
 def test_additional_mailbox_is_shown_before_anything_is_written(support, account):
     mailboxes = create_desks(account, 2)
-    where = f"{CHANGE}?all=on&to-transcribe=on"
-    digest = re.search(r'name="digest" value="(\w+)"', support.get(where).content.decode())[1]
+    address = f"{CHANGE}?all=on&to-transcribe=on"
+    digest = get_digest(support, address)
     mailboxes += create_desks(account, 1)
-    assert support.post(where, {"digest": digest}).status_code == 200
+    assert support.post(address, {"digest": digest}).status_code == 200
     assert read_transcribe(mailboxes) == [False, False, False]
 
 
@@ -108,11 +111,11 @@ def test_additional_mailbox_is_shown_before_anything_is_written(support, account
 )
 def test_invalid_setting_is_explained_and_not_applied(support, account, settings, error):
     mailboxes = create_desks(account, 1)
-    where = get_address(mailboxes, beep="off", **settings)
-    page = support.get(where)
+    address = get_address(mailboxes, beep="off", **settings)
+    page = support.get(address)
     assert error in words(page)
     assert "Make these changes" not in words(page)
-    support.post(where, {"digest": page.context["selection"].digest})
+    support.post(address, {"digest": page.context["selection"].digest})
     assert Mailbox.objects.get().beep is True
 
 

@@ -60,20 +60,20 @@ def test_post_without_digest_deletes_nothing(support, account):
 def test_deleted_mailbox_in_the_selection_is_skipped(support, account, action):
     one, two = create_desks(account, 2)
     one.soft_delete()
-    where = f"/bulk/{action}/?{build_query([one, two])}&to-transcribe=on"
-    assert words(support.get(where)).count("1 mailbox ") >= 1
-    confirm_preview(support, where)
+    address = f"/bulk/{action}/?{build_query([one, two])}&to-transcribe=on"
+    assert words(support.get(address)).count("1 mailbox ") >= 1
+    confirm_preview(support, address)
     assert Batch.objects.get().name == "Desk 001"
     one.refresh_from_db()
     assert (one.version, one.transcribe) == (2, False)
 
 
 def test_repeated_submission_changes_nothing(support, account):
-    where = f"/bulk/delete/?{build_query(create_desks(account, 2))}"
-    confirm_preview(support, where)
-    response = support.post(where, follow=True)
+    address = f"/bulk/delete/?{build_query(create_desks(account, 2))}"
+    confirm_preview(support, address)
+    response = support.post(address, follow=True)
     assert list_messages(response) == ["Nothing was done: these mailboxes are deleted."]
-    confirm_preview(support, where.replace("delete", "restore"))
-    response = support.post(where.replace("delete", "restore"), follow=True)
+    confirm_preview(support, address.replace("delete", "restore"))
+    response = support.post(address.replace("delete", "restore"), follow=True)
     assert list_messages(response) == ["Nothing was done: none of these mailboxes is deleted."]
     assert Batch.objects.count() == 2

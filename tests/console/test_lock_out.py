@@ -27,9 +27,9 @@ def try_password(password, username="rosa", address=HERE, **headers):
     return Client().post("/sign-in/", form, REMOTE_ADDR=address, headers=headers)
 
 
-def fail_sign_in(times, **where):
+def fail_sign_in(times, **options):
     """Send wrong passwords; return the last response."""
-    return [try_password("wrong", **where) for _ in range(times)][-1]
+    return [try_password("wrong", **options) for _ in range(times)][-1]
 
 
 def is_signed_in(response):
@@ -123,11 +123,11 @@ def test_callers_behind_a_trusted_proxy_are_locked_separately(rosa, settings):
 
 def test_caller_without_valid_address_is_locked_too(rosa, settings):
     settings.TRUSTED_PROXIES = [ip_network(HERE)]
-    nobody = {"X-Forwarded-For": "nonsense"}
+    headers = {"X-Forwarded-For": "nonsense"}
     for _ in range(5):
-        page = try_password("wrong", **nobody)
+        page = try_password("wrong", **headers)
     assert page.status_code == 429
-    assert try_password(PASSWORD, **nobody).status_code == 429
+    assert try_password(PASSWORD, **headers).status_code == 429
 
 
 def test_admin_login_does_not_avoid_the_lock(rosa):
@@ -148,8 +148,8 @@ def test_passwords_and_usernames_are_not_logged(rosa, caplog):
     try_password("hunter-two")
     assert "Locking out" in caplog.text
     assert HERE in caplog.text
-    for typed in ("wrong", "hunter-two", "my-secret-by-mistake"):
-        assert typed not in caplog.text
+    for secret in ("wrong", "hunter-two", "my-secret-by-mistake"):
+        assert secret not in caplog.text
 
 
 def test_password_is_not_stored(rosa):

@@ -74,7 +74,7 @@ def test_filters_apply_to_deleted_mailboxes(viewer, mailboxes):
 
 
 @pytest.mark.parametrize(
-    ("order", "shown"),
+    ("order", "expected"),
     [
         ("account", "ABCD"),
         ("-account", "DCBA"),
@@ -86,9 +86,9 @@ def test_filters_apply_to_deleted_mailboxes(viewer, mailboxes):
         ("-updated", "ADCB"),
     ],
 )
-def test_order_sorts_the_table(viewer, mailboxes, order, shown):
+def test_order_sorts_the_table(viewer, mailboxes, order, expected):
     change_mailbox(mailboxes["A"], updated_at=timezone.now())
-    assert "".join(list_names(viewer, f"/?order={order}")) == shown
+    assert "".join(list_names(viewer, f"/?order={order}")) == expected
 
 
 def test_column_header_shows_and_reverses_the_order(viewer, mailboxes):

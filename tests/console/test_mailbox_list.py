@@ -61,8 +61,8 @@ def test_search_finds_name_account_and_recipient(viewer, sales, stranger, text):
 
 
 def test_search_finds_whole_or_partial_uuid(viewer, sales):
-    whole = str(sales.uuid)
-    for text in (whole, whole.upper(), sales.uuid.hex, whole[6:20], sales.uuid.hex[4:18]):
+    uuid = str(sales.uuid)
+    for text in (uuid, uuid.upper(), sales.uuid.hex, uuid[6:20], sales.uuid.hex[4:18]):
         assert list_names(viewer, f"/?q={text}") == ["Sales"]
 
 

@@ -69,7 +69,7 @@ def test_form_sent_after_the_session_ended_returns_to_its_page(client, sales):
 
 def test_form_of_another_host_leads_to_the_start_page(client, sales):
     User.objects.create_superuser(**CREDENTIALS)
-    elsewhere = {"Referer": "https://evil.example/"}
-    response = client.post(f"/mailboxes/{sales.pk}/delete/", headers=elsewhere, follow=True)
+    headers = {"Referer": "https://evil.example/"}
+    response = client.post(f"/mailboxes/{sales.pk}/delete/", headers=headers, follow=True)
     response = client.post("/sign-in/", CREDENTIALS | {"next": response.context["next"]})
     assert response.url == "/"

@@ -10,7 +10,7 @@ from tests.console.conftest import sign_in_member_of
 from tests.server import ROOT
 
 FILES = sorted([*ROOT.glob("docs/asterisk/*"), *ROOT.glob("docs/freeswitch/*")])
-SHOWN = re.compile(r'<pre id="([\w.]+)" tabindex="0">(.*?)</pre>', re.DOTALL)
+SAMPLE = re.compile(r'<pre id="([\w.]+)" tabindex="0">(.*?)</pre>', re.DOTALL)
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def text(client, db):
 
 def test_page_shows_every_sample_file(text):
     """The live tests place calls with these files."""
-    shown = {name: unescape(file) for name, file in SHOWN.findall(text)}
-    assert sorted(shown) == sorted(path.name for path in FILES)
+    files = {name: unescape(file) for name, file in SAMPLE.findall(text)}
+    assert sorted(files) == sorted(path.name for path in FILES)
     for path in FILES:
         expected = path.read_text().replace(
             "https://mailboxes.example.com", "http://localhost:8080"
         )
-        assert shown[path.name] == expected
+        assert files[path.name] == expected
 
 
 def test_files_have_the_host_of_the_request(text):
