@@ -12,7 +12,7 @@ SALES = UUID("63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
 
 @pytest.fixture
 def mailboxes(account, stranger):
-    """Create Sales with everything set, Support with nothing, and Attic, deleted, with a weak pass code."""
+    """Create Sales with all settings, Support with none, and deleted Attic with a weak code."""
     sales = Mailbox.objects.create(
         uuid=SALES,
         account=account,

@@ -12,7 +12,7 @@ def get_source(browser, address="/"):
     return response.content.decode()
 
 
-def words(response) -> str:
+def get_text(response) -> str:
     """Return the text of the page, without tags, with single spaces."""
     return " ".join(unescape(strip_tags(response.content.decode())).split())
 

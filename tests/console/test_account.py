@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.console.conftest import sign_in_with
-from tests.console.pages import get_source, words
+from tests.console.pages import get_source, get_text
 
 
 @pytest.fixture
@@ -18,15 +18,15 @@ def tree(account):
 
 def test_contact_and_resellers_are_shown(viewer, tree):
     page = viewer.get("/accounts/zeta/")
-    assert "Accounts / acme / beta zeta" in words(page)
-    assert "Ann Adams" in words(viewer.get("/accounts/beta/"))
-    assert "Contact not set" in words(page)
+    assert "Accounts / acme / beta zeta" in get_text(page)
+    assert "Ann Adams" in get_text(viewer.get("/accounts/beta/"))
+    assert "Contact not set" in get_text(page)
 
 
 def test_own_customers_are_listed_with_a_link_to_all(viewer, tree):
     page = viewer.get("/accounts/acme/")
     assert [row.name for row in page.context["customers"]] == ["beta"]
-    assert "All 2, including customers of customers" in words(page)
+    assert "All 2, including customers of customers" in get_text(page)
     assert 'href="/accounts/acme/customers/"' in page.content.decode()
 
 
@@ -35,7 +35,7 @@ def test_mailboxes_are_counted_with_and_without_customers(viewer, tree):
         Mailbox.objects.create(account=account, name="Sales")
     Mailbox.objects.create(account=tree[0], name="Gone").soft_delete()
     page = viewer.get("/accounts/acme/")
-    assert "1 of this account · 3 including its customers" in words(page)
+    assert "1 of this account · 3 including its customers" in get_text(page)
     assert 'href="/?account=acme"' in page.content.decode()
     assert 'href="/?account=acme&amp;customers=on"' in page.content.decode()
 
@@ -60,7 +60,7 @@ def test_credentials_are_listed_with_their_state(viewer, account):
         return [(row.name, row.state.label) for row in page.context["credentials"]]
 
     assert states() == [("api", "Usable"), ("expired", "Expired"), ("revoked", "Revoked")]
-    page = words(viewer.get("/accounts/acme/"))
+    page = get_text(viewer.get("/accounts/acme/"))
     assert "192.0.2.0/24" in page
     assert ApiCredential.objects.get(name="api").prefix in page
     account.suspend()
@@ -70,7 +70,7 @@ def test_credentials_are_listed_with_their_state(viewer, account):
 def test_change_links_are_shown_to_managers_only(viewer, manager, account):
     ApiCredential.objects.issue(account, "api")
     seen_by_viewer, seen_by_manager = (
-        words(browser.get("/accounts/acme/")) for browser in (viewer, manager)
+        get_text(browser.get("/accounts/acme/")) for browser in (viewer, manager)
     )
     for verb in ("Edit", "Suspend", "Revoke", "Issue", "New customer"):
         assert verb in seen_by_manager
@@ -81,7 +81,7 @@ def test_engine_credential_is_marked(viewer, account):
     ApiCredential.objects.issue(account, "api")
     assert "telephone engine" not in get_source(viewer, "/accounts/acme/")
     ApiCredential.objects.issue(account, "asterisk", is_engine=True)
-    assert "asterisk telephone engine" in words(viewer.get("/accounts/acme/"))
+    assert "asterisk telephone engine" in get_text(viewer.get("/accounts/acme/"))
 
 
 def test_revoked_credential_has_no_links(manager, account):
@@ -93,13 +93,13 @@ def test_revoked_credential_has_no_links(manager, account):
 def test_rows_without_view_permission_are_hidden(account):
     ApiCredential.objects.issue(account, "pbx")
     Mailbox.objects.create(account=account, name="Sales")
-    page = words(sign_in_with("view_account").get("/accounts/acme/"))
+    page = get_text(sign_in_with("view_account").get("/accounts/acme/"))
     assert "pbx" not in page
     assert "Sales" not in page
 
 
 def test_empty_account_suggests_what_to_do_next(manager, account):
-    page = words(manager.get("/accounts/acme/"))
+    page = get_text(manager.get("/accounts/acme/"))
     assert "A program needs one to call the API for acme." in page
     assert "Staff create them here, programs through the API" in page
 

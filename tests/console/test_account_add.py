@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Account
-from tests.console.pages import get_errors, get_source, read_log, words
+from tests.console.pages import get_errors, get_source, get_text, read_log
 
 NEW = "/accounts/-/new/"
 
@@ -12,7 +12,7 @@ def test_account_is_created(manager, account):
     typed = {"name": "beta", "contact_name": "Ann", "reseller": " ACME "}
     page = manager.post(NEW, typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/beta/"
-    assert "Account beta was created." in words(page)
+    assert "Account beta was created." in get_text(page)
     beta = Account.objects.get(name="beta")
     assert (beta.contact_name, beta.reseller, beta.is_active) == ("Ann", account, True)
     assert read_log() == [("manager", "beta", "Added.")]

@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Account
-from tests.console.pages import get_errors, get_source, read_log, words
+from tests.console.pages import get_errors, get_source, get_text, read_log
 
 EDIT = "/accounts/acme/edit/"
 
@@ -18,7 +18,7 @@ def test_contact_and_reseller_are_changed(manager, beta, stranger):
     typed = {"contact_name": "Ann", "reseller": "stranger"}
     page = manager.post("/accounts/beta/edit/", typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/beta/"
-    assert "Account beta was changed." in words(page)
+    assert "Account beta was changed." in get_text(page)
     beta.refresh_from_db()
     assert (beta.contact_name, beta.reseller) == ("Ann", stranger)
     assert read_log() == [("manager", "beta", "Changed Contact name and Reseller.")]
@@ -46,7 +46,7 @@ def test_name_cannot_be_changed(manager, account):
 
 def test_saving_unchanged_values_logs_nothing(manager, account):
     page = manager.post(EDIT, {"contact_name": "", "reseller": ""}, follow=True)
-    assert "is changed" not in words(page)
+    assert "is changed" not in get_text(page)
     assert read_log() == []
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.console.conftest import sign_in_with
-from tests.console.pages import get_source, words
+from tests.console.pages import get_source, get_text
 
 
 def list_names(browser, address="/accounts/"):
@@ -31,7 +31,7 @@ def test_customers_are_listed_below_their_reseller(viewer, tree, stranger):
         "stranger",
     ]
     assert page.content.decode().count('class="indent"') == 3
-    assert "zeta (customer of acme / beta)" in words(
+    assert "zeta (customer of acme / beta)" in get_text(
         page
     )  # for screen readers, which skip the indent
 
@@ -62,7 +62,7 @@ def test_mailboxes_and_usable_credentials_are_counted(viewer, tree):
 def test_search_shows_matches_with_their_resellers(viewer, tree, text):
     page = viewer.get(f"/accounts/?q={quote(text)}")
     assert [account.name for account in page.context["page"]] == ["beta", "zeta"]
-    assert "acme / beta / zeta" in words(page)
+    assert "acme / beta / zeta" in get_text(page)
     assert 'class="indent"' not in page.content.decode()
 
 
@@ -87,7 +87,7 @@ def test_state_filter_narrows_the_list(viewer, tree):
 def test_customers_page_lists_one_tree(viewer, tree, stranger):
     page = viewer.get("/accounts/acme/customers/")
     assert [account.name for account in page.context["page"]] == ["beta", "zeta"]
-    assert "Customers of acme" in words(page)
+    assert "Customers of acme" in get_text(page)
     assert page.content.decode().count('class="indent"') == 1  # only zeta is indented
     assert list_names(viewer, "/accounts/beta/customers/?q=e") == ["zeta"]
 
@@ -103,7 +103,7 @@ def test_page_links_keep_the_search(viewer, db):
 def test_page_that_starts_inside_a_tree_shows_the_resellers(viewer, account):
     for number in range(60):
         Account.objects.create(name=f"desk-{number:02}", reseller=account)
-    assert "acme / desk-49" in words(viewer.get("/accounts/?page=2"))
+    assert "acme / desk-49" in get_text(viewer.get("/accounts/?page=2"))
 
 
 @pytest.mark.parametrize("page", ["-1", "99", "x"])
@@ -136,7 +136,7 @@ ENGINES = "Telephone engines for all accounts"
 def test_engines_of_every_account_are_listed(manager, account):
     credential, secret = ApiCredential.objects.issue(None, "pbx", is_engine=True)
     ApiCredential.objects.issue(account, "api")
-    page = words(manager.get("/accounts/"))
+    page = get_text(manager.get("/accounts/"))
     assert f"{ENGINES} Each of these credentials can read the mailboxes of all accounts." in page
     assert f"pbx telephone engine {credential.prefix}…" in page
     assert "api" not in page.partition(ENGINES)[2].partition("pbx")[2].split()
@@ -147,12 +147,12 @@ def test_engines_of_every_account_are_listed_on_the_whole_list_only(manager, acc
     Account.objects.create(name="beta", reseller=account)
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
     for address in ("/accounts/acme/customers/", "/accounts/?q=acme", "/accounts/acme/"):
-        assert ENGINES not in words(manager.get(address))
+        assert ENGINES not in get_text(manager.get(address))
 
 
 def test_engines_of_every_account_need_view_apicredential(account):
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
-    assert ENGINES not in words(sign_in_with("view_account").get("/accounts/"))
+    assert ENGINES not in get_text(sign_in_with("view_account").get("/accounts/"))
 
 
 def test_row_links_to_account_and_mailboxes(viewer, account):
@@ -229,7 +229,7 @@ def test_suggestions_accept_any_text(viewer, account, text):
 def test_account_named_like_a_page_is_shown(viewer, db):
     for name in ("new", "names", "..."):
         Account.objects.create(name=name)
-        assert words(viewer.get(f"/accounts/{name}/")).count(name) > 1
+        assert get_text(viewer.get(f"/accounts/{name}/")).count(name) > 1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.conftest import headers_for
-from tests.console.pages import read_log, words
+from tests.console.pages import get_text, read_log
 from tests.service import InProcess
 
 SUSPEND = "/accounts/acme/suspend/"
@@ -27,13 +27,13 @@ def test_suspend_page_lists_the_consequences(manager, account, beta):
     ApiCredential.objects.issue(account, "pbx")
     ApiCredential.objects.issue(account, "old")
     ApiCredential.objects.get(name="old").revoke()
-    page = words(manager.get(SUSPEND))
+    page = get_text(manager.get(SUSPEND))
     assert "Its usable credential is refused at once: pbx" in page
     assert "old" not in page
     assert "The credentials of its customer still work." in page
     assert "Its mailbox is kept, but calls to it are rejected." in page
     assert "X-Auth-For" not in page  # it has no reseller
-    assert "X-Auth-For" in words(manager.get("/accounts/beta/suspend/"))
+    assert "X-Auth-For" in get_text(manager.get("/accounts/beta/suspend/"))
     assert is_active(account)
 
 
@@ -58,7 +58,7 @@ def test_suspension_refuses_the_account_but_not_its_customers(manager, account, 
 def test_suspended_account_links_to_its_reactivation(manager, account):
     page = manager.post(SUSPEND, follow=True)
     assert not is_active(account)
-    assert "Account acme is suspended: its credentials are refused." in words(page)
+    assert "Account acme is suspended: its credentials are refused." in get_text(page)
     assert f'href="{REACTIVATE}"' in page.content.decode()
     assert read_log() == [("manager", "acme", "Suspended.")]
 
@@ -66,18 +66,18 @@ def test_suspended_account_links_to_its_reactivation(manager, account):
 def test_account_is_reactivated(manager, account):
     account.suspend()
     ApiCredential.objects.issue(account, "pbx")
-    assert "Its credential works again at once: pbx" in words(manager.get(REACTIVATE))
+    assert "Its credential works again at once: pbx" in get_text(manager.get(REACTIVATE))
     page = manager.post(REACTIVATE, follow=True)
     assert is_active(account)
-    assert "Account acme is active" in words(page)
+    assert "Account acme is active" in get_text(page)
     assert f'href="{SUSPEND}"' in page.content.decode()
     assert read_log() == [("manager", "acme", "Reactivated.")]
 
 
 def test_missing_credentials_are_mentioned(manager, account):
-    assert "It has no usable credential" in words(manager.get(SUSPEND))
+    assert "It has no usable credential" in get_text(manager.get(SUSPEND))
     account.suspend()
-    assert "issue one to let its programs call again" in words(manager.get(REACTIVATE))
+    assert "issue one to let its programs call again" in get_text(manager.get(REACTIVATE))
 
 
 def test_repeated_change_logs_nothing(manager, account):
@@ -90,7 +90,7 @@ def test_repeated_change_logs_nothing(manager, account):
 def test_viewer_sees_the_suspension_without_a_link(viewer, account):
     account.suspend()
     page = viewer.get("/accounts/acme/")
-    assert "This account is suspended" in words(page)
+    assert "This account is suspended" in get_text(page)
     assert REACTIVATE not in page.content.decode()
 
 

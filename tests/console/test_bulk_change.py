@@ -7,7 +7,7 @@ import pytest
 
 from mailboxes.models import Account, Mailbox
 from tests.console.conftest import create_desks, get_undo_address, list_messages, read_values
-from tests.console.pages import words
+from tests.console.pages import get_text
 
 CHANGE = "/bulk/change/"
 
@@ -34,7 +34,9 @@ def read_transcribe(mailboxes):
 def test_preview_counts_the_changes_of_each_setting(support, account):
     one, two, _ = create_desks(account, 3)
     one.turn_transcription(on=True)
-    page = words(support.get(get_address([one, two], transcribe="on", beep="on", greeting="none")))
+    page = get_text(
+        support.get(get_address([one, two], transcribe="on", beep="on", greeting="none"))
+    )
     assert "Change settings of 2 mailboxes" in page
     assert "Transcribe → on: changes 1 mailbox, 1 already has this value" in page
     assert "Beep → on: all mailboxes already have this value" in page
@@ -88,7 +90,7 @@ def test_concurrent_change_is_shown_before_anything_is_written(support, account)
     digest = get_digest(support, address)
     mailboxes[0].soft_delete()
     response = support.post(address, {"digest": digest})
-    assert "have changed since this page was loaded, so nothing was done" in words(response)
+    assert "have changed since this page was loaded, so nothing was done" in get_text(response)
     assert read_transcribe(mailboxes) == [False, False]
 
 
@@ -113,16 +115,16 @@ def test_invalid_setting_is_explained_and_not_applied(support, account, settings
     mailboxes = create_desks(account, 1)
     address = get_address(mailboxes, beep="off", **settings)
     page = support.get(address)
-    assert error in words(page)
-    assert "Make these changes" not in words(page)
+    assert error in get_text(page)
+    assert "Make these changes" not in get_text(page)
     support.post(address, {"digest": page.context["selection"].digest})
     assert Mailbox.objects.get().beep is True
 
 
 def test_preview_without_settings_has_no_button(support, account):
     page = support.get(get_address(create_desks(account, 1)))
-    assert "Nothing yet: choose a setting above." in words(page)
-    assert "Make these changes" not in words(page)
+    assert "Nothing yet: choose a setting above." in get_text(page)
+    assert "Make these changes" not in get_text(page)
 
 
 @pytest.mark.parametrize(

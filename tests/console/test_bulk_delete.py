@@ -4,7 +4,7 @@ import pytest
 
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from tests.console.conftest import create_desks, get_undo_address, list_messages
-from tests.console.pages import words
+from tests.console.pages import get_text
 from tests.console.test_bulk_change import confirm_preview
 
 
@@ -17,7 +17,7 @@ def build_query(mailboxes):
 
 
 def test_preview_lists_the_mailboxes(support, account, stranger):
-    page = words(
+    page = get_text(
         support.get(
             f"/bulk/delete/?{build_query(create_desks(account, 30) + create_desks(stranger, 1))}"
         )
@@ -61,7 +61,7 @@ def test_deleted_mailbox_in_the_selection_is_skipped(support, account, action):
     one, two = create_desks(account, 2)
     one.soft_delete()
     address = f"/bulk/{action}/?{build_query([one, two])}&to-transcribe=on"
-    assert words(support.get(address)).count("1 mailbox ") >= 1
+    assert get_text(support.get(address)).count("1 mailbox ") >= 1
     confirm_preview(support, address)
     assert Batch.objects.get().name == "Desk 001"
     one.refresh_from_db()

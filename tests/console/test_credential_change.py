@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.models import ApiCredential
-from tests.console.pages import get_errors, get_source, read_log, words
+from tests.console.pages import get_errors, get_source, get_text, read_log
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_networks_and_expiry_are_changed(manager, credential, edit):
     typed = {"networks": "192.0.2.1", "expires_at": "2997-01-31T12:00"}
     page = manager.post(edit, typed, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/acme/"
-    assert "Credential “pbx” was changed." in words(page)
+    assert "Credential “pbx” was changed." in get_text(page)
     credential.refresh_from_db()
     assert credential.networks == "192.0.2.1"
     assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
@@ -76,7 +76,7 @@ def test_revoked_credential_cannot_be_changed(manager, credential, edit):
     credential.revoke()
     tomorrow = timezone.now() + timedelta(days=1)
     page = manager.post(edit, {"networks": "", "expires_at": tomorrow.isoformat()}, follow=True)
-    assert "“pbx” is revoked and cannot be changed. Issue another credential." in words(page)
+    assert "“pbx” is revoked and cannot be changed. Issue another credential." in get_text(page)
     credential.refresh_from_db()
     assert (credential.networks, credential.expires_at) == ("192.0.2.0/24", None)
 

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from mailboxes.models import ApiCredential
-from tests.console.pages import get_errors, read_log, words
+from tests.console.pages import get_errors, get_text, read_log
 
 ISSUE = "/accounts/acme/credentials/new/"
 
@@ -18,7 +18,7 @@ def test_credential_is_issued_and_its_secret_shown(manager, account):
     credential = ApiCredential.objects.authenticate(page.context["secret"], "acme", "pbx")
     assert credential.networks == "192.0.2.0/24"
     assert credential.expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
-    assert "The service keeps only a hash of it, so it is never shown again." in words(page)
+    assert "The service keeps only a hash of it, so it is never shown again." in get_text(page)
     assert read_log() == [("manager", "acme: pbx", "Added.")]
 
 
@@ -29,26 +29,26 @@ def test_sample_call_has_the_host_of_the_request(manager, account):
         '-H "X-Auth-Reseller: acme" \\ '
         '-H "X-Auth-User: pbx" \\ '
         f'-H "X-Auth-Password: {page.context["secret"]}"'
-    ) in words(page)
+    ) in get_text(page)
 
 
 def test_engine_credential_is_shown_with_user_and_password(manager, account):
     page = manager.post(ISSUE, {"name": "pbx", "is_engine": "on"})
     secret = page.context["secret"]
     assert ApiCredential.objects.authenticate(secret, name="pbx", is_engine=True) is not None
-    assert f"User pbx Password {secret}" in words(page)
+    assert f"User pbx Password {secret}" in get_text(page)
     assert (
         "Anyone who has it can read and change the pass codes of this account and its customers"
-        in words(page)
+        in get_text(page)
     )
-    assert "X-Auth" not in words(page)
-    assert "curl -sS" not in words(page)
+    assert "X-Auth" not in get_text(page)
+    assert "curl -sS" not in get_text(page)
 
 
 def test_engine_configuration_is_filled_in(manager, account):
     page = manager.post(ISSUE, {"name": "pbx-1", "is_engine": "on"}, SERVER_NAME="localhost")
     secret = page.context["secret"]
-    text = words(page)
+    text = get_text(page)
     assert f"userpwd=pbx-1:{secret}" in text
     assert f'<param name="gateway-credentials" value="pbx-1:{secret}"/>' in text
     assert "voicemail => curl,http://localhost/asterisk/voicemail" in text
@@ -63,19 +63,21 @@ def test_unusual_name_is_filled_in_unchanged(manager, account):
     page = manager.post(
         "/accounts/zeta/credentials/new/", {"name": "pbx@acme.example", "is_engine": "on"}
     )
-    assert f"userpwd=pbx@acme.example:{page.context['secret']}" in words(page)
-    assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@zeta" in words(page)
+    assert f"userpwd=pbx@acme.example:{page.context['secret']}" in get_text(page)
+    assert "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b@zeta" in get_text(page)
 
 
 def test_program_credential_has_no_engine_configuration(manager, account):
-    assert "userpwd" not in words(manager.post(ISSUE, {"name": "api"}))
+    assert "userpwd" not in get_text(manager.post(ISSUE, {"name": "api"}))
 
 
 def test_connect_link_preselects_an_engine_credential(manager, account):
     assert f"{ISSUE}?engine" in manager.get("/accounts/acme/").content.decode()
     page = manager.get(f"{ISSUE}?engine")
     assert page.context["form"]["is_engine"].value() is True
-    assert "A telephone engine uses the credential to look up the mailboxes of acme" in words(page)
+    assert "A telephone engine uses the credential to look up the mailboxes of acme" in get_text(
+        page
+    )
     assert not ApiCredential.objects.exists()
 
 
@@ -122,7 +124,7 @@ def test_name_can_be_used_by_another_account(manager, account, stranger):
 def test_invalid_name_is_refused(manager, account, name):
     page = manager.post(ISSUE, {"name": name, "networks": "192.0.2.1"})
     assert set(get_errors(page)) == {"name"}
-    assert "192.0.2.1" in words(page)
+    assert "192.0.2.1" in get_text(page)
     assert not ApiCredential.objects.exists()
     assert read_log() == []
 
@@ -149,9 +151,9 @@ def test_refused_input_stays_in_the_form(manager, account):
 
 
 def test_suspended_account_is_warned_about(manager, account):
-    assert "suspended" not in words(manager.get(ISSUE))
+    assert "suspended" not in get_text(manager.get(ISSUE))
     account.suspend()
-    assert "acme is suspended: the credential is refused until" in words(manager.get(ISSUE))
+    assert "acme is suspended: the credential is refused until" in get_text(manager.get(ISSUE))
 
 
 def test_unknown_account_is_not_found(manager, db):

@@ -4,7 +4,7 @@ import pytest
 
 from mailboxes.models import Account, ApiCredential
 from tests.conftest import headers_for
-from tests.console.pages import read_log, words
+from tests.console.pages import get_text, read_log
 from tests.service import InProcess
 
 
@@ -25,7 +25,7 @@ def revoke(credential):
 
 
 def test_page_lists_the_consequences(manager, account, credential, revoke):
-    page = words(manager.get(revoke))
+    page = get_text(manager.get(revoke))
     assert "Every program that uses pbx" in page
     assert credential.prefix in page
     assert "no longer manage the mailboxes of acme." in page
@@ -34,7 +34,7 @@ def test_page_lists_the_consequences(manager, account, credential, revoke):
 
 def test_page_of_an_engine_credential_mentions_calls(manager, account):
     engine, _ = ApiCredential.objects.issue(account, "asterisk", is_engine=True)
-    page = words(manager.get(f"/accounts/acme/credentials/{engine.pk}/revoke/"))
+    page = get_text(manager.get(f"/accounts/acme/credentials/{engine.pk}/revoke/"))
     assert "Every telephone engine that uses asterisk" in page
     assert "it rejects calls to the mailboxes of acme and its customers." in page
     assert "program" not in page.partition("A revoked credential")[0]
@@ -43,7 +43,7 @@ def test_page_of_an_engine_credential_mentions_calls(manager, account):
 def test_page_mentions_customers_and_last_use(manager, account, revoke, pbx):
     Account.objects.create(name="beta", reseller=account)
     pbx.get("/authenticated")
-    page = words(manager.get(revoke))
+    page = get_text(manager.get(revoke))
     assert "no longer manage the mailboxes of acme and of its customer." in page
     assert "It was last used:" in page
 
@@ -53,7 +53,7 @@ def test_revoked_credential_is_refused_at_once(manager, pbx, revoke):
     page = manager.post(revoke, follow=True)
     assert pbx.get("/authenticated").status == 401
     assert page.request["PATH_INFO"] == "/accounts/acme/"
-    assert "Credential “pbx” was revoked: calls with it are refused." in words(page)
+    assert "Credential “pbx” was revoked: calls with it are refused." in get_text(page)
     assert page.context["credentials"][0].state.label == "Revoked"
     assert read_log() == [("manager", "acme: pbx", "Revoked.")]
 

@@ -9,7 +9,7 @@ from django.urls import path
 from config.urls import handler500  # noqa: F401  Django looks for it in the URL configuration
 from config.urls import urlpatterns as project_urlpatterns
 from mailboxes.console.views.errors import server_error
-from tests.console.pages import words
+from tests.console.pages import get_text
 
 
 def raise_bad_request(request):
@@ -72,7 +72,7 @@ def test_crash_page_makes_no_query(rf):
 def send_form(browser, **headers):
     response = browser.post("/sign-in/", {"username": "rosa"}, headers=headers)
     assert response.status_code == 403
-    return words(response)
+    return get_text(response)
 
 
 def test_form_without_a_cookie_is_refused(browser):
@@ -98,7 +98,7 @@ def test_form_from_an_unknown_or_hostile_address_is_refused(browser, origin):
 
 def test_form_over_https_without_a_referer_is_refused(browser):
     response = browser.post("/sign-in/", secure=True)
-    assert "did not say from which address" in words(response)
+    assert "did not say from which address" in get_text(response)
 
 
 def test_unknown_api_path_gets_json(browser):

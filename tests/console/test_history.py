@@ -8,7 +8,7 @@ from mailboxes.encryption import KeyRing
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import get_undo_address, list_messages, read_values, sign_in_with
-from tests.console.pages import words
+from tests.console.pages import get_text
 from tests.console.test_mailbox_change import save_form
 from tests.engines.engine import Asterisk, engine_headers
 from tests.service import InProcess, shows
@@ -28,7 +28,7 @@ def test_history_shows_author_time_and_values(support, sales, account):
         f"/voip/mailbox/{sales.pk}", {"password": "7392", "beep": False}
     )
     response = open_history(support, sales)
-    page = words(response)
+    page = get_text(response)
     assert "sync of acme, through the API," in page
     assert "Beep on → off" in page
     assert "Pass code •••• → ••••" in page
@@ -44,7 +44,7 @@ def test_history_shows_author_time_and_values(support, sales, account):
 
 def test_change_by_telephone_names_the_engine(support, sales, account):
     Asterisk(engine_headers(account, "pbx-1")).update(sales.pk, "acme", "7392")
-    page = words(open_history(support, sales))
+    page = get_text(open_history(support, sales))
     assert "Somebody on the telephone, through pbx-1," in page
     assert "Pass code •••• → ••••" in page
 
@@ -138,7 +138,7 @@ def test_lost_key_affects_only_the_pass_code(support, sales, settings):
     moment = sales.history.latest().history_date
     settings.PASS_CODE_KEYS = KeyRing([b"another key of thirty-two bytes."])
     save_form(support, sales, name="Support")
-    assert "Name Sales → Support" in words(open_history(support, sales))
+    assert "Name Sales → Support" in get_text(open_history(support, sales))
     response = put_back(support, sales, moment.isoformat())
     support.post(get_undo_address(response))
     mailbox = Mailbox.objects.get()
@@ -148,6 +148,6 @@ def test_lost_key_affects_only_the_pass_code(support, sales, settings):
 def test_pass_code_export_is_in_the_history(support, sales):
     export = f"/export/?uuid={sales.pk}"
     b"".join(support.post(export, {"delimiter": ","}).streaming_content)
-    assert "or exported it" not in words(open_history(support, sales))
+    assert "or exported it" not in get_text(open_history(support, sales))
     b"".join(support.post(export, {"delimiter": ",", "pass_codes": "on"}).streaming_content)
-    assert "Who saw or exported the pass code support" in words(open_history(support, sales))
+    assert "Who saw or exported the pass code support" in get_text(open_history(support, sales))

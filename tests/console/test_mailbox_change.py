@@ -7,7 +7,7 @@ import pytest
 from mailboxes.console.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
 from tests.console.conftest import get_undo_address, list_messages, read_values
-from tests.console.pages import words
+from tests.console.pages import get_text
 from tests.service import shows
 
 
@@ -121,7 +121,7 @@ def test_concurrent_change_is_shown_next_to_mine(support, sales):
     change_concurrently(sales, name="Theirs", password="7392", play_caller_id=True)
     before = read_values(sales)
     response = support.post(get_address(sales), mine)
-    page = words(response)
+    page = get_text(response)
     assert "Somebody else has changed this mailbox" in page
     assert "Name Sales Theirs Mine" in page
     assert "Beep on on off" in page
