@@ -60,7 +60,7 @@ def test_credential_is_issued_used_and_revoked(page, manager, tree, service):
     page.get_by_role("link", name="Revoke pbx").click()
     expect(page.get_by_text("Every program that uses pbx")).to_be_visible()
     page.get_by_role("button", name="Revoke the credential").click()
-    expect(page.get_by_role("status").filter(has_text="is revoked")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="was revoked")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("pbx")).get_by_text("Revoked")).to_be_visible()
     assert program.get("/authenticated").status == 401
     program.close()
@@ -73,8 +73,10 @@ def test_secret_and_call_are_copied(page, manager, tree):
     page.get_by_role("button", name="Issue the credential").click()
     secret = page.locator("#secret").inner_text()
     page.get_by_role("button", name="Copy the secret").click()
+    expect(page.get_by_role("button", name="Copy the secret")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == secret
     page.get_by_role("button", name="Copy the call").click()
+    expect(page.get_by_role("button", name="Copy the call")).to_have_text("Copied")
     call = page.evaluate("navigator.clipboard.readText()")
     assert call.startswith(f"curl -sS {page.url.partition('/accounts/')[0]}/authenticated \\\n")
     assert secret in call
