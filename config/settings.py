@@ -108,7 +108,7 @@ env.raise_errors()
 
 if not env.read_text("CACHE_URL"):
     # Each worker process allows its share of the limit.
-    CACHES["default"]["BACKEND"] = "mailboxes.api.throttling.OwnShare"
+    CACHES["default"]["BACKEND"] = "mailboxes.api.throttling.LocalCounts"
     RATE_LIMIT = (-(-RATE_LIMIT[0] // WORKERS), RATE_LIMIT[1])
 
 # --- Database -----------------------------------------------------------------
@@ -194,8 +194,8 @@ MIDDLEWARE = [
     *ANSWER_MIDDLEWARE,
     "mailboxes.http.bodies.Refusals",
     "mailboxes.monitoring.health.HealthChecks",  # before ALLOWED_HOSTS is checked
-    "mailboxes.api.calls.ApiCalls",
-    "mailboxes.engines.calls.EngineCalls",
+    "mailboxes.api.middleware.ApiMiddleware",
+    "mailboxes.engines.middleware.EngineMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -275,8 +275,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "PREPROCESSING_HOOKS": ["mailboxes.api.schema.without_slash"],
-    "POSTPROCESSING_HOOKS": ["mailboxes.api.schema.in_envelopes"],
+    "PREPROCESSING_HOOKS": ["mailboxes.api.schema.remove_trailing_slashes"],
+    "POSTPROCESSING_HOOKS": ["mailboxes.api.schema.complete_document"],
 }
 
 # A larger body is answered with 413. Django does not count uploaded files.

@@ -20,7 +20,7 @@ from mailboxes import contract
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
-from mailboxes.history import changes, reveal
+from mailboxes.history import list_changes, reveal_pass_code
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 
 admin.site.site_title = admin.site.site_header = "Mailbox service"
@@ -370,7 +370,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         if not self.has_change_permission(request, mailbox):
             raise PermissionDenied
         try:
-            code = reveal(mailbox, request.user)
+            code = reveal_pass_code(mailbox, request.user)
         except UnknownKeyError as error:
             self.message_user(request, str(error), messages.ERROR)
             return redirect("admin:mailboxes_mailbox_change", uuid)
@@ -379,7 +379,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
     def history_view(self, request, object_id, extra_context=None):
         """Add the mailbox's own history to Django's list of changes in the admin."""
         mailbox = self.get_object(request, object_id)
-        extra_context = {"changes": changes(mailbox) if mailbox else []}
+        extra_context = {"changes": list_changes(mailbox) if mailbox else []}
         return super().history_view(request, object_id, extra_context)
 
     # Deletion is soft and does not cascade, so there are no related rows to collect.

@@ -17,7 +17,7 @@ from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
 # What a row of a mailbox's history keeps of its state.
 STATE = (*FIELDS, "deleted_at")
 WRITTEN = [field.name for field in Mailbox._meta.concrete_fields if not field.primary_key]
-ROWS_AT_ONCE = 500
+CHUNK_SIZE = 500
 
 
 class AlreadyUndoneError(Exception):
@@ -47,11 +47,11 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     for mailbox in touched.values():
         mailbox.version += 1
         mailbox.updated_at = now
-    Mailbox.objects.bulk_create(created, batch_size=ROWS_AT_ONCE)
+    Mailbox.objects.bulk_create(created, batch_size=CHUNK_SIZE)
     # One statement for many rows; each is there and held, so none is inserted.
     Mailbox.objects.bulk_create(
         touched.values(),
-        batch_size=ROWS_AT_ONCE,
+        batch_size=CHUNK_SIZE,
         update_conflicts=True,
         unique_fields=["uuid"],
         update_fields=WRITTEN,
@@ -59,7 +59,7 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     record_batch(batch, removed, "-", now)
     gone = EmailRecipient.objects.filter(pk__in=[recipient.pk for recipient in removed])
     gone._raw_delete(gone.db)  # with signals each row would write its history a second time
-    EmailRecipient.objects.bulk_create(added, batch_size=ROWS_AT_ONCE)
+    EmailRecipient.objects.bulk_create(added, batch_size=CHUNK_SIZE)
     for rows, kind in ((created, "+"), (changed, "~"), (added, "+")):
         record_batch(batch, rows, kind, now)
     batch.count += len(created) + len(touched)
@@ -251,5 +251,5 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
 def chunks(values: Iterable) -> Iterator[list]:
     """The values, some hundreds at a time."""
     values = iter(values)
-    while some := list(islice(values, ROWS_AT_ONCE)):
+    while some := list(islice(values, CHUNK_SIZE)):
         yield some

@@ -1,4 +1,4 @@
-"""What happened to a mailbox: its rows of history and its recipients', told as changes."""
+"""The changes of a mailbox and its recipients, built from their history rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
     "password": _("pass code")
 }
-# What the admin's log says of a pass code that a person got to see.
+# Messages in the admin log when a person sees a pass code.
 REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
 
 FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
@@ -26,7 +26,7 @@ FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
 
 @dataclass
 class Change:
-    """One change: what stood before and what after, the pass code masked."""
+    """One change: the fields before and after it, the pass code masked."""
 
     action: str
     at: datetime
@@ -37,7 +37,7 @@ class Change:
     after: dict
 
     @classmethod
-    def seen_in(cls, row, action, before=None, after=None):
+    def from_row(cls, row, action, before=None, after=None):
         return cls(
             action,
             row.history_date,
@@ -50,7 +50,7 @@ class Change:
 
     @property
     def steps(self) -> list[tuple]:
-        """The mailbox's settings that it set: each one's name, what stood before, what after."""
+        """Return label, old value and new value of each changed setting."""
         return [
             (capfirst(LABELS[name]), self.before.get(name), self.after[name])
             for name in FIELDS
@@ -58,10 +58,10 @@ class Change:
         ]
 
 
-def changes(mailbox: Mailbox) -> list[Change]:
-    """All that happened to the mailbox and its recipients, the newest first; in two queries."""
+def list_changes(mailbox: Mailbox) -> list[Change]:
+    """Return all changes of the mailbox and its recipients, the newest first, in two queries."""
     authors = ("history_credential__account", "history_user")
-    database = mailbox._state.db  # where it was read
+    database = mailbox._state.db  # the replica, if the mailbox was read there
     own = mailbox.history.using(database).select_related(*authors).order_by("history_id")
     recipients = (
         EmailRecipient.history.using(database)
@@ -69,62 +69,64 @@ def changes(mailbox: Mailbox) -> list[Change]:
         .select_related(*authors)
         .order_by("uuid", "history_id")
     )
-    told = [*changes_of_mailbox(list(own))]
+    changes = [*mailbox_changes(list(own))]
     for _uuid, rows in groupby(recipients, attrgetter("uuid")):
-        told += changes_of_recipient(list(rows))
-    return sorted(told, key=attrgetter("at"), reverse=True)
+        changes += recipient_changes(list(rows))
+    return sorted(changes, key=attrgetter("at"), reverse=True)
 
 
-def changes_of_mailbox(rows) -> Iterator[Change]:
-    """Creation, then each step from one row to the next. A row that repeats the last one is no change."""
+def mailbox_changes(rows) -> Iterator[Change]:
+    """Yield the creation, then the difference of each row from the one before it, if any."""
     if not rows:
         return
-    yield Change.seen_in(rows[0], "created", after=shown(rows[0]))
+    yield Change.from_row(rows[0], "created", after=masked_fields(rows[0]))
     for old, new in pairwise(rows):
         if bool(old.deleted_at) != bool(new.deleted_at):
-            yield Change.seen_in(new, "deleted" if new.deleted_at else "restored")
+            yield Change.from_row(new, "deleted" if new.deleted_at else "restored")
         different = [
             field for field in FIELDS if old.comparable_value(field) != new.comparable_value(field)
         ]
         if different:
-            yield Change.seen_in(
+            yield Change.from_row(
                 new,
                 "changed",
-                before={field: shown(old)[field] for field in different},
-                after={field: shown(new)[field] for field in different},
+                before={field: masked_fields(old)[field] for field in different},
+                after={field: masked_fields(new)[field] for field in different},
             )
 
 
-def changes_of_recipient(rows) -> Iterator[Change]:
-    """Its address as it was added, changed and removed."""
-    yield Change.seen_in(rows[0], "recipient added", after={"email": rows[0].email})
+def recipient_changes(rows) -> Iterator[Change]:
+    yield Change.from_row(rows[0], "recipient added", after={"email": rows[0].email})
     for old, new in pairwise(rows):
         before = {"email": old.email}
         if new.history_type == "-":
-            yield Change.seen_in(new, "recipient removed", before=before)
+            yield Change.from_row(new, "recipient removed", before=before)
         elif old.history_type == "-":
-            yield Change.seen_in(new, "recipient added", after={"email": new.email})
+            yield Change.from_row(new, "recipient added", after={"email": new.email})
         elif old.email != new.email:
-            yield Change.seen_in(
+            yield Change.from_row(
                 new, "recipient changed", before=before, after={"email": new.email}
             )
 
 
-def shown(row) -> dict:
-    """The fields of a row, the pass code masked."""
-    shown = {field: getattr(row, field) for field in FIELDS if field != "password"}
-    return shown | {"password": MASK if row.password_sealed else None}
+def masked_fields(row) -> dict:
+    """Return the fields of a mailbox or its history row, the pass code masked."""
+    fields = {field: getattr(row, field) for field in FIELDS if field != "password"}
+    return fields | {"password": MASK if row.password_sealed else None}
 
 
-def reveal(mailbox: Mailbox, user) -> str | None:
-    """The pass code in clear, for a person to read: that it was shown is written in the log. Raises UnknownKeyError."""
+def reveal_pass_code(mailbox: Mailbox, user) -> str | None:
+    """Return the pass code, and write to the admin log that the user saw it.
+
+    Raises UnknownKeyError if it cannot be decrypted.
+    """
     code = mailbox.password
     LogEntry.objects.log_actions(user.pk, [mailbox], CHANGE, REVEALED, single_object=True)
     return code
 
 
-def reveals(mailbox: Mailbox):
-    """When the pass code was shown or exported, and to whom: rows of the log, the newest first."""
-    kind = ContentType.objects.get_for_model(Mailbox)
-    shown = LogEntry.objects.filter(content_type=kind, object_id=str(mailbox.pk))
-    return shown.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")
+def list_reveals(mailbox: Mailbox):
+    """Return the log entries of the pass code being shown or exported, the newest first."""
+    content_type = ContentType.objects.get_for_model(Mailbox)
+    entries = LogEntry.objects.filter(content_type=content_type, object_id=str(mailbox.pk))
+    return entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")

@@ -178,7 +178,7 @@ def test_change_each_is_all_or_none(account, rosa):
     versions = {one.pk: 1, two.pk: 1}
     two.turn_transcription(on=True)
     with pytest.raises(batches.ChangedMeanwhileError):
-        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.delete_each)
+        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.mark_deleted)
     assert Mailbox.objects.active().count() == 2
     assert not Batch.objects.exists()
 
@@ -187,7 +187,7 @@ def test_change_each_needs_few_queries(account, rosa, django_assert_max_num_quer
     mailboxes = create_desks(account, 400)
     versions = {mailbox.pk: mailbox.version for mailbox in mailboxes}
     with django_assert_max_num_queries(40):  # SQLite accepts some dozens of rows in one statement
-        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.delete_each)
+        batches.change_each(rosa, Batch.Action.DELETED, versions, batches.mark_deleted)
     assert not Mailbox.objects.active().exists()
 
 
@@ -200,7 +200,7 @@ def test_put_back_restores_an_earlier_state(sales, rosa):
     sales.name, sales.password = "Support", "0001"
     sales.save()
     sales.soft_delete()
-    batch = batches.put_back(sales, moment, rosa)
+    batch = batches.revert_to(sales, moment, rosa)
     assert read_values(sales) == before
     assert (batch.action, batch.count) == ("put back", 1)
     batches.undo_batch(batch, rosa)
@@ -215,7 +215,7 @@ def test_put_back_restores_the_order_of_recipients(sales, rosa):
     moment = timezone.now()
     sales.email_recipients.exclude(email__startswith="cleo").first().delete()
     sales.add_recipient("dan@acme.example")
-    batch = batches.put_back(sales, moment, rosa)
+    batch = batches.revert_to(sales, moment, rosa)
     assert read_values(sales)["recipients"] == [f"{n}@acme.example" for n in ("ann", "bob", "cleo")]
     batches.undo_batch(batch, rosa)
     assert read_values(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
@@ -226,7 +226,7 @@ def test_put_back_restores_the_place_of_a_recipient_added_again(sales, rosa):
     moment = timezone.now()
     sales.email_recipients.get(email__startswith="ann").delete()
     sales.add_recipient("Ann@acme.example")
-    batch = batches.put_back(sales, moment, rosa)
+    batch = batches.revert_to(sales, moment, rosa)
     assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     batches.undo_batch(batch, rosa)
     assert read_values(sales)["recipients"] == ["bob@acme.example", "Ann@acme.example"]
@@ -234,7 +234,7 @@ def test_put_back_restores_the_place_of_a_recipient_added_again(sales, rosa):
 
 def test_put_back_to_a_time_before_the_creation_is_refused(sales, rosa):
     with pytest.raises(Mailbox.history.model.DoesNotExist):
-        batches.put_back(sales, sales.created_at.replace(year=2000), rosa)
+        batches.revert_to(sales, sales.created_at.replace(year=2000), rosa)
 
 
 def test_put_back_undoes_an_address_moved_between_recipients(sales, rosa):
@@ -244,7 +244,7 @@ def test_put_back_undoes_an_address_moved_between_recipients(sales, rosa):
     ann = EmailRecipient.objects.get()
     ann.email = "bob@acme.example"
     ann.save()
-    batch = batches.put_back(sales, moment, rosa)
+    batch = batches.revert_to(sales, moment, rosa)
     assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     batches.undo_batch(batch, rosa)
     assert read_values(sales)["recipients"] == ["bob@acme.example"]

@@ -128,7 +128,7 @@ def test_port_in_use_is_reported_in_one_line(copy):
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert lines == [
-        f"CommandError: Port {port} is taken: stop what listens there, or choose another port "
+        f"CommandError: Port {port} is in use: stop the program that uses it, or choose another port "
         f"(make run PORT={port + 1}, or serve --port {port + 1})."
     ]
 

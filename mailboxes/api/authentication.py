@@ -1,4 +1,4 @@
-"""Who calls: an account's credential, acting on that account or on one of its customers."""
+"""Authentication by an account's credential, for that account or one of its customers."""
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
@@ -9,13 +9,16 @@ from mailboxes.monitoring import logs
 
 
 class CredentialAuthentication(BaseAuthentication):
-    """Reads the contract's headers. `request.user` becomes the account acted on, `request.auth` the credential."""
+    """Read the contract's headers.
+
+    `request.user` becomes the account acted on, `request.auth` the credential.
+    """
 
     def __init__(self, **extra_columns):
         self.extra_columns = extra_columns  # for ApiCredential.objects.authenticate
 
     def authenticate(self, request):
-        credential = self.credential(request)
+        credential = self.find_credential(request)
         if credential is None:
             raise AuthenticationFailed
         if not credential.allows(request.META["REMOTE_ADDR"]):
@@ -34,15 +37,17 @@ class CredentialAuthentication(BaseAuthentication):
     def authenticate_header(self, request):
         return 'Bearer realm="mailboxes"'
 
-    def credential(self, request):
-        """The credential that the headers name, or None."""
-        shown = self.shown(request)
-        return ApiCredential.objects.authenticate(**shown, **self.extra_columns) if shown else None
+    def find_credential(self, request) -> ApiCredential | None:
+        parts = self.parse_headers(request)
+        return ApiCredential.objects.authenticate(**parts, **self.extra_columns) if parts else None
 
     @staticmethod
-    def shown(request) -> dict[str, str]:
-        """The secret that the headers show, and the names, if any. With any X-Auth-Password, Authorization is ignored."""
-        headers = request.META  # Django's `headers` are made anew for each call
+    def parse_headers(request) -> dict[str, str]:
+        """Return the secret and, if sent, the names.
+
+        With any X-Auth-Password, Authorization is ignored.
+        """
+        headers = request.META  # faster: Django builds `request.headers` for each request
         if "HTTP_X_AUTH_PASSWORD" in headers:
             return {
                 "secret": headers["HTTP_X_AUTH_PASSWORD"],
@@ -54,7 +59,7 @@ class CredentialAuthentication(BaseAuthentication):
 
 
 class HasCredential(BasePermission):
-    """Only who showed a good credential; the default for every API view."""
+    """Allow calls with a good credential only; the default for every API view."""
 
     def has_permission(self, request, view):
         return isinstance(request.auth, ApiCredential)

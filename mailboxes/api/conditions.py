@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): an entity tag on what is served, and writes that refuse to overwrite."""
+"""Conditional requests (RFC 9110, section 13): entity tags, 304 and 412."""
 
 from hashlib import sha256
 
@@ -9,44 +9,44 @@ from mailboxes.api.exceptions import PreconditionFailed
 from mailboxes.models import EmailRecipient, Mailbox
 
 
-def entity_tag(row: Mailbox | EmailRecipient) -> str:
-    """The mailbox's version: a change of a recipient is a change of its mailbox."""
+def get_etag(row: Mailbox | EmailRecipient) -> str:
+    """Return the tag of the mailbox's version: a change of a recipient changes its mailbox."""
     mailbox = row if isinstance(row, Mailbox) else row.mailbox
-    return tag_of(mailbox.version)
+    return format_etag(mailbox.version)
 
 
-def tag_of(version: int | str) -> str:
-    """The entity tag of a mailbox at this version."""
+def format_etag(version: int | str) -> str:
     return f'"{version}"'
 
 
-def tag_of_content(content: bytes) -> str:
-    """The entity tag of what has no version of its own."""
+def hash_to_etag(content: bytes) -> str:
+    """Return the entity tag of content that has no version, such as a list."""
     return quote_etag(sha256(content).hexdigest()[:32])
 
 
 def refuse_if_changed(request, row) -> None:
-    """Raises PreconditionFailed where If-Match or If-None-Match says so. The caller holds the row locked."""
-    # Django takes an If-Match without a good tag for none: that would overwrite, quietly.
-    wanted = request.headers.get("If-Match")
-    is_broken = wanted is not None and not parse_etags(wanted)
-    if is_broken or judged(request, entity_tag(row)) is not None:
+    """Raise PreconditionFailed if If-Match or If-None-Match fails. Call with the row locked."""
+    # Django treats an If-Match without a valid tag as absent, which would overwrite silently.
+    if_match = request.headers.get("If-Match")
+    is_malformed = if_match is not None and not parse_etags(if_match)
+    if is_malformed or evaluate_conditions(request, get_etag(row)) is not None:
         raise PreconditionFailed
 
 
-def judged(request, tag: str, response=None):
-    """What Django makes of the conditions. By date there is none: nothing tells callers when a row has changed.
+def evaluate_conditions(request, etag: str, response=None):
+    """Return 304 or 412 if a condition fails, else the response.
 
-    Such a condition is to be ignored (RFC 9110, 13.1.4); Django takes it for one that failed.
+    Answers have no Last-Modified, so If-Unmodified-Since must be ignored (RFC 9110, 13.1.4);
+    Django would treat it as failed.
     """
     request.META.pop("HTTP_IF_UNMODIFIED_SINCE", None)
-    return get_conditional_response(request, tag, response=response)
+    return get_conditional_response(request, etag, response=response)
 
 
-def answer_if_changed(request, response):
-    """A rendered answer to GET, or 304 to a caller who has it already. What has no tag yet gets its content's."""
+def apply_conditions(request, response):
+    """Return the rendered response to GET, with an ETag; or 304 if the caller has it already."""
     if not response.has_header("ETag"):
-        response["ETag"] = tag_of_content(response.content)
-    answer = judged(request, response["ETag"], response)
-    request.throttle.tell(answer)  # Django's 304 is a new answer
-    return answer
+        response["ETag"] = hash_to_etag(response.content)
+    conditional = evaluate_conditions(request, response["ETag"], response)
+    request.throttle.add_headers(conditional)  # Django's 304 is a new response
+    return conditional

@@ -1,4 +1,4 @@
-"""Any exception of a view, turned into a status and, where the caller can mend it, the errors by field."""
+"""API errors, and the handler that turns a view's exceptions into answers."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from rest_framework.views import exception_handler as rest_exception_handler
 from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, UNEXPLAINED
 from mailboxes.db.connections import UNAVAILABLE
 
-# Codes of a model's ValidationError that are no fault of the value: it clashes with what is there.
+# Codes of a model's ValidationError that mean a conflict with stored rows (409), not a bad value (400).
 CONFLICTS = {"unique", "limit"}
 
 
 class Conflict(exceptions.APIException):
     status_code = 409
-    default_detail = "This clashes with what is there."
+    default_detail = "This conflicts with what is stored."
     default_code = "conflict"
 
 
 class PreconditionFailed(exceptions.APIException):
     status_code = 412
-    default_detail = "It has changed since: read it again, and send its new ETag."
+    default_detail = "It has changed since you read it: read it again, and send its new ETag."
     default_code = "changed"
 
 
@@ -42,28 +42,30 @@ class ServiceUnavailable(exceptions.APIException):
 
 
 def exception_handler(exc, context):
-    """The answer to an exception; None for a fault of ours, which Django logs and answers with 500."""
+    """Return the answer to an exception; None for a bug, which Django logs and answers with 500."""
     match exc:
         case ValidationError():
             exc = conflict_or_bad_request(exc)
         case UnreadablePostError():
-            exc = exceptions.ParseError("The body broke off.")
+            exc = exceptions.ParseError("The body is incomplete.")
         case RequestDataTooBig():
             exc = ContentTooLarge()
         case IntegrityError():
-            # A writer elsewhere was quicker than our check; the database kept its rule.
+            # Another writer was faster than our validation; a database constraint caught it.
             exc = Conflict()
         case _ if isinstance(exc, UNAVAILABLE):
             exc = ServiceUnavailable()
     response = rest_exception_handler(exc, context)
     if response is not None:
-        explained = isinstance(exc, exceptions.APIException) and exc.status_code not in UNEXPLAINED
-        response.data = errors_by_field(exc) if explained else None
+        is_explained = (
+            isinstance(exc, exceptions.APIException) and exc.status_code not in UNEXPLAINED
+        )
+        response.data = format_errors(exc) if is_explained else None
     return response
 
 
 def conflict_or_bad_request(exc: ValidationError) -> exceptions.APIException:
-    """A model's refusal as DRF's."""
+    """Convert a model's ValidationError to an exception of DRF: 409 or 400."""
     detail = serializers.as_serializer_error(exc)
     codes = {error.code for errors in detail.values() for error in errors}
     if codes & CONFLICTS:
@@ -71,8 +73,8 @@ def conflict_or_bad_request(exc: ValidationError) -> exceptions.APIException:
     return exceptions.ValidationError(detail)
 
 
-def errors_by_field(exc: exceptions.APIException) -> dict:
-    """`{field: [{"code": …, "message": …}]}`, with what is of no one field under `non_field_errors`."""
+def format_errors(exc: exceptions.APIException) -> dict:
+    """Return `{field: [{"code": …, "message": …}]}`, the rest under `non_field_errors`."""
     details: Any = exc.get_full_details()
     if not isinstance(exc.detail, dict):
         details = {api_settings.NON_FIELD_ERRORS_KEY: details}

@@ -1,4 +1,4 @@
-"""Plain calls on mailboxes, answered before Django's middleware and views."""
+"""Fast answers to plain calls on mailboxes, without Django's middleware and views."""
 
 import time
 from functools import lru_cache
@@ -15,7 +15,7 @@ from rest_framework.exceptions import NotFound, Throttled
 
 from mailboxes.api import representation, writing
 from mailboxes.api.authentication import CredentialAuthentication
-from mailboxes.api.conditions import entity_tag, tag_of_content
+from mailboxes.api.conditions import get_etag, hash_to_etag
 from mailboxes.api.parsers import JSONObjectParser, accepts_json, is_json
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
@@ -34,8 +34,8 @@ if settings.METRICS_NETWORKS:
 LIST_METHODS = ("GET", "POST")
 MAILBOX_METHODS = ("GET", "PUT", "PATCH")
 
-# A call with one of these is not plain: it is conditional, or may be repeated, or the server has
-# refused it.
+# A call with one of these keys is not plain: it is conditional, has an idempotency key, or the
+# server has refused it.
 NOT_PLAIN = {
     "HTTP_IF_MATCH",
     "HTTP_IF_NONE_MATCH",
@@ -43,17 +43,17 @@ NOT_PLAIN = {
     "mailboxes.refused",
 }
 
-REFUSED_CALL = "mailboxes.refused_call"  # the key in the environment by which a view finds it
+REFUSED_CALL = "mailboxes.refused_call"  # passes a refused call to the view, in the environment
 
 
 class FastPath:
     """WSGI middleware that answers plain calls on mailboxes without Django's middleware and views.
 
     Those take longer than the work of such a call. A call is plain if it lists an account's
-    mailboxes, or reads, creates or updates one, and is not conditional, filtered or to be
-    repeated. It is answered here if it succeeds, or if the account has no such mailbox (404).
+    mailboxes, or reads, creates or updates one, and has no condition, filter or idempotency key.
+    It is answered here if it succeeds, or if the account has no such mailbox (404).
 
-    Everything else is left to the views, and so is a plain call that is refused: nothing has been
+    The views handle everything else, including plain calls that are refused: nothing has been
     written, and the view raises the same exception, without counting the call again.
 
     Each rule is a function that the views use too; tests/api/test_fastpath.py compares the two.
@@ -91,88 +91,87 @@ class FastPath:
 class PlainCall(WSGIRequest):
     """A plain call and its answer.
 
-    Of a request it has what the rules ask for: a whole one takes longer to make.
+    It has only the attributes that the rules need: building a full request takes longer.
     """
 
     auth: ApiCredential
     user: Account  # type: ignore[assignment]  # on calls of the API
     throttle: CredentialThrottle
     error: Exception
-    reason: str  # for the log, of a refusal
+    reason: str  # of the refusal, for the log
 
     def __init__(self, environ, uuid):
-        self.environ = self.META = environ.copy()  # a view may need it as it came
+        self.environ = self.META = environ.copy()  # a view may need the original
         TrustedProxies.set_caller_address(self.META)
         self.method, self.path, self.uuid = environ["REQUEST_METHOD"], environ["PATH_INFO"], uuid
         self.view = "mailbox-detail" if uuid else "mailbox-list"
 
     def answer(self) -> tuple[int, bytes, dict]:
-        """Return the status, the body and the headers of an answer with 200, 201 or 404.
-
-        Any other refusal is raised, as in the view.
-        """
+        """Return status, body and headers of a 200, 201 or 404. Other refusals are raised."""
         authentication = CredentialAuthentication(**self.extra_columns())
         self.user, self.auth = authentication.authenticate(self)
         throttle = CredentialThrottle()
         if not throttle.allow_request(self, view=None):
             raise Throttled(throttle.wait())
         try:
-            status, result, headers = self.show() if self.method == "GET" else self.save()
+            status, result, headers = self.fetch() if self.method == "GET" else self.save()
         except NotFound:
             status, result, headers = 404, None, {}
         body = orjson.dumps(envelope(status, result))
         if status == 200 and "ETag" not in headers:
-            headers["ETag"] = tag_of_content(body)
-        throttle.tell(headers)
+            headers["ETag"] = hash_to_etag(body)
+        throttle.add_headers(headers)
         headers |= {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
         return status, body, headers
 
     def extra_columns(self) -> dict:
-        """Return the statement that reads the credential with its mailboxes, and its values.
+        """Return the prepared query that reads the credential and its mailboxes, and its values.
 
         Empty if that takes two queries: for a customer, or with a replica to read from.
         """
         if self.META.get("HTTP_X_AUTH_FOR") or self.method == "POST":
             return {}
         if self.method != "GET":
-            return {"query": representation.CALLER_AND_ONE_TO_CHANGE, "uuid": self.uuid}
+            return {"query": representation.CALLER_AND_TO_CHANGE, "uuid": self.uuid}
         if REPLICA in connections.settings:
             return {}
         if self.uuid:
             return {"query": representation.CALLER_AND_ONE, "uuid": self.uuid}
-        return {"query": representation.CALLER_AND_ALL}
+        return {"query": representation.CALLER_AND_LIST}
 
-    def show(self) -> tuple[int, orjson.Fragment, dict]:
+    def fetch(self) -> tuple[int, orjson.Fragment, dict]:
         if self.auth.extra_columns:
             (text,), self.auth.extra_columns = (
                 self.auth.extra_columns,
                 (),
-            )  # a long text is freed early
-            return 200, *(representation.one_in(text) if self.uuid else representation.all_in(text))
+            )  # frees a long text early
+            render = representation.render_one if self.uuid else representation.render_list
+            return 200, *render(text)
         return 200, *replica.read_with_fallback(self.auth.wal_position, self.read_from)
 
     def read_from(self, using: str) -> tuple[orjson.Fragment, dict]:
         if self.uuid:
-            return representation.one_of(using, self.user.pk, self.uuid)
-        return representation.all_of(using, self.user.pk)
+            return representation.fetch_one(using, self.user.pk, self.uuid)
+        return representation.fetch_list(using, self.user.pk)
 
     def save(self) -> tuple[int, dict, dict]:
-        sent = JSONObjectParser().parse(self.environ["wsgi.input"])
+        data = JSONObjectParser().parse(self.environ["wsgi.input"])
         if self.uuid:
-            mailbox = writing.updated(self.mailbox(), self.auth, sent, self.method == "PATCH")
+            mailbox = self.fetch_mailbox()
+            mailbox = writing.update_mailbox(mailbox, self.auth, data, self.method == "PATCH")
         else:
-            mailbox = writing.created(self.user, self.auth, sent)
-        headers = {"ETag": entity_tag(mailbox)} | writing.warning(sent)
-        return 200 if self.uuid else 201, representation.shown_after(mailbox), headers
+            mailbox = writing.create_mailbox(self.user, self.auth, data)
+        headers = {"ETag": get_etag(mailbox)} | writing.pass_code_warning(data)
+        return 200 if self.uuid else 201, representation.represent_saved(mailbox), headers
 
-    def mailbox(self) -> Mailbox:
+    def fetch_mailbox(self) -> Mailbox:
         """Return the mailbox to change. Raises NotFound."""
         if self.auth.extra_columns:
-            return representation.mailbox_of(self.auth.extra_columns)
-        return representation.to_change(self.user.pk, self.uuid)
+            return representation.mailbox_from_row(self.auth.extra_columns)
+        return representation.fetch_to_change(self.user.pk, self.uuid)
 
     def raise_error(self, request) -> None:
-        """Raise the refusal in a view, whose request gets what is known of the caller."""
+        """Raise the refusal in a view, after giving its request the caller's attributes."""
         for name in ("user", "auth", "throttle"):
             if hasattr(self, name):
                 setattr(request, name, getattr(self, name))
@@ -181,7 +180,7 @@ class PlainCall(WSGIRequest):
 
 
 def plain_call(environ) -> PlainCall | None:
-    """Return the call if it is plain. See FastPath."""
+    """Return the call if it is plain, as FastPath defines it."""
     method, path = environ["REQUEST_METHOD"], MAILBOX_PATH.match(environ["PATH_INFO"])
     if not path or method not in (MAILBOX_METHODS if path["uuid"] else LIST_METHODS):
         return None
@@ -200,7 +199,7 @@ def plain_call(environ) -> PlainCall | None:
 
 @lru_cache
 def is_allowed(host: str) -> bool:
-    """Return True if Django takes a request for this host."""
+    """Return True if Django accepts requests for this host."""
     try:
         WSGIRequest(
             {"REQUEST_METHOD": "GET", "wsgi.input": BytesIO(), "HTTP_HOST": host}
@@ -211,7 +210,7 @@ def is_allowed(host: str) -> bool:
 
 
 def has_json_body(environ, length: int) -> bool:
-    """Return True if the body is whole, within the limit, and declared as JSON."""
+    """Return True if the body is complete, within the limit, and declared as JSON."""
     return (
         0 < length <= MAX_BODY_BYTES
         and isinstance(environ["wsgi.input"], BytesIO)

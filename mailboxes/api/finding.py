@@ -1,4 +1,4 @@
-"""Finding mailboxes in a long list: parameters of the address, pages, and where a page ends."""
+"""Filters, sorting and pages of the list of mailboxes."""
 
 import base64
 from datetime import UTC, datetime, time
@@ -12,14 +12,14 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import replace_query_param
 
-from mailboxes.api.representation import rows
+from mailboxes.api.representation import select_texts
 
 MAX_LIMIT = 1000
 ORDERS = {"created": "created_at", "name": "name", "updated": "updated_at"}
 
 
 class YesOrNoField(serializers.ChoiceField):
-    """`true` or `false`, as JSON writes them."""
+    """Accept `true` or `false`."""
 
     def __init__(self, **kwargs):
         super().__init__(choices=["true", "false"], **kwargs)
@@ -32,21 +32,21 @@ class YesOrNoField(serializers.ChoiceField):
     {"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]}
 )
 class MomentField(serializers.Field):
-    """A day, from its beginning in UTC, or a moment."""
+    """Accept a date, which is its start in UTC, or a date and time."""
 
     default_error_messages = {
-        "invalid": "Use a date or a moment, such as 2023-06-02 or 2023-06-02T12:00:00Z."
+        "invalid": "Use a date, or a date and time: 2023-06-02 or 2023-06-02T12:00:00Z."
     }
 
     def to_internal_value(self, data) -> datetime:
         try:
-            return read_moment(data)
+            return parse_moment(data)
         except (ValueError, OverflowError):
             self.fail("invalid")
 
 
-def read_moment(text) -> datetime:
-    """The moment, or the day's beginning. Raises ValueError, or OverflowError before year 1 or after 9999."""
+def parse_moment(text) -> datetime:
+    """Return the moment, or the start of the day. Raises ValueError or OverflowError."""
     moment = parse_datetime(text) or parse_date(text)
     if moment is None:
         raise ValueError
@@ -55,30 +55,30 @@ def read_moment(text) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def read_text(text) -> str:
-    """Text that a database can look for. Raises ValueError."""
+def refuse_nul(text) -> str:
+    """Return the text. Raises ValueError if it has NUL, which PostgreSQL rejects."""
     if "\0" in text:
         raise ValueError
     return text
 
 
 class CursorField(serializers.CharField):
-    """Where a page ended, as `Page.headers` writes it: the order, and its last row's place in it."""
+    """Decode a cursor of `Page.headers`: the order, and the sort value and UUID of the last row."""
 
     default_error_messages = {"invalid": "Use a cursor from the Link header of the page before."}
 
     def to_internal_value(self, data):
         try:
-            # Not Python's own parser: deep nesting ends it with a RecursionError.
+            # Python's own parser would raise RecursionError on deep nesting.
             order, value, uuid = orjson.loads(base64.urlsafe_b64decode(data))
             is_name = ORDERS[order.removeprefix("-")] == "name"
-            return order, (read_text if is_name else read_moment)(value), UUID(uuid)
+            return order, (refuse_nul if is_name else parse_moment)(value), UUID(uuid)
         except (ValueError, OverflowError, KeyError, TypeError, AttributeError):
             self.fail("invalid")
 
 
 class ListParameters(serializers.Serializer):
-    """What the list may be asked for. With none of these it is the whole account's."""
+    """Query parameters of the list. Without any, it has all the account's mailboxes."""
 
     search = serializers.CharField(
         required=False, help_text="Text in the name, a recipient's address or the UUID"
@@ -88,27 +88,29 @@ class ListParameters(serializers.Serializer):
     has_password = YesOrNoField(required=False, help_text="Whether there is a pass code")
     recipient = serializers.CharField(required=False, help_text="A recipient's whole address")
     updated_since = MomentField(
-        required=False, help_text="Only what was created or updated since this date or moment"
+        required=False, help_text="Only mailboxes created or updated since this date or time"
     )
     deleted = YesOrNoField(
-        required=False, help_text="true: the deleted ones that can be restored, instead"
+        required=False, help_text="true: only deleted mailboxes that can be restored"
     )
     order = serializers.ChoiceField(
         required=False,
         choices=[sign + order for order in ORDERS for sign in ("", "-")],
-        help_text="What to sort by; with a minus, the other way round",
+        help_text="The field to sort by; with a minus, descending",
     )
     limit = serializers.IntegerField(
         required=False, min_value=1, max_value=MAX_LIMIT, help_text="The size of a page"
     )
-    cursor = CursorField(required=False, help_text="Where the page before ended: its Link says")
+    cursor = CursorField(
+        required=False, help_text="The end of the previous page, from its Link header"
+    )
 
     @classmethod
-    def read(cls, query) -> dict:
-        """The parameters, checked. Raises ValidationError naming each that is wrong.
+    def parse(cls, query) -> dict:
+        """Return the valid parameters. Raises ValidationError naming each wrong one.
 
-        A stray parameter alone is ignored: today's clients send some. Beside a known one
-        it is a mistake, and refused.
+        Unknown parameters alone are ignored, since existing clients send some. Together with
+        a known one they are a mistake, and refused.
         """
         known = cls().fields.keys() & query.keys()
         if not known:
@@ -124,12 +126,12 @@ class ListParameters(serializers.Serializer):
 
     def validate(self, parameters):
         if "cursor" in parameters and parameters["cursor"][0] != parameters.get("order", "created"):
-            raise ValidationError({"cursor": "It belongs to another order."})
+            raise ValidationError({"cursor": "It belongs to a list in another order."})
         return parameters
 
 
-def find(mailboxes, parameters):
-    """The mailboxes that the parameters ask for, all pages of them."""
+def filter_mailboxes(mailboxes, parameters):
+    """Return the mailboxes that match, on all pages."""
     deleted = parameters.get("deleted", False)
     found = mailboxes.restorable().exclude(deleted_at=None) if deleted else mailboxes.active()
     if "search" in parameters:
@@ -149,7 +151,7 @@ def find(mailboxes, parameters):
 
 
 class Page:
-    """One page of an account's mailboxes that the parameters ask for, and the headers that say so."""
+    """One page of an account's mailboxes, and its headers."""
 
     def __init__(self, mailboxes, parameters):
         self.mailboxes = mailboxes
@@ -158,40 +160,40 @@ class Page:
         self.field = ORDERS[self.order.removeprefix("-")]
         sign = "-" if self.order.startswith("-") else ""
         self.fields = (f"{sign}{self.field}", f"{sign}uuid")
-        found = find(mailboxes, parameters)
+        found = filter_mailboxes(mailboxes, parameters)
         self.total = found.count() if {"limit", "cursor"} & parameters.keys() else None
         if "cursor" in parameters:
-            found = found.filter(self.after(*parameters["cursor"]))
+            found = found.filter(self.after_cursor(*parameters["cursor"]))
         self.found, self.last = found, None
         if self.limit:
-            places = found.order_by(*self.fields).values_list(self.field, "uuid")
-            # One row more than asked for tells whether there is a next page.
-            places = list(places[: self.limit + 1])
-            if len(places) > self.limit:
-                places.pop()
-                self.last = places[-1]
-            self.found = found.filter(uuid__in=[uuid for _value, uuid in places])
+            keys = found.order_by(*self.fields).values_list(self.field, "uuid")
+            # One extra row shows that there is a next page.
+            keys = list(keys[: self.limit + 1])
+            if len(keys) > self.limit:
+                keys.pop()
+                self.last = keys[-1]
+            self.found = found.filter(uuid__in=[uuid for _value, uuid in keys])
 
-    def after(self, order, value, uuid) -> Q:
-        """Past that place: by the row's own values, so that rows that come and go move nothing."""
-        past = "lt" if order.startswith("-") else "gt"
-        return Q(**{f"{self.field}__{past}": value}) | Q(
-            **{self.field: value, f"uuid__{past}": uuid}
+    def after_cursor(self, order, value, uuid) -> Q:
+        # Compares values: an offset would shift when rows are added or removed.
+        operator = "lt" if order.startswith("-") else "gt"
+        return Q(**{f"{self.field}__{operator}": value}) | Q(
+            **{self.field: value, f"uuid__{operator}": uuid}
         )
 
-    def rows(self):
-        """The page's mailboxes, for `reading.listed`."""
+    def texts(self):
+        """Return the page's mailboxes, for `representation.render_texts`."""
         found = self.found.order_by().values("uuid")
-        return rows(self.mailboxes.filter(uuid__in=found), *self.fields)
+        return select_texts(self.mailboxes.filter(uuid__in=found), *self.fields)
 
-    def headers(self, address) -> dict:
-        """Where the next page is and, where there are pages, how many mailboxes there are on all."""
+    def headers(self, url) -> dict:
+        """Return Link if there is a next page, and X-Total-Count if there are pages."""
         headers = {}
         if self.total is not None:
             headers["X-Total-Count"] = str(self.total)
         if self.last:
             value, uuid = self.last
-            place = [self.order, value if isinstance(value, str) else value.isoformat(), uuid.hex]
-            cursor = base64.urlsafe_b64encode(orjson.dumps(place)).decode()
-            headers["Link"] = f'<{replace_query_param(address, "cursor", cursor)}>; rel="next"'
+            key = [self.order, value if isinstance(value, str) else value.isoformat(), uuid.hex]
+            cursor = base64.urlsafe_b64encode(orjson.dumps(key)).decode()
+            headers["Link"] = f'<{replace_query_param(url, "cursor", cursor)}>; rel="next"'
         return headers

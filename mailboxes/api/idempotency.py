@@ -1,8 +1,8 @@
-"""Calls that are safe to repeat: `Idempotency-Key` on POST (draft-ietf-httpapi-idempotency-key-header).
+"""Idempotency keys on POST (draft-ietf-httpapi-idempotency-key-header).
 
-A caller who got no answer sends the same call with the same key again. What was done is not
-done twice: within a day the first answer is given again. The record of it and the work are one
-transaction. A call that was refused has changed nothing, so it is not recorded.
+A caller that got no answer repeats the call with the same key. Within a day it gets the first
+answer again, and nothing is done twice. The work and the record of it are one transaction.
+A refused call has changed nothing, so it is not recorded.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 
-from mailboxes.api.conditions import entity_tag
+from mailboxes.api.conditions import get_etag
 from mailboxes.api.exceptions import Conflict
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import IdempotentAnswer
 
 HEADER = "Idempotency-Key"
-REPLAYED = "Idempotency-Replayed"
+REPLAYED_HEADER = "Idempotency-Replayed"
 
-# The draft has it as a structured field's text, in quotes; without them it is taken too.
+# The draft requires quotes (a structured field's string); a key without them is accepted too.
 KEY = re.compile(r'\A(?:"([\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255}))\Z')
 
 
@@ -31,40 +31,39 @@ WRONG_KEY = "Use 1 to 255 characters of ASCII without spaces, such as a UUID."
 
 
 class StillRuns(Conflict):
-    default_detail = "The first call with this key still runs."
+    default_detail = "The first call with this key is still running."
     default_code = "in_progress"
 
 
 class AnswerLost(Conflict):
-    default_detail = "The first call with this key is done; no key at hand opens its answer."
+    default_detail = "The first call with this key succeeded, but its answer cannot be decrypted."
     default_code = "answer_lost"
 
 
 class KeyUsedForAnother(APIException):
     status_code = 422
-    default_detail = "This key was used for another call: take a new one."
+    default_detail = "This key was used for another call: use a new one."
     default_code = "key_reused"
 
 
-def once(view, work) -> Response:
-    """What `work` answers or, if the caller's key was used before, the first answer again.
+def run_once(view, work) -> Response:
+    """Return the answer of `work` or, if the caller's key was used before, the first answer.
 
-    With a key, the work and the record of it are one transaction. Raises StillRuns while the
-    first call does.
+    Raises StillRuns while the first call is running.
     """
-    key = read_key(view.request)
-    return work() if key is None else once_with(key, view, work)
+    key = parse_key(view.request)
+    return work() if key is None else run_with_key(key, view, work)
 
 
 @transaction.atomic
-def once_with(key: str, view, work) -> Response:
+def run_with_key(key: str, view, work) -> Response:
     request = view.request
-    hold(request.user, key)
-    fingerprint = fingerprint_of(request)
+    lock_key(request.user, key)
+    fingerprint = compute_fingerprint(request)
     first = IdempotentAnswer.objects.current().filter(account=request.user, key=key).first()
     if first is None:
         response = work()
-        answer = {"result": response.data, "etag": entity_tag(view.row)}
+        answer = {"result": response.data, "etag": get_etag(view.row)}
         IdempotentAnswer.objects.store(
             request.user, key, fingerprint, response.status_code, orjson.dumps(answer).decode()
         )
@@ -75,12 +74,12 @@ def once_with(key: str, view, work) -> Response:
         answer = orjson.loads(first.body)
     except UnknownKeyError:
         raise AnswerLost from None
-    headers = {REPLAYED: "true", "ETag": answer["etag"]}
+    headers = {REPLAYED_HEADER: "true", "ETag": answer["etag"]}
     return Response(answer["result"], status=first.status, headers=headers)
 
 
-def read_key(request) -> str | None:
-    """The key, without its quotes. Raises ValidationError naming the header."""
+def parse_key(request) -> str | None:
+    """Return the key without its quotes. Raises ValidationError naming the header."""
     if HEADER not in request.headers:
         return None
     match = KEY.match(request.headers[HEADER])
@@ -89,15 +88,15 @@ def read_key(request) -> str | None:
     return match[1] or match[2]
 
 
-def fingerprint_of(request) -> str:
-    """Tells one call from another. Keyed: the four digits of a pass code can be guessed from a bare hash."""
+def compute_fingerprint(request) -> str:
+    # Keyed: a pass code's four digits could be guessed from a plain hash.
     call = f"{request.method} {request.path.rstrip('/').lower()}\n".encode() + request.body
     return salted_hmac("mailboxes.idempotency", call, algorithm="sha256").hexdigest()
 
 
-def hold(account, key) -> None:
-    """Keep others with this key out until the transaction ends: SQLite's writers queue by themselves."""
-    if connection.vendor == "postgresql":
+def lock_key(account, key) -> None:
+    """Lock the key until the transaction ends. Raises StillRuns if another call has it."""
+    if connection.vendor == "postgresql":  # on SQLite there is one writer at a time
         digest = hashlib.sha256(f"{account.pk}:{key}".encode()).digest()
         number = int.from_bytes(digest[:8], signed=True)
         with connection.cursor() as cursor:

@@ -14,11 +14,11 @@ ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
 class Negotiation(DefaultContentNegotiation):
     def get_accept_list(self, request):
-        """An empty Accept asks for nothing, so anything will do."""
+        """Treat an empty Accept header as absent."""
         return [token for token in super().get_accept_list(request) if token] or ["*/*"]
 
     def select_renderer(self, request, renderers, format_suffix=None):
-        """Choose JSON at once if there is nothing else and the caller accepts it."""
+        """Skip DRF's negotiation, which is slow, if JSON is the only choice and is accepted."""
         accept = request.META.get("HTTP_ACCEPT", "")
         is_json_alone = [renderer.media_type for renderer in renderers] == [MEDIA_TYPE]
         if is_json_alone and not format_suffix and accepts_json(accept):
@@ -26,25 +26,25 @@ class Negotiation(DefaultContentNegotiation):
         return super().select_renderer(request, renderers, format_suffix)
 
     def select_parser(self, request, parsers):
-        """JSON's, which is the only one; another type is 415."""
+        """Return the JSON parser, or None, which becomes 415."""
         return parsers[0] if is_json(request.content_type) else None
 
 
 @lru_cache
 def accepts_json(accept: str) -> bool:
-    """Return True if an Accept header plainly takes JSON; False leaves it to DRF."""
+    """Return True if an Accept header clearly includes JSON; False leaves it to DRF."""
     return not accept or any(
         part.partition(";")[0].strip() in ANY_JSON for part in accept.split(",")
     )
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a body of this type is taken for JSON: so is one that says nothing of its type."""
+    """Return True for JSON's content type, and for none."""
     return (content_type or MEDIA_TYPE).partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
 class JSONObjectParser(JSONParser):
-    """JSON as RFC 8259 has it (no NaN, no lone surrogates, no bottomless nesting), an object at the top."""
+    """Parse a JSON object by RFC 8259: no NaN, no lone surrogates, limited nesting."""
 
     def parse(self, stream, media_type=None, parser_context=None):
         try:

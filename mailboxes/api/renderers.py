@@ -1,4 +1,4 @@
-"""The one place that builds an answer's envelope."""
+"""Answers in the contract's envelope."""
 
 import orjson
 from django.http import HttpResponse
@@ -10,14 +10,14 @@ MEDIA_TYPE = "application/json"
 
 
 class EnvelopeRenderer(BaseRenderer):
-    """JSON in the contract's envelope. A date is written YYYY-MM-DD, a UUID in lower case."""
+    """Render JSON in the contract's envelope. A date is YYYY-MM-DD, a UUID in lower case."""
 
     media_type = MEDIA_TYPE
     format = "json"
     charset = None
 
     def render(self, data, accepted_media_type=None, renderer_context=None):
-        # Left there, the two would hold each other, and a long list with them, until garbage is collected.
+        # Breaks a reference cycle, which would keep a long list in memory until garbage collection.
         response = renderer_context.pop("response")
         if response.status_code in (204, 304):
             return b""  # HTTP forbids a body here
@@ -26,6 +26,6 @@ class EnvelopeRenderer(BaseRenderer):
 
 
 def error_response(status: int, headers=None) -> HttpResponse:
-    """An error in the envelope, for where no API view runs."""
+    """Return an error in the envelope, for errors outside the API's views."""
     body = orjson.dumps(envelope(status))
     return HttpResponse(body, content_type=MEDIA_TYPE, status=status, headers=headers)

@@ -1,9 +1,8 @@
-"""Mailboxes on their way to a caller: written as JSON by the database, all but their pass codes.
+"""JSON of mailboxes, written by the database except for the pass codes.
 
-Python's values of each row, and what makes JSON of them, take several times as long as the
-database does. So the database writes all of a list as one text, as long as it may be; what is
-sealed stands in it where the pass code is to stand. The keys are the contract's; `serializers`
-says what each means.
+Making Python values of each row, and JSON of those, takes several times as long as the query.
+So the database writes a whole list as one text, with the encrypted pass codes in their places.
+The keys are the contract's; `serializers` describes each.
 """
 
 import logging
@@ -27,7 +26,7 @@ from django.db.models import (
 )
 from rest_framework.exceptions import NotFound
 
-from mailboxes.api.conditions import tag_of
+from mailboxes.api.conditions import format_etag
 from mailboxes.contract import MAILBOX_KEYS, RECIPIENT_KEYS
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.json import (
@@ -54,11 +53,11 @@ from mailboxes.models.mailboxes import IN_ORDER, WITHIN_MAILBOX
 
 log = logging.getLogger("mailboxes.api")
 
-TOLD = 10  # mailboxes of an answer that the log names
+MAX_LOGGED = 10  # mailboxes of one answer that a log line names
 
 
-def recipients(mailbox: str = "pk") -> tuple:
-    """Return the texts of a JSON array of the mailbox's recipients; `mailbox` leads to its uuid."""
+def recipients_json(mailbox: str = "pk") -> tuple:
+    """Return the parts of a JSON array of recipients. `mailbox` is the path to its uuid."""
     values = {
         "created_on": add_quotes(DateText("created_at")),
         "updated_on": add_quotes(DateText("updated_at")),
@@ -68,12 +67,15 @@ def recipients(mailbox: str = "pk") -> tuple:
     return "[", JsonRows(found.values(one=Concatenated(*json_object(values, RECIPIENT_KEYS)))), "]"
 
 
-def mailbox() -> Iterator:
-    """The texts of a mailbox, for `written`: where its pass code is to stand, it has its digits and what is sealed."""
+def mailbox_json() -> Iterator:
+    """Return the parts of a mailbox's JSON, for `decrypt_in_place`.
+
+    In place of the pass code are the mailbox's uuid and the encrypted pass code, delimited.
+    """
     values = {
         "beep": [JsonBoolean("beep")],
         "created_on": add_quotes(DateText("created_at")),
-        "email_recipients": recipients(),
+        "email_recipients": recipients_json(),
         "greeting": [QuotedOrNull(UuidText("greeting"))],
         "name": [JsonText("name")],
         "password": [DELIMITER, UuidDigits("uuid"), EncryptedText("password_sealed"), DELIMITER],
@@ -86,58 +88,63 @@ def mailbox() -> Iterator:
     return json_object(values, MAILBOX_KEYS)
 
 
-def rows(mailboxes, *order: str):
-    """A text for each of the mailboxes, in this order."""
-    return mailboxes.order_by(*order).values_list(Concatenated(*mailbox()), flat=True)
+def select_texts(mailboxes, *order: str):
+    """Return a queryset of each mailbox's text, in this order."""
+    return mailboxes.order_by(*order).values_list(Concatenated(*mailbox_json()), flat=True)
 
 
-def all_of_account(account: str) -> RawText:
-    """The account's active mailboxes, as a JSON array, in one text: a row of a query is dear."""
+def list_text(account: str) -> RawText:
+    """Return an expression for the account's active mailboxes: one JSON array.
+
+    One long row is much faster than a row for each mailbox.
+    """
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
-    return RawText(Concatenated("[", JsonRows(mailboxes.values(one=Concatenated(*mailbox()))), "]"))
+    return RawText(
+        Concatenated("[", JsonRows(mailboxes.values(one=Concatenated(*mailbox_json()))), "]")
+    )
 
 
-def active_one():
-    """The mailbox of a uuid that is given; as a queryset."""
+def active_mailbox():
     return Mailbox.objects.active().filter(uuid=Param("uuid", UUIDField())).order_by()
 
 
-def one_of_account(account: str) -> RawText:
-    """The active mailbox of a uuid if it is the account's, as one text behind its version; else null.
+def mailbox_text(account: str) -> RawText:
+    """Return an expression for an active mailbox of the account: its version, then its JSON.
 
-    By its uuid alone: PostgreSQL might look through all of the account's for it.
+    It is null for another account's mailbox. The filter is the uuid alone: with the account
+    in it, PostgreSQL might search all of the account's mailboxes.
     """
     own = Case(
-        When(account=OuterRef(account), then=Concatenated(F("version"), DELIMITER, *mailbox()))
+        When(account=OuterRef(account), then=Concatenated(F("version"), DELIMITER, *mailbox_json()))
     )
-    return RawText(Subquery(active_one().values(one=own)))
+    return RawText(Subquery(active_mailbox().values(one=own)))
 
 
-def account():
+def account_by_id():
     return Account.objects.order_by().filter(pk=Param("account", BigIntegerField()))
 
 
-# Each gives one text; those of the caller behind what it takes to judge who calls.
-ALL = PreparedQuery(lambda: account().values_list(all_of_account("pk")))
-ONE = PreparedQuery(lambda: account().values_list(one_of_account("pk")))
-CALLER_AND_ALL = PreparedQuery(
-    lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, all_of_account("account"))
+# Each returns one text; with CALLER, after the columns that authentication needs.
+LIST = PreparedQuery(lambda: account_by_id().values_list(list_text("pk")))
+ONE = PreparedQuery(lambda: account_by_id().values_list(mailbox_text("pk")))
+CALLER_AND_LIST = PreparedQuery(
+    lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, list_text("account"))
 )
 CALLER_AND_ONE = PreparedQuery(
-    lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, one_of_account("account"))
+    lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, mailbox_text("account"))
 )
 
 
 # A mailbox to change: its columns, and its recipients as JSON.
 COLUMNS = [field.attname for field in Mailbox._meta.concrete_fields]
-ONE_TO_CHANGE = PreparedQuery(
+TO_CHANGE = PreparedQuery(
     lambda: (
-        active_one()
+        active_mailbox()
         .filter(account=Param("account", BigIntegerField()))
-        .values_list(*COLUMNS, Concatenated(*recipients()))
+        .values_list(*COLUMNS, Concatenated(*recipients_json()))
     )
 )
-CALLER_AND_ONE_TO_CHANGE = PreparedQuery(
+CALLER_AND_TO_CHANGE = PreparedQuery(
     lambda: (
         credentials_by_secret()
         .annotate(
@@ -152,53 +159,51 @@ CALLER_AND_ONE_TO_CHANGE = PreparedQuery(
         .values_list(
             *CALLER_COLUMNS,
             *(f"mailbox__{name}" for name in COLUMNS),
-            Concatenated(*recipients("mailbox__uuid")),
+            Concatenated(*recipients_json("mailbox__uuid")),
         )
     )
 )
 
 
-def all_of(using: str, account: int) -> tuple[orjson.Fragment, dict]:
-    """The account's mailboxes, and what the answer's headers say of them."""
-    ((text,),) = ALL.rows(using, account=account)
-    return all_in(text)
+def fetch_list(using: str, account: int) -> tuple[orjson.Fragment, dict]:
+    """Return the account's mailboxes as JSON, and headers."""
+    ((text,),) = LIST.rows(using, account=account)
+    return render_list(text)
 
 
-def listed(rows: Iterable[str]) -> tuple[orjson.Fragment, dict]:
-    """The mailboxes of these rows, and what the answer's headers say of them."""
-    return all_in(f"[{','.join(rows)}]".encode())
+def render_texts(texts: Iterable[str]) -> tuple[orjson.Fragment, dict]:
+    return render_list(f"[{','.join(texts)}]".encode())
 
 
-def all_in(text: bytes) -> tuple[orjson.Fragment, dict]:
-    """The mailboxes in this text, and what the answer's headers say of them."""
-    mailboxes, count = written(text)
+def render_list(text: bytes) -> tuple[orjson.Fragment, dict]:
+    mailboxes, count = decrypt_in_place(text)
     return orjson.Fragment(mailboxes), {"X-Total-Count": str(count)}
 
 
-def one_of(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
-    """The account's mailbox, and what the answer's headers say of it. Raises NotFound."""
+def fetch_one(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
+    """Return the account's mailbox as JSON, and headers. Raises NotFound."""
     ((text,),) = ONE.rows(using, account=account, uuid=uuid)
-    return one_in(text)
+    return render_one(text)
 
 
-def one_in(text: bytes | None) -> tuple[orjson.Fragment, dict]:
-    """The mailbox in this text, and what the answer's headers say of it. Raises NotFound where there is none."""
+def render_one(text: bytes | None) -> tuple[orjson.Fragment, dict]:
+    """Return the mailbox as JSON, and headers. Raises NotFound if the text is None."""
     if text is None:
         raise NotFound
     version, _, text = text.partition(DELIMITER.encode())
-    mailbox, _count = written(text)
-    return orjson.Fragment(mailbox), {"ETag": tag_of(version.decode())}
+    mailbox, _count = decrypt_in_place(text)
+    return orjson.Fragment(mailbox), {"ETag": format_etag(version.decode())}
 
 
-def to_change(account: int, uuid) -> Mailbox:
+def fetch_to_change(account: int, uuid) -> Mailbox:
     """Return the account's mailbox, not locked, with its recipients. Raises NotFound."""
-    for row in ONE_TO_CHANGE.rows(account=account, uuid=uuid):
-        return mailbox_of(row)
+    for row in TO_CHANGE.rows(account=account, uuid=uuid):
+        return mailbox_from_row(row)
     raise NotFound
 
 
-def mailbox_of(row) -> Mailbox:
-    """Return the mailbox in a row of ONE_TO_CHANGE. Raises NotFound if the row holds none."""
+def mailbox_from_row(row) -> Mailbox:
+    """Return the mailbox of a row of TO_CHANGE. Raises NotFound if its columns are null."""
     *columns, recipients = row
     mailbox = instance_from_row(Mailbox, COLUMNS, columns, PRIMARY)
     if mailbox.pk is None:
@@ -207,58 +212,60 @@ def mailbox_of(row) -> Mailbox:
     return mailbox
 
 
-def shown_after(mailbox: Mailbox) -> dict:
-    """The mailbox as the contract has it, now that it is written: no database is asked for what is at hand.
+def represent_saved(mailbox: Mailbox) -> dict:
+    """Return a mailbox that was just saved, without a query.
 
-    What was created has never been updated: a 201 answer has no `updated_on`.
+    One that was created has no `updated_on`, because it has never been updated.
     """
     codes = PassCodes()
-    place = f"{mailbox.pk.hex}{mailbox.password_sealed or ''}"
-    at_hand = {
+    encrypted = f"{mailbox.pk.hex}{mailbox.password_sealed or ''}"
+    fragments = {
         "email_recipients": orjson.Fragment(mailbox.recipients_as_json),
-        "password": orjson.Fragment(codes.written(place.encode())),
+        "password": orjson.Fragment(codes.to_json(encrypted.encode())),
     }
-    codes.tell_lost()
-    shown = {key: at_hand[key] if key in at_hand else getattr(mailbox, key) for key in MAILBOX_KEYS}
+    codes.log_lost()
+    result = {
+        key: fragments[key] if key in fragments else getattr(mailbox, key) for key in MAILBOX_KEYS
+    }
     if mailbox.version == 1:
-        del shown["updated_on"]
-    return shown
+        del result["updated_on"]
+    return result
 
 
-def written(text: bytes) -> tuple[bytes, int]:
-    """The text with each pass code in clear, where it stood sealed; and how many mailboxes' they are."""
+def decrypt_in_place(text: bytes) -> tuple[bytes, int]:
+    """Return the text with each pass code decrypted, and the number of mailboxes."""
     codes = PassCodes()
     parts = text.split(DELIMITER.encode())
-    places = parts[1::2]
-    parts[1::2] = map(codes.written, places)
-    codes.tell_lost()
-    return b"".join(parts), len(places)
+    encrypted = parts[1::2]
+    parts[1::2] = map(codes.to_json, encrypted)
+    codes.log_lost()
+    return b"".join(parts), len(encrypted)
 
 
 class PassCodes:
-    """Those of an answer. One that no key opens must not hide all else: it is shown as none, and the log says so."""
+    """The pass codes of an answer. One that cannot be decrypted is shown as null, and logged."""
 
     def __init__(self):
         self.decrypt = settings.PASS_CODE_KEYS.decrypt_bytes
         self.lost = []
 
-    def written(self, place: bytes) -> bytes:
-        """In JSON, what is sealed behind the digits of its mailbox."""
-        sealed = place[UUID_DIGITS:]
-        if not sealed:
+    def to_json(self, encrypted: bytes) -> bytes:
+        """Decrypt a pass code, which follows the digits of its mailbox's uuid."""
+        token = encrypted[UUID_DIGITS:]
+        if not token:
             return b"null"
-        owner = a2b_hex(place[:UUID_DIGITS])
+        owner = a2b_hex(encrypted[:UUID_DIGITS])
         try:
-            # Not by orjson: it begins each text with a kilobyte, and of a list's codes all are kept.
-            return encode_basestring(self.decrypt(sealed, owner)).encode()
+            # Not orjson.dumps, which allocates a kilobyte for each text; a list keeps all of them.
+            return encode_basestring(self.decrypt(token, owner)).encode()
         except UnknownKeyError as error:
             self.lost.append(f"{UUID(bytes=owner)} (key {error.key})")
             return b"null"
 
-    def tell_lost(self) -> None:
+    def log_lost(self) -> None:
         if self.lost:
             log.error(
-                "Pass codes that no key in PASS_CODE_KEYS opens: %s, of the mailboxes %s.",
+                "%s pass codes cannot be decrypted with any key in PASS_CODE_KEYS. Mailboxes: %s.",
                 len(self.lost),
-                ", ".join(self.lost[:TOLD]),
+                ", ".join(self.lost[:MAX_LOGGED]),
             )

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what drf-spectacular finds in the views, in the contract's words, examples and envelope."""
+"""The OpenAPI document, with the contract's texts, examples and envelope."""
 
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ COMMANDS = {
         "change_mailbox",
         MAILBOXES,
         "Changes some fields of the specified mailbox",
-        "Changes only what is sent: a field left out stays as it is.",
+        "Changes only what is sent: a field left out stays unchanged.",
     ),
     "DELETE /voip/mailbox/{uuid}": Command(
         "delete_mailbox", MAILBOXES, "Deletes the specified mailbox"
@@ -50,14 +50,14 @@ COMMANDS = {
     "GET /voip/mailbox/{uuid}/history": Command(
         "get_history",
         MAILBOXES,
-        "Gets all that happened to a mailbox, the newest first",
+        "Gets all changes of a mailbox, the newest first",
         "A deleted mailbox has a history too, as long as it can be restored. Pass codes are masked.",
     ),
     "POST /voip/mailbox/{uuid}/restore": Command(
         "restore_mailbox",
         MAILBOXES,
         "Restores a deleted mailbox",
-        "As it was, with its recipients. A mailbox that is not deleted stays as it is.",
+        "It comes back with its settings and recipients. A mailbox that is not deleted stays unchanged.",
     ),
     "GET /voip/mailbox/{mailbox_uuid}/email-recipient": Command(
         "list_recipients", RECIPIENTS, "Gets all email recipients of a mailbox"
@@ -82,62 +82,60 @@ COMMANDS = {
     ),
 }
 
-TO_BE = {"GET": "queried", "PUT": "updated", "PATCH": "changed", "DELETE": "deleted"}
+PARTICIPLES = {"GET": "queried", "PUT": "updated", "PATCH": "changed", "DELETE": "deleted"}
 
-HEADERS = {
+CREDENTIAL_HEADERS = {
     "X-Auth-Reseller": "The account's name",
     "X-Auth-User": "The credential's name within that account",
     "X-Auth-Password": "The credential's secret",
 }
 WRITES = {"PUT", "PATCH", "DELETE"}
 SET_PASS_CODE = {"create_mailbox", "update_mailbox", "change_mailbox"}
-HEADERS_OF_ANSWERS = {
-    "RateLimit": "How many calls the credential has left, and in how many seconds it has all again",
-    "RateLimit-Policy": "How many calls a credential has in how many seconds",
+RESPONSE_HEADERS = {
+    "RateLimit": "The calls that the credential has left (r), and the seconds until the limit resets (t)",
+    "RateLimit-Policy": "The calls that a credential may make (q) in a number of seconds (w)",
     "Retry-After": "The seconds to wait",
-    "X-Total-Count": "How many mailboxes there are on all pages",
-    "Link": "Where the next page is, if there is one",
+    "X-Total-Count": "The number of mailboxes on all pages",
+    "Link": "The address of the next page, if there is one",
     "X-Pass-Code-Warning": "Why the pass code sent is easy to guess, if it is. "
-    "Where PASS_CODE_POLICY is reject, a new one of these is refused (400) instead",
-    "Idempotency-Replayed": "true: the first answer to this key, given again",
-    "ETag": "Stands for what is served: it is another one after each change of the mailbox or its recipients",
+    "If PASS_CODE_POLICY is reject, such a new pass code is refused (400) instead",
+    "Idempotency-Replayed": "true: this is the first answer to this key, sent again",
+    "ETag": "The version of the content: it differs after each change of the mailbox or its recipients",
     "WWW-Authenticate": "How to send a credential",
-    "X-Request-ID": "The name of this call in the service's log",
+    "X-Request-ID": "The identifier of this call in the service's log",
 }
-UNCOUNTED = {401, 403, 406, 500, 503}  # answered before the call is counted, or in its place
+UNCOUNTED = {401, 403, 406, 500, 503}  # answered before the call is counted, or without counting
 IF_MATCH = "An ETag: refuse the command if the mailbox or its recipients have changed since"
-IF_NONE_MATCH = "An ETag: send nothing if it still stands for what is served"
-KEY = (
-    "A key of the caller's own for this call: sent again with it within a day, it is not done twice"
-)
+IF_NONE_MATCH = "An ETag: answer 304 without a body if the content has not changed since"
+KEY = "A key that the caller chooses for this call. Repeated with it within a day, it is done only once"
 ACT_FOR = "The name of a customer of the account, direct or further down, to act for"
 
 EMPTY = {"type": "object", "maxProperties": 0}
 
-ANSWERS = {
+DESCRIPTIONS = {
     200: "The command succeeded.",
-    201: "What has never been updated has no updated_on yet.",
+    201: "It has no updated_on, because it has never been updated.",
     204: "The answer has no body.",
-    304: "What If-None-Match names is still what is served. The answer has no body.",
+    304: "The content still has the ETag in If-None-Match. The answer has no body.",
     400: "A field or parameter is missing or wrong, or the body is not a JSON object. "
-    "The errors say what to mend.",
-    401: "There is no credential, or a wrong one. The answer is the same whichever part is wrong.",
+    "The errors say what to correct.",
+    401: "The credential is missing or wrong. The answer does not say which part is wrong.",
     403: "The credential is good, but the call comes from outside its networks, "
-    "or without HTTPS, or X-Auth-For names no customer of its account.",
+    "or without HTTPS, or X-Auth-For does not name a customer of its account.",
     404: "The account has no mailbox or recipient with this UUID.",
-    406: f"The Accept header does not take {MEDIA_TYPE}.",
+    406: f"The Accept header does not include {MEDIA_TYPE}.",
     409: "The mailbox has this address already, or as many recipients as it may have; "
-    "or the first call with this Idempotency-Key still runs.",
+    "or the first call with this Idempotency-Key is still running.",
     412: "The mailbox or its recipients have changed since the ETag in If-Match. Read it again.",
     413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB.",
-    415: f"The body is of another content type than {MEDIA_TYPE}.",
+    415: f"The body has another content type than {MEDIA_TYPE}.",
     422: "The Idempotency-Key was used for another call.",
-    429: "The credential has made as many calls as it may. Retry-After says when it may again.",
-    500: "The fault is the service's own. It is logged under the X-Request-ID.",
+    429: "The credential has reached its limit of calls. Retry-After says when to call again.",
+    500: "The service has failed. The error is in its log, under the X-Request-ID.",
     503: "The database does not answer. Retry-After says when to call again.",
 }
 
-# What the example of an error says, where it says more than its status.
+# Code and message in the examples of errors.
 ERRORS = {
     400: ("blank", "This field may not be blank."),
     406: (NotAcceptable.default_code, NotAcceptable.default_detail),
@@ -153,7 +151,7 @@ ABOUT_A_FIELD = {400, 409}
 BAD_KEY = ("invalid", WRONG_KEY)
 STILL_RUNS = (StillRuns.default_code, StillRuns.default_detail)
 
-# The page's values. Every example of a mailbox or a recipient is put together from them.
+# The values of the hosted API's page. All examples are built from them.
 EXAMPLES = {
     "account": "acme",
     "action": "changed",
@@ -167,7 +165,7 @@ EXAMPLES = {
     "greeting": "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b",
     "kind": "credential",
     "name": "Pete's Mailbox",
-    # The page's is weak: where such a one is refused, so would be the samples.
+    # The page's own is weak. Where weak ones are refused, the samples must not have one.
     "password": "4829" if settings.PASS_CODE_POLICY == "reject" else "1234",  # noqa: S105  the policy's name
     "play_caller_id": True,
     "play_timestamp": True,
@@ -176,7 +174,8 @@ EXAMPLES = {
     "uuid": "31347d42-00bd-44a5-9b5c-20dc4197a2f6",
 }
 
-# Of validators that drf-spectacular cannot read. A name is no blank, and has no control character.
+# Rules of validators that drf-spectacular cannot read. A name has a visible character, and no
+# control character.
 VISIBLE, PRINTABLE = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
 RULES = {
     "email": {"format": "email"},
@@ -184,14 +183,12 @@ RULES = {
     "password": {"pattern": "^[0-9]{4}$"},
 }
 HEADER_RULES = {"Idempotency-Key": {"pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'}}
-# What is looked for is no blank (Python's blanks are a few more than \s) and has no NUL.
-FINDABLE = {"pattern": r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"}
-LOOKED_FOR = {"name", "recipient", "search"}
+# A searched text is not blank (Python counts a few more characters as blank than \s) and has no NUL.
+SEARCHABLE = {"pattern": r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"}
+SEARCHED = {"name", "recipient", "search"}
 
 
 class CommandSchema(AutoSchema):
-    """One command, in the words of COMMANDS."""
-
     @property
     def command(self) -> Command:
         return COMMANDS[f"{self.method} {self.path}"]
@@ -209,11 +206,10 @@ class CommandSchema(AutoSchema):
         return self.command.description
 
     def get_override_parameters(self):
-        """The UUIDs in the path, whom to act for, and what the caller knows already."""
         noun = "Mailbox" if self.command.group == MAILBOXES else "email recipient"
         uuids = {
             "mailbox_uuid": "The UUID of the Mailbox",
-            "uuid": f"The UUID of the {noun} to be {TO_BE.get(self.method)}",
+            "uuid": f"The UUID of the {noun} to be {PARTICIPLES.get(self.method)}",
         }
         headers = {"X-Auth-For": ACT_FOR}
         if self.method == "POST":
@@ -237,9 +233,8 @@ class CommandSchema(AutoSchema):
         ]
 
     def get_response_serializers(self):
-        """An answer about no row has an empty result."""
-        is_about_rows = hasattr(self.view, "get_serializer")
-        return super().get_response_serializers() if is_about_rows else {200: EMPTY}
+        has_rows = hasattr(self.view, "get_serializer")
+        return super().get_response_serializers() if has_rows else {200: EMPTY}
 
 
 class CredentialScheme(OpenApiAuthenticationExtension):
@@ -255,60 +250,60 @@ class CredentialScheme(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema):
         return [
             {"type": "apiKey", "in": "header", "name": name, "description": words}
-            for name, words in HEADERS.items()
+            for name, words in CREDENTIAL_HEADERS.items()
         ] + [{"type": "http", "scheme": "bearer", "description": "The same secret, alone"}]
 
 
-def without_slash(endpoints):
-    """Pre-processing: a path is served with a trailing slash too, and documented without."""
+def remove_trailing_slashes(endpoints):
+    """Preprocess the paths: each is served with a trailing slash too, and documented without."""
     return [(path.rstrip("/"), *endpoint) for path, *endpoint in endpoints]
 
 
-def in_envelopes(result, **kwargs):
-    """Post-processing, what drf-spectacular does not see: exact shapes, envelopes, errors, examples."""
+def complete_document(result, **kwargs):
+    """Postprocess the document: add exact shapes, envelopes, errors and examples."""
     schemas = result["components"]["schemas"]
-    complete(schemas)
+    complete_schemas(schemas)
     result["tags"] = [{"name": group} for group in (MAILBOXES, RECIPIENTS, AUTHENTICATION)]
     for path, operations in result["paths"].items():
         for operation in operations.values():
             ((status, response),) = operation["responses"].items()
-            knows = {parameter["name"] for parameter in operation["parameters"]}
-            answers = {int(status): success(int(status), response, schemas)}
-            if "If-None-Match" in knows:
-                answers[304] = {"description": ANSWERS[304]}
-            for refused in refusals(path, operation, knows):
-                answers[refused] = error(refused, operation)
+            parameters = {parameter["name"] for parameter in operation["parameters"]}
+            answers = {int(status): describe_success(int(status), response, schemas)}
+            if "If-None-Match" in parameters:
+                answers[304] = {"description": DESCRIPTIONS[304]}
+            for error in list_error_statuses(path, operation, parameters):
+                answers[error] = describe_error(error, operation)
             operation["responses"] = {
-                str(status): answer | {"headers": headers(status, operation, knows)}
+                str(status): answer | {"headers": describe_headers(status, operation, parameters)}
                 for status, answer in answers.items()
             }
             if "requestBody" in operation:  # an object without a required field is required too
                 operation["requestBody"]["required"] = True
             for body in operation.get("requestBody", {}).get("content", {}).values():
-                body["example"] = example(body["schema"], schemas)
+                body["example"] = build_example(body["schema"], schemas)
             for parameter in operation["parameters"]:
                 if parameter["in"] == "path":
                     parameter["example"] = EXAMPLES["uuid"]
-                elif parameter["in"] == "query" and parameter["name"] in LOOKED_FOR:
-                    parameter["schema"] |= FINDABLE
+                elif parameter["in"] == "query" and parameter["name"] in SEARCHED:
+                    parameter["schema"] |= SEARCHABLE
     return result
 
 
-def complete(schemas):
-    """Give each field its example, each answer its exact keys, and add the shapes of what is new or went wrong."""
+def complete_schemas(schemas):
+    """Add examples and exact keys, and the schemas of created rows and of errors."""
     for name, schema in list(schemas.items()):
         for key, field in schema["properties"].items():
             field |= RULES.get(key, {})
             if key in EXAMPLES:
                 field["examples"] = [EXAMPLES[key]]
             if name.startswith("Patched"):
-                field.pop("default", None)  # what is left out stays as it is
+                field.pop("default", None)  # a field left out stays unchanged
         if not name.endswith("Request"):
-            schemas[name] = schema | exactly(schema["properties"])
+            schemas[name] = schema | exact_object(schema["properties"])
             if "updated_on" in schema["properties"]:
-                schemas[f"New{name}"] = as_created(schema)
-    one_error = exactly({"code": {"type": "string"}, "message": {"type": "string"}})
-    schemas["Error"] = exactly(
+                schemas[f"New{name}"] = remove_updated_on(schema)
+    one_error = exact_object({"code": {"type": "string"}, "message": {"type": "string"}})
+    schemas["Error"] = exact_object(
         {
             "result": EMPTY,
             "status_code": {"type": "integer"},
@@ -322,8 +317,8 @@ def complete(schemas):
     )
 
 
-def exactly(properties, optional=()) -> dict:
-    """An object with these keys and no others."""
+def exact_object(properties, optional=()) -> dict:
+    """Return the schema of an object with these keys and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -332,77 +327,73 @@ def exactly(properties, optional=()) -> dict:
     }
 
 
-def as_created(schema) -> dict:
-    """A row's shape in a 201 answer: no `updated_on`, neither on the row nor on the recipients it holds."""
+def remove_updated_on(schema) -> dict:
+    """Return the schema of a created row: without `updated_on`, its recipients' included."""
     properties = {key: field for key, field in schema["properties"].items() if key != "updated_on"}
     if "email_recipients" in properties:
         items = {"$ref": "#/components/schemas/NewRecipientOfMailbox"}
         properties["email_recipients"] = properties["email_recipients"] | {"items": items}
-    return schema | exactly(properties)
+    return schema | exact_object(properties)
 
 
-def refusals(path, operation, knows) -> list[int]:
-    """The statuses that the command may be refused with."""
+def list_error_statuses(path, operation, parameters) -> list[int]:
     has_body = "requestBody" in operation
-    answered = {
-        400: has_body or bool({"cursor", "Idempotency-Key"} & knows),
+    is_possible = {
+        400: has_body or bool({"cursor", "Idempotency-Key"} & parameters),
         401: True,
         403: True,
         404: "{" in path,
         406: True,
-        409: "Idempotency-Key" in knows or (has_body and RECIPIENTS in operation["tags"]),
-        412: "If-Match" in knows,
+        409: "Idempotency-Key" in parameters or (has_body and RECIPIENTS in operation["tags"]),
+        412: "If-Match" in parameters,
         413: has_body,
         415: has_body,
-        422: "Idempotency-Key" in knows,
+        422: "Idempotency-Key" in parameters,
         429: True,
         500: True,
         503: True,
     }
-    return [status for status, is_answered in answered.items() if is_answered]
+    return [status for status, possible in is_possible.items() if possible]
 
 
-def headers(status, operation, knows) -> dict:
-    """The headers of the command's answer with this status."""
-    is_done = status < 300
-    answered = {
+def describe_headers(status, operation, parameters) -> dict:
+    is_success = status < 300
+    is_sent = {
         "ETag": status in (200, 201, 304) and AUTHENTICATION not in operation["tags"],
-        "Idempotency-Replayed": is_done and "Idempotency-Key" in knows,
-        "Link": is_done and "cursor" in knows,
+        "Idempotency-Replayed": is_success and "Idempotency-Key" in parameters,
+        "Link": is_success and "cursor" in parameters,
         "RateLimit": status not in UNCOUNTED,
         "RateLimit-Policy": status not in UNCOUNTED,
         "Retry-After": status in (429, 503),
         "WWW-Authenticate": status == 401,
-        "X-Pass-Code-Warning": is_done and operation["operationId"] in SET_PASS_CODE,
+        "X-Pass-Code-Warning": is_success and operation["operationId"] in SET_PASS_CODE,
         "X-Request-ID": True,
-        "X-Total-Count": is_done and "cursor" in knows,
+        "X-Total-Count": is_success and "cursor" in parameters,
     }
     return {
-        name: {"description": HEADERS_OF_ANSWERS[name], "schema": {"type": "string"}}
-        for name, is_answered in answered.items()
-        if is_answered
+        name: {"description": RESPONSE_HEADERS[name], "schema": {"type": "string"}}
+        for name, sent in is_sent.items()
+        if sent
     }
 
 
-def success(status, response, schemas) -> dict:
-    """The answer of a command that has run."""
+def describe_success(status, response, schemas) -> dict:
     if status == 204:
-        return {"description": ANSWERS[status]}
+        return {"description": DESCRIPTIONS[status]}
     result = response["content"][MEDIA_TYPE]["schema"]
     if status == 201:
         result = {"$ref": result["$ref"].replace("schemas/", "schemas/New")}
-    schema = exactly(
+    schema = exact_object(
         {
             "result": result,
             "status_code": {"type": "integer", "const": status},
             "status_message": {"type": "string", "const": contract.status_message(status)},
         }
     )
-    return in_json(status, schema, example(schema, schemas))
+    return describe_json(status, schema, build_example(schema, schemas))
 
 
-def error(status, operation) -> dict:
-    """The answer of a command that was refused."""
+def describe_error(status, operation) -> dict:
     field = "email" if RECIPIENTS in operation["tags"] else "name"
     if status not in ABOUT_A_FIELD:
         field = "non_field_errors"
@@ -414,28 +405,29 @@ def error(status, operation) -> dict:
         if status == 400 and operation["operationId"] == "restore_mailbox":
             field, (code, message) = HEADER, BAD_KEY
         errors = {field: [{"code": code, "message": str(message)}]}
-    return in_json(
+    return describe_json(
         status, {"$ref": "#/components/schemas/Error"}, contract.envelope(status, errors=errors)
     )
 
 
-def in_json(status, schema, example) -> dict:
+def describe_json(status, schema, example) -> dict:
     return {
-        "description": ANSWERS[status],
+        "description": DESCRIPTIONS[status],
         "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
     }
 
 
-def example(schema, schemas):
-    """A value of the schema, put together from the examples of its fields."""
-    if "allOf" in schema:  # a reference with a description of its own
-        return example(schema["allOf"][0], schemas)
+def build_example(schema, schemas):
+    """Build a value of the schema from the examples of its fields."""
+    if "allOf" in schema:  # a reference with its own description
+        return build_example(schema["allOf"][0], schemas)
     if "$ref" in schema:
-        return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+        return build_example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "const" in schema:
         return schema["const"]
     if "examples" in schema:
         return schema["examples"][0]
     if schema["type"] == "array":
-        return [example(schema["items"], schemas)]
-    return {key: example(field, schemas) for key, field in schema.get("properties", {}).items()}
+        return [build_example(schema["items"], schemas)]
+    properties = schema.get("properties", {})
+    return {key: build_example(field, schemas) for key, field in properties.items()}

@@ -1,4 +1,4 @@
-"""The contract's shapes: a mailbox and a recipient, as they are read and as they are written."""
+"""Serializers of mailboxes, recipients and changes."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from mailboxes.models import EmailRecipient, Mailbox
 
 
 class TextField(serializers.CharField):
-    """Text only: DRF's own field takes a number for its digits."""
+    """Refuse numbers, which DRF's own field would accept as text."""
 
     default_error_messages = {"invalid": "Use text."}
 
@@ -20,7 +20,7 @@ class TextField(serializers.CharField):
 
 
 class TrueOrFalseField(serializers.BooleanField):
-    """JSON's true or false only: DRF's own field takes "yes" and 1 too."""
+    """Accept true and false only; DRF's own field accepts "yes" and 1 too."""
 
     default_error_messages = {"invalid": "Use true or false."}
 
@@ -31,35 +31,34 @@ class TrueOrFalseField(serializers.BooleanField):
 
 
 class UUIDTextField(serializers.UUIDField):
-    """A UUID as text: DRF's own field takes numbers too."""
+    """Accept a UUID as text only; DRF's own field accepts numbers too."""
 
     def to_internal_value(self, data):
         return validators.parse_uuid(data if isinstance(data, str) else "")
 
 
-NEW = Mailbox()  # what a call makes was nothing before
-LOST = "No key at hand opens the pass code that is stored: send a new one."
+NEW = Mailbox()  # stands for a mailbox that does not exist yet
+LOST = "The stored pass code cannot be decrypted: send a new one."
 
 CREATED_ON = "The day it was created, in UTC"
 UPDATED_ON = "The day it was last updated, in UTC"
 
 
 class DatesSerializer(serializers.ModelSerializer):
-    """What a recipient shows of its times: dates, UTC."""
+    """Base that shows a recipient's times as dates in UTC."""
 
     created_on = serializers.DateField(read_only=True, help_text=CREATED_ON)
     updated_on = serializers.DateField(read_only=True, help_text=UPDATED_ON)
 
     def to_representation(self, instance):
-        """A 201 answer has no `updated_on`: what was created has never been updated."""
-        shown = super().to_representation(instance)
+        result = super().to_representation(instance)
         if self.context["view"].action == "create":
-            del shown["updated_on"]
-        return shown
+            del result["updated_on"]  # it has never been updated
+        return result
 
 
 class RecipientOfMailboxSerializer(DatesSerializer):
-    """A recipient inside its mailbox: the address is served by the recipients' own paths."""
+    """A recipient inside its mailbox, without the address, which has its own path."""
 
     class Meta:
         model = EmailRecipient
@@ -67,7 +66,7 @@ class RecipientOfMailboxSerializer(DatesSerializer):
 
 
 class RecipientSerializer(DatesSerializer):
-    """A recipient, as its own paths serve it."""
+    """A recipient at its own path."""
 
     email = TextField(help_text="The address that messages are sent to")
 
@@ -86,13 +85,13 @@ class RecipientSerializer(DatesSerializer):
 
 
 class AuthorSerializer(serializers.Serializer):
-    """Who made a change: an account's credential, a telephone engine's, one of our staff, or the service itself."""
+    """The author of a change: a credential of an account or engine, staff, or the service."""
 
     account = serializers.CharField(
         source="credential.account.name",
         default=None,
         allow_null=True,
-        help_text="The account that called the API; none for an engine of every account",
+        help_text="The account that called the API; null for an engine that serves all accounts",
     )
     credential = serializers.CharField(
         source="credential.name",
@@ -115,22 +114,19 @@ class ChangeSerializer(serializers.Serializer):
         help_text="created, changed, deleted, restored, "
         "recipient added, recipient changed or recipient removed"
     )
-    after = serializers.DictField(help_text="The fields that changed, as they stood after it")
-    at = serializers.DateTimeField(help_text="When, in UTC")
-    before = serializers.DictField(help_text="The same fields, as they stood before it")
-    by = AuthorSerializer(source="*", help_text="Who")
+    after = serializers.DictField(help_text="The changed fields after the change")
+    at = serializers.DateTimeField(help_text="The time of the change, in UTC")
+    before = serializers.DictField(help_text="The same fields before the change")
+    by = AuthorSerializer(source="*", help_text="The author of the change")
 
 
 @cache
 def shared_fields(partial: bool) -> dict[str, serializers.Field]:
-    """A mailbox's fields, for all calls: they know nothing of a call but whether what it sends is `partial`.
-
-    Making them anew takes longer than all that they do.
-    """
+    """Return fields that all calls share: building them anew takes longer than using them."""
     return dict(super(MailboxSerializer, MailboxSerializer(partial=partial)).fields)
 
 
-# No ModelSerializer: that works the fields out anew for each call.
+# Not a ModelSerializer, which would build the fields anew for each call.
 class MailboxSerializer(serializers.Serializer):
     """A mailbox. A field left out of a whole object goes back to its default."""
 
@@ -139,7 +135,7 @@ class MailboxSerializer(serializers.Serializer):
     )
     created_on = serializers.DateField(read_only=True, help_text=CREATED_ON)
     email_recipients = RecipientOfMailboxSerializer(
-        many=True, read_only=True, help_text="Who gets its messages by email"
+        many=True, read_only=True, help_text="The recipients of its messages by email"
     )
     greeting = UUIDTextField(
         allow_null=True, default=None, help_text="The UUID of the Sound used as a greeting"
@@ -179,7 +175,7 @@ class MailboxSerializer(serializers.Serializer):
         if code is not None:
             mailbox.check_pass_code(code)
         elif mailbox.has_lost_pass_code:
-            # It was shown as none: whoever sends that back does not mean to remove it.
+            # It was shown as null, so a caller that sends null back does not mean to remove it.
             raise serializers.ValidationError(LOST, code="lost")
         return code
 

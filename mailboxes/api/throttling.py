@@ -1,4 +1,4 @@
-"""A limit on the calls of one credential, and the headers that say how much is left of it."""
+"""The rate limit of a credential, and its headers."""
 
 import logging
 import math
@@ -13,39 +13,39 @@ from rest_framework.throttling import BaseThrottle
 log = logging.getLogger(__name__)
 
 
-class OwnShare(LocMemCache):
-    """The counts of one process, where no cache is named. Its keys are ours: they need no looking at."""
+class LocalCounts(LocMemCache):
+    """The counts of one process, used without CACHE_URL."""
 
     def make_and_validate_key(self, key, version=None):
-        return key
+        return key  # faster, and our keys are valid
 
 
 class CredentialThrottle(BaseThrottle):
-    """So many calls in a window of so many seconds (RATE_LIMIT), counted in the cache.
+    """Allow the number of calls in a window of seconds that RATE_LIMIT sets.
 
     With CACHE_URL all processes count together; without it each worker has its share.
     """
 
     def allow_request(self, request, view) -> bool:
         self.calls, self.seconds = settings.RATE_LIMIT
-        window, passed = divmod(time.time(), self.seconds)
-        self.reset = self.seconds - passed
-        counted = count(f"calls:{request.auth.pk}:{window:.0f}", self.seconds)
-        self.left = max(self.calls - counted, 0)
+        window, elapsed = divmod(time.time(), self.seconds)
+        self.reset = self.seconds - elapsed
+        calls = count_call(f"calls:{request.auth.pk}:{window:.0f}", self.seconds)
+        self.remaining = max(self.calls - calls, 0)
         request.throttle = self
-        return counted <= self.calls
+        return calls <= self.calls
 
     def wait(self) -> float:
         return self.reset
 
-    def tell(self, response) -> None:
-        """As draft-ietf-httpapi-ratelimit-headers has it: the limit, what is left, seconds until it begins anew."""
+    def add_headers(self, response) -> None:
+        """Add the headers of draft-ietf-httpapi-ratelimit-headers."""
         response["RateLimit-Policy"] = f'"calls";q={self.calls};w={self.seconds}'
-        response["RateLimit"] = f'"calls";r={self.left};t={math.ceil(self.reset)}'
+        response["RateLimit"] = f'"calls";r={self.remaining};t={math.ceil(self.reset)}'
 
 
-def count(key, seconds) -> int:
-    """Count one more call. A cache that is away counts nothing: callers are served."""
+def count_call(key, seconds) -> int:
+    """Return how many calls there were; 0, so that calls are served, if the cache is down."""
     try:
         try:
             return cache.incr(key)

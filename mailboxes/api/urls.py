@@ -1,4 +1,7 @@
-"""The API's paths: with or without a trailing slash, served alike, never by a redirect."""
+"""URL configuration of the API.
+
+A trailing slash is optional, without a redirect: that would lose the body of a POST.
+"""
 
 from django.urls import re_path
 
@@ -9,9 +12,9 @@ MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"
 RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID_TEXT})"
 
-MANY: dict = {"get": "list", "post": "create"}
-ONE: dict = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
-ONE_WHOLE = {method: action for method, action in ONE.items() if method != "patch"}
+LIST_ACTIONS: dict = {"get": "list", "post": "create"}
+RECIPIENT_ACTIONS: dict = {"get": "retrieve", "put": "update", "delete": "destroy"}
+MAILBOX_ACTIONS = RECIPIENT_ACTIONS | {"patch": "partial_update"}
 
 
 def command(path, view, name):
@@ -21,8 +24,8 @@ def command(path, view, name):
 urlpatterns = [
     command("authenticated", AuthenticatedView.as_view(), "authenticated"),
     command("voip/schema", SchemaView.as_view(), "schema"),
-    command(MAILBOXES, MailboxViewSet.as_view(MANY), "mailbox-list"),
-    command(MAILBOX, MailboxViewSet.as_view(ONE), "mailbox-detail"),
+    command(MAILBOXES, MailboxViewSet.as_view(LIST_ACTIONS), "mailbox-list"),
+    command(MAILBOX, MailboxViewSet.as_view(MAILBOX_ACTIONS), "mailbox-detail"),
     command(
         rf"{MAILBOX}/history",
         MailboxViewSet.as_view({"get": "history"}, with_deleted=True),
@@ -33,6 +36,6 @@ urlpatterns = [
         MailboxViewSet.as_view({"post": "restore"}, with_deleted=True, takes_body=False),
         "mailbox-restore",
     ),
-    command(RECIPIENTS, RecipientViewSet.as_view(MANY), "recipient-list"),
-    command(RECIPIENT, RecipientViewSet.as_view(ONE_WHOLE), "recipient-detail"),
+    command(RECIPIENTS, RecipientViewSet.as_view(LIST_ACTIONS), "recipient-list"),
+    command(RECIPIENT, RecipientViewSet.as_view(RECIPIENT_ACTIONS), "recipient-detail"),
 ]

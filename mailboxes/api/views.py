@@ -1,4 +1,4 @@
-"""The contract's commands. Every query starts from the account that the credential acts on."""
+"""The contract's commands. Every query starts from the account of the credential."""
 
 from functools import partial
 
@@ -19,33 +19,32 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api import representation, writing
-from mailboxes.api.conditions import answer_if_changed, entity_tag, refuse_if_changed
+from mailboxes.api.conditions import apply_conditions, get_etag, refuse_if_changed
 from mailboxes.api.fastpath import REFUSED_CALL
 from mailboxes.api.finding import ListParameters, Page
-from mailboxes.api.idempotency import once
+from mailboxes.api.idempotency import run_once
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.replica import reads_from_replica
-from mailboxes.history import changes
+from mailboxes.history import list_changes
 
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
-SETTING_PASS_CODE = ["create", "update", "partial_update"]
+ACTIONS_WITH_PASS_CODE = ["create", "update", "partial_update"]
 
 
 class Command(APIView):
-    """What the contract asks of every command before its own work begins."""
+    """Base of all commands: checks the method, the credential and the body, in this order."""
 
     takes_body = True
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def dispatch(self, request, *args, **kwargs):
-        """As DRF's, but that the view does not hold its answer: only garbage collection would let go of it."""
         response = super().dispatch(request, *args, **kwargs)
+        # Breaks a reference cycle, which would keep the response until garbage collection.
         del self.response
         return response
 
     def initial(self, request, *args, **kwargs):
-        """Refuse a wrong method whoever asks, then strangers, then a body that is no JSON object."""
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
         if call := request.META.get(REFUSED_CALL):
@@ -57,22 +56,21 @@ class Command(APIView):
             _ = request.data  # parsed here, before a transaction begins
 
     def finalize_response(self, request, response, *args, **kwargs):
-        """Say what is left of the caller's limit."""
         response = super().finalize_response(request, response, *args, **kwargs)
         if throttle := getattr(request, "throttle", None):
-            throttle.tell(response)
+            throttle.add_headers(response)
         return response
 
 
 class AuthenticatedView(Command):
-    """Says whether credentials are good."""
+    """Answer 200 to a good credential; others never come this far."""
 
     def get(self, request, *args, **kwargs):
         return Response({})
 
 
 class SchemaView(SpectacularAPIView):
-    """The document itself, for anyone: YAML, or JSON by `Accept` or `?format=json`."""
+    """Serve the OpenAPI document to everyone: YAML, or JSON by `Accept` or `?format=json`."""
 
     http_method_names = Command.http_method_names
     authentication_classes = []
@@ -81,7 +79,7 @@ class SchemaView(SpectacularAPIView):
     renderer_classes = [
         OpenApiYamlRenderer,
         OpenApiYamlRenderer2,
-        OpenApiJsonRenderer2,  # before its sibling: a browser shows application/json
+        OpenApiJsonRenderer2,  # first, since browsers display application/json
         OpenApiJsonRenderer,
     ]
 
@@ -89,44 +87,42 @@ class SchemaView(SpectacularAPIView):
         return self.request.query_params.get("format")
 
     def _get_version_parameter(self, request):
-        """No version by `?version=`: it would be written into a header and the document as it came."""
+        """Ignore `?version=`, which would be copied unchecked into a header and the document."""
 
 
 class AccountViewSet(Command, ModelViewSet):
-    """Commands on one account's rows. One that fails has changed nothing."""
+    """Commands on one account's rows. A command that fails changes nothing."""
 
     lookup_field = "uuid"
     with_deleted = False
     using = PRIMARY
 
     def get_object(self):
-        """The row that the command is about. It is not written if the caller's idea of it is out of date."""
+        """Return the row. Raises PreconditionFailed if a write names an outdated version."""
         self.row = super().get_object()
         if self.request.method not in SAFE_METHODS:
             refuse_if_changed(self.request, self.row)
         return self.row
 
     def finalize_response(self, request, response, *args, **kwargs):
-        """Tag what is served, so that the next call can say what it was based on."""
         response = super().finalize_response(request, response, *args, **kwargs)
         if response.status_code in (200, 201):
             if row := getattr(self, "row", None):
-                response["ETag"] = entity_tag(row)
+                response["ETag"] = get_etag(row)
             if request.method in SAFE_METHODS:
-                response.add_post_render_callback(partial(answer_if_changed, request))
+                response.add_post_render_callback(partial(apply_conditions, request))
         return response
 
     def get_mailboxes(self):
-        """The account's mailboxes. A command that writes holds those it reads, so that writers queue."""
+        """Return the account's mailboxes, locked if the command writes."""
         mailboxes = self.request.user.mailboxes.using(self.using)
         mailboxes = mailboxes.restorable() if self.with_deleted else mailboxes.active()
         return mailboxes if self.request.method in SAFE_METHODS else mailboxes.select_for_update()
 
     def create(self, request, *args, **kwargs):
-        return once(self, partial(self.make, request, *args, **kwargs))
+        return run_once(self, partial(self.create_row, request, *args, **kwargs))
 
-    def make(self, request, *args, **kwargs):
-        """Create a row, whatever key came with the call."""
+    def create_row(self, request, *args, **kwargs):
         return super().create(request, *args, **kwargs)
 
     @transaction.atomic
@@ -138,60 +134,61 @@ class MailboxViewSet(AccountViewSet):
     serializer_class = MailboxSerializer
 
     def finalize_response(self, request, response, *args, **kwargs):
-        """Say what is weak about the pass code that the call has set."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        if self.action in SETTING_PASS_CODE and response.status_code in (200, 201):
-            for name, text in writing.warning(request.data).items():
+        if self.action in ACTIONS_WITH_PASS_CODE and response.status_code in (200, 201):
+            for name, text in writing.pass_code_warning(request.data).items():
                 response[name] = text
         return response
 
     def get_queryset(self):
         return self.get_mailboxes()
 
-    def make(self, request):
-        self.row = writing.created(request.user, request.auth, request.data)
-        return Response(representation.shown_after(self.row), status=201)
+    def create_row(self, request):
+        self.row = writing.create_mailbox(request.user, request.auth, request.data)
+        return Response(representation.represent_saved(self.row), status=201)
 
     def update(self, request, uuid, partial=False):
-        self.row = writing.updated(
-            representation.to_change(request.user.pk, uuid),
+        self.row = writing.update_mailbox(
+            representation.fetch_to_change(request.user.pk, uuid),
             request.auth,
             request.data,
             partial,
             check=lambda mailbox: refuse_if_changed(request, mailbox),
         )
-        return Response(representation.shown_after(self.row))
+        return Response(representation.represent_saved(self.row))
 
     @extend_schema(parameters=[ListParameters])
     @reads_from_replica
     def list(self, request, *args, **kwargs):
-        if parameters := ListParameters.read(request.query_params):
+        if parameters := ListParameters.parse(request.query_params):
             page = Page(request.user.mailboxes.using(self.using), parameters)
-            rows, headers = page.rows(), page.headers(request.build_absolute_uri())
-            mailboxes, counted = representation.listed(rows)
-            return Response(mailboxes, headers=counted | headers)
-        mailboxes, headers = representation.all_of(self.using, request.user.pk)
+            texts, page_headers = page.texts(), page.headers(request.build_absolute_uri())
+            mailboxes, headers = representation.render_texts(texts)
+            return Response(mailboxes, headers=headers | page_headers)
+        mailboxes, headers = representation.fetch_list(self.using, request.user.pk)
         return Response(mailboxes, headers=headers)
 
     @reads_from_replica
     def retrieve(self, request, *args, **kwargs):
-        mailbox, headers = representation.one_of(self.using, request.user.pk, self.kwargs["uuid"])
+        mailbox, headers = representation.fetch_one(
+            self.using, request.user.pk, self.kwargs["uuid"]
+        )
         return Response(mailbox, headers=headers)
 
     @extend_schema(responses=ChangeSerializer(many=True))
     @reads_from_replica
     def history(self, request, *args, **kwargs):
-        return Response(ChangeSerializer(changes(self.get_object()), many=True).data)
+        return Response(ChangeSerializer(list_changes(self.get_object()), many=True).data)
 
     @extend_schema(request=None, responses={200: MailboxSerializer})
     def restore(self, request, *args, **kwargs):
-        return once(self, self.make_active)
+        return run_once(self, self.restore_mailbox)
 
     @transaction.atomic
-    def make_active(self):
+    def restore_mailbox(self):
         mailbox = self.get_object()
         mailbox.restore()
-        restored, _headers = representation.one_of(self.using, self.request.user.pk, mailbox.pk)
+        restored, _headers = representation.fetch_one(self.using, self.request.user.pk, mailbox.pk)
         return Response(restored)
 
     def perform_destroy(self, mailbox):
@@ -208,9 +205,9 @@ class RecipientViewSet(AccountViewSet):
         return self.get_mailbox().email_recipients.all()
 
     @transaction.atomic
-    def make(self, request, *args, **kwargs):
-        self.mailbox = self.get_mailbox()  # an unknown mailbox is 404 whatever the body says
-        return super().make(request, *args, **kwargs)
+    def create_row(self, request, *args, **kwargs):
+        self.mailbox = self.get_mailbox()  # before the body is validated: 404 comes before 400
+        return super().create_row(request, *args, **kwargs)
 
     @transaction.atomic
     def update(self, request, *args, **kwargs):

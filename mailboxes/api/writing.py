@@ -1,4 +1,4 @@
-"""Mailboxes as callers write them: what was sent is judged by the serializer, and saved."""
+"""Creation and update of mailboxes by callers."""
 
 from collections.abc import Callable
 
@@ -11,27 +11,27 @@ from mailboxes.models.mailboxes import ChangedMeanwhileError
 from mailboxes.validators import find_weakness
 
 
-def created(account: Account, credential: ApiCredential, sent: dict) -> Mailbox:
+def create_mailbox(account: Account, credential: ApiCredential, data: dict) -> Mailbox:
     """Create a mailbox of the account. Raises ValidationError."""
-    return save(MailboxSerializer(data=sent), account=account, credential=credential)
+    return save(MailboxSerializer(data=data), account=account, credential=credential)
 
 
-def updated(
+def update_mailbox(
     mailbox: Mailbox,
     credential: ApiCredential,
-    sent: dict,
+    data: dict,
     partial: bool,
     check: Callable[[Mailbox], None] = lambda mailbox: None,
 ) -> Mailbox:
-    """Update a mailbox that was read without a lock, once `check` has raised nothing.
+    """Update a mailbox that was read without a lock, after calling `check` with it.
 
     If another write came first, the mailbox is read again with a lock, checked and updated.
-    Raises NotFound, ValidationError, and what `check` raises.
+    Raises NotFound, ValidationError, and any exception of `check`.
     """
 
     def update(mailbox: Mailbox) -> Mailbox:
         check(mailbox)
-        serializer = MailboxSerializer(mailbox, data=sent, partial=partial)
+        serializer = MailboxSerializer(mailbox, data=data, partial=partial)
         return save(serializer, credential=credential)
 
     try:
@@ -40,7 +40,7 @@ def updated(
         with transaction.atomic():
             account = mailbox.account_id
             Mailbox.objects.select_for_update().filter(account=account, pk=mailbox.pk).first()
-            return update(representation.to_change(account, mailbox.pk))
+            return update(representation.fetch_to_change(account, mailbox.pk))
 
 
 def save(serializer: MailboxSerializer, **fields) -> Mailbox:
@@ -48,8 +48,8 @@ def save(serializer: MailboxSerializer, **fields) -> Mailbox:
     return serializer.save(**fields)
 
 
-def warning(sent: dict) -> dict[str, str]:
-    """The header that says what is weak about a pass code that was sent; none where it is good."""
-    code = sent.get("password")
+def pass_code_warning(data: dict) -> dict[str, str]:
+    """Return the header that names the weakness of a pass code in the body, if any."""
+    code = data.get("password")
     why = code and find_weakness(code)
     return {"X-Pass-Code-Warning": why} if why else {}

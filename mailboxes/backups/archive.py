@@ -49,7 +49,7 @@ def back_up(connection, path: Path, force: bool = False) -> Manifest:
     """
     if path.exists() and not force:
         raise BackupError(
-            f"{path} exists already: choose another name, or add --force to write over it."
+            f"{path} exists already: choose another name, or add --force to overwrite it."
         )
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         archive = write(connection, Path(folder))
@@ -71,7 +71,7 @@ def restore(connection, path: Path, replace: bool = False, without_keys: bool = 
         known = {".".join(migration) for migration in MigrationLoader(None).disk_migrations or {}}
         if unknown := sorted(set(manifest.migrations) - known):
             raise BackupError(
-                f"{path} is of a newer version of this service, with {unknown[0]}: "
+                f"{path} was made by a newer version of this service, with {unknown[0]}: "
                 "restore it with that version."
             )
         lacking = settings.PASS_CODE_KEYS.find_missing(manifest.keys)
@@ -107,7 +107,9 @@ def read(connection, path: Path, folder: Path) -> tuple[Manifest, Path]:
     engine = ENGINES[connection.display_name](connection)
     with path.open("rb") as file:
         if digest(file) != file.read():
-            raise BackupError(f"{path} is no backup of this service, or is cut off or altered.")
+            raise BackupError(
+                f"{path} is not a backup of this service, or was truncated or changed."
+            )
         with ZipFile(file) as archive:
             manifest = Manifest(**json.loads(archive.read(MANIFEST)))
             if manifest.engine != connection.display_name:

@@ -62,6 +62,6 @@ def refuse_data(tables: dict) -> None:
     """Raises BackupError if any of the tables holds what somebody has entered."""
     if any(held["rows"] for table, held in tables.items() if table not in FILLED_BY_MIGRATE):
         raise BackupError(
-            "The database has data already: name an empty one in DATABASE_URL, "
-            "or add --replace to lose what it holds."
+            "The database is not empty: name an empty one in DATABASE_URL, "
+            "or add --replace to delete its data."
         )

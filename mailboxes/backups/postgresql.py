@@ -99,7 +99,7 @@ class PostgreSQL:
             refuse_difference(
                 self.figures(cursor),
                 tables,
-                "The tables read back differently from what was written, so nothing was changed",
+                "The restored tables differ from the backup, so nothing was changed",
             )
 
     @contextmanager

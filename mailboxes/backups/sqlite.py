@@ -47,7 +47,7 @@ class SQLite:
         with opened(path, "ro") as copy:
             found = [line.decode() for (line,) in copy.execute("PRAGMA integrity_check")]
             if found != ["ok"]:
-                raise BackupError(f"SQLite finds the file damaged: {found[0]}.")
+                raise BackupError(f"The backup's SQLite file is damaged: {found[0]}.")
             return figures(copy)
 
     def restore(self, path: Path, tables: dict, replace: bool) -> None:

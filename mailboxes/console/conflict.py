@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from mailboxes.forms import MailboxSettingsForm
-from mailboxes.history import FIELDS, Change, shown
+from mailboxes.history import FIELDS, Change, masked_fields
 
 
 class Difference(NamedTuple):
@@ -21,7 +21,7 @@ class Conflict:
     def __init__(self, form: MailboxSettingsForm, theirs):
         self.form, self.mine, self.theirs = form, form.instance, theirs
         rows = theirs.history.select_related("history_user", "history_credential__account")
-        self.last_change = Change.seen_in(rows.latest(), "changed")
+        self.last_change = Change.from_row(rows.latest(), "changed")
         self.original = rows.filter(version__lte=form.cleaned_data["version"]).latest()
 
     def __bool__(self):
@@ -32,7 +32,7 @@ class Conflict:
     @property
     def differences(self) -> list[Difference]:
         """Return the settings that differ, with masked pass codes."""
-        versions = [shown(version) for version in (self.original, self.theirs, self.mine)]
+        versions = [masked_fields(version) for version in (self.original, self.theirs, self.mine)]
         return [
             Difference(self.form.fields[name].label, *(version[name] for version in versions))
             for name in FIELDS

@@ -19,7 +19,7 @@ def export_rows(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[st
     columns = [column for column in COLUMNS if pass_codes_for or column != "password"]
     yield BOM + format_rows([columns], delimiter)
     mailboxes = mailboxes.select_related("account").prefetch_related("email_recipients")
-    for some in chunks(mailboxes.iterator(chunk_size=batches.ROWS_AT_ONCE)):
+    for some in chunks(mailboxes.iterator(chunk_size=batches.CHUNK_SIZE)):
         if pass_codes_for:
             told = [mailbox for mailbox in some if mailbox.password_sealed]
             LogEntry.objects.log_actions(pass_codes_for.pk, told, CHANGE, EXPORTED)

@@ -55,7 +55,7 @@ def stage_file(user, file, file_name) -> Import:
             source.row_count += len(some)
             ImportRow.objects.bulk_create(build_row(source, *row) for row in some)
         if not source.row_count:
-            raise ValidationError(_("The file has no row below the names of its columns."))
+            raise ValidationError(_("The file has no rows below the column names."))
     except ValidationError:
         source.delete()
         raise
@@ -97,7 +97,7 @@ def read_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
         ) from None
     except csv.Error:
         raise ValidationError(
-            _("Row %(number)s has a quotation mark that does not belong there, or lacks one."),
+            _("Row %(number)s has an unexpected quotation mark, or lacks one."),
             params={"number": number + 1},
         ) from None
     finally:
@@ -108,7 +108,7 @@ def parse_header(row: list[str]) -> list[str]:
     """The columns that the first row names. Raises ValidationError on each that is none."""
     columns = [name.strip().lower() for name in row]
     if not any(columns):
-        raise ValidationError(_("The file is empty: its first row has to name the columns."))
+        raise ValidationError(_("The file is empty: its first row must have the column names."))
     errors = []
     for place, column in enumerate(columns, start=1):
         if not column:
@@ -143,7 +143,7 @@ def parse_cells(columns, row, number) -> dict[str, str]:
 def check_rows(source: Import, seconds: float) -> None:
     """Check rows that are not checked yet, for about so long."""
     end = monotonic() + seconds
-    while rows := list(source.rows.filter(outcome="")[: batches.ROWS_AT_ONCE]):
+    while rows := list(source.rows.filter(outcome="")[: batches.CHUNK_SIZE]):
         check_chunk(source, rows)
         if monotonic() > end:
             break
@@ -171,7 +171,7 @@ def check_chunk(source, rows) -> None:
         if Import.objects.select_for_update().filter(pk=source.pk, batch=None):
             ImportRow.objects.bulk_create(
                 rows,
-                batch_size=batches.ROWS_AT_ONCE,
+                batch_size=batches.CHUNK_SIZE,
                 update_conflicts=True,
                 unique_fields=["id"],
                 update_fields=["cells_sealed", "mailbox_uuid", "version", "outcome", "errors"],

@@ -53,7 +53,7 @@ def reference(request):
 def connect(request):
     """How a telephone engine is connected, with the sample configuration for the reader's own host."""
     host = request.build_absolute_uri("/").rstrip("/")
-    engines = sample_configuration.filled_in(host)
+    engines = sample_configuration.fill_in_samples(host)
     return render(request, "reference/connect.html", {"engines": engines})
 
 

@@ -124,7 +124,7 @@ def test_crash_is_500_and_is_logged(service, monkeypatch, settings, caplog, debu
     def crash(*args, **kwargs):
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr("mailboxes.api.representation.written", crash)
+    monkeypatch.setattr("mailboxes.api.representation.decrypt_in_place", crash)
     with caplog.at_level(logging.ERROR):
         assert_envelope(service.get("/voip/mailbox"), 500)
     assert "out of order" in caplog.text

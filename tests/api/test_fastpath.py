@@ -159,7 +159,7 @@ def test_wrong_method_is_405(service, paths, method, path):
 
 def test_concurrent_write_is_kept(service, paths, monkeypatch):
     """The row is read again and locked, so the other writer's fields are kept."""
-    original = representation.mailbox_of
+    original = representation.mailbox_from_row
 
     def read_and_change(row):
         mailbox = original(row)
@@ -167,7 +167,7 @@ def test_concurrent_write_is_kept(service, paths, monkeypatch):
             Mailbox.objects.get(pk=PETE).turn_transcription(True)
         return mailbox
 
-    monkeypatch.setattr(representation, "mailbox_of", read_and_change)
+    monkeypatch.setattr(representation, "mailbox_from_row", read_and_change)
     answer = service.patch(paths[1], {"name": "Sales"})
     assert (answer.status, answer.headers["etag"]) == (200, '"4"')
     assert (answer.result["name"], answer.result["transcribe"]) == ("Sales", True)

@@ -38,7 +38,7 @@ def get_operation(method, path):
 def assert_documented(answer, method, path):
     """Assert that status, headers and body are documented, and that the example is valid."""
     response = get_operation(method, path)["responses"][str(answer.status)]
-    sent = {name for name in schema.HEADERS_OF_ANSWERS if name.lower() in answer.headers}
+    sent = {name for name in schema.RESPONSE_HEADERS if name.lower() in answer.headers}
     assert sent <= set(response["headers"]) <= sent | OPTIONAL_HEADERS
     if "content" not in response:
         assert answer.body == b""
@@ -229,7 +229,7 @@ def test_error_is_like_the_documented_example(
         call = {"headers": {"Idempotency-Key": "two words"}}
     elif status == 409 and "recipient" not in path:
         # Only PostgreSQL gives this answer.
-        monkeypatch.setattr(idempotency, "hold", fail_with(idempotency.StillRuns))
+        monkeypatch.setattr(idempotency, "lock_key", fail_with(idempotency.StillRuns))
         call = {"body": BODY, "headers": {"Idempotency-Key": "used"}}
     elif status == 429:
         settings.RATE_LIMIT = (0, 3600)

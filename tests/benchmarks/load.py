@@ -96,7 +96,7 @@ def parse_times(row):
 
 
 def save_pairs(pairs):
-    from mailboxes.demo import state
+    from mailboxes.demo import history_row
     from mailboxes.models import EmailRecipient, Mailbox
 
     created = [mailbox for mailbox, _recipients in pairs]

@@ -31,7 +31,7 @@ def test_file_is_corrected_imported_and_undone(page, rosa, sales):
         {"name": "mailboxes.csv", "mimeType": "text/csv", "buffer": b"nmae\nx\n"}
     )
     page.get_by_role("button", name="Upload and check").click()
-    expect(page.get_by_text("“nmae” is no column.")).to_be_visible()
+    expect(page.get_by_text("“nmae” is not a known column.")).to_be_visible()
     assert_accessible(page)
 
     text = f"uuid,account,name,beep\n{sales.pk},acme,Sales team,no\n,acme,Support,perhaps\n"
@@ -58,7 +58,7 @@ def test_file_is_corrected_imported_and_undone(page, rosa, sales):
 
 
 def test_progress_of_a_long_check_is_shown(page, rosa, sales, monkeypatch):
-    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     held_back = []
     page.route(
@@ -72,7 +72,7 @@ def test_progress_of_a_long_check_is_shown(page, rosa, sales, monkeypatch):
 
 
 def test_import_works_without_javascript(browser, live_server, sales, monkeypatch):
-    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
     sign_in(page, "rosa")

@@ -32,7 +32,7 @@ def contents(backup, folder):
         text = "\n".join(copy.iterdump())
         copy.close()
         return text
-    command = [postgresql.find("pg_restore"), "--file=-", dump]
+    command = [postgresql.find_program("pg_restore"), "--file=-", dump]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -47,7 +47,7 @@ def programs(tmp_path, monkeypatch):
 
 def replace_program(programs, name, script):
     """Replace a program by a shell script; in it, $real is the program."""
-    real = postgresql.find(name)
+    real = postgresql.find_program(name)
     program = programs / name
     program.write_text(f"#!/bin/sh\nreal='{real}'\n{script}\n")
     program.chmod(0o755)
@@ -58,7 +58,7 @@ def test_output_has_path_and_reminder_of_the_keys(databases, tmp_path, capsys):
     with default_database(databases.copy()):
         call_command("backup", str(backup))
     message = capsys.readouterr().out
-    assert f"Backed up to {backup}, read back and compared: " in message
+    assert f"Backed up to {backup}, and verified: " in message
     assert "keep PASS_CODE_KEYS elsewhere" in message
 
 
@@ -84,7 +84,7 @@ def test_existing_file_is_left_alone(databases, tmp_path):
     backup = tmp_path / "mailboxes.backup"
     backup.write_text("mine")
     assert refusal(databases.filled, backup) == (
-        f"{backup} exists already: choose another name, or add --force to write over it."
+        f"{backup} exists already: choose another name, or add --force to overwrite it."
     )
     assert backup.read_text() == "mine"
 
@@ -127,7 +127,7 @@ def test_damaged_database_is_refused(databases, tmp_path):
     database.close()
     backup = tmp_path / "mailboxes.backup"
     backup.write_text("yesterday's")
-    assert "SQLite finds the file damaged" in refusal(url, backup, "--force")
+    assert "The backup's SQLite file is damaged" in refusal(url, backup, "--force")
     assert backup.read_text() == "yesterday's"
     assert list(tmp_path.iterdir()) == [backup]
 
@@ -137,7 +137,7 @@ def test_missing_rows_in_the_dump_are_found(databases, programs, tmp_path):
     replace_program(programs, "pg_dump", 'exec "$real" --exclude-table-data=mailboxes_account "$@"')
     backup = tmp_path / "mailboxes.backup"
     message = refusal(databases.filled, backup)
-    assert message.endswith("does not hold what its manifest says (in mailboxes_account).")
+    assert message.endswith("does not match its manifest (in mailboxes_account).")
     assert list(tmp_path.iterdir()) == [programs]
 
 
@@ -181,7 +181,7 @@ def test_missing_programs_are_named(databases, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgresql, "DEBIAN", tmp_path)
     assert refusal(databases.filled, tmp_path / "mailboxes.backup") == (
-        "pg_dump is not on this machine: install PostgreSQL's client programs."
+        "pg_dump is not installed: install PostgreSQL's client programs."
     )
 
 
@@ -191,7 +191,7 @@ def test_programs_of_debian_are_found_outside_the_path(tmp_path, monkeypatch):
     shutil.copy(shutil.which("true"), debian / "pg_dump")
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(postgresql, "DEBIAN", tmp_path)
-    assert Path(postgresql.find("pg_dump")) == debian / "pg_dump"
+    assert Path(postgresql.find_program("pg_dump")) == debian / "pg_dump"
 
 
 @on_postgres

@@ -90,7 +90,7 @@ def test_expiry_today_is_accepted(account):
 
 def test_unknown_account_is_refused(db):
     assert refusal("acme", "api") == (
-        "There is no account acme: name one that exists, or add --create-account to make it."
+        "There is no account acme: name one that exists, or add --create-account to create it."
     )
 
 

@@ -36,7 +36,7 @@ def load_and_roll_back(*arguments):
 def test_output_counts_the_created_rows(demo):
     recipients = EmailRecipient.objects.count()
     assert (Account.objects.count(), Mailbox.objects.count()) == (12, 200)
-    assert demo == f"Made 12 accounts, 200 mailboxes, {recipients} recipients.\n"
+    assert demo == f"Created 12 accounts, 200 mailboxes, {recipients} recipients.\n"
 
 
 def test_sizes_are_options(db, capsys):
@@ -139,7 +139,7 @@ def test_database_with_accounts_is_refused(account):
 @pytest.mark.parametrize("option", ["--accounts", "--mailboxes"])
 @pytest.mark.parametrize("number", ["0", "-1", "1.5", "many", ""])
 def test_size_below_one_is_refused(db, option, number):
-    with pytest.raises(CommandError, match=f"{option}: .*is no whole number from 1 up"):
+    with pytest.raises(CommandError, match=f"{option}: .*is not a whole number, 1 or more"):
         call_command("load_demo", f"{option}={number}")
     assert not Account.objects.exists()
 

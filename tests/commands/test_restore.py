@@ -62,7 +62,7 @@ def backup(databases, tmp_path):
 def test_backup_is_restored_completely_into_another_database(databases, backup, capsys):
     other_url = databases.empty()
     restore(other_url, backup)
-    assert f"Restored {backup}, of 20" in capsys.readouterr().out
+    assert f"Restored {backup} of 20" in capsys.readouterr().out
     assert all_rows(other_url) == all_rows(databases.filled)
 
 
@@ -88,8 +88,8 @@ def test_migrated_and_empty_database_needs_no_replace(databases, backup):
 
 def test_database_with_data_is_refused(databases, backup):
     assert refusal(databases.filled, backup) == (
-        "The database has data already: name an empty one in DATABASE_URL, "
-        "or add --replace to lose what it holds."
+        "The database is not empty: name an empty one in DATABASE_URL, "
+        "or add --replace to delete its data."
     )
 
 
@@ -112,7 +112,7 @@ def test_missing_file_is_refused(databases, tmp_path):
 def test_truncated_backup_is_refused(databases, backup, size):
     os.truncate(backup, size if size >= 0 else backup.stat().st_size + size)
     assert refusal(databases.filled, backup, "--replace") == (
-        f"{backup} is no backup of this service, or is cut off or altered."
+        f"{backup} is not a backup of this service, or was truncated or changed."
     )
 
 
@@ -122,7 +122,7 @@ def test_backup_with_a_flipped_bit_is_refused(databases, backup, part):
     changed[int(part * (len(changed) - 1))] ^= 1
     backup.write_bytes(changed)
     assert refusal(databases.filled, backup, "--replace") == (
-        f"{backup} is no backup of this service, or is cut off or altered."
+        f"{backup} is not a backup of this service, or was truncated or changed."
     )
 
 
@@ -130,7 +130,7 @@ def test_file_that_is_no_backup_is_refused(databases, tmp_path):
     other = tmp_path / "notes.txt"
     other.write_text("Call Pete back. " * 100)
     assert refusal(databases.filled, other, "--replace") == (
-        f"{other} is no backup of this service, or is cut off or altered."
+        f"{other} is not a backup of this service, or was truncated or changed."
     )
 
 
@@ -144,8 +144,8 @@ def change_manifest(backup, change):
     with ZipFile(backup, "w", ZIP_STORED) as file:
         file.writestr(archive.MANIFEST, json.dumps(manifest))
         file.writestr(dump, content)
-        file.comment = bytes(archive.SEAL_BYTES)
-    archive.seal(backup)
+        file.comment = bytes(archive.DIGEST_LENGTH)
+    archive.write_digest(backup)
 
 
 def test_dump_that_differs_from_its_manifest_is_refused(databases, backup):
@@ -156,7 +156,7 @@ def test_dump_that_differs_from_its_manifest_is_refused(databases, backup):
 
     change_manifest(backup, count_one_more)
     assert refusal(databases.filled, backup, "--replace") == (
-        f"{backup} does not hold what its manifest says (in mailboxes_mailbox)."
+        f"{backup} does not match its manifest (in mailboxes_mailbox)."
     )
 
 
@@ -211,7 +211,7 @@ def test_backup_of_the_other_engine_is_refused(
     (other,) = {sqlite_databases, postgres_databases} - {databases}
     assert refusal(other.filled, backup, "--replace") == (
         f"{backup} is a backup of {databases.engine}, "
-        f"and DATABASE_URL names a database of {other.engine}."
+        f"but DATABASE_URL names a {other.engine} database."
     )
 
 
@@ -224,7 +224,7 @@ def test_backup_of_a_newer_version_is_refused(databases, tmp_path):
         )
     newer = back_up(url, tmp_path / "mailboxes.backup")
     assert refusal(databases.filled, newer, "--replace") == (
-        f"{newer} is of a newer version of this service, with mailboxes.9999_rooms: "
+        f"{newer} was made by a newer version of this service, with mailboxes.9999_rooms: "
         "restore it with that version."
     )
 
@@ -294,7 +294,7 @@ def test_tables_that_read_back_differently_are_rolled_back(databases, backup):
             " EXECUTE FUNCTION interfere()"
         )
     assert refusal(url, backup, "--replace") == (
-        "The tables read back differently from what was written, so nothing was changed "
+        "The restored tables differ from the backup, so nothing was changed "
         "(in mailboxes_emailrecipient)."
     )
 
@@ -316,7 +316,7 @@ def test_tables_that_cannot_be_dropped_are_not_replaced(databases, backup):
     with psycopg.connect(url) as connection:
         connection.execute("CREATE VIEW names AS SELECT name FROM mailboxes_mailbox")
     message = refusal(url, backup, "--replace")
-    assert message.startswith("PostgreSQL refused: cannot drop desired object(s)")
+    assert message.startswith("PostgreSQL failed: cannot drop desired object(s)")
 
 
 def test_processes_of_the_server_are_not_in_a_backup(databases, tmp_path):

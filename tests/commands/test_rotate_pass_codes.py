@@ -21,10 +21,10 @@ from tests.processes import RunningProcess
 
 OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
 NAMES = {key: KeyRing.make_key_id(key) for key in (OLD, NEW, LOST)}
-ORDER = f"In PASS_CODE_KEYS, in this order: {NAMES[NEW]}, {NAMES[OLD]}."
+ORDER = f"Keys in PASS_CODE_KEYS, in this order: {NAMES[NEW]}, {NAMES[OLD]}."
 DONE = (
-    f"All is sealed with the first of PASS_CODE_KEYS, {NAMES[NEW]}: "
-    "those listed behind it may be removed."
+    f"Everything is encrypted with the first of PASS_CODE_KEYS, {NAMES[NEW]}. "
+    "You can remove the keys after it."
 )
 
 
@@ -57,7 +57,7 @@ def test_everything_is_encrypted_with_the_new_key(mailbox, settings, capsys):
     assert KeyRing.make_key_id(OLD) in str(rows())
     call_command("rotate_pass_codes")
     assert capsys.readouterr().out == (
-        f"{ORDER}\nSealed with an older key: 4 (4 under {NAMES[OLD]}).\n{DONE}\n"
+        f"{ORDER}\nEncrypted with an older key: 4 (4 with {NAMES[OLD]}).\n{DONE}\n"
     )
     assert KeyRing.make_key_id(OLD) not in str(rows())
     settings.PASS_CODE_KEYS = KeyRing([NEW])
@@ -88,7 +88,7 @@ def test_second_run_changes_nothing(mailbox, capsys):
     before = rows()
     call_command("rotate_pass_codes")
     assert rows() == before
-    assert capsys.readouterr().out.endswith(f"Sealed with an older key: 0.\n{DONE}\n")
+    assert capsys.readouterr().out.endswith(f"Encrypted with an older key: 0.\n{DONE}\n")
 
 
 def test_text_that_no_key_decrypts_is_named_and_the_rest_is_done(mailbox, account, capsys):
@@ -96,14 +96,14 @@ def test_text_that_no_key_decrypts_is_named_and_the_rest_is_done(mailbox, accoun
     lost.password_sealed = KeyRing([LOST]).encrypt("8305", lost.owner)
     broken = Mailbox(account=account, name="Broken", password_sealed="8305")
     Mailbox.objects.bulk_create([lost, broken])
-    with pytest.raises(CommandError, match=r"^Still sealed with an older key: 2 ") as refusal:
+    with pytest.raises(CommandError, match=r"^Still encrypted with an older key: 2 ") as refusal:
         call_command("rotate_pass_codes")
-    assert f"1 under {NAMES[LOST]}" in str(refusal.value)
-    assert "1 under ?" in str(refusal.value)
+    assert f"1 with {NAMES[LOST]}" in str(refusal.value)
+    assert "1 with ?" in str(refusal.value)
     assert refusal.value.returncode == 1
     reported = capsys.readouterr().err.splitlines()
     assert sorted(reported) == sorted(
-        f"No key in PASS_CODE_KEYS opens mailbox {row.pk} (key {key})."
+        f"No key in PASS_CODE_KEYS can decrypt mailbox {row.pk} (key {key})."
         for row, key in ((lost, NAMES[LOST]), (broken, "?"))
     )
     assert Mailbox.objects.get(pk=lost.pk).password_sealed == lost.password_sealed
@@ -150,7 +150,7 @@ def test_old_key_is_released_once_every_process_is_restarted(database, capsys):
     with RunningProcess(database, PASS_CODE_KEYS=f"{SECOND},{FIRST}"):
         assert ServerProcess.objects.get().key == NAMES[NEW]
         call_command("rotate_pass_codes")
-    assert capsys.readouterr().out.endswith(f"Sealed with an older key: 0.\n{DONE}\n")
+    assert capsys.readouterr().out.endswith(f"Encrypted with an older key: 0.\n{DONE}\n")
 
 
 def test_processes_with_another_key_are_named_before_and_after(database, capsys):
@@ -170,14 +170,14 @@ def test_processes_with_another_key_are_named_before_and_after(database, capsys)
         assert line(process) in error
         assert line(process) in output.err
     assert error.count("encrypts with") == 2
-    assert "may be removed" not in error + output.out
+    assert "You can remove" not in error + output.out
     assert set(Mailbox.counts_by_key()) == {NAMES[NEW]}
 
 
 def test_process_that_was_killed_is_forgotten_after_three_minutes(database, capsys):
     with RunningProcess(database, PASS_CODE_KEYS=FIRST) as process:
         process.kill()
-    assert "A process that has ended without saying so" in refusal()
+    assert "A process that was killed is listed" in refusal()
     ServerProcess.objects.update(seen_at=Now() - timedelta(minutes=2))
     assert f"process {process.pid}," in refusal()
     ServerProcess.objects.update(seen_at=Now() - timedelta(minutes=4))
@@ -190,5 +190,5 @@ def test_text_and_process_with_the_old_key_are_both_reported(database):
     Mailbox.objects.filter(pk=lost.pk).update(password_sealed=KeyRing([LOST]).encrypt("8305", b""))
     with RunningProcess(database, PASS_CODE_KEYS=FIRST) as process:
         error = refusal()
-    assert error.startswith(f"Still sealed with an older key: 1 (1 under {NAMES[LOST]}).\n")
+    assert error.startswith(f"Still encrypted with an older key: 1 (1 with {NAMES[LOST]}).\n")
     assert f"process {process.pid}," in error

@@ -13,10 +13,10 @@ def test_unfinished_demo_is_rolled_back_and_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "LOGINS", tmp_path / "demo.curl")
     run.LOGINS.mkdir()
     with pytest.raises(IsADirectoryError):
-        run.Command().make_demo()
+        run.Command().create_demo()
     assert not Account.objects.exists()
     assert not User.objects.exists()
     run.LOGINS.rmdir()
-    run.Command().make_demo()
+    run.Command().create_demo()
     assert "staff login: demo / " in run.LOGINS.read_text()
     assert Account.objects.exists()

@@ -131,7 +131,7 @@ def test_preview_query_count_is_constant(support, sales, django_assert_num_queri
 
 @pytest.fixture
 def one_row_slices(monkeypatch):
-    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     monkeypatch.setattr(imports, "SLICE_SECONDS_BY_HAND", 0)
 
@@ -205,7 +205,7 @@ def test_concurrent_change_restarts_the_check(support, sales):
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("name,colour\nx,red\n", "“colour” is no column."),
+        ("name,colour\nx,red\n", "“colour” is not a known column."),
         (b"", "The submitted file is empty."),
     ],
 )

@@ -25,7 +25,7 @@ from mailboxes.console.views import accounts, imports, mailbox_list
 from mailboxes.console.views import batches as batch_list
 from mailboxes.contract import UUID_TEXT
 from mailboxes.encryption import KeyRing
-from mailboxes.history import reveal
+from mailboxes.history import reveal_pass_code
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from tests.authenticator import AuthenticatorApp
 from tests.conftest import headers_for
@@ -105,12 +105,12 @@ def values(db):
     switches = {"beep": False, "play_caller_id": True, "play_timestamp": True, "transcribe": True}
     program = InProcess(headers_for(account, "305"))
     assert program.patch(f"/voip/mailbox/{full.pk}", switches).status == 200
-    reveal(full, user)
+    reveal_pass_code(full, user)
     bare = Mailbox.objects.create(account=account, name="202", beep=False)
     Mailbox.objects.create(account=suspended, name="203", password="8305")
     deleted = Mailbox.objects.create(account=account, name="204")
     for version, change in enumerate(
-        [batches.delete_each, batches.restore_each, batches.delete_each], start=1
+        [batches.mark_deleted, batches.mark_restored, batches.mark_deleted], start=1
     ):
         batch = batches.change_each(user, Batch.Action.CHANGED, {deleted.pk: version}, change)
     return {
@@ -330,7 +330,7 @@ def test_error_file_is_translated(values):
 
 
 def test_import_steps_are_translated(values, monkeypatch):
-    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     browser = sign_in_with_digits("Support")
     page = upload_file(browser, b"account,name\n101,205\n101,206\n")

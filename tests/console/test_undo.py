@@ -31,7 +31,7 @@ def test_change_of_one_mailbox_links_to_its_history(support, sales, deleted):
 
 def test_change_of_several_mailboxes_has_no_history_link(support, account):
     versions = {mailbox.pk: 1 for mailbox in create_desks(account, 2)}
-    batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
+    batches.change_each(support.user, Batch.Action.DELETED, versions, batches.mark_deleted)
     assert "/history/" not in support.get("/changes/").content.decode()
 
 
@@ -60,7 +60,7 @@ def test_mailbox_changed_since_is_named_and_skipped(support, deleted):
 
 def test_long_list_of_skipped_mailboxes_is_shortened(support, account):
     versions = {mailbox.pk: 1 for mailbox in create_desks(account, 7)}
-    batch = batches.change_each(support.user, Batch.Action.DELETED, versions, batches.delete_each)
+    batch = batches.change_each(support.user, Batch.Action.DELETED, versions, batches.mark_deleted)
     Mailbox.objects.update(name="y", deleted_at=None)
     response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
     assert "7 mailboxes have changed since" in list_messages(response)[0]

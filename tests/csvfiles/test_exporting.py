@@ -58,7 +58,7 @@ def test_pass_code_under_a_lost_key_is_masked_and_kept(rosa, sales, settings):
 
 
 def test_export_makes_few_queries(sales, django_assert_num_queries):
-    for number in range(batches.ROWS_AT_ONCE):
+    for number in range(batches.CHUNK_SIZE):
         Mailbox.objects.create(account=sales.account, name=f"Desk {number}")
     with django_assert_num_queries(3):  # the mailboxes, and twice the recipients
         export_file()

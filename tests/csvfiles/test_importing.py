@@ -18,20 +18,20 @@ from tests.service import shows
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "The file is empty: its first row has to name the columns."),
-        (b"\r\n", "The file is empty: its first row has to name the columns."),
-        (b"name,account\r\n", "The file has no row below the names of its columns."),
-        (b"name\r\n\r\n", "The file has no row below the names of its columns."),
-        (b"nmae,account\r\nx,acme\r\n", "“nmae” is no column"),
-        (b"name,account,Name\r\nx,acme,y\r\n", "Column “name” stands there twice."),
+        (b"", "The file is empty: its first row must have the column names."),
+        (b"\r\n", "The file is empty: its first row must have the column names."),
+        (b"name,account\r\n", "The file has no rows below the column names."),
+        (b"name\r\n\r\n", "The file has no rows below the column names."),
+        (b"nmae,account\r\nx,acme\r\n", "“nmae” is not a known column"),
+        (b"name,account,Name\r\nx,acme,y\r\n", "The column “name” appears twice."),
         (b"name,,account\r\nx,,acme\r\n", "Column 2 has no name."),
         (b"name,account\r\nx\r\n", "Row 2 has 1 cells, but there are 2 columns."),
         (b"name\r\nx\r\ny,z\r\n", "Row 3 has 2 cells, but there are 1 columns."),
         ("name\r\nJürgen\r\n".encode("latin-1"), "The file is not in UTF-8"),
         ("name\r\nJürgen\r\n".encode("utf-16"), "The file is not in UTF-8"),
         (b"\x00\xff\x00", "The file is not in UTF-8"),
-        (b'name\r\nx\r\n"y\r\n', "Row 3 has a quotation mark that does not belong there"),
-        (b'name\r\n"x"y\r\n', "Row 2 has a quotation mark that does not belong there"),
+        (b'name\r\nx\r\n"y\r\n', "Row 3 has an unexpected quotation mark"),
+        (b'name\r\n"x"y\r\n', "Row 2 has an unexpected quotation mark"),
         (b"name\r\n" + b"x" * 200_000, "Row 2 has"),
     ],
 )
@@ -97,7 +97,7 @@ NEW_ROW = {"account": "acme", "name": "New"}
         ({"uuid": "63e54af8"}, "uuid", "Use a UUID"),
         ({"state": "deleted"}, "state", "The mailbox is active"),
         ({"state": "asleep"}, "state", "The mailbox is active"),
-        ({"account": "nobody"}, "account", "No account is called “nobody”."),
+        ({"account": "nobody"}, "account", "There is no account “nobody”."),
         ({"account": "a\x00b"}, "account", "Null characters"),
         ({"account": ""}, "account", "This field is required."),
         ({"name": "  "}, "name", "This field is required."),
@@ -131,7 +131,7 @@ def test_wrong_cells_of_a_row_are_named(rosa, account):
 
 def test_file_cannot_move_a_mailbox(rosa, sales, stranger):
     errors = find_errors(rosa, ["uuid", "account"], [str(sales.pk), "stranger"])
-    assert "belongs to “acme”" in errors["account"][0]
+    assert "belongs to the account “acme”" in errors["account"][0]
 
 
 def test_file_cannot_restore_a_mailbox(rosa, sales):
@@ -151,7 +151,7 @@ def test_mailbox_in_two_rows_is_refused(rosa, sales):
     source = check_file(rosa, data.encode())
     rows = source.rows.filter(outcome="wrong")
     assert [row.number for row in rows] == [2, 4]
-    assert all("stands in rows 2, 4" in row.errors["uuid"][0] for row in rows)
+    assert all("is in rows 2, 4" in row.errors["uuid"][0] for row in rows)
 
 
 def test_rows_are_numbered_as_in_a_spreadsheet(rosa, account):
@@ -285,7 +285,7 @@ def test_new_mailbox_that_became_impossible_stops_the_import(rosa, account, chan
 
 
 def test_failure_in_the_middle_rolls_back_the_import(rosa, account, monkeypatch):
-    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
     rows = "".join(f"acme,Desk {number}\n" for number in range(4))
     source = check_file(rosa, f"account,name\n{rows}".encode())
     broken = source.rows.order_by("mailbox_uuid")[2]

@@ -65,7 +65,7 @@ def test_unplayable_wav_has_no_address_and_is_not_served(
 ):
     write_tone(sounds_folder / f"{GREETING}.wav", 660, seconds=1, **other)
     assert greeting_url(asterisk, greeted_mailbox) == ""
-    path = f"/sounds/{sounds.signature(GREETING)}/{GREETING}.wav"
+    path = f"/sounds/{sounds.sign(GREETING)}/{GREETING}.wav"
     assert InProcess().get(path).status == 404
 
 
@@ -83,7 +83,7 @@ def test_list_has_no_addresses(sounds_folder, asterisk, greeted_mailbox):
 
 
 def test_wrong_signature_is_404(sounds_folder):
-    for signed in ("", "x", "é", sounds.signature(UUID(int=0))):
+    for signed in ("", "x", "é", sounds.sign(UUID(int=0))):
         answer = InProcess().get(f"/sounds/{signed}/{GREETING}.wav")
         assert (answer.status, answer.body) == (404, b"")
 
@@ -93,11 +93,11 @@ def test_file_outside_the_folder_is_404(sounds_folder, name):
     (sounds_folder.parent / "secret.wav").write_bytes(
         (sounds_folder / f"{GREETING}.wav").read_bytes()
     )
-    assert InProcess().get(f"/sounds/{sounds.signature(name)}/{name}.wav").status == 404
+    assert InProcess().get(f"/sounds/{sounds.sign(name)}/{name}.wav").status == 404
 
 
 def test_unchanged_file_is_304(sounds_folder):
-    path = f"/sounds/{sounds.signature(GREETING)}/{GREETING}.wav"
+    path = f"/sounds/{sounds.sign(GREETING)}/{GREETING}.wav"
     condition = {"If-None-Match": InProcess().get(path).headers["etag"]}
     again = InProcess().get(path, headers=condition)
     assert (again.status, again.body) == (304, b"")
@@ -107,7 +107,7 @@ def test_unchanged_file_is_304(sounds_folder):
 
 def test_greeting_costs_no_query(db, sounds_folder, django_assert_num_queries):
     with django_assert_num_queries(0):
-        InProcess().get(f"/sounds/{sounds.signature(GREETING)}/{GREETING}.wav")
+        InProcess().get(f"/sounds/{sounds.sign(GREETING)}/{GREETING}.wav")
 
 
 def test_lookup_changes_no_mailbox(sounds_folder, asterisk, greeted_mailbox):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from django.core.management import call_command
 
-from mailboxes.history import changes
+from mailboxes.history import list_changes
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
 from tests.databases import default_database, on_sqlite, rows
@@ -38,7 +38,7 @@ class Diary(Ledger):
     def calls_in(self, mailboxes) -> int:
         """How many of its calls the mailboxes have seen, by their history."""
         mine = {box.uuid for box in self.boxes}
-        return sum(len(changes(box)) for box in mailboxes if str(box.pk) in mine)
+        return sum(len(list_changes(box)) for box in mailboxes if str(box.pk) in mine)
 
 
 def caller(url) -> dict:

@@ -107,7 +107,7 @@ def test_stopped_again_and_again_it_goes_on_where_it_was(database, codes, settin
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 130, said
-        assert f"Still sealed with an older key: {remaining()} (" in said
+        assert f"Still encrypted with an older key: {remaining()} (" in said
         assert 0 < remaining() < before
     process = rotation(database)
     said, _ = process.communicate()
@@ -209,7 +209,7 @@ def test_documented_rotation_loses_no_pass_code(databases, env_file, size, promi
                 change_keys(old, new)
                 change_keys(new, old)
                 said = server.manage(*arguments)
-                assert f"PASS_CODE_KEYS, {name_of(new)}: those listed behind it may be" in said
+                assert f"PASS_CODE_KEYS, {name_of(new)}. You can remove" in said
                 change_keys(new)
         with closing(OverSocket(headers, port=server.port)) as service:
             wrong = differences(service, ledgers)
@@ -245,14 +245,14 @@ def test_process_that_was_not_reloaded_is_named(databases, env_file):
         process = rotation(url, **files)
         said, _ = process.communicate()
         assert process.returncode == 1
-        assert "All is sealed" not in said
+        assert "Everything is encrypted" not in said
         for pid in workers(server):
             assert re.search(
                 rf"process {pid}, running since .+, encrypts with {name_of(OLD)}", said
             )
 
         reload(server)
-        assert "All is sealed with the first" in server.manage("rotate_pass_codes")
+        assert "Everything is encrypted with the first" in server.manage("rotate_pass_codes")
         env_file.write_text(f"PASS_CODE_KEYS={NEW}\n")
         reload(server)
         service.close()  # its worker has ended: the next call opens a new connection

@@ -122,7 +122,7 @@ def test_message_with_line_ends_is_one_line(formatter, end):
 
 @pytest.mark.parametrize("path", ["/sounds", "//sounds", "/Sounds", "/sounds/", "/x/sounds"])
 def test_signature_of_a_greeting_is_masked(service, server, path):
-    signature = sounds.signature(GREETING)
+    signature = sounds.sign(GREETING)
     (line,) = find_lines(service.get(f"{path}/{signature}/{GREETING}.wav"), server)
     assert f"GET {path}/-/{GREETING}.wav 404" in line["message"]
     assert signature not in server.output()
@@ -130,14 +130,14 @@ def test_signature_of_a_greeting_is_masked(service, server, path):
 
 @pytest.mark.parametrize("formatter", settings.LOGGING["formatters"])
 def test_signature_of_a_greeting_is_masked_in_a_traceback(formatter):
-    address = f"/sounds/{sounds.signature(GREETING)}/{GREETING}.wav"
+    address = f"/sounds/{sounds.sign(GREETING)}/{GREETING}.wav"
     crash = (RuntimeError, RuntimeError(f"out of order: {address}"), None)
     record = logging.LogRecord(
         "django.request", logging.ERROR, "", 0, "Internal Server Error: %s", (address,), crash
     )
     line = make_formatter(formatter).format(record)
     assert line.count(f"/sounds/-/{GREETING}.wav") == 2
-    assert sounds.signature(GREETING) not in line
+    assert sounds.sign(GREETING) not in line
 
 
 def test_lines_of_the_server_itself_have_the_same_format(server):

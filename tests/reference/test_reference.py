@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mailboxes.api.schema import HEADERS_OF_ANSWERS
+from mailboxes.api.schema import RESPONSE_HEADERS
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_common_errors_are_documented_once(text):
 
 
 def test_every_response_header_is_explained(text):
-    assert [name for name in HEADERS_OF_ANSWERS if name not in text] == []
+    assert [name for name in RESPONSE_HEADERS if name not in text] == []
 
 
 def test_contents_list_every_section(text):

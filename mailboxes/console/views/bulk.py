@@ -26,7 +26,7 @@ def bulk_delete(request):
         request,
         "console/bulk_delete.html",
         Batch.Action.DELETED,
-        batches.delete_each,
+        batches.mark_deleted,
         Selection(request.GET, deleted=False),
     )
 
@@ -38,7 +38,7 @@ def bulk_restore(request):
         request,
         "console/bulk_restore.html",
         Batch.Action.RESTORED,
-        batches.restore_each,
+        batches.mark_restored,
         Selection(request.GET, deleted=True),
     )
 

@@ -34,7 +34,7 @@ def credential_issue(request, name):
                 "secret": secret,
                 "login_fields": credential.login_fields(secret),
                 "address": request.build_absolute_uri(reverse("authenticated")),
-                "engines": sample_configuration.filled_in(
+                "engines": sample_configuration.fill_in_samples(
                     request.build_absolute_uri("/").rstrip("/"), credential, secret
                 ),
             },

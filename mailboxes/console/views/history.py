@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.console.access import add_success, staff_with
-from mailboxes.history import changes, reveals
+from mailboxes.history import list_changes, list_reveals
 from mailboxes.models import Batch, Mailbox
 
 
@@ -20,12 +20,12 @@ from mailboxes.models import Batch, Mailbox
 def history(request, uuid):
     """List all changes, newest first; changes of one batch form one step."""
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
-    groups = groupby(changes(mailbox), lambda change: change.batch or id(change))
+    groups = groupby(list_changes(mailbox), lambda change: change.batch or id(change))
     steps = [list(step) for batch, step in groups]
     context = {
         "mailbox": mailbox,
         "steps": steps,
-        "reveals": reveals(mailbox),
+        "reveals": list_reveals(mailbox),
         "may_put_back": request.user.has_perms(Batch.permissions(Batch.Action.PUT_BACK)),
     }
     return render(request, "console/history.html", context)
@@ -40,7 +40,7 @@ def put_back(request, uuid):
     if mailbox.is_deleted and not request.user.has_perms(Batch.permissions(Batch.Action.RESTORED)):
         raise PermissionDenied
     try:
-        batch = batches.put_back(mailbox, moment, request.user)
+        batch = batches.revert_to(mailbox, moment, request.user)
     except Mailbox.history.model.DoesNotExist:
         raise Http404 from None
     add_success(request, str(batch), batch)

@@ -116,14 +116,14 @@ def recipient_remove(request, uuid, recipient):
 @staff_with(*Batch.permissions(Batch.Action.DELETED))
 def delete(request, uuid):
     """Delete the mailbox; the message on the next page has an Undo button."""
-    apply_to_mailbox(request, uuid, Batch.Action.DELETED, batches.delete_each)
+    apply_to_mailbox(request, uuid, Batch.Action.DELETED, batches.mark_deleted)
     return redirect("console:mailbox-list")
 
 
 @require_POST
 @staff_with(*Batch.permissions(Batch.Action.RESTORED))
 def restore(request, uuid):
-    apply_to_mailbox(request, uuid, Batch.Action.RESTORED, batches.restore_each)
+    apply_to_mailbox(request, uuid, Batch.Action.RESTORED, batches.mark_restored)
     return redirect("console:mailbox", uuid)
 
 

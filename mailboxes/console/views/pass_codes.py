@@ -13,7 +13,7 @@ from mailboxes.console.views.mailbox import CHANGE, render_mailbox
 from mailboxes.contract import MASK
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.forms import MailboxSettingsForm, NewMailboxForm
-from mailboxes.history import reveal
+from mailboxes.history import reveal_pass_code
 from mailboxes.models import Batch, Mailbox
 
 
@@ -41,7 +41,7 @@ def show(request, uuid):
     """Fill in the saved pass code, and record in the mailbox's history that it was shown."""
     mailbox = get_active_mailbox(uuid)
     try:
-        code = reveal(mailbox, request.user)
+        code = reveal_pass_code(mailbox, request.user)
     except UnknownKeyError as error:
         messages.error(request, str(error))
         code = MASK

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
         return (
-            f"Backed up to {file}, read back and compared: {manifest}.\n"
+            f"Backed up to {file}, and verified: {manifest}.\n"
             "Pass codes in it stay encrypted: keep PASS_CODE_KEYS elsewhere, "
             "for without them nobody can read them again."
         )

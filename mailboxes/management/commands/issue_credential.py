@@ -93,7 +93,7 @@ def find_account(name, create):
     except Account.DoesNotExist:
         if not create:
             raise CommandError(
-                f"There is no account {name}: name one that exists, or add --create-account to make it."
+                f"There is no account {name}: name one that exists, or add --create-account to create it."
             ) from None
     account.save()
     return account

@@ -16,7 +16,7 @@ BATCH = 500
 
 def size(text):
     if not (text.isdecimal() and int(text)):
-        raise ArgumentTypeError(f"{text} is no whole number from 1 up.")
+        raise ArgumentTypeError(f"{text} is not a whole number, 1 or more.")
     return int(text)
 
 

@@ -30,7 +30,7 @@ class Command(BaseCommand):
             manifest = restore(connection, file, replace, without_keys)
         except OSError as error:
             raise CommandError(f"{file} cannot be restored: {error.strerror}.") from None
-        done = f"Restored {file}, of {manifest.made_at}, read back and compared: {manifest}."
+        done = f"Restored {file}, of {manifest.made_at}, and verified: {manifest}."
         if find_failure():
             done += "\nIt is of an older version of this service: run manage.py migrate now."
         return done

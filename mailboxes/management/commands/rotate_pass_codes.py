@@ -37,7 +37,7 @@ class Command(BaseCommand):
                     reencrypt_all(progress)
         except KeyboardInterrupt:
             raise CommandError(
-                f"Stopped. Still sealed with an older key: {in_words(remaining())}. Run it again to go on.",
+                f"Stopped. Still encrypted with an older key: {in_words(remaining())}. Run it again to go on.",
                 returncode=INTERRUPTED,
             ) from None
         for name, key in undecryptable():
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         if found := "\n".join(problems()):
             raise CommandError(found)
         return (
-            f"All is sealed with the first of PASS_CODE_KEYS, {keys.current}: "
+            f"Everything is encrypted with the first of PASS_CODE_KEYS, {keys.current}: "
             "those listed behind it may be removed."
         )
 
@@ -64,7 +64,7 @@ def problems() -> Iterator[str]:
     # Before the texts are counted: what a process has written that stops now is among them.
     processes = lagging()
     if left := remaining():
-        yield f"Still sealed with an older key: {in_words(left)}."
+        yield f"Still encrypted with an older key: {in_words(left)}."
     if processes:
         yield (
             "Processes still encrypt with another key than the first of PASS_CODE_KEYS, "

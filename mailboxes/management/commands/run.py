@@ -29,7 +29,7 @@ class Command(BaseCommand):
         listen("127.0.0.1", port).close()  # a port that is taken is refused before anything is made
         call_command("migrate", verbosity=0)
         if not Account.objects.exists():
-            self.make_demo()
+            self.create_demo()
         self.greet(f"http://127.0.0.1:{port}")
         call_command("serve", port=port)
 

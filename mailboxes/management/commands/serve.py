@@ -91,7 +91,7 @@ def listen(host, port) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
-                f"Port {port} is taken: stop what listens there, or choose another port "
+                f"Port {port} is in use: stop the program that uses it, or choose another port "
                 f"(make run PORT={port + 1}, or serve --port {port + 1})."
             ) from None
         raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from mailboxes.history import changes
+from mailboxes.history import list_changes
 from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.conftest import headers_for
 from tests.engines.engine import Asterisk, encode_form, engine_headers
@@ -78,14 +78,14 @@ def test_same_pass_code_again_is_no_change(asterisk, mailbox):
 def test_malformed_pass_code_is_refused(asterisk, mailbox, code):
     assert is_refused(asterisk.update(mailbox.pk, "acme", code))
     assert pass_code(mailbox) == "4829"
-    assert len(changes(mailbox)) == 3
+    assert len(list_changes(mailbox)) == 3
 
 
 def test_weak_pass_code_is_refused_if_the_policy_rejects(asterisk, mailbox, settings, caplog):
     settings.PASS_CODE_POLICY = "reject"
     assert is_refused(asterisk.update(mailbox.pk, "acme", "1234"))
     assert pass_code(mailbox) == "4829"
-    assert "A pass code was not changed by telephone: 400." in caplog.text
+    assert "Refused to change a pass code by telephone, with status 400." in caplog.text
     assert "1234" not in caplog.text
 
 

@@ -11,7 +11,7 @@ from mailboxes.http.machine_paths import MachinePathMiddleware
 log = logging.getLogger("mailboxes.engines")
 
 
-class EngineCalls(MachinePathMiddleware):
+class EngineMiddleware(MachinePathMiddleware):
     """Empties every error under an engine's path, whoever made it.
 
     Asterisk takes any body with an equals sign for a mailbox, an error's too.

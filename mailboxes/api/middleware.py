@@ -1,12 +1,12 @@
-"""Calls of the API: in the envelope, whatever comes of them."""
+"""Middleware that answers the API's paths."""
 
 from mailboxes import contract
 from mailboxes.api.renderers import EnvelopeRenderer, error_response
 from mailboxes.http.machine_paths import MachinePathMiddleware
 
 
-class ApiCalls(MachinePathMiddleware):
-    """Puts the envelope round errors of API paths that no API view made: unknown path, bad host, a crash."""
+class ApiMiddleware(MachinePathMiddleware):
+    """Put errors that no API view made into the envelope: unknown path, bad host, crash."""
 
     KEPT_HEADERS = ("Allow", "Retry-After")
 
