@@ -1,4 +1,4 @@
-"""Which engine asks: the credential that it shows, by Basic authentication."""
+"""Basic authentication of telephone engines."""
 
 import base64
 from functools import wraps
@@ -16,36 +16,36 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="mailboxes"'}
 
 
 def engine_lookup(view):
-    """A view that an engine posts to; it is given the engine's credential.
+    """Decorate a view to accept an engine's POST only, and pass it the engine's credential.
 
-    401 without a good one, 403 from outside its networks, 413 where it posts too much, 503 while
-    the database is away.
+    Answers 401 without a good credential, 403 from outside its networks, 413 to a body that is
+    too large, and 503 if the database does not answer.
     """
 
     @csrf_exempt
     @require_POST
     @wraps(view)
-    def guarded(request):
+    def wrapper(request):
         try:
-            credential = shown_credential(request)
+            credential = find_credential(request)
             if credential is None:
                 return HttpResponse(status=401, headers=CHALLENGE)
             if not credential.allows(request.META["REMOTE_ADDR"]):
                 logs.refusal.set("network")
                 return HttpResponse(status=403)
             credential.mark_used()
-            request.auth = credential  # history and the log name it
+            request.auth = credential  # for history and the log
             return view(request, credential)
         except RequestDataTooBig:
             return HttpResponse(status=413)
         except UNAVAILABLE:
             return HttpResponse(status=503)
 
-    return guarded
+    return wrapper
 
 
-def shown_credential(request) -> ApiCredential | None:
-    """The engine's credential whose name and secret are the user and password of RFC 7617, or None."""
+def find_credential(request) -> ApiCredential | None:
+    """Find the credential by the user (its name) and password (its secret) of RFC 7617."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

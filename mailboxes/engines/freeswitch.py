@@ -1,8 +1,8 @@
-"""What FreeSWITCH asks for its directory through mod_xml_curl, answered as its XML.
+"""Directory lookups by FreeSWITCH's mod_xml_curl.
 
-A mailbox is a user called by its uuid, its domain is the account's name. FreeSWITCH handles an answer
-line by line before it parses it (switch_xml.c, preprocess): it drops a line with `<?`, so there is
-no declaration, and puts its own settings in the place of `$${name}`.
+A mailbox is a user whose id is its uuid, in a domain named like the account. FreeSWITCH
+preprocesses an answer line by line (switch_xml.c, preprocess): it drops a line with `<?`, so
+there is no XML declaration, and replaces `$${name}` by its own settings.
 """
 
 import re
@@ -13,41 +13,38 @@ from django.http import HttpResponse
 
 from mailboxes.engines import sounds
 from mailboxes.engines.credentials import engine_lookup
-from mailboxes.engines.lookups import find_mailbox, pass_code
+from mailboxes.engines.lookups import find_mailbox, get_pass_code
 
-KEYS = ("id", "number-alias")  # the second after the first has found nothing
+KEYS = ("id", "number-alias")  # FreeSWITCH tries the second if the first finds nothing
 
-# Of letters and digits, and what means nothing to a shell. The first may not be a hyphen.
-PLAIN_ADDRESS = re.compile(r"[\w.+%=][\w.+%=-]*@[\w.-]+", re.ASCII)
-DROPPED = "x-pre-process"  # with the line that it stands in
+# Only characters without a meaning to a shell. The first must not be a hyphen.
+SAFE_ADDRESS = re.compile(r"[\w.+%=][\w.+%=-]*@[\w.-]+", re.ASCII)
+DIRECTIVE = "x-pre-process"  # FreeSWITCH drops the whole line that has it
 
 
 @engine_lookup
 def directory(request, credential):
-    """The user that stands for the mailbox a call is for, or that there is none.
-
-    Its pass code only for mod_voicemail, which asks to let somebody in.
-    """
-    asked = request.POST
-    if asked.get("section") == "directory" and asked.get("key") in KEYS:
-        mailbox = find_mailbox(credential, asked.get("user", ""), asked.get("domain", ""))
-        for found in mailbox.with_addresses():
-            more = {}
-            if asked.get("action") == "voicemail-lookup":
-                more["vm-password"] = pass_code(found)
-            variables = settings(found) | greeting(request, found)
-            section = user(found, params(found) | more, variables)
-            if asked.get("VM-Action") == "change-password":
-                refuse(section)
-            return answer(section)
-    return answer(not_found())
+    """Answer with the mailbox as a user. Only mod_voicemail's login gets the pass code."""
+    lookup = request.POST
+    if lookup.get("section") == "directory" and lookup.get("key") in KEYS:
+        found = find_mailbox(credential, lookup.get("user", ""), lookup.get("domain", ""))
+        for mailbox in found.with_addresses():
+            params = user_params(mailbox)
+            if lookup.get("action") == "voicemail-lookup":
+                params["vm-password"] = get_pass_code(mailbox)
+            variables = call_variables(mailbox) | greeting_variables(request, mailbox)
+            section = build_section(mailbox, params, variables)
+            if lookup.get("VM-Action") == "change-password":
+                refuse_change(section)
+            return xml_response(section)
+    return xml_response(not_found_section())
 
 
-def params(mailbox) -> dict[str, str]:
-    """What mod_voicemail reads of a user. The password is nobody's: a telephone could register without one."""
-    addresses = [address for address in mailbox.addresses if is_plain(address)]
+def user_params(mailbox) -> dict[str, str]:
+    """Return the parameters that mod_voicemail reads."""
+    addresses = [address for address in mailbox.addresses if is_safe(address)]
     return {
-        "password": secrets.token_urlsafe(32),
+        "password": secrets.token_urlsafe(32),  # without one, a telephone could register
         "vm-mailto": ",".join(addresses),
         "vm-email-all-messages": true_or_false(addresses),
         "vm-attach-file": "true",
@@ -55,8 +52,8 @@ def params(mailbox) -> dict[str, str]:
     }
 
 
-def settings(mailbox) -> dict[str, str]:
-    """What becomes a variable of the call, where the dialplan says `set_user`: it acts on those of ours."""
+def call_variables(mailbox) -> dict[str, str]:
+    """Return the variables that the dialplan's `set_user` sets on the call."""
     return {
         "mailbox_uuid": str(mailbox.pk),
         "mailbox_account": mailbox.account.name,
@@ -67,55 +64,55 @@ def settings(mailbox) -> dict[str, str]:
     }
 
 
-def greeting(request, mailbox) -> dict[str, str]:
-    """Where the greeting is, if it can be played: the file, and the address for a FreeSWITCH that has no such file."""
-    places = {
-        "voicemail_greeting_path": sounds.path(mailbox.greeting),
-        "mailbox_greeting_url": sounds.address(request, mailbox.greeting),
+def greeting_variables(request, mailbox) -> dict[str, str]:
+    """Return the greeting's file, and its URL for a FreeSWITCH that lacks the file, if playable."""
+    variables = {
+        "voicemail_greeting_path": sounds.get_path(mailbox.greeting),
+        "mailbox_greeting_url": sounds.get_url(request, mailbox.greeting),
     }
-    return {name: place for name, place in places.items() if place}
+    return {name: value for name, value in variables.items() if value}
 
 
-def is_plain(address) -> bool:
-    """Whether FreeSWITCH mails it as it is, and does nothing else for it.
+def is_safe(address) -> bool:
+    """Return True if FreeSWITCH can mail to this address without side effects.
 
-    It parts addresses at commas, and pastes them into a shell's command line behind sendmail's
-    options (switch_utils.c, switch_simple_email), in quotes only where it is new enough. An
-    address may hold nearly all that a shell acts on, and whoever has a credential may choose one.
+    FreeSWITCH splits addresses at commas and puts them on a shell's command line, after
+    sendmail's options (switch_utils.c, switch_simple_email); only newer versions quote them. A
+    valid address may have nearly every character special to a shell, and callers choose it.
     """
-    return PLAIN_ADDRESS.fullmatch(address) is not None and DROPPED not in address.lower()
+    return SAFE_ADDRESS.fullmatch(address) is not None and DIRECTIVE not in address.lower()
 
 
 def true_or_false(value) -> str:
     return "true" if value else "false"
 
 
-def user(mailbox, params, variables) -> Element:
-    """The section of the document with the mailbox as its only user."""
+def build_section(mailbox, params, variables) -> Element:
+    """Return the document's section with the mailbox as its only user."""
     section = Element("section", name="directory")
     domain = SubElement(section, "domain", name=mailbox.account.name)
     group = SubElement(SubElement(domain, "groups"), "group", name="default")
     user = SubElement(SubElement(group, "users"), "user", id=str(mailbox.pk))
     for kind, values in (("param", params), ("variable", variables)):
-        listed = SubElement(user, f"{kind}s")
+        parent = SubElement(user, f"{kind}s")
         for name, value in values.items():
-            SubElement(listed, kind, name=name, value=value)
+            SubElement(parent, kind, name=name, value=value)
     return section
 
 
-def refuse(section):
-    """Say no to a pass code changed by telephone: FreeSWITCH would keep it and open the mailbox by it ever after."""
+def refuse_change(section):
+    """Refuse a new pass code: FreeSWITCH would store it and always accept it from then on."""
     SubElement(next(section.iter("user")), "result", success="false")
 
 
-def not_found() -> Element:
-    """The section by which FreeSWITCH goes on to look elsewhere, in its own files at last."""
+def not_found_section() -> Element:
+    """Return the section that makes FreeSWITCH look in its other sources, its files last."""
     section = Element("section", name="result")
     SubElement(section, "result", status="not found")
     return section
 
 
-def answer(section) -> HttpResponse:
+def xml_response(section) -> HttpResponse:
     document = Element("document", type="freeswitch/xml")
     document.append(section)
     text = tostring(document, encoding="unicode")

@@ -1,4 +1,4 @@
-"""What the lookups of every engine have in common: which mailbox is meant, and what opens it by telephone."""
+"""Lookups that all engines share: a mailbox, and its pass code."""
 
 import logging
 
@@ -10,24 +10,22 @@ from mailboxes.models import Mailbox
 
 log = logging.getLogger("mailboxes.engines")
 
-# A mailbox without a pass code opens to nobody from afar: an empty one would open it to anybody.
+# Stands for a missing pass code, and refuses remote access: an empty one would allow it to everyone.
 UNDIALLABLE = "none"
 
 
 def find_mailbox(credential, uuid: str, account: str | None = None):
-    """The mailbox that a call is for, if the engine may read it and it is that account's; as a queryset."""
+    """Return a queryset of the mailbox, if the engine may read it and the account matches."""
     try:
         pk = validators.parse_uuid(uuid)
     except ValidationError:
         return Mailbox.objects.none()
-    mailbox = Mailbox.objects.readable_by(credential, mailboxes=pk).filter(pk=pk)
-    if account is None:
-        return mailbox
-    return mailbox.with_account_name(account)
+    found = Mailbox.objects.readable_by(credential, mailboxes=pk).filter(pk=pk)
+    return found if account is None else found.with_account_name(account)
 
 
-def pass_code(mailbox) -> str:
-    """The mailbox's; one that no telephone can dial where there is none, or no key opens it."""
+def get_pass_code(mailbox) -> str:
+    """Return the pass code, or UNDIALLABLE if there is none or it cannot be decrypted."""
     try:
         return mailbox.password or UNDIALLABLE
     except UnknownKeyError as error:

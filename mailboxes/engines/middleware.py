@@ -1,4 +1,4 @@
-"""Calls of telephone engines: where one gets nothing, no body that it could take for a mailbox."""
+"""Middleware that answers the paths of telephone engines."""
 
 import logging
 
@@ -12,9 +12,9 @@ log = logging.getLogger("mailboxes.engines")
 
 
 class EngineMiddleware(MachinePathMiddleware):
-    """Empties every error under an engine's path, whoever made it.
+    """Empty the body of every error.
 
-    Asterisk takes any body with an equals sign for a mailbox, an error's too.
+    Asterisk would read any body with an equals sign as a mailbox, even that of an error.
     """
 
     KEPT_HEADERS = ("Allow", "WWW-Authenticate")
@@ -26,6 +26,8 @@ class EngineMiddleware(MachinePathMiddleware):
         if response.status_code < 400:
             return response
         if request.path_info.endswith(asterisk.UPDATE):
-            log.warning("A pass code was not changed by telephone: %s.", response.status_code)
-            return asterisk.nothing_changed()
+            log.warning(
+                "Refused to change a pass code by telephone, with status %s.", response.status_code
+            )
+            return asterisk.refused_update_response()
         return HttpResponse(status=response.status_code, headers=self.kept_headers(response))

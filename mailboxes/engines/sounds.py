@@ -1,6 +1,6 @@
-"""Greetings, by their uuid: where an engine gets them, and those of a folder served to it.
+"""Greetings: their URLs for engines, and the files of SOUNDS_DIR.
 
-An engine plays an address without showing a credential, so ours carry a signature.
+An engine fetches a greeting without a credential, so our URLs are signed.
 """
 
 import wave
@@ -16,62 +16,59 @@ from django.views.static import serve
 
 signer = Signer(salt="mailboxes.engines.sounds")
 
-# What every engine plays as it is.
+# The format that every engine plays without conversion.
 TELEPHONE_QUALITY = {"getframerate": 8000, "getnchannels": 1, "getsampwidth": 2}
 
 
-def address(request, sound) -> str:
-    """Where to get the sound of this uuid, or nothing where there is none, or none that can be played."""
+def get_url(request, sound) -> str:
+    """Return the URL of the sound with this uuid, or "" if it cannot be played."""
     if sound is None:
         return ""
     if settings.SOUNDS_URL:
         return f"{settings.SOUNDS_URL}{sound}.wav"
     if not can_be_played(sound):
         return ""
-    return request.build_absolute_uri(reverse("sound", args=[signature(sound), sound]))
+    return request.build_absolute_uri(reverse("sound", args=[sign(sound), sound]))
 
 
-def path(sound) -> str:
-    """Where the folder has it, for an engine that shares the folder; nothing where it has none that can be played."""
-    if sound is None or not can_be_played(sound):
-        return ""
-    return str(recording(sound).resolve())
+def get_path(sound) -> str:
+    """Return the file's path, for an engine that shares the folder, or "" if not playable."""
+    return str(file_path(sound).resolve()) if sound and can_be_played(sound) else ""
 
 
 def can_be_played(sound) -> bool:
-    """Whether the folder has it, as WAV of 8 kHz, mono, 16 bit."""
-    if settings.SOUNDS_DIR is None or not recording(sound).is_file():
+    """Return True if SOUNDS_DIR has it, as WAV of 8 kHz, mono, 16 bit."""
+    if settings.SOUNDS_DIR is None or not file_path(sound).is_file():
         return False
     try:
-        with wave.open(str(recording(sound))) as file:
+        with wave.open(str(file_path(sound))) as file:
             return all(getattr(file, get)() == value for get, value in TELEPHONE_QUALITY.items())
-    except (OSError, EOFError, RuntimeError, wave.Error):  # the third, for a chunk cut short
+    except (OSError, EOFError, RuntimeError, wave.Error):  # RuntimeError: a truncated chunk
         return False
 
 
-def recording(sound) -> Path:
+def file_path(sound) -> Path:
     return settings.SOUNDS_DIR / f"{sound}.wav"
 
 
-def signature(sound) -> str:
-    """What only this service can put before the sound's name."""
+def sign(sound) -> str:
     return signer.signature(str(sound))
 
 
 @require_safe
 def sound(request, signed, uuid):
-    """A greeting of the folder, for whoever was given its address."""
-    if not constant_time_compare(signed, signature(uuid)) or not can_be_played(uuid):
+    """Serve a greeting at its signed URL."""
+    if not constant_time_compare(signed, sign(uuid)) or not can_be_played(uuid):
         raise Http404
-    return served(request, uuid)
+    return serve_file(request, uuid)
 
 
-def version(request, uuid) -> str:
-    """Tells one recording from the next: an engine asks again at every call, and keeps what is the same."""
-    file = recording(uuid).stat()
+def compute_etag(request, uuid) -> str:
+    """Return a tag by which an engine, which asks at every call, can keep its copy."""
+    file = file_path(uuid).stat()
     return f'"{file.st_mtime_ns:x}-{file.st_size:x}"'
 
 
-@condition(etag_func=version)
-def served(request, uuid):
-    return serve(request, recording(uuid).name, document_root=settings.SOUNDS_DIR)
+@condition(etag_func=compute_etag)
+def serve_file(request, uuid):
+    return serve(request, file_path(uuid).name, document_root=settings.SOUNDS_DIR)

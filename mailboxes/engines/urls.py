@@ -1,4 +1,4 @@
-"""The engines' paths, exactly as they call them."""
+"""URL configuration for telephone engines, which have these paths built in."""
 
 from django.urls import path
 
