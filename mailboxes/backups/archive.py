@@ -1,7 +1,7 @@
-"""A backup: one ZIP file that holds the database's own dump and a manifest of what is in it.
+"""Backup files: a ZIP file of the database's dump and a manifest.
 
-It opens without this service too: `database.sqlite3` is a database, `database.dump` is for
-pg_restore. The ZIP's comment, its last bytes, is the SHA-256 of all that stands before it.
+It can be used without this service too: `database.sqlite3` is a database, `database.dump` is for
+pg_restore. The ZIP's comment, its last bytes, is the SHA-256 of all bytes before it.
 """
 
 import hashlib
@@ -17,25 +17,25 @@ from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from mailboxes.backups.figures import BackupError, refuse_difference
+from mailboxes.backups.checksums import BackupError, require_equal
 from mailboxes.backups.postgresql import PostgreSQL
 from mailboxes.backups.sqlite import SQLite
 
 MANIFEST = "manifest.json"
-SEAL_BYTES = 64
+DIGEST_LENGTH = 64
 CHUNK_BYTES = 2**20
 ENGINES: dict[str, type[SQLite] | type[PostgreSQL]] = {"SQLite": SQLite, "PostgreSQL": PostgreSQL}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in a backup: of each table the number of rows and a checksum over them; which keys sealed its pass codes."""
+    """The contents of a backup: migrations, checksums of tables, keys of its pass codes."""
 
     engine: str
     made_at: str
     migrations: list[str]
     tables: dict[str, dict]
-    keys: list[str] = field(default_factory=list)  # the first backups did not tell
+    keys: list[str] = field(default_factory=list)  # absent from the first version's backups
 
     def __str__(self):
         rows = sum(table["rows"] for table in self.tables.values())
@@ -43,17 +43,17 @@ class Manifest:
 
 
 def back_up(connection, path: Path, force: bool = False) -> Manifest:
-    """Write the database to the path, and read it back. Raises BackupError, OSError.
+    """Write the database to the path, and verify it. Raises BackupError, OSError.
 
-    Under that name stands a backup that was found whole, or what stood there before.
+    The path gets only a backup that was verified; otherwise it is left unchanged.
     """
     if path.exists() and not force:
         raise BackupError(
             f"{path} exists already: choose another name, or add --force to overwrite it."
         )
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        archive = write(connection, Path(folder))
-        manifest, _ = read(connection, archive, Path(folder))
+        archive = write_archive(connection, Path(folder))
+        manifest, _ = read_archive(connection, archive, Path(folder))
         if not force:
             path.touch(exist_ok=False)
         archive.replace(path)
@@ -62,30 +62,31 @@ def back_up(connection, path: Path, force: bool = False) -> Manifest:
 
 
 def restore(connection, path: Path, replace: bool = False, without_keys: bool = False) -> Manifest:
-    """Put what is in the backup in the place of all that the database holds. Raises BackupError, OSError.
+    """Replace the database with a backup, after verifying it. Raises BackupError, OSError.
 
-    Nothing is changed before the backup has been read and found whole; then all of it, or nothing.
+    All of the database is replaced, or nothing.
     """
     with TemporaryDirectory() as folder:
-        manifest, dump = read(connection, path, Path(folder))
+        manifest, dump = read_archive(connection, path, Path(folder))
         known = {".".join(migration) for migration in MigrationLoader(None).disk_migrations or {}}
         if unknown := sorted(set(manifest.migrations) - known):
             raise BackupError(
                 f"{path} was made by a newer version of this service, with {unknown[0]}: "
                 "restore it with that version."
             )
-        lacking = settings.PASS_CODE_KEYS.find_missing(manifest.keys)
-        if lacking and not without_keys:
+        missing = settings.PASS_CODE_KEYS.find_missing(manifest.keys)
+        if missing and not without_keys:
             raise BackupError(
-                f"{path} has pass codes under keys that PASS_CODE_KEYS lacks ({', '.join(lacking)}): "
-                "list those keys too, or add --without-keys to restore these as well, though nothing opens them."
+                f"{path} has pass codes encrypted with keys that are not in PASS_CODE_KEYS "
+                f"({', '.join(missing)}): add those keys, or add --without-keys to restore "
+                "these pass codes too, although they cannot be decrypted."
             )
         ENGINES[connection.display_name](connection).restore(dump, manifest.tables, replace)
     return manifest
 
 
-def write(connection, folder: Path) -> Path:
-    """Make a backup in the folder, on disk and only its owner's to read."""
+def write_archive(connection, folder: Path) -> Path:
+    """Write a backup into the folder, readable for its owner only, and sync it to disk."""
     engine = ENGINES[connection.display_name](connection)
     archive, dump = folder / "backup", folder / engine.dump_name
     made_at = timezone.now().isoformat(timespec="seconds")
@@ -94,19 +95,19 @@ def write(connection, folder: Path) -> Path:
     with ZipFile(archive, "x", engine.compression) as file:
         file.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))
         file.write(dump, engine.dump_name)
-        file.comment = bytes(SEAL_BYTES)  # room for the seal
+        file.comment = bytes(DIGEST_LENGTH)  # overwritten by write_digest
     dump.unlink()
     archive.chmod(0o600)
-    seal(archive)
+    write_digest(archive)
     sync(archive)
     return archive
 
 
-def read(connection, path: Path, folder: Path) -> tuple[Manifest, Path]:
-    """A backup's manifest, and its dump, put into the folder; found whole, and for this database."""
+def read_archive(connection, path: Path, folder: Path) -> tuple[Manifest, Path]:
+    """Verify a backup. Return its manifest, and its dump, extracted into the folder."""
     engine = ENGINES[connection.display_name](connection)
     with path.open("rb") as file:
-        if digest(file) != file.read():
+        if compute_digest(file) != file.read():
             raise BackupError(
                 f"{path} is not a backup of this service, or was truncated or changed."
             )
@@ -115,26 +116,26 @@ def read(connection, path: Path, folder: Path) -> tuple[Manifest, Path]:
             if manifest.engine != connection.display_name:
                 raise BackupError(
                     f"{path} is a backup of {manifest.engine}, "
-                    f"and DATABASE_URL names a database of {connection.display_name}."
+                    f"but DATABASE_URL names a {connection.display_name} database."
                 )
             dump = Path(archive.extract(engine.dump_name, folder))
-    refuse_difference(
-        engine.read(dump), manifest.tables, f"{path} does not hold what its manifest says"
+    require_equal(
+        engine.checksum_dump(dump), manifest.tables, f"{path} does not match its manifest"
     )
     return manifest, dump
 
 
-def seal(archive: Path) -> None:
-    """Write the seal over the file's last bytes."""
+def write_digest(archive: Path) -> None:
+    """Overwrite the file's last bytes with its digest."""
     with archive.open("r+b") as file:
-        sha256 = digest(file)
-        file.seek(-SEAL_BYTES, os.SEEK_END)
-        file.write(sha256)
+        digest = compute_digest(file)
+        file.seek(-DIGEST_LENGTH, os.SEEK_END)
+        file.write(digest)
 
 
-def digest(file: IO[bytes]) -> bytes:
-    """The SHA-256, in hexadecimal, of what stands before the file's seal, to which it reads."""
-    remaining = max(file.seek(0, os.SEEK_END) - SEAL_BYTES, 0)
+def compute_digest(file: IO[bytes]) -> bytes:
+    """Return the SHA-256, in hexadecimal, of all bytes before the digest; seek to the digest."""
+    remaining = max(file.seek(0, os.SEEK_END) - DIGEST_LENGTH, 0)
     file.seek(0)
     sha256 = hashlib.sha256()
     while remaining:
@@ -145,7 +146,7 @@ def digest(file: IO[bytes]) -> bytes:
 
 
 def sync(path: Path) -> None:
-    """Have what was written to the file or folder on disk."""
+    """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Backups of SQLite, by its online backup."""
+"""Backups of SQLite by its online backup API."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZIP_DEFLATED
 
-from mailboxes.backups.figures import (
-    LEFT_EMPTY,
+from mailboxes.backups.checksums import (
+    EXCLUDED,
     BackupError,
-    figure,
+    checksum_rows,
     key_query,
-    refuse_data,
-    refuse_difference,
+    require_empty,
+    require_equal,
 )
 
 
@@ -27,36 +27,38 @@ class SQLite:
         self.path = Path(connection.settings_dict["NAME"])
 
     def dump(self, path: Path) -> tuple[list[str], list[str], dict]:
-        """Write the database to the path; its migrations, keys and figures, of the same moment."""
-        with opened(self.path, "rw") as source, opened(path, "rwc") as copy:
-            source.execute("BEGIN")  # and from the first reading on, nobody's writes are seen
+        """Write the database to the path. Return its migrations, keys and checksums.
+
+        All are from one snapshot.
+        """
+        with open_database(self.path, "rw") as source, open_database(path, "rwc") as copy:
+            source.execute("BEGIN")  # after the first read, later writes are invisible
             migrations = source.execute(
                 "SELECT app || '.' || name FROM django_migrations ORDER BY 1"
             )
             applied = [name.decode() for (name,) in migrations]
-            tables = figures(source)
+            tables = checksum_tables(source)
             keys = [name.decode() for (name,) in source.execute(key_query(tables))]
             source.backup(copy)
-            for table in LEFT_EMPTY & names(copy):
+            for table in EXCLUDED & table_names(copy):
                 copy.execute(f'DELETE FROM "{table}"')  # noqa: S608  our own
-            copy.execute("PRAGMA journal_mode=DELETE")  # a single file, with no -wal beside it
+            copy.execute("PRAGMA journal_mode=DELETE")  # a single file, without a -wal file
         return applied, keys, tables
 
-    def read(self, path: Path) -> dict:
-        """The figures of what `dump` wrote. Raises BackupError where the file is not sound."""
-        with opened(path, "ro") as copy:
+    def checksum_dump(self, path: Path) -> dict:
+        """Return the checksums of a dump. Raises BackupError if the file is damaged."""
+        with open_database(path, "ro") as copy:
             found = [line.decode() for (line,) in copy.execute("PRAGMA integrity_check")]
             if found != ["ok"]:
                 raise BackupError(f"The backup's SQLite file is damaged: {found[0]}.")
-            return figures(copy)
+            return checksum_tables(copy)
 
     def restore(self, path: Path, tables: dict, replace: bool) -> None:
-        """Put what `dump` wrote in the place of all that the database holds. Raises BackupError.
+        """Replace the database with a dump. Raises BackupError.
 
-        Nobody else has the database open meanwhile, so that what is refused, written
-        and read back is the same.
+        The database is locked from the check to the comparison, so that nothing else writes to it.
         """
-        with opened(path, "ro") as source, opened(self.path, "rwc") as database:
+        with open_database(path, "ro") as source, open_database(self.path, "rwc") as database:
             database.execute("PRAGMA locking_mode=EXCLUSIVE")
             try:
                 database.execute("BEGIN EXCLUSIVE")
@@ -67,20 +69,20 @@ class SQLite:
                     "Another program has the database open: stop the service first."
                 ) from None
             if not replace:
-                refuse_data(figures(database))
-            database.execute("COMMIT")  # the lock stays until the end
-            source.backup(database)  # one transaction: all of it is written, or nothing
-            refuse_difference(
-                figures(database),
+                require_empty(checksum_tables(database))
+            database.execute("COMMIT")  # the exclusive lock stays until the connection is closed
+            source.backup(database)  # one transaction
+            require_equal(
+                checksum_tables(database),
                 tables,
-                "The database was replaced, but reads back differently from what was written: "
-                "do not trust its disk",
+                "The database was replaced, but differs from the backup when read again: "
+                "check the disk",
             )
 
 
 @contextmanager
-def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """The database at the path, text as the bytes it is kept in. Raises BackupError."""
+def open_database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """Open the database, which returns text as bytes. Raises BackupError."""
     try:
         address = f"{path.resolve().as_uri()}?mode={mode}"
         database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=1)
@@ -93,7 +95,7 @@ def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         raise BackupError(f"SQLite cannot use {path.name}: {error}.") from None
 
 
-def names(database: sqlite3.Connection) -> set[str]:
+def table_names(database: sqlite3.Connection) -> set[str]:
     """Return the names of all tables but SQLite's own."""
     found = database.execute(
         r"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
@@ -101,10 +103,10 @@ def names(database: sqlite3.Connection) -> set[str]:
     return {name.decode() for (name,) in found}
 
 
-def figures(database: sqlite3.Connection) -> dict:
-    """Of each table that is backed up with its rows, by its name."""
-    found = {}
-    for name in sorted(names(database) - LEFT_EMPTY):
-        rows = database.execute(f'SELECT * FROM "{name}"')  # noqa: S608  a name of its own
-        found[name] = figure(repr(row).encode() for row in rows)
-    return found
+def checksum_tables(database: sqlite3.Connection) -> dict:
+    """Return the checksum of each table that is backed up with its rows."""
+    checksums = {}
+    for name in sorted(table_names(database) - EXCLUDED):
+        rows = database.execute(f'SELECT * FROM "{name}"')  # noqa: S608  from SQLite's own list
+        checksums[name] = checksum_rows(repr(row).encode() for row in rows)
+    return checksums

@@ -170,8 +170,9 @@ def other_keys(settings):
 
 def test_pass_codes_with_a_missing_key_are_refused(databases, backup, other_keys):
     assert refusal(databases.filled, backup, "--replace") == (
-        f"{backup} has pass codes under keys that PASS_CODE_KEYS lacks ({other_keys}): list those "
-        "keys too, or add --without-keys to restore these as well, though nothing opens them."
+        f"{backup} has pass codes encrypted with keys that are not in PASS_CODE_KEYS "
+        f"({other_keys}): add those keys, or add --without-keys to restore "
+        "these pass codes too, although they cannot be decrypted."
     )
 
 

@@ -1,4 +1,4 @@
-"""Backs the database up into a file."""
+"""Back up the database into a file."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from mailboxes.backups.archive import back_up
 
 
 class Command(BaseCommand):
-    help = "Back the database up into a file, while the service goes on, and read it back."
+    help = "Back up the database into a file, and verify it. The service may run."
 
     def add_arguments(self, parser):
         parser.add_argument("file", metavar="FILE", type=Path, help="the backup to write")
-        parser.add_argument("--force", action="store_true", help="write over a file that exists")
+        parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
     def handle(self, *args, file, force, **options) -> str:
         try:
@@ -22,6 +22,6 @@ class Command(BaseCommand):
             raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
         return (
             f"Backed up to {file}, and verified: {manifest}.\n"
-            "Pass codes in it stay encrypted: keep PASS_CODE_KEYS elsewhere, "
-            "for without them nobody can read them again."
+            "Its pass codes are encrypted: keep PASS_CODE_KEYS elsewhere. "
+            "Without these keys, the pass codes cannot be recovered."
         )

@@ -1,4 +1,4 @@
-"""Restores the database from a file that `backup` made."""
+"""Restore the database from a file that `backup` wrote."""
 
 from pathlib import Path
 
@@ -10,19 +10,21 @@ from mailboxes.monitoring.health import find_failure
 
 
 class Command(BaseCommand):
-    help = "Restore the database from a backup, all of it or nothing. Stop the service first."
+    help = "Restore the database from a backup: all of it, or nothing. Stop the service first."
 
     def add_arguments(self, parser):
-        parser.add_argument("file", metavar="FILE", type=Path, help="what the command backup wrote")
+        parser.add_argument(
+            "file", metavar="FILE", type=Path, help="a file that the command backup wrote"
+        )
         parser.add_argument(
             "--replace",
             action="store_true",
-            help="lose all that the database holds now (otherwise it must be empty)",
+            help="delete all data that the database has now (otherwise it must be empty)",
         )
         parser.add_argument(
             "--without-keys",
             action="store_true",
-            help="restore pass codes too that no key in PASS_CODE_KEYS opens",
+            help="restore even if some pass codes cannot be decrypted with PASS_CODE_KEYS",
         )
 
     def handle(self, *args, file, replace, without_keys, **options) -> str:
@@ -30,7 +32,7 @@ class Command(BaseCommand):
             manifest = restore(connection, file, replace, without_keys)
         except OSError as error:
             raise CommandError(f"{file} cannot be restored: {error.strerror}.") from None
-        done = f"Restored {file}, of {manifest.made_at}, and verified: {manifest}."
+        message = f"Restored {file} of {manifest.made_at}, and verified: {manifest}."
         if find_failure():
-            done += "\nIt is of an older version of this service: run manage.py migrate now."
-        return done
+            message += "\nAn older version of this service made it: run manage.py migrate now."
+        return message

@@ -1,4 +1,4 @@
-"""What tables hold, in figures that two copies can be compared by."""
+"""Row counts and checksums of tables, to compare two copies."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from mailboxes.encryption import KEY_ID_LENGTH
 from mailboxes.models import ServerProcess
 from mailboxes.models.encrypted import EncryptedRow
 
-# What `migrate` fills by itself: rows in these alone are no data.
+# Tables that `migrate` fills: a database with rows in these only counts as empty.
 FILLED_BY_MIGRATE = {
     "auth_group",
     "auth_group_permissions",
@@ -18,17 +18,16 @@ FILLED_BY_MIGRATE = {
     "django_migrations",
 }
 
-# Tables that are backed up without their rows: after a restore, these would name processes that
-# do not run.
-LEFT_EMPTY = {ServerProcess._meta.db_table}
+# Tables that are backed up without their rows, which name processes that do not run after a restore.
+EXCLUDED = {ServerProcess._meta.db_table}
 
 
 class BackupError(CommandError):
-    """Why a backup could not be made or restored, in a sentence."""
+    """A backup cannot be made or restored. The message is a sentence for the user."""
 
 
-def figure(rows: Iterable[bytes]) -> dict:
-    """How many rows there are, and a checksum over them in whatever order they come."""
+def checksum_rows(rows: Iterable[bytes]) -> dict:
+    """Return the number of rows, and a checksum that does not depend on their order."""
     count = total = 0
     for row in rows:
         count += 1
@@ -37,7 +36,7 @@ def figure(rows: Iterable[bytes]) -> dict:
 
 
 def key_query(tables: Iterable[str]) -> str:
-    """SQL that lists the names of the keys that sealed what is in these tables."""
+    """Return SQL that lists the names of the keys that the tables' texts are encrypted with."""
     columns = {
         model._meta.db_table: model._meta.get_field(model.ENCRYPTED_COLUMN).column
         for model in EncryptedRow.encrypted_models()
@@ -49,18 +48,18 @@ def key_query(tables: Iterable[str]) -> str:
     )
 
 
-def refuse_difference(found: dict, expected: dict, sentence: str) -> None:
-    """Raises BackupError with the sentence and the tables that are not as expected, if any."""
+def require_equal(found: dict, expected: dict, message: str) -> None:
+    """Raise BackupError with the message and the tables that differ, if any."""
     differing = sorted(
         table for table in found.keys() | expected.keys() if found.get(table) != expected.get(table)
     )
     if differing:
-        raise BackupError(f"{sentence} (in {', '.join(differing)}).")
+        raise BackupError(f"{message} (in {', '.join(differing)}).")
 
 
-def refuse_data(tables: dict) -> None:
-    """Raises BackupError if any of the tables holds what somebody has entered."""
-    if any(held["rows"] for table, held in tables.items() if table not in FILLED_BY_MIGRATE):
+def require_empty(tables: dict) -> None:
+    """Raise BackupError if a table has rows that `migrate` has not made."""
+    if any(table["rows"] for name, table in tables.items() if name not in FILLED_BY_MIGRATE):
         raise BackupError(
             "The database is not empty: name an empty one in DATABASE_URL, "
             "or add --replace to delete its data."
