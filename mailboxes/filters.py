@@ -1,4 +1,4 @@
-"""Conditions by which the admin's and the console's lists of mailboxes are narrowed."""
+"""Filter conditions that the admin's and the console's lists of mailboxes share."""
 
 from django.db.models import Exists, OuterRef, Q
 

@@ -1,4 +1,4 @@
-"""The API reference, and beside it Swagger UI, to try calls from the browser."""
+"""URL configuration of the API reference and Swagger UI."""
 
 from django.urls import path
 from django.views.decorators.http import require_safe
@@ -16,7 +16,7 @@ urlpatterns = [
         "docs/try/",
         require_safe(
             SpectacularSwaggerSplitView.as_view(
-                authentication_classes=[SessionAuthentication],  # the frame greets who is signed in
+                authentication_classes=[SessionAuthentication],  # the page shows the signed-in user
                 throttle_classes=[],
                 template_name="reference/try.html",
             )
