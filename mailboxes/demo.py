@@ -1,7 +1,4 @@
-"""A telephone company's accounts and mailboxes: believable, and the same from the same seed.
-
-Nothing is saved here.
-"""
+"""Generator of realistic demo data: unsaved accounts and mailboxes, the same for the same seed."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -13,15 +10,15 @@ from django.utils.text import slugify
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
 
-# Fixed days, not days before today: the same seed gives the same dates tomorrow.
+# A fixed day, so that the same seed always gives the same dates.
 OPENED = datetime(2019, 3, 1, 8, tzinfo=UTC)
 DAY = 24 * 60 * 60
 FOUR_YEARS = 4 * 365 * DAY
 
-# Looked up once: every look at `.history` makes a class of manager anew.
+# Looked up once, because each access to `.history` creates a manager class.
 HISTORY = {model: model.history.model for model in (Mailbox, EmailRecipient)}
 
-TREE = 8  # a reseller and all its customers
+TREE_SIZE = 8  # a reseller and all its customers
 
 FAMILIES = """
     abbott adeyemi bergmann bianchi brandt castillo chowdhury dubois eriksen farrow fontaine gallagher
@@ -71,19 +68,22 @@ WEAK_PASS_CODES = ["0000", "1111", "1212", "1234", "1984", "2580", "4321", "6969
 
 
 class Demo:
-    """Draws everything from one stream of chance: the order of the calls is part of the result."""
+    """One stream of random values: the order of the calls affects the result."""
 
     def __init__(self, seed: int):
-        self.random = Random(seed)  # noqa: S311  it protects nothing
+        self.random = Random(seed)  # noqa: S311  not for secrets
 
     def accounts(self, number):
-        """Resellers, each followed by its customers, several levels deep. The first is `demo`."""
+        """Return resellers, each followed by its customers, several levels deep.
+
+        The first is `demo`.
+        """
         names = self.business_names()
         accounts = []
         for index in range(number):
-            # A tree begins with its reseller; each in it has two customers while they last.
-            place = index % TREE
-            reseller = accounts[-place:][(place - 1) // 2] if place else None
+            # Each tree is a binary heap: account n of it is a customer of account (n - 1) // 2.
+            position = index % TREE_SIZE
+            reseller = accounts[-position:][(position - 1) // 2] if position else None
             start = reseller.created_at if reseller else OPENED
             accounts.append(
                 Account(
@@ -96,7 +96,7 @@ class Demo:
         return accounts
 
     def mailboxes(self, accounts, number):
-        """Each mailbox with its recipients and its history, account by account, in order of creation."""
+        """Yield each mailbox with its recipients and history, in order of creation by account."""
         weights = [1.5, *(self.random.expovariate(1) for _ in accounts[1:])]
         sizes = Counter(self.random.choices(range(len(accounts)), weights, k=number))
         for index, account in enumerate(accounts):
@@ -104,10 +104,10 @@ class Demo:
             names = self.mailbox_names(sizes[index])
             for name, age in zip(names, ages, strict=True):
                 mailbox = self.mailbox(account, name, account.created_at + timedelta(seconds=age))
-                history = [state(mailbox, "+")]
+                history = [history_row(mailbox, "+")]
                 recipients = list(self.recipients(mailbox))
-                if self.changes_later(mailbox):
-                    history.append(state(mailbox, "~"))
+                if self.change_later(mailbox):
+                    history.append(history_row(mailbox, "~"))
                 yield mailbox, recipients, history
 
     def mailbox(self, account, name, created_at):
@@ -127,7 +127,7 @@ class Demo:
         )
 
     def recipients(self, mailbox):
-        """Up to three, added minute by minute; each is a change of the mailbox."""
+        """Yield up to three recipients, added one a minute; each changes the mailbox."""
         number = self.random.choices(range(4), (15, 45, 25, 15))[0]
         own = slugify(mailbox.name.partition(",")[0]).replace("-", ".")
         local_parts = [own, *self.random.sample(SHARED_ADDRESSES, 2)][:number]
@@ -143,21 +143,21 @@ class Demo:
                 updated_at=mailbox.updated_at,
             )
 
-    def changes_later(self, mailbox):
-        """Change or delete it some day within a year, unless it stays as it is: say which."""
-        fate = self.random.random()
-        if fate > 0.3:
+    def change_later(self, mailbox):
+        """Change or delete some mailboxes within a year, and return True for these."""
+        chance = self.random.random()
+        if chance > 0.3:
             return False
         mailbox.version += 1
         mailbox.updated_at += self.up_to(365)
-        if fate < 0.03:
+        if chance < 0.03:
             mailbox.deleted_at = mailbox.updated_at
         else:
             mailbox.transcribe = not mailbox.transcribe
         return True
 
     def business_names(self):
-        """Names of accounts without end, none twice."""
+        """Yield any number of account names, without duplicates."""
         for branch in count(1):
             pairs = list(product(FAMILIES, TRADES))
             self.random.shuffle(pairs)
@@ -165,7 +165,7 @@ class Demo:
                 yield f"{family}-{trade}" if branch == 1 else f"{family}-{trade}-{branch}"
 
     def mailbox_names(self, number):
-        """For an account: up to half its places, the rest its people, some with their extension."""
+        """Return the names of one account: up to half are places, the others people."""
         places = self.random.sample(PLACES, min(number // 2, len(PLACES)))
         people = [self.person() for _ in range(number - len(places))]
         names = [
@@ -190,8 +190,8 @@ class Demo:
         return timedelta(seconds=self.random.randrange(1, days * DAY))
 
 
-def state(row, history_type):
-    """The row of history that says how this one stands now, dated when it came to stand so."""
+def history_row(row, history_type):
+    """Return a history row of the row's current state, dated by its last update."""
     model = HISTORY[type(row)]
     return model(
         history_date=row.updated_at,

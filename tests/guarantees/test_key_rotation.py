@@ -52,7 +52,7 @@ def database(databases):
 
 @pytest.fixture
 def codes(database, settings, size):
-    """The pass codes of many mailboxes, each with a row of history; all sealed with the old key."""
+    """The pass codes of many mailboxes, each with a row of history; all encrypted with the old key."""
     settings.PASS_CODE_KEYS = KeyRing.parse(OLD)
     account = Account.objects.create(name="acme")
     made = [Mailbox(account=account, name=f"Desk {n}") for n in range(size(2_000, 50_000))]
@@ -82,7 +82,7 @@ def rotation(database, **environment) -> subprocess.Popen:
 
 
 def remaining() -> int:
-    """How many texts are sealed with the old key."""
+    """How many texts are encrypted with the old key."""
     return sum(rows.encrypted_with_old_keys().count() for rows in (Mailbox, Mailbox.history.model))
 
 
@@ -114,7 +114,7 @@ def test_stopped_again_and_again_it_goes_on_where_it_was(database, codes, settin
     assert (process.returncode, remaining()) == (0, 0), said
     promise(
         "A change of key, stopped, goes on where it was",
-        f"{2 * len(codes):,} sealed texts, {stops} stops by Ctrl-C",
+        f"{2 * len(codes):,} encrypted texts, {stops} stops by Ctrl-C",
         lost({pk: [code] for pk, code in codes.items()}, settings),
     )
 
@@ -169,7 +169,7 @@ def test_calls_that_write_meanwhile_lose_nothing(database, codes, settings, prom
     assert dict(versions) == {pk: len(states) for pk, states in expected.items()}
     promise(
         "A change of key overwrites no change made meanwhile",
-        f"{2 * len(codes):,} sealed texts, {written:,} acknowledged writes",
+        f"{2 * len(codes):,} encrypted texts, {written:,} acknowledged writes",
         lost(expected, settings),
     )
 

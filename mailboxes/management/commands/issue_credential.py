@@ -1,4 +1,4 @@
-"""Issues a credential for the API, or for a telephone engine, and tells its secret, once."""
+"""Issue a credential for the API or for a telephone engine, and print its secret once."""
 
 import json
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ EVERY_ACCOUNT = "-"  # too short for an account's name
 class Command(BaseCommand):
     help = (
         "Issue a credential for the API, or for a telephone engine. "
-        "What is printed holds its secret, which is never shown again."
+        "The output has its secret, which is never shown again."
     )
 
     def add_arguments(self, parser):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("user", metavar="USER", help="a name for the credential")
         parser.add_argument(
-            "--create-account", action="store_true", help="make the account if there is none"
+            "--create-account", action="store_true", help="create the account if it does not exist"
         )
         parser.add_argument(
             "--engine",
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--networks",
             default="",
-            help="where calls may come from, as in 192.0.2.0/24,2001:db8::/32 (default: anywhere)",
+            help="networks that calls may come from, such as 192.0.2.0/24,2001:db8::/32 (default: all)",
         )
         parser.add_argument(
             "--expires",
@@ -49,28 +49,28 @@ class Command(BaseCommand):
             "--json", action="store_true", dest="as_json", help="print one JSON object"
         )
 
-    # Printed by BaseCommand once it is committed: no secret is shown that was not kept.
+    # BaseCommand prints what is returned after the commit: no secret is shown unless it was saved.
     @transaction.atomic
     def handle(
         self, *args, account, user, create_account, engine, networks, expires, as_json, **options
     ) -> str:
         for_all = engine and account == EVERY_ACCOUNT
-        account = None if for_all else find_account(account, create_account)
-        expires_at = read_expiry(expires) if expires is not None else None
+        account = None if for_all else get_account(account, create_account)
+        expires_at = parse_expiry(expires) if expires is not None else None
         options = {"name": "USER", "networks": "--networks", "expires_at": "--expires"}
-        with refusals_about(**options):
+        with command_errors(**options):
             credential, secret = ApiCredential.objects.issue(
                 account, user, networks, expires_at, is_engine=engine
             )
-        shown = credential.login_fields(secret)
+        headers = credential.login_fields(secret)
         if as_json:
-            return json.dumps(shown)
-        return "\n".join(f"{name}: {value}" for name, value in shown.items())
+            return json.dumps(headers)
+        return "\n".join(f"{name}: {value}" for name, value in headers.items())
 
 
 @contextmanager
-def refusals_about(**arguments):
-    """Turn a model's ValidationError into sentences, each after the argument that it is about."""
+def command_errors(**arguments):
+    """Convert a ValidationError to a CommandError that names the argument of each field."""
     try:
         yield
     except ValidationError as error:
@@ -83,10 +83,10 @@ def refusals_about(**arguments):
         ) from None
 
 
-def find_account(name, create):
-    """The account of that name, made here if there is none and `create` is true. Raises CommandError."""
+def get_account(name, create):
+    """Return the account, created if it does not exist and `create` is true. Raises CommandError."""
     account = Account(name=name)
-    with refusals_about(name="ACCOUNT"):
+    with command_errors(name="ACCOUNT"):
         account.clean_fields()
     try:
         return Account.objects.get(name=name)
@@ -99,17 +99,20 @@ def find_account(name, create):
     return account
 
 
-def read_expiry(text) -> datetime:
-    """The moment meant by an ISO date, which is its end, or an ISO date and time. Raises CommandError."""
+def parse_expiry(text) -> datetime:
+    """Parse an ISO date, which means its last moment, or an ISO date and time.
+
+    Raises CommandError.
+    """
     try:
-        return end_of_day_or_moment(text)
+        return parse_day_or_moment(text)
     except (ValueError, OverflowError):
         raise CommandError(
             "--expires: Write a date as 2027-01-31, or a date and time as 2027-01-31T12:00+01:00."
         ) from None
 
 
-def end_of_day_or_moment(text) -> datetime:
+def parse_day_or_moment(text) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(text), time.max, UTC)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Fills an empty database with believable data."""
+"""Fill an empty database with realistic data."""
 
 import gc
 from argparse import ArgumentTypeError
@@ -8,60 +8,63 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
 
-from mailboxes.demo import Demo, state
+from mailboxes.demo import Demo, history_row
 from mailboxes.models import Account, EmailRecipient, Mailbox
 
 BATCH = 500
 
 
-def size(text):
+def positive_number(text):
     if not (text.isdecimal() and int(text)):
         raise ArgumentTypeError(f"{text} is not a whole number, 1 or more.")
     return int(text)
 
 
 class Command(BaseCommand):
-    help = "Fill an empty database with believable accounts and mailboxes, to try things out on."
+    help = "Fill an empty database with realistic accounts and mailboxes, for trials."
 
     def add_arguments(self, parser):
         parser.add_argument(
-            "--accounts", type=size, default=12, metavar="N", help="how many accounts"
+            "--accounts", type=positive_number, default=12, metavar="N", help="number of accounts"
         )
         parser.add_argument(
-            "--mailboxes", type=size, default=200, metavar="N", help="how many mailboxes"
+            "--mailboxes",
+            type=positive_number,
+            default=200,
+            metavar="N",
+            help="number of mailboxes",
         )
         parser.add_argument(
-            "--seed", type=int, default=1, metavar="N", help="the same number, the same data"
+            "--seed", type=int, default=1, metavar="N", help="the same seed gives the same data"
         )
 
-    # Returned, so that BaseCommand prints it once all is committed.
+    # BaseCommand prints what is returned after the commit.
     @transaction.atomic
     def handle(self, *args, accounts, mailboxes, seed, **options) -> str:
         if Account.objects.exists():
             raise CommandError(
                 "This database has accounts already: load the demo into an empty one."
             )
-        # Collections of garbage then pass over Django itself: a tenth of the time.
-        gc.freeze()
+        gc.freeze()  # garbage collections then skip Django's objects, which saves a tenth of the time
         demo = Demo(seed)
-        made = demo.accounts(accounts)
-        for account in made:
+        tree = demo.accounts(accounts)
+        for account in tree:
             account.save()  # one by one: a customer needs its reseller's key
-        stream = demo.mailboxes(made, mailboxes)
+        stream = demo.mailboxes(tree, mailboxes)
         recipients = 0
         with tqdm(total=mailboxes, unit=" mailboxes", disable=None) as progress:
             while batch := list(islice(stream, BATCH)):
-                recipients += save(batch)
+                recipients += save_batch(batch)
                 progress.update(len(batch))
-        return f"Made {accounts} accounts, {mailboxes} mailboxes, {recipients} recipients."
+        return f"Created {accounts} accounts, {mailboxes} mailboxes, {recipients} recipients."
 
 
-def save(batch) -> int:
-    """Save mailboxes with what belongs to them; say how many recipients they have."""
+def save_batch(batch) -> int:
+    """Save mailboxes with recipients and history, and return the number of recipients."""
     mailboxes, recipients, history = zip(*batch, strict=True)
     recipients = tuple(chain(*recipients))
     Mailbox.objects.bulk_create(mailboxes)
     Mailbox.history.bulk_create(chain(*history))
     EmailRecipient.objects.bulk_create(recipients)
-    EmailRecipient.history.bulk_create(state(recipient, "+") for recipient in recipients)
+    EmailRecipient.history.bulk_create(history_row(recipient, "+") for recipient in recipients)
     return len(recipients)

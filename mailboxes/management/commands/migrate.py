@@ -1,4 +1,4 @@
-"""Django's `migrate`, which on PostgreSQL lets callers wait for no lock that it waits for itself."""
+"""Django's `migrate`, which on PostgreSQL does not block callers while it waits for a lock."""
 
 from contextlib import contextmanager
 from time import sleep
@@ -8,7 +8,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-PAUSES = 4  # between two tries callers have the tables to themselves, so many times as long
+PAUSE_RATIO = 4  # the pause between two tries, in lock timeouts
 
 
 class Command(migrate.Command):
@@ -21,10 +21,10 @@ class Command(migrate.Command):
             type=float,
             default=1,
             metavar="SECONDS",
-            help="on PostgreSQL, how long it waits for a table, and callers behind it (default: 1)",
+            help="on PostgreSQL, the time to wait for a table, which blocks callers (default: 1)",
         )
         parser.add_argument(
-            "--tries", type=int, default=60, help="how often it asks for a table (default: 60)"
+            "--tries", type=int, default=60, help="the number of tries to get a table (default: 60)"
         )
 
     def handle(self, *args, lock_timeout, tries, **options):
@@ -32,11 +32,11 @@ class Command(migrate.Command):
         if connection.vendor != "postgresql":
             super().handle(*args, **options)
             return
-        # Whoever asks for a table after us waits behind us, as long as we wait for whoever uses
-        # it. So we give up soon: what was begun is undone, and what was applied stays.
+        # While we wait for a table that is in use, all later callers wait behind us. So we give up
+        # soon: the unfinished migration is rolled back, and finished ones stay.
         for left in reversed(range(tries)):
             try:
-                with limited(connection, lock_timeout):
+                with set_lock_timeout(connection, lock_timeout):
                     super().handle(*args, **options)
                 return
             except OperationalError as error:
@@ -44,23 +44,23 @@ class Command(migrate.Command):
                     raise
             if not left:
                 break
-            self.stderr.write(f"A table is in use. Trying again, {left} times at most.")
-            sleep(PAUSES * lock_timeout)
+            self.stderr.write(f"A table is in use. Trying again, at most {left} times.")
+            sleep(PAUSE_RATIO * lock_timeout)
         raise CommandError(
-            "A table stayed in use: let what runs long (a backup, an import) end, and run this again. "
-            "What was applied so far stays."
+            "A table stayed in use: wait until a long backup or import ends, and run this again. "
+            "The migrations that were applied stay applied."
         )
 
 
 @contextmanager
-def limited(connection, seconds):
-    """A statement that has waited so long for a lock fails."""
+def set_lock_timeout(connection, seconds):
+    """Let SQL fail that waits longer for a lock, except for indexes built concurrently."""
     limit = f"SET lock_timeout = {seconds * 1000:.0f}"
 
     def run(execute, sql, params, many, context):
         if "CONCURRENTLY" not in sql:
             return execute(sql, params, many, context)
-        # Nobody waits behind it, and if it failed, half an index would stay.
+        # It blocks no callers, and a failure would leave an invalid index.
         execute("SET lock_timeout = 0", None, False, context)
         try:
             return execute(sql, params, many, context)

@@ -1,4 +1,4 @@
-"""Removes for good what was deleted longer ago than the retention time, and what was left half-way."""
+"""Permanently remove deleted mailboxes after the retention time, and stale imports."""
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
@@ -9,22 +9,27 @@ BATCH = 500
 
 
 class Command(BaseCommand):
-    help = "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and history; imports that were begun over a day ago; and what processes of the server left that were killed over a day ago."
+    help = (
+        "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and "
+        "history; imports started over a day ago; and records of server processes that were "
+        "killed over a day ago."
+    )
 
     def handle(self, *args, **options) -> str:
         Import.objects.expired().delete()
         ServerProcess.objects.expired().delete()
         removed = 0
-        while count := purge():
+        while count := purge_batch():
             removed += count
         return f"Removed {removed} mailboxes."
 
 
 @transaction.atomic
-def purge() -> int:
-    """Remove some mailboxes, then their history, to which the removal has added; say how many.
+def purge_batch() -> int:
+    """Remove some mailboxes, and return their number.
 
-    They are held first, so that none is removed which somebody has just restored.
+    They are locked first, so that none is removed that was just restored. Their history is removed
+    last, since the removal adds to it.
     """
     past = Mailbox.objects.past_retention().select_for_update()
     uuids = list(past.values_list("pk", flat=True)[:BATCH])

@@ -1,4 +1,4 @@
-"""Removes the idempotency keys whose time is over."""
+"""Remove expired idempotency keys."""
 
 from django.core.management.base import BaseCommand
 

@@ -1,4 +1,4 @@
-"""What `make run` does once the environment stands: migrates, fills an empty database, says where to look, serves."""
+"""The command of `make run`: migrate, load demo data, print the addresses, serve."""
 
 import json
 import re
@@ -13,29 +13,29 @@ from django.db import transaction
 from mailboxes.management.commands.serve import listen, port_number
 from mailboxes.models import Account, ApiCredential
 
-# The demo's logins, kept because each start prints them; a file only its owner reads, which
-# curl takes as it is (`curl -K var/demo.curl …`).
+# The demo's logins, which each start prints: a configuration file for curl (`curl -K`), readable
+# for its owner only.
 LOGINS = settings.BASE_DIR / "var" / "demo.curl"
 ACCOUNT, USER = "demo", "demo"
 
 
 class Command(BaseCommand):
-    help = "Migrate, load demo data into an empty database, print where to look, and serve."
+    help = "Migrate, load demo data into an empty database, print the addresses, and serve."
 
     def add_arguments(self, parser):
         parser.add_argument("--port", type=port_number, default=8000, help="port to listen on")
 
     def handle(self, *args, port, **options):
-        listen("127.0.0.1", port).close()  # a port that is taken is refused before anything is made
+        listen("127.0.0.1", port).close()  # fails on a port in use before anything is created
         call_command("migrate", verbosity=0)
         if not Account.objects.exists():
             self.create_demo()
-        self.greet(f"http://127.0.0.1:{port}")
+        self.print_addresses(f"http://127.0.0.1:{port}")
         call_command("serve", port=port)
 
     @transaction.atomic
-    def make_demo(self):
-        """Load the demo data, and make a staff login and a credential for it: all of it, or nothing if stopped."""
+    def create_demo(self):
+        """Load the demo data, and create a staff login and a credential."""
         call_command("load_demo", stdout=self.stdout)
         password = secrets.token_urlsafe(12)
         get_user_model().objects.create_superuser(USER, password=password)
@@ -47,8 +47,8 @@ class Command(BaseCommand):
             for name, value in json.loads(headers.getvalue()).items():
                 file.write(f'header = "{name}: {value}"\n')
 
-    def greet(self, address):
-        """Print the addresses and the demo's logins, as long as they still open something."""
+    def print_addresses(self, address):
+        """Print the addresses, and those of the demo's logins that still work."""
         self.stdout.write(
             f"\nConsole         {address}/"
             f"\nAdministration  {address}/admin/"
@@ -56,16 +56,16 @@ class Command(BaseCommand):
         )
         logins = LOGINS.read_text() if LOGINS.exists() else ""
         staff = re.search("^# staff login: (.+) / (.+)$", logins, re.MULTILINE)
-        if staff and self.opens(*staff.groups()):
+        if staff and self.can_sign_in(*staff.groups()):
             self.stdout.write(f"Staff login     {staff[1]} / {staff[2]}")
         headers = re.findall('^header = "(.+)"$', logins, re.MULTILINE)
         if headers and ApiCredential.objects.authenticate(headers[-1].split()[-1]):
             options = " ".join(f"-H '{header}'" for header in headers)
             self.stdout.write(f"\ncurl {options} {address}/voip/mailbox")
-        self.stdout.write("\nCtrl-C stops it.")
+        self.stdout.write("\nCtrl-C stops the service.")
         self.stdout.flush()
 
     @staticmethod
-    def opens(username, password) -> bool:
+    def can_sign_in(username, password) -> bool:
         user = get_user_model().objects.filter(username=username, is_active=True).first()
         return user is not None and user.check_password(password)

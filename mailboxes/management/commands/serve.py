@@ -1,4 +1,4 @@
-"""Serves with the production server, in the foreground."""
+"""Serve with the production server, in the foreground."""
 
 import errno
 import logging
@@ -17,16 +17,16 @@ from mailboxes.monitoring.logs import LineWriter
 
 log = logging.getLogger("mailboxes")
 
-# Of the C library (mallopt(3)): what long lists have taken is given back to the machine, rather than
-# kept for later ones by each thread.
+# Settings of the C library (mallopt(3)): memory of long lists is returned to the system, not kept
+# by each thread.
 MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024)}
 
-MOST_FILES = 8192  # open at once in a process, connections among them
+MAX_OPEN_FILES = 8192  # of a process, including connections
 
 
 class Command(BaseCommand):
     help = "Serve with the production server, in the foreground. Ctrl-C stops it."
-    requires_system_checks = ()  # of the code, not of this start: `make check` has made them
+    requires_system_checks = ()  # they check the code, so `make check` runs them, not each start
 
     def add_arguments(self, parser):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
@@ -35,12 +35,12 @@ class Command(BaseCommand):
     def handle(self, *args, host, port, **options):
         listener = listen(host, port)
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
-            raise CommandError("Style sheets are not in place: run manage.py collectstatic first.")
+            raise CommandError("The static files are missing: run manage.py collectstatic first.")
         if settings.METRICS_NETWORKS:
-            make_room_for_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
-        tell_start(host, port)
-        allow_many_connections()
-        os.environ |= MEMORY | os.environ  # read by the worker processes as they start
+            prepare_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
+        log_start(host, port)
+        raise_file_limit()
+        os.environ |= MEMORY | os.environ  # for the worker processes
         connections.close_all()
         LineWriter.start()
         server.serve(listener, settings.WORKERS)
@@ -48,19 +48,18 @@ class Command(BaseCommand):
 
 
 def port_number(text) -> int:
-    """A port, 1 to 65535. Raises ArgumentTypeError."""
+    """Parse a port, 1 to 65535. Raises ArgumentTypeError."""
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
-    raise ArgumentTypeError(f"{text} is no port: choose one from 1 to 65535.")
+    raise ArgumentTypeError(f"{text} is not a port: choose one from 1 to 65535.")
 
 
-def tell_start(host, port):
-    """Say in the log where calls are taken, and by whose word on HTTPS."""
+def log_start(host, port):
     proxies = ", ".join(map(str, settings.TRUSTED_PROXIES)) or "none"
     https = "required" if settings.HTTPS else "not required"
     log.info(
         "Process %s starts on %s, port %s. HTTPS: %s. Trusted proxies: %s.",
-        os.getpid(),  # the server's first process too: it takes this one's place
+        os.getpid(),  # stays the same: the server's first process replaces this one
         host,
         port,
         https,
@@ -68,23 +67,23 @@ def tell_start(host, port):
     )
     if settings.HTTPS and not settings.TRUSTED_PROXIES:
         log.warning(
-            "Every API call will be refused (403): no proxy is trusted to say it came by HTTPS."
+            "Every API call will be refused (403): HTTPS is required, but no proxy is trusted to "
+            "report it. Set TRUSTED_PROXIES, or HTTPS=off."
         )
 
 
-def make_room_for_metrics(folder):
-    """Let the worker processes count in one folder, empty at first: this one, or METRICS_DIR."""
+def prepare_metrics(folder):
+    """Empty the folder where worker processes count: this one, or METRICS_DIR."""
     folder = Path(settings.METRICS_DIR or folder)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(
-        folder
-    )  # prometheus-client in the workers reads it
+    # For prometheus-client in the worker processes.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for counted_before in folder.glob("*.db"):
-        counted_before.unlink()
+    for old_counts in folder.glob("*.db"):
+        old_counts.unlink()
 
 
 def listen(host, port) -> socket.socket:
-    """Return a socket that listens there. Raises CommandError."""
+    """Return a listening socket. Raises CommandError."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family)
@@ -97,7 +96,6 @@ def listen(host, port) -> socket.socket:
         raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from None
 
 
-def allow_many_connections():
-    """Raise the limit of open files to what the system allows this process."""
+def raise_file_limit():
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MOST_FILES), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MAX_OPEN_FILES), hard))
