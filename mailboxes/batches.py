@@ -1,4 +1,4 @@
-"""What staff do in one go: many mailboxes written at once with their history, undone, put back."""
+"""Batches: changes of many mailboxes at once, with history, which can be undone."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,19 +14,19 @@ from mailboxes.history import FIELDS
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
 
-# What a row of a mailbox's history keeps of its state.
-STATE = (*FIELDS, "deleted_at")
-WRITTEN = [field.name for field in Mailbox._meta.concrete_fields if not field.primary_key]
+# The fields of a mailbox that an undo sets back.
+REVERTED_FIELDS = (*FIELDS, "deleted_at")
+UPDATED_FIELDS = [field.name for field in Mailbox._meta.concrete_fields if not field.primary_key]
 CHUNK_SIZE = 500
 
 
 class AlreadyUndoneError(Exception):
-    """The batch was undone before."""
+    pass
 
 
 def lock_for_update(uuids: Iterable, recipients=True) -> list[Mailbox]:
-    """The mailboxes with their accounts and, unless not asked for, recipients; locked until the transaction ends."""
-    # Always in one order, so that two writers do not wait for each other.
+    """Lock mailboxes until the transaction ends, and return them with account and recipients."""
+    # Always in the same order, so that two writers cannot deadlock.
     mailboxes = Mailbox.objects.filter(pk__in=uuids).order_by("pk").select_related("account")
     mailboxes = mailboxes.select_for_update(of=["self"])
     return list(mailboxes.prefetch_related("email_recipients") if recipients else mailboxes)
@@ -34,64 +34,66 @@ def lock_for_update(uuids: Iterable, recipients=True) -> list[Mailbox]:
 
 @transaction.atomic
 def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None:
-    """Write mailboxes and recipients as they stand, each a version on and with a row of history by the batch's author.
+    """Save mailboxes and recipients, with a new version and history rows by the batch's user.
 
-    `changed` mailboxes, and those whose recipients are `added` or `removed`, are held by the
-    caller. Nothing is validated here.
+    The caller has validated everything, and locked the `changed` mailboxes and those of `added`
+    and `removed` recipients.
     """
     now = timezone.now()
-    touched = {recipient.mailbox.pk: recipient.mailbox for recipient in chain(added, removed)}
-    touched |= {mailbox.pk: mailbox for mailbox in changed}
+    updated = {recipient.mailbox.pk: recipient.mailbox for recipient in chain(added, removed)}
+    updated |= {mailbox.pk: mailbox for mailbox in changed}
     for mailbox in created:
-        touched.pop(mailbox.pk, None)
-    for mailbox in touched.values():
+        updated.pop(mailbox.pk, None)
+    for mailbox in updated.values():
         mailbox.version += 1
         mailbox.updated_at = now
     Mailbox.objects.bulk_create(created, batch_size=CHUNK_SIZE)
-    # One statement for many rows; each is there and held, so none is inserted.
+    # Updates many rows in one query. Each exists and is locked, so none is inserted.
     Mailbox.objects.bulk_create(
-        touched.values(),
+        updated.values(),
         batch_size=CHUNK_SIZE,
         update_conflicts=True,
         unique_fields=["uuid"],
-        update_fields=WRITTEN,
+        update_fields=UPDATED_FIELDS,
     )
     record_batch(batch, removed, "-", now)
-    gone = EmailRecipient.objects.filter(pk__in=[recipient.pk for recipient in removed])
-    gone._raw_delete(gone.db)  # with signals each row would write its history a second time
+    deleted = EmailRecipient.objects.filter(pk__in=[recipient.pk for recipient in removed])
+    deleted._raw_delete(deleted.db)  # with signals each row would get a second history row
     EmailRecipient.objects.bulk_create(added, batch_size=CHUNK_SIZE)
     for rows, kind in ((created, "+"), (changed, "~"), (added, "+")):
         record_batch(batch, rows, kind, now)
-    batch.count += len(created) + len(touched)
-    batch.name = next(chain(created, touched.values())).name if batch.count == 1 else ""
+    batch.count += len(created) + len(updated)
+    batch.name = next(chain(created, updated.values())).name if batch.count == 1 else ""
     batch.save()
 
 
 def record_batch(batch, rows, kind, now) -> None:
-    """Copy the rows, as they stand in the database, to history: `+` made, `~` changed, `-` removed."""
-    told = {
+    """Copy rows from the database to history. `kind` is `+` created, `~` changed, `-` removed."""
+    extra_columns = {
         "history_date": Value(now, models.DateTimeField()),
         "history_type": Value(kind),
         "history_user_id": Value(batch.user_id),
         "history_batch_id": Value(batch.pk, models.UUIDField()),
     }
-    for some in chunks(rows):
-        model = type(some[0])
+    for chunk in chunks(rows):
+        model = type(chunk[0])
         history = model.history.model
-        kept = [field.attname for field in history.tracked_fields]
-        states = model.objects.filter(pk__in=[row.pk for row in some]).order_by()
-        select, values = states.values_list(*kept, *told.values()).query.sql_with_params()
-        columns = [history._meta.get_field(name).column for name in (*kept, *told)]
+        tracked = [field.attname for field in history.tracked_fields]
+        states = model.objects.filter(pk__in=[row.pk for row in chunk]).order_by()
+        states = states.values_list(*tracked, *extra_columns.values())
+        select, values = states.query.sql_with_params()
+        columns = [history._meta.get_field(name).column for name in (*tracked, *extra_columns)]
         names = ", ".join(map(connection.ops.quote_name, columns))
-        with connection.cursor() as cursor:  # the database copies them in a tenth of our time
+        with connection.cursor() as cursor:  # ten times faster than inserting from Python
             cursor.execute(f"INSERT INTO {history._meta.db_table} ({names}) {select}", values)
 
 
 @transaction.atomic
-def change_each(user, action, versions: dict, alter) -> Batch:
-    """Do it to each mailbox, all or none: `alter` sets what is to change, and says whether anything did.
+def change_each(user, action, versions: dict, change) -> Batch:
+    """Apply `change` to each mailbox: all are changed, or none.
 
-    Raises ChangedMeanwhileError where a mailbox is at another version than the one given with its uuid.
+    `change` sets fields of a mailbox, and returns False if nothing changes. `versions` is the
+    expected version by uuid. Raises ChangedMeanwhileError if one differs.
     """
     batch = Batch.objects.create(user=user, action=action)
     for uuids in chunks(sorted(versions)):
@@ -100,20 +102,18 @@ def change_each(user, action, versions: dict, alter) -> Batch:
             uuid: versions[uuid] for uuid in uuids
         }:
             raise ChangedMeanwhileError
-        write_batch(batch, changed=[mailbox for mailbox in mailboxes if alter(mailbox)])
+        write_batch(batch, changed=[mailbox for mailbox in mailboxes if change(mailbox)])
     return batch
 
 
-def delete_each(mailbox: Mailbox) -> bool:
-    """Delete it, unless it is deleted."""
+def mark_deleted(mailbox: Mailbox) -> bool:
     if mailbox.is_deleted:
         return False
     mailbox.deleted_at = timezone.now()
     return True
 
 
-def restore_each(mailbox: Mailbox) -> bool:
-    """Restore it, if it is deleted."""
+def mark_restored(mailbox: Mailbox) -> bool:
     if not mailbox.is_deleted:
         return False
     mailbox.deleted_at = None
@@ -122,10 +122,10 @@ def restore_each(mailbox: Mailbox) -> bool:
 
 @transaction.atomic
 def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
-    """Give each mailbox back what the batch changed. Raises AlreadyUndoneError.
+    """Set back what the batch changed in each mailbox. Raises AlreadyUndoneError.
 
-    Returns the batch that did so, which can be undone in its turn, or None where nothing was
-    left to be undone; and the mailboxes left alone, in which something has changed again since.
+    Returns the batch of the undo, which can be undone too, or None if nothing could be undone;
+    and the mailboxes that were skipped, because they have changed again since.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.undone_at is not None:
@@ -136,36 +136,36 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     for row in EmailRecipient.history.filter(history_batch=batch):
         rows_of_recipients[row.mailbox_id].append(row)
     after = {row.uuid: row for row in Mailbox.history.filter(history_batch=batch)}
-    left = []
+    skipped = []
     for uuids in chunks(sorted(after.keys() | rows_of_recipients.keys())):
         before = states_before(batch, uuids)
         changed, added, removed = [], [], []
         for mailbox in lock_for_update(uuids):
             row = after.get(mailbox.pk)
-            if row and mailbox.pk not in before:  # the batch made it
+            if row and mailbox.pk not in before:  # the batch created it
                 if mailbox.version == row.version:
                     mailbox.deleted_at = now
                     changed.append(mailbox)
                 else:
-                    left.append(mailbox)
-            elif row and not revert_batch(mailbox, before[mailbox.pk], row):
-                left.append(mailbox)
+                    skipped.append(mailbox)
+            elif row and not revert_fields(mailbox, before[mailbox.pk], row):
+                skipped.append(mailbox)
             else:
                 changed += [mailbox] if row else []
-                more, fewer = revert_recipients(mailbox, rows_of_recipients[mailbox.pk])
-                added += more
-                removed += fewer
+                to_add, to_remove = revert_recipients(mailbox, rows_of_recipients[mailbox.pk])
+                added += to_add
+                removed += to_remove
         write_batch(undoing, changed=changed, added=added, removed=removed)
     if not undoing.count:
         undoing.delete()
-        return None, left
+        return None, skipped
     batch.undone_at = now
     batch.save(update_fields=["undone_at"])
-    return undoing, left
+    return undoing, skipped
 
 
 def states_before(batch, uuids) -> dict:
-    """By mailbox, the row of history that stood when the batch began."""
+    """Return, by mailbox, the last history row before the batch."""
     earlier = Mailbox.history.filter(
         uuid=OuterRef("uuid"), history_id__lt=OuterRef("history_id")
     ).order_by("-history_id")
@@ -174,55 +174,56 @@ def states_before(batch, uuids) -> dict:
     return {row.uuid: row for row in Mailbox.history.filter(history_id__in=list(ids))}
 
 
-def revert_batch(mailbox, before, after) -> bool:
-    """Set what changed from `before` to `after` back; False, and nothing set, where it changed since."""
+def revert_fields(mailbox, before, after) -> bool:
+    """Set back the fields that differ, or return False if one of them has changed since."""
     fields = [
-        field for field in STATE if before.comparable_value(field) != after.comparable_value(field)
+        field
+        for field in REVERTED_FIELDS
+        if before.comparable_value(field) != after.comparable_value(field)
     ]
     if any(mailbox.comparable_value(field) != after.comparable_value(field) for field in fields):
         return False
     mailbox.copy_fields(before, fields)
     if "deleted_at" in fields and mailbox.is_deleted:
-        mailbox.deleted_at = timezone.now()  # from now on it can be restored, as after any deletion
+        mailbox.deleted_at = timezone.now()  # the retention time starts now
     return True
 
 
 def revert_recipients(mailbox, rows) -> tuple[list, list]:
-    """The recipients to add and to remove, so that these rows of history are undone."""
+    """Return the recipients to add and to remove, to undo these history rows."""
     present = {recipient.pk: recipient for recipient in mailbox.email_recipients.all()}
     removed = [
         present[row.uuid]
         for row in rows
         if row.history_type == "+" and row.uuid in present and present[row.uuid].email == row.email
     ]
-    return missing_mailboxes(
-        mailbox, [row for row in rows if row.history_type == "-"], removed
-    ), removed
+    rows = [row for row in rows if row.history_type == "-"]
+    return build_missing_recipients(mailbox, rows, removed), removed
 
 
-def missing_mailboxes(mailbox, rows, removed) -> list[EmailRecipient]:
-    """The recipients of these rows of history that the mailbox lacks, as many as there is room for."""
-    staying = set(mailbox.email_recipients.all()) - set(removed)
-    addresses = {recipient.email.lower() for recipient in staying}
-    wanted = [row for row in rows if row.email.lower() not in addresses]
-    taken = {recipient.pk for recipient in staying}  # by one that has another address now
+def build_missing_recipients(mailbox, rows, removed) -> list[EmailRecipient]:
+    """Build recipients of history rows whose address is missing, up to the mailbox's limit."""
+    remaining = set(mailbox.email_recipients.all()) - set(removed)
+    addresses = {recipient.email.lower() for recipient in remaining}
+    missing = [row for row in rows if row.email.lower() not in addresses]
+    used_uuids = {recipient.pk for recipient in remaining}  # whose address has changed since
     return [
         EmailRecipient(
-            uuid=uuid4() if row.uuid in taken else row.uuid,
+            uuid=uuid4() if row.uuid in used_uuids else row.uuid,
             mailbox=mailbox,
             email=row.email,
             position=row.position,
             created_at=row.created_at,
         )
-        for row in wanted[: contract.MAX_RECIPIENTS - len(staying)]
+        for row in missing[: contract.MAX_RECIPIENTS - len(remaining)]
     ]
 
 
 @transaction.atomic
-def put_back(mailbox: Mailbox, moment, user) -> Batch:
-    """Give the mailbox the settings and recipients that it had at that moment, and put it in service.
+def revert_to(mailbox: Mailbox, moment, user) -> Batch:
+    """Set back settings and recipients to those of a moment, and restore a deleted mailbox.
 
-    Raises HistoricalMailbox.DoesNotExist where it was not there yet.
+    Raises HistoricalMailbox.DoesNotExist if the mailbox did not exist at that moment.
     """
     (mailbox,) = lock_for_update([mailbox.pk])
     then = mailbox.history.filter(history_date__lte=moment).latest("history_id")
@@ -234,22 +235,21 @@ def put_back(mailbox: Mailbox, moment, user) -> Batch:
         .exclude(history_type="-")
         .order_by(*WITHIN_MAILBOX)
     )
-    # One that was added again since, or has another address, makes room for the one of then: where that stood.
-    of_then = {(row.uuid, row.email) for row in rows}
+    # A recipient that was added again or changed since is replaced, so that the order is restored too.
+    old_recipients = {(row.uuid, row.email) for row in rows}
     removed = [
         recipient
         for recipient in mailbox.email_recipients.all()
-        if (recipient.pk, recipient.email) not in of_then
+        if (recipient.pk, recipient.email) not in old_recipients
     ]
+    added = build_missing_recipients(mailbox, rows, removed)
     batch = Batch.objects.create(user=user, action=Batch.Action.PUT_BACK)
-    write_batch(
-        batch, changed=[mailbox], added=missing_mailboxes(mailbox, rows, removed), removed=removed
-    )
+    write_batch(batch, changed=[mailbox], added=added, removed=removed)
     return batch
 
 
 def chunks(values: Iterable) -> Iterator[list]:
-    """The values, some hundreds at a time."""
+    """Yield lists of at most CHUNK_SIZE values."""
     values = iter(values)
-    while some := list(islice(values, CHUNK_SIZE)):
-        yield some
+    while chunk := list(islice(values, CHUNK_SIZE)):
+        yield chunk

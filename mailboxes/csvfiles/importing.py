@@ -1,7 +1,7 @@
-"""CSV files of mailboxes: written for spreadsheets, and read back through the rules of the form.
+"""Import of mailboxes from CSV.
 
-A file on its way in is staged in the database, checked in slices of one request each, and
-written in one transaction with its history, or not at all.
+A file is staged in the database, checked in slices of one request each by the rules of the form,
+and written with its history in one transaction.
 """
 
 import csv
@@ -23,12 +23,12 @@ from mailboxes.contract import UUID_TEXT
 from mailboxes.csvfiles.rows import (
     COLUMNS,
     FIXED,
+    IGNORED_IF_EMPTY,
     NEW,
-    SILENT_IF_EMPTY,
     YES,
     RowForm,
-    addresses_of,
-    cells_of,
+    format_cells,
+    list_addresses,
     unescape_formula,
 )
 from mailboxes.forms import SWITCHES, AddressesField
@@ -36,24 +36,24 @@ from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
 
 MAX_MIB = 32
 MAX_ROWS = 100_000
-MAX_HEADER_ERRORS = 10  # of the row that names the columns
+MAX_HEADER_ERRORS = 10
 DELIMITERS = ",;\t"
 
 
 class NotReadyError(Exception):
-    """The import is not checked through, or what it would write has changed since it was."""
+    """The import is not fully checked, or its mailboxes have changed since the check."""
 
 
 def stage_file(user, file, file_name) -> Import:
-    """Read the file into the database, to be checked. Raises ValidationError on what is no such file."""
+    """Read the file into the database. Raises ValidationError if it is malformed."""
     Import.objects.expired().delete()
-    Import.objects.filter(user=user, wrong__gt=0).delete()  # this is it, mended
+    Import.objects.filter(user=user, wrong__gt=0).delete()  # this file is probably its correction
     source = Import.objects.create(user=user, file_name=file_name)
     try:
-        # Chunk by chunk, not as one transaction: on SQLite it would keep out who else writes.
-        for some in chunks(read_rows(file)):
-            source.row_count += len(some)
-            ImportRow.objects.bulk_create(build_row(source, *row) for row in some)
+        # Not one transaction: on SQLite it would block all other writers.
+        for chunk in chunks(parse_rows(file)):
+            source.row_count += len(chunk)
+            ImportRow.objects.bulk_create(build_row(source, *row) for row in chunk)
         if not source.row_count:
             raise ValidationError(_("The file has no rows below the column names."))
     except ValidationError:
@@ -64,7 +64,6 @@ def stage_file(user, file, file_name) -> Import:
 
 
 def build_row(source, number, cells) -> ImportRow:
-    """The row, with the mailbox that it names, if that is a UUID at all."""
     row = ImportRow(source=source, number=number)
     row.cells = cells
     if re.fullmatch(UUID_TEXT, cells.get("uuid", "")):
@@ -72,21 +71,21 @@ def build_row(source, number, cells) -> ImportRow:
     return row
 
 
-def read_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row's number, as a spreadsheet counts them, and its cells. Raises ValidationError."""
+def parse_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield number and cells of each row; row 1 has the column names. Raises ValidationError."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     number = 0
     try:
-        head = text.readline()
-        delimiter = max(DELIMITERS, key=head.count)
-        rows = csv.reader(chain([head], text), delimiter=delimiter, strict=True)
+        first_line = text.readline()
+        delimiter = max(DELIMITERS, key=first_line.count)
+        rows = csv.reader(chain([first_line], text), delimiter=delimiter, strict=True)
         columns: list[str] = []
         for number, row in enumerate(rows, start=1):
             if number == 1:
                 columns = parse_header(row)
             elif number > MAX_ROWS + 1:
                 raise ValidationError(
-                    _("The file has more than %(most)s rows: split it."),
+                    _("The file has more than %(most)s rows: split it into smaller files."),
                     params={"most": f"{MAX_ROWS:,}"},
                 )
             elif any(row):
@@ -97,7 +96,7 @@ def read_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
         ) from None
     except csv.Error:
         raise ValidationError(
-            _("Row %(number)s has an unexpected quotation mark, or lacks one."),
+            _("Row %(number)s has an unexpected quotation mark, or one is missing."),
             params={"number": number + 1},
         ) from None
     finally:
@@ -105,43 +104,43 @@ def read_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def parse_header(row: list[str]) -> list[str]:
-    """The columns that the first row names. Raises ValidationError on each that is none."""
+    """Return the column names. Raises ValidationError naming each wrong one."""
     columns = [name.strip().lower() for name in row]
     if not any(columns):
         raise ValidationError(_("The file is empty: its first row must have the column names."))
     errors = []
-    for place, column in enumerate(columns, start=1):
+    for position, column in enumerate(columns, start=1):
         if not column:
-            errors.append(_("Column %(place)s has no name.") % {"place": place})
+            errors.append(_("Column %(position)s has no name.") % {"position": position})
         elif column not in COLUMNS:
-            errors.append(_("“%(column)s” is no column.") % {"column": column[:100]})
-        elif column in columns[: place - 1]:
-            errors.append(_("Column “%(column)s” stands there twice.") % {"column": column})
+            errors.append(_("“%(column)s” is not a known column.") % {"column": column[:100]})
+        elif column in columns[: position - 1]:
+            errors.append(_("The column “%(column)s” appears twice.") % {"column": column})
         if len(errors) == MAX_HEADER_ERRORS:
-            break  # a file of something else may have any number of columns
+            break  # an unrelated file may have any number of columns
     if errors:
-        errors.append(_("The columns are %(columns)s.") % {"columns": ", ".join(COLUMNS)})
+        errors.append(_("Use these columns: %(columns)s.") % {"columns": ", ".join(COLUMNS)})
         raise ValidationError(errors)
     return columns
 
 
 def parse_cells(columns, row, number) -> dict[str, str]:
-    """What the row says, by column. Raises ValidationError where cells and columns do not match."""
+    """Return the cells by column. Raises ValidationError if their number is wrong."""
     if len(row) != len(columns):
         raise ValidationError(
             _("Row %(number)s has %(cells)s cells, but there are %(columns)s columns."),
             params={"number": number, "cells": len(row), "columns": len(columns)},
         )
-    given = {column: unescape_formula(cell) for column, cell in zip(columns, row, strict=True)}
-    for column in SILENT_IF_EMPTY & given.keys():
-        given[column] = given[column].strip()
-        if not given[column]:
-            del given[column]
-    return given
+    cells = {column: unescape_formula(cell) for column, cell in zip(columns, row, strict=True)}
+    for column in IGNORED_IF_EMPTY & cells.keys():
+        cells[column] = cells[column].strip()
+        if not cells[column]:
+            del cells[column]
+    return cells
 
 
 def check_rows(source: Import, seconds: float) -> None:
-    """Check rows that are not checked yet, for about so long."""
+    """Check unchecked rows for about this long."""
     end = monotonic() + seconds
     while rows := list(source.rows.filter(outcome="")[: batches.CHUNK_SIZE]):
         check_chunk(source, rows)
@@ -151,7 +150,7 @@ def check_rows(source: Import, seconds: float) -> None:
 
 
 def check_chunk(source, rows) -> None:
-    """Check these rows, and keep what comes of them."""
+    """Check rows, and save the results."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     uuids = {row.mailbox_uuid for row in rows if row.mailbox_uuid}
     mailboxes = found.in_bulk(list(uuids))
@@ -160,14 +159,12 @@ def check_chunk(source, rows) -> None:
         "mailbox_uuid", "number"
     ):
         numbers[uuid].append(number)
-    given = [row.cells for row in rows]
-    accounts = find_accounts(given)
-    for row, row_cells in zip(rows, given, strict=True):
-        check_row(
-            row, row_cells, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid]
-        )
+    cells_of_rows = [row.cells for row in rows]
+    accounts = find_accounts(cells_of_rows)
+    for row, cells in zip(rows, cells_of_rows, strict=True):
+        check_row(row, cells, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid])
     with transaction.atomic():
-        # Not once it is written or discarded: the rows are gone then.
+        # The rows are deleted once the import is written or discarded.
         if Import.objects.select_for_update().filter(pk=source.pk, batch=None):
             ImportRow.objects.bulk_create(
                 rows,
@@ -179,18 +176,18 @@ def check_chunk(source, rows) -> None:
 
 
 def find_accounts(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
-    """The accounts that the rows name, in one query."""
+    """Return the accounts in the rows by name, with one query."""
     names = {row["account"] for row in rows if "account" in row}
-    plain = [name for name in names if re.match(validators.ACCOUNT_NAME, name)]
-    return {account.name: account for account in Account.objects.filter(name__in=plain)}
+    valid = [name for name in names if re.match(validators.ACCOUNT_NAME, name)]
+    return {account.name: account for account in Account.objects.filter(name__in=valid)}
 
 
-def check_row(row, given, mailbox, accounts, numbers) -> None:
-    """Say what comes of the row: its outcome, what is wrong, and its cells as an export would write them."""
-    present = addresses_of(mailbox) if mailbox else []
-    before = cells_of(mailbox, present) if mailbox else NEW
+def check_row(row, cells, mailbox, accounts, numbers) -> None:
+    """Set the row's outcome, its errors, and its cells in the form of an export."""
+    present = list_addresses(mailbox) if mailbox else []
+    before = format_cells(mailbox, present) if mailbox else NEW
     row.version = mailbox and mailbox.version
-    different = {column: text for column, text in given.items() if text != before.get(column)}
+    different = {column: text for column, text in cells.items() if text != before.get(column)}
     errors = check_identity(row, different, before, numbers)
     if mailbox:
         different = {column: different[column] for column in different if column not in FIXED}
@@ -202,11 +199,10 @@ def check_row(row, given, mailbox, accounts, numbers) -> None:
         form = RowForm(different, accounts, instance=mailbox)
         if form.is_valid() and not errors:
             wanted = form.cleaned_data.get("recipients", present)
-            after = cells_of(
-                mailbox, [*kept_addresses(present, wanted), *added_addresses(present, wanted)]
-            )
-            row.outcome = outcome_of(mailbox, before, after)
-            row.cells = {column: after[column] for column in given}
+            kept = [address for address in present if address in wanted]
+            after = format_cells(mailbox, [*kept, *addresses_to_add(present, wanted)])
+            row.outcome = get_outcome(mailbox, before, after)
+            row.cells = {column: after[column] for column in cells}
         errors |= {column: [*texts] for column, texts in form.errors.items()}
     if row.outcome == ImportRow.Outcome.CHANGED and mailbox.is_deleted:
         errors["state"] = [_("This mailbox is deleted: restore it before you change it.")]
@@ -216,7 +212,7 @@ def check_row(row, given, mailbox, accounts, numbers) -> None:
 
 
 def check_identity(row, different, before, numbers) -> dict[str, list[str]]:
-    """What is wrong about which mailbox the row means: that, no form can say."""
+    """Return errors in the columns that identify the mailbox, which no form checks."""
     errors = {}
     if "uuid" in different:
         try:
@@ -225,45 +221,39 @@ def check_identity(row, different, before, numbers) -> dict[str, list[str]]:
             errors["uuid"] = error.messages
     if len(numbers) > 1:
         errors["uuid"] = [
-            _("This UUID stands in rows %(numbers)s: a mailbox may stand in a file once.")
+            _("This UUID is in rows %(numbers)s: a mailbox can have only one row.")
             % {"numbers": ", ".join(map(str, sorted(numbers)[:5]))}
         ]
     if "state" in different:
         errors["state"] = [
             _(
-                "The mailbox is %(state)s, and a file neither deletes nor restores one: leave this cell empty."
+                "The mailbox is %(state)s. An import cannot delete or restore it: leave this cell empty."
             )
             % {"state": before["state"]}
         ]
     if "account" in different and "account" in before:
         errors["account"] = [
             _(
-                "The mailbox belongs to “%(account)s”, and stays there: write that, or leave this cell empty."
+                "The mailbox belongs to the account “%(account)s”, which an import cannot change: "
+                "write that name, or leave this cell empty."
             )
             % {"account": before["account"]}
         ]
     return errors
 
 
-def outcome_of(mailbox, before, after) -> str:
-    """Whether the mailbox is made, changed, or stays as it is."""
+def get_outcome(mailbox, before, after) -> str:
     if mailbox._state.adding:
         return ImportRow.Outcome.CREATED
     return ImportRow.Outcome.UNCHANGED if before == after else ImportRow.Outcome.CHANGED
 
 
-def kept_addresses(present: list[str], wanted: list[str]) -> list[str]:
-    """Those present that are wanted."""
-    return [address for address in present if address in wanted]
-
-
-def added_addresses(present: list[str], wanted: list[str]) -> list[str]:
-    """Those wanted that are not present."""
+def addresses_to_add(present: list[str], wanted: list[str]) -> list[str]:
     return [address for address in wanted if address not in present]
 
 
 def write_import(source: Import, user) -> Batch:
-    """Write all of it, or nothing. Who asks twice gets the same batch. Raises NotReadyError."""
+    """Write all rows, or nothing. A second call returns the same batch. Raises NotReadyError."""
     to_write = source.rows.filter(outcome__in=["created", "changed"])
     try:
         with transaction.atomic():
@@ -274,57 +264,61 @@ def write_import(source: Import, user) -> Batch:
                 raise NotReadyError
             source.batch = Batch.objects.create(user=user, action=Batch.Action.IMPORTED)
             source.save()
-            # In the order in which mailboxes are held, by whomever.
+            # The order in which all writers lock mailboxes, so that there is no deadlock.
             for rows in chunks(to_write.order_by("mailbox_uuid").iterator()):
                 write_chunk(source.batch, rows)
             source.rows.all().delete()
             return source.batch
-    except (NotReadyError, IntegrityError, Import.DoesNotExist):  # gone: discarded meanwhile
+    except (
+        NotReadyError,
+        IntegrityError,
+        Import.DoesNotExist,
+    ):  # DoesNotExist: discarded meanwhile
         to_write.update(outcome="")
         source.count()
         raise NotReadyError from None
 
 
 def write_chunk(batch, rows) -> None:
-    """Write what these rows say. Raises NotReadyError where a mailbox is not as it was checked."""
-    held = {
+    """Write rows. Raises NotReadyError if a mailbox has changed since the check."""
+    locked = {
         mailbox.pk: mailbox
         for mailbox in batches.lock_for_update([row.mailbox_uuid for row in rows])
     }
-    given = [row.cells for row in rows]
-    accounts = find_accounts(given)
+    cells_of_rows = [row.cells for row in rows]
+    accounts = find_accounts(cells_of_rows)
     created, changed, added, removed = [], [], [], []
-    for row, row_cells in zip(rows, given, strict=True):
-        mailbox = held.get(row.mailbox_uuid)
+    for row, cells in zip(rows, cells_of_rows, strict=True):
+        mailbox = locked.get(row.mailbox_uuid)
         if row.version != (mailbox and mailbox.version):
             raise NotReadyError
         if mailbox:
             recipients = list(mailbox.email_recipients.all())
             changed.append(mailbox)
-        elif row_cells["account"] in accounts:
+        elif cells["account"] in accounts:
             recipients = []
-            mailbox = Mailbox(uuid=row.mailbox_uuid, account=accounts[row_cells["account"]])
+            mailbox = Mailbox(uuid=row.mailbox_uuid, account=accounts[cells["account"]])
             created.append(mailbox)
         else:
             raise NotReadyError
-        apply_cells(mailbox, row_cells)
-        if "recipients" in row_cells:
-            wanted = AddressesField.split(row_cells["recipients"])
+        apply_cells(mailbox, cells)
+        if "recipients" in cells:
+            wanted = AddressesField.split(cells["recipients"])
             present = [recipient.email for recipient in recipients]
             removed += [recipient for recipient in recipients if recipient.email not in wanted]
-            added += mailbox.recipients_to_add(added_addresses(present, wanted))
+            added += mailbox.recipients_to_add(addresses_to_add(present, wanted))
     batches.write_batch(batch, created=created, changed=changed, added=added, removed=removed)
 
 
-def apply_cells(mailbox, given) -> None:
-    """Set what the checked cells say of the mailbox itself."""
-    before = cells_of(mailbox, [])
-    different = {column for column in given if given[column] != before[column]}
+def apply_cells(mailbox, cells) -> None:
+    """Set the mailbox's fields from checked cells, except for the recipients."""
+    before = format_cells(mailbox, [])
+    different = {column for column in cells if cells[column] != before[column]}
     for flag in different.intersection(SWITCHES):
-        setattr(mailbox, flag, given[flag] == YES)
+        setattr(mailbox, flag, cells[flag] == YES)
     if "name" in different:
-        mailbox.name = given["name"]
+        mailbox.name = cells["name"]
     if "greeting" in different:
-        mailbox.greeting = UUID(given["greeting"]) if given["greeting"] else None
+        mailbox.greeting = UUID(cells["greeting"]) if cells["greeting"] else None
     if "password" in different:
-        mailbox.password = given["password"] or None
+        mailbox.password = cells["password"] or None

@@ -6,12 +6,19 @@ from typing import NamedTuple
 from django.utils.translation import gettext as _
 
 from mailboxes.batches import chunks
-from mailboxes.csvfiles.rows import BOM, FIXED, addresses_of, cells_of, format_rows, mask_pass_code
+from mailboxes.csvfiles.rows import (
+    BOM,
+    FIXED,
+    format_cells,
+    format_rows,
+    list_addresses,
+    mask_pass_code,
+)
 from mailboxes.models import ImportRow, Mailbox
 
 
 class CellError(NamedTuple):
-    """What is wrong in a cell, or lacking."""
+    """An error in a cell or a missing column."""
 
     number: int
     column: str
@@ -20,23 +27,23 @@ class CellError(NamedTuple):
 
 
 def list_errors(rows: Iterable[ImportRow]) -> Iterator[CellError]:
-    """Each thing that is wrong in these rows, pass codes masked."""
+    """Yield the errors of these rows, pass codes masked."""
     for row in rows:
-        given = row.cells
+        cells = row.cells
         for column, errors in row.errors.items():
-            cell = mask_pass_code(column, given.get(column, ""))
+            cell = mask_pass_code(column, cells.get(column, ""))
             yield from (CellError(row.number, column, cell, error) for error in errors)
 
 
 def export_errors(rows: Iterable[ImportRow]) -> Iterator[str]:
-    """The same as the text of a file."""
+    """Yield the text of a CSV file of the errors."""
     yield BOM + format_rows([[_("Row"), _("Column"), _("Cell"), _("What is wrong")]])
-    for some in chunks(list_errors(rows)):
-        yield format_rows([str(fault.number), *fault[1:]] for fault in some)
+    for chunk in chunks(list_errors(rows)):
+        yield format_rows([str(error.number), *error[1:]] for error in chunk)
 
 
 class RowChange(NamedTuple):
-    """What a row does to a mailbox that exists or not: column by column, from what, to what."""
+    """The effect of a row. Each change is column, old text and new text."""
 
     number: int
     name: str
@@ -46,22 +53,22 @@ class RowChange(NamedTuple):
 
 
 def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
-    """What each of these rows does, pass codes masked; in two queries."""
+    """Yield the effect of each row, pass codes masked, with two queries for all rows."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     mailboxes = found.in_bulk([row.mailbox_uuid for row in rows])
     for row in rows:
         mailbox = mailboxes.get(row.mailbox_uuid)
-        before = cells_of(mailbox, addresses_of(mailbox)) if mailbox else {}
+        before = format_cells(mailbox, list_addresses(mailbox)) if mailbox else {}
         after = before | row.cells
-        # A new mailbox has nothing before it; its name and account are told anyway.
-        told = [column for column in after if mailbox or column not in (*FIXED, "name")]
+        # The name and account of a new mailbox are shown separately.
+        columns = [column for column in after if mailbox or column not in (*FIXED, "name")]
         changes = [
             (
                 column,
                 mask_pass_code(column, before.get(column, "")),
                 mask_pass_code(column, after[column]),
             )
-            for column in told
+            for column in columns
             if after[column] != before.get(column, "")
         ]
         yield RowChange(row.number, after["name"], after["account"], mailbox is not None, changes)

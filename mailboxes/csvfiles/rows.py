@@ -1,4 +1,4 @@
-"""One mailbox as a row of a CSV file."""
+"""Rows of a CSV file: one mailbox each."""
 
 import csv
 import io
@@ -16,24 +16,24 @@ from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
 from mailboxes.models import Mailbox
 
 COLUMNS = ("uuid", "state", "account", "name", "password", "greeting", *SWITCHES, "recipients")
-# Of the mailbox itself: a file finds a mailbox by them and cannot change them.
+# Columns that identify a mailbox: a file cannot change them.
 FIXED = ("uuid", "state", "account")
-# An empty cell of these counts as a column that is not there; of the others it says "none".
-SILENT_IF_EMPTY = {*FIXED, *SWITCHES}
+# An empty cell in these columns leaves the value unchanged; in others it means "none".
+IGNORED_IF_EMPTY = {*FIXED, *SWITCHES}
 
-NEW = {"state": "active"}  # what is known of a mailbox that is not there yet
+NEW = {"state": "active"}  # the cells of a mailbox that does not exist yet
 
 YES, NO = "yes", "no"
 WORDS = {YES: True, "true": True, "on": True, "1": True}
 WORDS |= {NO: False, "false": False, "off": False, "0": False}
 
-# What a spreadsheet would run as a formula, or take for a number and shorten; apostrophes before
-# it are there because this was so before. One more apostrophe makes it text again.
+# Text that a spreadsheet would run as a formula, or shorten as a number. An apostrophe before it
+# makes it text; text that has apostrophes there already gets one more.
 FORMULA = re.compile(r"'*(?:[=+\-@\t\r\n]|0[0-9]+\Z|[0-9]{12,}\Z)")
 
 
-def cells_of(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
-    """What each column holds of the mailbox, with these addresses of its recipients."""
+def format_cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
+    """Return the mailbox's text for each column, with these recipients' addresses."""
     try:
         password = mailbox.password or ""
     except UnknownKeyError:
@@ -50,22 +50,22 @@ def cells_of(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
     }
 
 
-def addresses_of(mailbox: Mailbox) -> list[str]:
+def list_addresses(mailbox: Mailbox) -> list[str]:
     return [recipient.email for recipient in mailbox.email_recipients.all()]
 
 
 def escape_formula(cell: str) -> str:
-    """The cell as a file holds it, so that a spreadsheet shows it as it is."""
+    """Return the text for a file, so that a spreadsheet shows it unchanged."""
     return f"'{cell}" if FORMULA.match(cell) else cell
 
 
 def unescape_formula(cell: str) -> str:
-    """The cell as it was before it was defused."""
+    """Reverse `escape_formula`."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell, 1) else cell
 
 
 class YesNoField(forms.Field):
-    """Yes or no, in one of the words for it."""
+    """Accept the words in WORDS."""
 
     default_error_messages = {"invalid": gettext_lazy("Use yes or no.")}
 
@@ -77,40 +77,38 @@ class YesNoField(forms.Field):
 
 
 class RowForm(MailboxForm):
-    """The cells of a row that are to be set: only these are asked for, and a new mailbox's account and name."""
+    """Validate the cells that change a mailbox; a new one needs account and name too."""
 
     account = forms.CharField()
     beep = play_caller_id = play_timestamp = transcribe = YesNoField()
     recipients = AddressesField(required=False)
 
     class Meta(MailboxForm.Meta):
-        # The account is looked up for many rows at once, not asked for again by each.
+        # The account has been looked up for many rows at once.
         fields = [name for name in MailboxForm.Meta.fields if name != "account"]
 
     def __init__(self, cells, accounts, *, instance):
         super().__init__(cells, instance=instance)
         self.accounts = accounts
-        asked = cells.keys() | ({"account", "name"} if instance._state.adding else set())
-        self.fields = {name: field for name, field in self.fields.items() if name in asked}
+        names = cells.keys() | ({"account", "name"} if instance._state.adding else set())
+        self.fields = {name: field for name, field in self.fields.items() if name in names}
 
     def clean_account(self):
         name = self.cleaned_data["account"]
         if name not in self.accounts:
-            raise ValidationError(_("No account is called “%(name)s”."), params={"name": name})
+            raise ValidationError(_("There is no account “%(name)s”."), params={"name": name})
         self.instance.account = self.accounts[name]
         return name
 
 
-BOM = "\ufeff"  # without it Excel takes UTF-8 for something else
+BOM = "\ufeff"  # without it Excel does not recognize UTF-8
 
 
 def format_rows(rows: Iterable[Iterable[str]], delimiter=",") -> str:
-    """The rows as lines of a file."""
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter).writerows(map(escape_formula, row) for row in rows)
     return text.getvalue()
 
 
 def mask_pass_code(column, text) -> str:
-    """The cell as a page shows it."""
     return MASK if column == "password" and text else text
