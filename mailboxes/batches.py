@@ -165,7 +165,6 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
 
 
 def states_before(batch, uuids) -> dict:
-    """Return, by mailbox, the last history row before the batch."""
     earlier = Mailbox.history.filter(
         uuid=OuterRef("uuid"), history_id__lt=OuterRef("history_id")
     ).order_by("-history_id")
@@ -190,7 +189,6 @@ def revert_fields(mailbox, before, after) -> bool:
 
 
 def revert_recipients(mailbox, rows) -> tuple[list, list]:
-    """Return the recipients to add and to remove, to undo these history rows."""
     present = {recipient.pk: recipient for recipient in mailbox.email_recipients.all()}
     removed = [
         present[row.uuid]
@@ -249,7 +247,6 @@ def revert_to(mailbox: Mailbox, moment, user) -> Batch:
 
 
 def chunks(values: Iterable) -> Iterator[list]:
-    """Yield lists of at most CHUNK_SIZE values."""
     values = iter(values)
     while chunk := list(islice(values, CHUNK_SIZE)):
         yield chunk

@@ -41,28 +41,11 @@ SURNAMES = """
     Khan Kim Laurent Lopez Mbeki Müller Nguyễn Nowak Obi Okonkwo Patel Peña Quinn Reyes Roberts Sato Šimek
     Singh Taylor Ünal Vargas Weiss Wójcik Young
 """.split()
-PLACES = [
-    "Accounts",
-    "After hours",
-    "Appointments",
-    "Bookings",
-    "Customer service",
-    "Deliveries",
-    "Front desk",
-    "General enquiries",
-    "Human resources",
-    "Lobby phone",
-    "Meeting room",
-    "Night line",
-    "On call",
-    "Reception",
-    "Repairs",
-    "Sales",
-    "Support",
-    "Switchboard",
-    "Warehouse",
-    "Workshop",
-]
+PLACES = (
+    "Accounts, After hours, Appointments, Bookings, Customer service, Deliveries, Front desk, General "
+    "enquiries, Human resources, Lobby phone, Meeting room, Night line, On call, Reception, Repairs, "
+    "Sales, Support, Switchboard, Warehouse, Workshop"
+).split(", ")
 SHARED_ADDRESSES = ["archive", "backup", "everyone", "manager", "office", "voicemail"]
 WEAK_PASS_CODES = ["0000", "1111", "1212", "1234", "1984", "2580", "4321", "6969", "7777", "9999"]
 
@@ -157,7 +140,6 @@ class Demo:
         return True
 
     def business_names(self):
-        """Yield any number of account names, without duplicates."""
         for branch in count(1):
             pairs = list(product(FAMILIES, TRADES))
             self.random.shuffle(pairs)
@@ -165,7 +147,6 @@ class Demo:
                 yield f"{family}-{trade}" if branch == 1 else f"{family}-{trade}-{branch}"
 
     def mailbox_names(self, number):
-        """Return the names of one account: up to half are places, the others people."""
         places = self.random.sample(PLACES, min(number // 2, len(PLACES)))
         people = [self.person() for _ in range(number - len(places))]
         names = [
@@ -191,7 +172,6 @@ class Demo:
 
 
 def history_row(row, history_type):
-    """Return a history row of the row's current state, dated by its last update."""
     model = HISTORY[type(row)]
     return model(
         history_date=row.updated_at,

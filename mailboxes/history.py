@@ -50,7 +50,6 @@ class Change:
 
     @property
     def steps(self) -> list[tuple]:
-        """Return label, old value and new value of each changed setting."""
         return [
             (capfirst(LABELS[name]), self.before.get(name), self.after[name])
             for name in FIELDS
@@ -87,12 +86,11 @@ def mailbox_changes(rows) -> Iterator[Change]:
             field for field in FIELDS if old.comparable_value(field) != new.comparable_value(field)
         ]
         if different:
-            yield Change.from_row(
-                new,
-                "changed",
-                before={field: masked_fields(old)[field] for field in different},
-                after={field: masked_fields(new)[field] for field in different},
+            before, after = (
+                {field: fields[field] for field in different}
+                for fields in map(masked_fields, (old, new))
             )
+            yield Change.from_row(new, "changed", before, after)
 
 
 def recipient_changes(rows) -> Iterator[Change]:
@@ -110,7 +108,6 @@ def recipient_changes(rows) -> Iterator[Change]:
 
 
 def masked_fields(row) -> dict:
-    """Return the fields of a mailbox or its history row, the pass code masked."""
     fields = {field: getattr(row, field) for field in FIELDS if field != "password"}
     return fields | {"password": MASK if row.password_sealed else None}
 

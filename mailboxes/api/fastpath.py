@@ -47,7 +47,7 @@ REFUSED_CALL = "mailboxes.refused_call"  # passes a refused call to the view, in
 
 
 class FastPath:
-    """WSGI middleware that answers plain calls on mailboxes without Django's middleware and views.
+    """WSGI middleware that answers plain calls without Django's middleware and views.
 
     Those take longer than the work of such a call. A call is plain if it lists an account's
     mailboxes, or reads, creates or updates one, and has no condition, filter or idempotency key.
@@ -165,13 +165,11 @@ class PlainCall(WSGIRequest):
         return 200 if self.uuid else 201, representation.represent_saved(mailbox), headers
 
     def fetch_mailbox(self) -> Mailbox:
-        """Return the mailbox to change. Raises NotFound."""
         if self.auth.extra_columns:
             return representation.mailbox_from_row(self.auth.extra_columns)
         return representation.fetch_to_change(self.user.pk, self.uuid)
 
     def raise_error(self, request) -> None:
-        """Raise the refusal in a view, after giving its request the caller's attributes."""
         for name in ("user", "auth", "throttle"):
             if hasattr(self, name):
                 setattr(request, name, getattr(self, name))
@@ -180,7 +178,6 @@ class PlainCall(WSGIRequest):
 
 
 def plain_call(environ) -> PlainCall | None:
-    """Return the call if it is plain, as FastPath defines it."""
     method, path = environ["REQUEST_METHOD"], MAILBOX_PATH.match(environ["PATH_INFO"])
     if not path or method not in (MAILBOX_METHODS if path["uuid"] else LIST_METHODS):
         return None
@@ -199,7 +196,6 @@ def plain_call(environ) -> PlainCall | None:
 
 @lru_cache
 def is_allowed(host: str) -> bool:
-    """Return True if Django accepts requests for this host."""
     try:
         WSGIRequest(
             {"REQUEST_METHOD": "GET", "wsgi.input": BytesIO(), "HTTP_HOST": host}
@@ -210,7 +206,6 @@ def is_allowed(host: str) -> bool:
 
 
 def has_json_body(environ, length: int) -> bool:
-    """Return True if the body is complete, within the limit, and declared as JSON."""
     return (
         0 < length <= MAX_BODY_BYTES
         and isinstance(environ["wsgi.input"], BytesIO)

@@ -63,7 +63,7 @@ def refuse_nul(text) -> str:
 
 
 class CursorField(serializers.CharField):
-    """Decode a cursor of `Page.headers`: the order, and the sort value and UUID of the last row."""
+    """Decode a cursor of `Page.headers`: the order, and the last row's sort value and UUID."""
 
     default_error_messages = {"invalid": "Use a cursor from the Link header of the page before."}
 
@@ -131,7 +131,6 @@ class ListParameters(serializers.Serializer):
 
 
 def filter_mailboxes(mailboxes, parameters):
-    """Return the mailboxes that match, on all pages."""
     deleted = parameters.get("deleted", False)
     found = mailboxes.restorable().exclude(deleted_at=None) if deleted else mailboxes.active()
     if "search" in parameters:
@@ -182,7 +181,6 @@ class Page:
         )
 
     def texts(self):
-        """Return the page's mailboxes, for `representation.render_texts`."""
         found = self.found.order_by().values("uuid")
         return select_texts(self.mailboxes.filter(uuid__in=found), *self.fields)
 

@@ -26,7 +26,6 @@ class Negotiation(DefaultContentNegotiation):
         return super().select_renderer(request, renderers, format_suffix)
 
     def select_parser(self, request, parsers):
-        """Return the JSON parser, or None, which becomes 415."""
         return parsers[0] if is_json(request.content_type) else None
 
 

@@ -89,7 +89,6 @@ def mailbox_json() -> Iterator:
 
 
 def select_texts(mailboxes, *order: str):
-    """Return a queryset of each mailbox's text, in this order."""
     return mailboxes.order_by(*order).values_list(Concatenated(*mailbox_json()), flat=True)
 
 
@@ -166,7 +165,6 @@ CALLER_AND_TO_CHANGE = PreparedQuery(
 
 
 def fetch_list(using: str, account: int) -> tuple[orjson.Fragment, dict]:
-    """Return the account's mailboxes as JSON, and headers."""
     ((text,),) = LIST.rows(using, account=account)
     return render_list(text)
 
@@ -233,7 +231,6 @@ def represent_saved(mailbox: Mailbox) -> dict:
 
 
 def decrypt_in_place(text: bytes) -> tuple[bytes, int]:
-    """Return the text with each pass code decrypted, and the number of mailboxes."""
     codes = PassCodes()
     parts = text.split(DELIMITER.encode())
     encrypted = parts[1::2]

@@ -255,12 +255,10 @@ class CredentialScheme(OpenApiAuthenticationExtension):
 
 
 def remove_trailing_slashes(endpoints):
-    """Preprocess the paths: each is served with a trailing slash too, and documented without."""
     return [(path.rstrip("/"), *endpoint) for path, *endpoint in endpoints]
 
 
 def complete_document(result, **kwargs):
-    """Postprocess the document: add exact shapes, envelopes, errors and examples."""
     schemas = result["components"]["schemas"]
     complete_schemas(schemas)
     result["tags"] = [{"name": group} for group in (MAILBOXES, RECIPIENTS, AUTHENTICATION)]
@@ -418,7 +416,6 @@ def describe_json(status, schema, example) -> dict:
 
 
 def build_example(schema, schemas):
-    """Build a value of the schema from the examples of its fields."""
     if "allOf" in schema:  # a reference with its own description
         return build_example(schema["allOf"][0], schemas)
     if "$ref" in schema:

@@ -114,7 +114,6 @@ class AccountViewSet(Command, ModelViewSet):
         return response
 
     def get_mailboxes(self):
-        """Return the account's mailboxes, locked if the command writes."""
         mailboxes = self.request.user.mailboxes.using(self.using)
         mailboxes = mailboxes.restorable() if self.with_deleted else mailboxes.active()
         return mailboxes if self.request.method in SAFE_METHODS else mailboxes.select_for_update()

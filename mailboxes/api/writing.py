@@ -12,7 +12,6 @@ from mailboxes.validators import find_weakness
 
 
 def create_mailbox(account: Account, credential: ApiCredential, data: dict) -> Mailbox:
-    """Create a mailbox of the account. Raises ValidationError."""
     return save(MailboxSerializer(data=data), account=account, credential=credential)
 
 

@@ -126,7 +126,6 @@ def read_archive(connection, path: Path, folder: Path) -> tuple[Manifest, Path]:
 
 
 def write_digest(archive: Path) -> None:
-    """Overwrite the file's last bytes with its digest."""
     with archive.open("r+b") as file:
         digest = compute_digest(file)
         file.seek(-DIGEST_LENGTH, os.SEEK_END)
@@ -146,7 +145,6 @@ def compute_digest(file: IO[bytes]) -> bytes:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -49,7 +49,6 @@ def key_query(tables: Iterable[str]) -> str:
 
 
 def require_equal(found: dict, expected: dict, message: str) -> None:
-    """Raise BackupError with the message and the tables that differ, if any."""
     differing = sorted(
         table for table in found.keys() | expected.keys() if found.get(table) != expected.get(table)
     )

@@ -171,7 +171,6 @@ def find_program(program: str) -> str:
 
 
 def split_script(script: IO[bytes]) -> Iterator[tuple[str, str, Iterator[bytes]]]:
-    """Yield SQL, then a COPY command and its rows; at the end SQL only."""
     sql = ""
     for line in script:
         if line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n"):
@@ -183,7 +182,6 @@ def split_script(script: IO[bytes]) -> Iterator[tuple[str, str, Iterator[bytes]]
 
 
 def copied_rows(script: IO[bytes]) -> Iterator[bytes]:
-    """Yield the rows of a COPY up to the line that ends it."""
     for row in script:
         if row == b"\\.\n":
             return

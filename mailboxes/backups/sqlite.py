@@ -96,7 +96,6 @@ def open_database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def table_names(database: sqlite3.Connection) -> set[str]:
-    """Return the names of all tables but SQLite's own."""
     found = database.execute(
         r"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
     )
@@ -104,7 +103,6 @@ def table_names(database: sqlite3.Connection) -> set[str]:
 
 
 def checksum_tables(database: sqlite3.Connection) -> dict:
-    """Return the checksum of each table that is backed up with its rows."""
     checksums = {}
     for name in sorted(table_names(database) - EXCLUDED):
         rows = database.execute(f'SELECT * FROM "{name}"')  # noqa: S608  from SQLite's own list

@@ -140,7 +140,6 @@ def parse_cells(columns, row, number) -> dict[str, str]:
 
 
 def check_rows(source: Import, seconds: float) -> None:
-    """Check unchecked rows for about this long."""
     end = monotonic() + seconds
     while rows := list(source.rows.filter(outcome="")[: batches.CHUNK_SIZE]):
         check_chunk(source, rows)
@@ -150,7 +149,6 @@ def check_rows(source: Import, seconds: float) -> None:
 
 
 def check_chunk(source, rows) -> None:
-    """Check rows, and save the results."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     uuids = {row.mailbox_uuid for row in rows if row.mailbox_uuid}
     mailboxes = found.in_bulk(list(uuids))

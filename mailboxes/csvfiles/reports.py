@@ -27,7 +27,6 @@ class CellError(NamedTuple):
 
 
 def list_errors(rows: Iterable[ImportRow]) -> Iterator[CellError]:
-    """Yield the errors of these rows, pass codes masked."""
     for row in rows:
         cells = row.cells
         for column, errors in row.errors.items():
@@ -36,7 +35,6 @@ def list_errors(rows: Iterable[ImportRow]) -> Iterator[CellError]:
 
 
 def export_errors(rows: Iterable[ImportRow]) -> Iterator[str]:
-    """Yield the text of a CSV file of the errors."""
     yield BOM + format_rows([[_("Row"), _("Column"), _("Cell"), _("What is wrong")]])
     for chunk in chunks(list_errors(rows)):
         yield format_rows([str(error.number), *error[1:]] for error in chunk)

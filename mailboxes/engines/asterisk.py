@@ -23,7 +23,6 @@ MAX_FULLNAME_BYTES = 79  # app_voicemail truncates longer names, even within a c
 
 @engine_lookup
 def require(request, credential):
-    """Answer that the columns that Asterisk needs exist."""
     return text_response("0")
 
 
@@ -100,7 +99,6 @@ def format_mailbox(mailbox, **extra_columns) -> str:
 
 
 def truncate_name(name) -> str:
-    """Return as many whole characters as app_voicemail accepts."""
     return name.encode()[:MAX_FULLNAME_BYTES].decode(errors="ignore")
 
 

@@ -41,7 +41,6 @@ def directory(request, credential):
 
 
 def user_params(mailbox) -> dict[str, str]:
-    """Return the parameters that mod_voicemail reads."""
     addresses = [address for address in mailbox.addresses if is_safe(address)]
     return {
         "password": secrets.token_urlsafe(32),  # without one, a telephone could register
@@ -65,7 +64,7 @@ def call_variables(mailbox) -> dict[str, str]:
 
 
 def greeting_variables(request, mailbox) -> dict[str, str]:
-    """Return the greeting's file, and its URL for a FreeSWITCH that lacks the file, if playable."""
+    """Return the greeting's file and its URL, for a FreeSWITCH without the file, if playable."""
     variables = {
         "voicemail_greeting_path": sounds.get_path(mailbox.greeting),
         "mailbox_greeting_url": sounds.get_url(request, mailbox.greeting),
@@ -88,7 +87,6 @@ def true_or_false(value) -> str:
 
 
 def build_section(mailbox, params, variables) -> Element:
-    """Return the document's section with the mailbox as its only user."""
     section = Element("section", name="directory")
     domain = SubElement(section, "domain", name=mailbox.account.name)
     group = SubElement(SubElement(domain, "groups"), "group", name="default")

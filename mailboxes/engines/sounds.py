@@ -57,7 +57,6 @@ def sign(sound) -> str:
 
 @require_safe
 def sound(request, signed, uuid):
-    """Serve a greeting at its signed URL."""
     if not constant_time_compare(signed, sign(uuid)) or not can_be_played(uuid):
         raise Http404
     return serve_file(request, uuid)

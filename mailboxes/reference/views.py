@@ -22,7 +22,6 @@ LANGUAGES = {"curl": "curl", "python": "Python", "javascript": "JavaScript", "ph
 
 @require_safe
 def reference(request):
-    """Show every command, with samples for the reader's own host."""
     schema = get_document()
     commands = [
         build_command(schema, path, method, operations[method])
@@ -51,7 +50,6 @@ def reference(request):
 
 @require_safe
 def connect(request):
-    """Show the engines' sample configuration, filled in with the reader's own host."""
     host = request.build_absolute_uri("/").rstrip("/")
     engines = sample_configuration.fill_in_samples(host)
     return render(request, "reference/connect.html", {"engines": engines})
@@ -63,7 +61,6 @@ def get_document() -> dict:
 
 
 def build_command(schema, path, method, operation) -> dict:
-    """Return the operation with values that the template cannot compute."""
     in_path = parameters_in("path", operation)
     body = json_content(operation.get("requestBody", {}))
     return operation | {
@@ -91,7 +88,6 @@ def common_errors(commands) -> list[int]:
 
 
 def build_fields(schema, body) -> list[dict]:
-    """Return the fields of a body with name, type, default, and whether they are required."""
     body = schema["components"]["schemas"][body["$ref"].rpartition("/")[2]]
     return [
         field
@@ -146,7 +142,6 @@ def credential_headers(schema, operation) -> list[dict]:
 
 
 def render_samples(request, command, headers) -> list[tuple]:
-    """Return name, title and program for each language."""
     context = {
         "method": command["method"],
         "host": request.build_absolute_uri("/").rstrip("/"),

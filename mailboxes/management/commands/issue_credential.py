@@ -84,7 +84,7 @@ def command_errors(**arguments):
 
 
 def get_account(name, create):
-    """Return the account, created if it does not exist and `create` is true. Raises CommandError."""
+    """Return the account; create a missing one if `create` is true. Raises CommandError."""
     account = Account(name=name)
     with command_errors(name="ACCOUNT"):
         account.clean_fields()

@@ -60,7 +60,6 @@ class Command(BaseCommand):
 
 
 def save_batch(batch) -> int:
-    """Save mailboxes with recipients and history, and return the number of recipients."""
     mailboxes, recipients, history = zip(*batch, strict=True)
     recipients = tuple(chain(*recipients))
     Mailbox.objects.bulk_create(mailboxes)

@@ -62,7 +62,6 @@ def count_remaining() -> Counter[str]:
 
 
 def find_problems() -> Iterator[str]:
-    """Yield the reasons why no key may be removed, with what to do."""
     # Before the texts are counted, so that texts of a process that stops now are counted too.
     processes = list_lagging()
     if remaining := count_remaining():
@@ -77,19 +76,16 @@ def find_problems() -> Iterator[str]:
 
 
 def list_lagging() -> str:
-    """Return a line for each running process that encrypts with another key than the first."""
     processes = ServerProcess.objects.lagging()
     return "\n".join(f"  {process}, encrypts with {process.key}" for process in processes)
 
 
 def format_counts(counts: Counter[str]) -> str:
-    """Return the total and, unless it is 0, the count of each key."""
     by_key = ", ".join(f"{count} with {key}" for key, count in sorted(counts.items()))
     return f"{counts.total()} ({by_key})" if by_key else "0"
 
 
 def reencrypt_all(progress) -> None:
-    """Re-encrypt all rows once, in batches."""
     for model in EncryptedRow.encrypted_models():
         rows = model.encrypted_with_old_keys().order_by("pk")
         batch = list(rows.values_list("pk", flat=True)[:BATCH])

@@ -35,7 +35,6 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def create_demo(self):
-        """Load the demo data, and create a staff login and a credential."""
         call_command("load_demo", stdout=self.stdout)
         password = secrets.token_urlsafe(12)
         get_user_model().objects.create_superuser(USER, password=password)

@@ -83,7 +83,6 @@ def prepare_metrics(folder):
 
 
 def listen(host, port) -> socket.socket:
-    """Return a listening socket. Raises CommandError."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family)
