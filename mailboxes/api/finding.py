@@ -65,7 +65,7 @@ def refuse_nul(text) -> str:
 class CursorField(serializers.CharField):
     """Decode a cursor of `Page.headers`: the order, and the last row's sort value and UUID."""
 
-    default_error_messages = {"invalid": "Use a cursor from the Link header of the page before."}
+    default_error_messages = {"invalid": "Use a cursor from the Link header of the previous page."}
 
     def to_internal_value(self, data):
         try:
