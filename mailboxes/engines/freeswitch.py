@@ -43,7 +43,8 @@ def directory(request, credential):
 def user_params(mailbox) -> dict[str, str]:
     addresses = [address for address in mailbox.addresses if is_safe(address)]
     return {
-        "password": secrets.token_urlsafe(32),  # without one, a telephone could register
+        # Random, because without a password any telephone could register as this user.
+        "password": secrets.token_urlsafe(32),
         "vm-mailto": ",".join(addresses),
         "vm-email-all-messages": true_or_false(addresses),
         "vm-attach-file": "true",
