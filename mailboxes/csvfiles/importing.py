@@ -267,11 +267,8 @@ def write_import(source: Import, user) -> Batch:
                 write_chunk(source.batch, rows)
             source.rows.all().delete()
             return source.batch
-    except (
-        NotReadyError,
-        IntegrityError,
-        Import.DoesNotExist,
-    ):  # DoesNotExist: discarded meanwhile
+    # DoesNotExist: the import was discarded meanwhile.
+    except (NotReadyError, IntegrityError, Import.DoesNotExist):
         to_write.update(outcome="")
         source.count()
         raise NotReadyError from None
