@@ -14,8 +14,8 @@ class CredentialAuthentication(BaseAuthentication):
     `request.user` becomes the account acted on, `request.auth` the credential.
     """
 
-    def __init__(self, **extra_columns):
-        self.extra_columns = extra_columns  # for ApiCredential.objects.authenticate
+    def __init__(self, **combined_query):
+        self.combined_query = combined_query  # for ApiCredential.objects.authenticate
 
     def authenticate(self, request):
         credential = self.find_credential(request)
@@ -39,7 +39,7 @@ class CredentialAuthentication(BaseAuthentication):
 
     def find_credential(self, request) -> ApiCredential | None:
         parts = self.parse_headers(request)
-        return ApiCredential.objects.authenticate(**parts, **self.extra_columns) if parts else None
+        return ApiCredential.objects.authenticate(**parts, **self.combined_query) if parts else None
 
     @staticmethod
     def parse_headers(request) -> dict[str, str]:

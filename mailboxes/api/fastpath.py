@@ -108,7 +108,7 @@ class PlainCall(WSGIRequest):
 
     def answer(self) -> tuple[int, bytes, dict]:
         """Return status, body and headers of a 200, 201 or 404. Other refusals are raised."""
-        authentication = CredentialAuthentication(**self.extra_columns())
+        authentication = CredentialAuthentication(**self.combined_query())
         self.user, self.auth = authentication.authenticate(self)
         throttle = CredentialThrottle()
         if not throttle.allow_request(self, view=None):
@@ -124,7 +124,7 @@ class PlainCall(WSGIRequest):
         headers |= {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
         return status, body, headers
 
-    def extra_columns(self) -> dict:
+    def combined_query(self) -> dict:
         """Return the prepared query that reads the credential and its mailboxes, and its values.
 
         Empty if that takes two queries: for a customer, or with a replica to read from.
@@ -141,10 +141,8 @@ class PlainCall(WSGIRequest):
 
     def fetch(self) -> tuple[int, orjson.Fragment, dict]:
         if self.auth.extra_columns:
-            (text,), self.auth.extra_columns = (
-                self.auth.extra_columns,
-                (),
-            )  # frees a long text early
+            (text,) = self.auth.extra_columns
+            self.auth.extra_columns = ()  # frees a long text early
             render = representation.render_one if self.uuid else representation.render_list
             return 200, *render(text)
         return 200, *replica.read_with_fallback(self.auth.wal_position, self.read_from)
