@@ -103,7 +103,7 @@ def save_pairs(pairs):
     added = [recipient for _mailbox, recipients in pairs for recipient in recipients]
     for model, group in ((Mailbox, created), (EmailRecipient, added)):
         model.objects.bulk_create(group)
-        model.history.bulk_create([state(row, "+") for row in group])
+        model.history.bulk_create([history_row(row, "+") for row in group])
 
 
 if __name__ == "__main__":
