@@ -19,7 +19,7 @@ from tests.engines.engine import FORM, encode_form, engine_headers, parse_column
 from tests.guarantees.ledger import LIST
 from tests.postgres import free_port
 from tests.proxies import HAProxy
-from tests.security.browser import Browser, superuser
+from tests.security.browser import Browser, create_superuser
 from tests.server import Server
 from tests.service import OverSocket
 
@@ -32,7 +32,7 @@ def database(postgres):
     url = postgres.create(f"instances_{uuid4().hex}")
     with default_database(url):
         call_command("migrate", verbosity=0)
-        superuser("rosa")
+        create_superuser("rosa")
     return url
 
 
@@ -204,7 +204,7 @@ def test_a_signed_out_session_is_nobodys(browser):
 
 def test_wrong_passwords_are_counted_together(database, proxy):
     with default_database(database):
-        superuser("hugo")
+        create_superuser("hugo")
     with Browser(proxy.port) as browser:
         tries = [browser.sign_in("hugo", "wrong").status for _ in range(5)]
         assert tries == [200, 200, 200, 200, 429]
@@ -213,7 +213,7 @@ def test_wrong_passwords_are_counted_together(database, proxy):
 
 def test_a_code_is_taken_once(database, proxy):
     with default_database(database):
-        user = superuser("ida")
+        user = create_superuser("ida")
         app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(user)))
         second_factor.confirm_authenticator(user, app.code(ahead=-1))
     code = app.code()

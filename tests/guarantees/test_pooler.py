@@ -12,7 +12,7 @@ from tests.databases import default_database, headers_for
 from tests.engines.engine import FORM, encode_form, engine_headers, parse_columns
 from tests.guarantees.ledger import LIST, Ledger, differences, writing
 from tests.proxies import PgBouncer
-from tests.security.browser import Browser, superuser
+from tests.security.browser import Browser, create_superuser
 from tests.server import Server
 from tests.service import OverSocket
 
@@ -44,7 +44,7 @@ def server(database, pgbouncer):
 @pytest.fixture(scope="module")
 def account(database):
     with default_database(database):
-        superuser("rosa")
+        create_superuser("rosa")
         return Account.objects.create(name="acme")
 
 

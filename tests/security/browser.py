@@ -1,4 +1,4 @@
-"""A browser at a real server, through a proxy: keeps cookies, follows nothing, sends what it is told."""
+"""A minimal browser that keeps cookies, follows no redirect, and looks like a proxy to the server."""
 
 import http.client
 from http.cookies import SimpleCookie
@@ -15,10 +15,10 @@ PASSWORD = "correct horse"
 HOST = "localhost"
 
 
-def superuser(name) -> User:
-    """Staff with every right, whose password the real server knows: tests keep theirs another way.
+def create_superuser(name) -> User:
+    """Create a superuser with PASSWORD, hashed in a way that the real server accepts.
 
-    Of the ways it knows, the one by which a wrong password takes no third of a second.
+    Tests use another hasher than the server. Of the server's, this one checks a password fastest.
     """
     user = User(username=name, is_staff=True, is_superuser=True)
     hasher = ScryptPasswordHasher()
@@ -28,13 +28,13 @@ def superuser(name) -> User:
 
 
 class Browser:
-    """`address` is the person's, as the proxy tells it; every answer's cookies are in `given`."""
+    """Sends `address` and `scheme` as a proxy does. `received` has each cookie of each answer."""
 
     def __init__(self, port, address="192.0.2.7", scheme="https"):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self.proxy = {"X-Forwarded-For": address, "X-Forwarded-Proto": scheme, "Host": HOST}
         self.cookies = {}
-        self.given = []
+        self.received = []
 
     def __enter__(self):
         return self
@@ -43,22 +43,22 @@ class Browser:
         self.connection.close()
 
     def call(self, method, path, body=None, **headers) -> Answer:
-        said = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = self.proxy | ({"Cookie": said} if said else {}) | headers
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = self.proxy | ({"Cookie": cookies} if cookies else {}) | headers
         self.connection.request(method, path, body=body, headers=headers)
         response = self.connection.getresponse()
         for line in response.headers.get_all("Set-Cookie", []):
             for name, cookie in SimpleCookie(line).items():
-                self.given.append(cookie)
+                self.received.append(cookie)
                 self.cookies[name] = cookie.value
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read())
+        lower = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, lower, response.read())
 
     def get(self, path, **headers) -> Answer:
         return self.call("GET", path, **headers)
 
     def post(self, path, form=None, **headers) -> Answer:
-        """Send a form as its own page does: with the page's token, and saying where it stands."""
+        """Send a form as its own page does, with the CSRF token and the Referer header."""
         token = {"csrfmiddlewaretoken": self.cookies.get("csrftoken", "")}
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
@@ -67,13 +67,13 @@ class Browser:
         return self.call("POST", path, urlencode(token | (form or {})), **headers)
 
     def upload(self, path, text) -> Answer:
-        """Send a CSV file by a page's form."""
+        """Send the text as a CSV file in a page's form."""
         file = SimpleUploadedFile("mailboxes.csv", text.encode())
         form = {"csrfmiddlewaretoken": self.cookies["csrftoken"], "file": file}
         headers = {"Content-Type": MULTIPART_CONTENT, "Referer": f"https://{HOST}{path}"}
         return self.call("POST", path, encode_multipart(BOUNDARY, form), **headers)
 
     def sign_in(self, username="rosa", password=PASSWORD, **headers) -> Answer:
-        """Open the page, fill it in, send it."""
+        """Open the sign-in page, fill it in and send it."""
         self.get("/sign-in/")
         return self.post("/sign-in/", {"username": username, "password": password}, **headers)

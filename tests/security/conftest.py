@@ -1,4 +1,4 @@
-"""The real server as it stands in production: HTTPS on, behind a proxy on this machine; and a row of each kind."""
+"""Fixtures for attacks: a server as in production, a browser, and a row of each kind."""
 
 import pytest
 from axes.models import AccessAttempt
@@ -10,11 +10,11 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from mailboxes.csvfiles import importing
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
 from tests.conftest import database_url
-from tests.security.browser import Browser, superuser
+from tests.security.browser import Browser, create_superuser
 from tests.server import Server
 
-# Each would run if it were written into a page as it stands: in text, in an attribute, in
-# a script, in a template of ours, as an address.
+# Each of these runs if a page does not escape it: in text, in an attribute, in a script, in a
+# template or in a link.
 SCRIPTS = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(2)>',
@@ -27,25 +27,26 @@ SCRIPTS = [
 
 @pytest.fixture(scope="session")
 def production(django_db_setup):
+    """A server with HTTPS on, behind a proxy on this machine."""
     with Server(database_url(), HTTPS="on", TRUSTED_PROXIES="127.0.0.1") as running:
         yield running
 
 
 @pytest.fixture
 def browser(production):
-    """A stranger's, at the production server."""
+    """A browser at the production server, not signed in."""
     with Browser(production.port) as browser:
         yield browser
 
 
 @pytest.fixture
 def rosa(db):
-    return superuser("rosa")
+    return create_superuser("rosa")
 
 
 @pytest.fixture
 def rows(account, rosa):
-    """A row of each kind that an address may name, by the name of its kind."""
+    """One row of each kind that an address can name, by the name of its kind."""
     mailbox = Mailbox.objects.create(account=account, name="Sales", password="8305")
     recipient = mailbox.add_recipient("ann@acme.example")
     credential, _ = ApiCredential.objects.issue(account, "pbx")
@@ -71,8 +72,8 @@ def rows(account, rosa):
 
 
 @pytest.fixture
-def written(rows):
-    """The rows of each kind, with a script wherever somebody may write words."""
+def script_rows(rows):
+    """The rows of each kind, with a script in each text field."""
     text = SCRIPTS[0]
     Account.objects.update(contact_name=text)
     Account.objects.create(name="customer", contact_name=text, reseller=rows["account"])

@@ -1,4 +1,4 @@
-"""Attacks through each proxy that docs has a sample for: it bounds callers, and agrees with the service."""
+"""Attacks through HAProxy and nginx, each with its sample configuration in docs."""
 
 import http.client
 from contextlib import closing
@@ -9,7 +9,13 @@ from mailboxes.http.bodies import MAX_UPLOAD_BYTES
 from mailboxes.models import Account, Mailbox
 from tests.config.caller import Caller
 from tests.conftest import headers_for
-from tests.guarantees.test_slow_callers import KINDS, SlowCallers, call, export_request, request
+from tests.guarantees.slow_callers import (
+    KINDS,
+    SlowCallers,
+    build_request,
+    create_export_request,
+    make_calls,
+)
 from tests.proxies import HAProxy, Nginx
 from tests.service import OverSocket
 
@@ -34,7 +40,7 @@ def caller(proxy):
         yield caller
 
 
-def test_call_is_answered_and_comes_from_the_address_that_the_proxy_saw(production, proxy, account):
+def test_logged_address_is_the_one_that_the_proxy_saw(production, proxy, account):
     connection = http.client.HTTPConnection(
         "127.0.0.1", proxy.port, source_address=("127.0.0.2", 0)
     )
@@ -54,26 +60,27 @@ def test_body_over_a_limit_is_refused(service, caller):
     answer = service.post("/voip/mailbox", {"name": "x" * 2**20})
     assert (answer.status, answer.json["status_code"]) == (413, 413)
     length = f"Content-Length: {MAX_UPLOAD_BYTES + 1}"
-    # HAProxy answers once its buffer is full.
+    # HAProxy does not answer before its buffer is full.
     caller.send_request("POST /import/ HTTP/1.1", "Host: localhost", length, body=b"x" * 20_000)
     assert caller.status() == 413
 
 
 @pytest.mark.parametrize("slow", KINDS, ids=[slow.kind for slow in KINDS])
-def test_slow_callers_hold_up_nobody(proxy, account, slow):
+def test_slow_callers_delay_no_other_call(proxy, account, slow):
     headers = headers_for(account)
     if slow.reads:
-        slow.starts = [export_request(proxy, account, 4_000)]
+        slow.starts = [create_export_request(proxy, account, 4_000)]
     with SlowCallers(proxy.port, slow, slow.count // 10):
-        failed, _slowest = call(proxy, headers, 20, pause=0.06)
+        failed, _slowest = make_calls(proxy, headers, 20, pause=0.06)
     assert failed == 0
 
 
 BODY = b'{"name": "Sales"}'
 
 
-def create(headers, *lines) -> bytes:
-    return request("POST /voip/mailbox", headers, *lines) + BODY
+def build_creation(headers, *lines) -> bytes:
+    """Return a request that creates a mailbox."""
+    return build_request("POST /voip/mailbox", headers, *lines) + BODY
 
 
 @pytest.mark.parametrize(
@@ -92,9 +99,9 @@ def create(headers, *lines) -> bytes:
         ["Content-Length: {0}", "Connection: Content-Length"],
     ],
 )
-def test_request_in_a_body_is_never_done(production, account, caller, lines):
-    inner = create(headers_for(account), f"Content-Length: {len(BODY)}")
-    body = (b"0\r\n\r\n" if "chunked" in "".join(lines) else b"hello") + inner
+def test_request_hidden_in_a_body_is_not_executed(production, account, caller, lines):
+    hidden = build_creation(headers_for(account), f"Content-Length: {len(BODY)}")
+    body = (b"0\r\n\r\n" if "chunked" in "".join(lines) else b"hello") + hidden
     before = production.output().count("POST /voip")
     start = ["POST /voip/mailbox HTTP/1.1", "Host: localhost", "Connection: close"]
     caller.send_request(*start, *(line.format(len(body)) for line in lines), body=body)
@@ -115,15 +122,14 @@ def test_request_in_a_body_is_never_done(production, account, caller, lines):
 )
 def test_ambiguous_customer_is_refused(account, caller, line):
     Account.objects.create(name="customer", reseller=account)
-    length = f"Content-Length: {len(BODY)}".encode()
-    caller.send(
-        create(headers_for(account), length.decode()).replace(length, length + b"\r\n" + line)
-    )
+    length = f"Content-Length: {len(BODY)}"
+    request = build_creation(headers_for(account), length)
+    caller.send(request.replace(length.encode(), length.encode() + b"\r\n" + line))
     assert caller.status() in (400, 403)
     assert not Mailbox.objects.exists()
 
 
-def test_trailer_is_not_taken_for_the_word_of_the_proxy(account, caller):
+def test_trailer_cannot_replace_the_header_of_the_proxy(account, caller):
     headers = headers_for(account, networks="192.0.2.9") | {"Content-Type": "application/json"}
     lines = [f"{name}: {value}" for name, value in headers.items()]
     lines += ["Transfer-Encoding: chunked", "Host: localhost"]

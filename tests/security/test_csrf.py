@@ -1,4 +1,4 @@
-"""No other site's page can make staff's browser change anything: each address that takes a POST wants the form's token."""
+"""Cross-site request forgery: each address that accepts POST needs the form's token."""
 
 import pytest
 from django.apps import apps
@@ -6,29 +6,29 @@ from django.db.models import Model
 from django.test import Client
 
 from mailboxes.contract import is_api_path, is_machine_path
-from tests.security.addresses import addresses
+from tests.security.addresses import build_addresses
 
 pytestmark = pytest.mark.django_db
 
-# Of one's own visit, which changes with every page.
-OF_THE_VISIT = {"sessions.session"}
+# Sessions change with every page.
+IGNORED = {"sessions.session"}
 
 
 @pytest.fixture
-def rosas(rosa):
-    """Rosa's browser, signed in, in which no check is left out."""
+def staff_browser(rosa):
+    """Rosa's browser, signed in, which checks CSRF tokens as the server does."""
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(rosa)
     return browser
 
 
-def kept() -> dict:
-    """All that the database holds, by table."""
+def read_database() -> dict:
+    """Return all rows of the database, by model."""
     models: list[type[Model]] = apps.get_models()
     return {
         model._meta.label: list(model._default_manager.order_by("pk").values())
         for model in models
-        if model._meta.label_lower not in OF_THE_VISIT
+        if model._meta.label_lower not in IGNORED
     }
 
 
@@ -37,28 +37,29 @@ def kept() -> dict:
     [{}, {"Origin": "https://evil.example"}, {"Referer": "https://evil.example/"}],
     ids=["no token", "another origin", "another page"],
 )
-def test_no_address_takes_a_form_without_its_token(rosas, rows, headers):
-    before = kept()
-    pages = [address for address in addresses(rows) if not is_machine_path(address)]
+def test_form_without_its_token_is_refused(staff_browser, rows, headers):
+    before = read_database()
+    pages = [address for address in build_addresses(rows) if not is_machine_path(address)]
     statuses = {
-        address: rosas.post(address, {"post": "yes"}, headers=headers, secure=True).status_code
+        address: staff_browser.post(
+            address, {"post": "yes"}, headers=headers, secure=True
+        ).status_code
         for address in pages
     }
-    # 405: the address takes no POST at all.
+    # 405 means that the address accepts no POST at all.
     assert {address for address, status in statuses.items() if status not in (403, 405)} == set()
-    assert kept() == before
+    assert read_database() == before
 
 
-def test_looking_changes_nothing(rosas, rows):
-    """A link or an image on another site's page opens addresses with the cookies: no GET changes a thing."""
-    before = kept()
-    for address in addresses(rows):
-        rosas.get(address).getvalue()  # which closes a file
-    assert kept() == before
+def test_get_changes_nothing(staff_browser, rows):
+    """A link or an image on another site's page makes a browser send GET with its cookies."""
+    before = read_database()
+    for address in build_addresses(rows):
+        staff_browser.get(address).getvalue()  # closes a file
+    assert read_database() == before
 
 
-def test_the_api_knows_no_cookies(rosas, rows):
-    """So another site's page has nothing to borrow there."""
-    for address in filter(is_api_path, addresses(rows)):
+def test_cookies_do_not_open_the_api(staff_browser, rows):
+    for address in filter(is_api_path, build_addresses(rows)):
         if not address.startswith("/voip/schema"):
-            assert rosas.post(address).status_code in (401, 405)
+            assert staff_browser.post(address).status_code in (401, 405)

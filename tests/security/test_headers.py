@@ -1,11 +1,11 @@
-"""What a scanner looks at: headers and cookies of every address, in production, for strangers and for staff."""
+"""Security headers and cookies of every address, as a scanner would check them in production."""
 
 import pytest
 from django.test import Client
 
 from mailboxes import contract
 from tests.conftest import headers_for
-from tests.security.addresses import addresses
+from tests.security.addresses import build_addresses
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,46 +24,45 @@ EXPECTED = {
 }
 
 
-def faults(answer, is_kept=False) -> dict:
-    """The headers that are not as expected. Only files are kept by caches."""
+def find_faults(answer, is_cacheable=False) -> dict:
+    """Return the headers that differ from EXPECTED. Caches may keep only static files."""
     found = {name: answer.headers.get(name) for name in EXPECTED}
     wrong = {name: value for name, value in found.items() if value != EXPECTED[name]}
     caching = answer.headers.get("cache-control", "")
-    if is_kept == ("no-store" in caching):
+    if is_cacheable == ("no-store" in caching):
         wrong["cache-control"] = caching
     return wrong
 
 
-def faults_of_all(browser, rows) -> dict:
-    """By address: what is wrong, and with which status. A crash is a fault too."""
-    answers = {address: browser.get(address) for address in addresses(rows)}
-    wrong = {address: (answer.status, faults(answer)) for address, answer in answers.items()}
-    return {address: wrong for address, wrong in wrong.items() if wrong[1] or wrong[0] >= 500}
+def find_all_faults(browser, rows) -> dict:
+    """Return each faulty address with its status and wrong headers. A crash is a fault too."""
+    answers = {address: browser.get(address) for address in build_addresses(rows)}
+    found = {address: (answer.status, find_faults(answer)) for address, answer in answers.items()}
+    return {address: fault for address, fault in found.items() if fault[1] or fault[0] >= 500}
 
 
-def test_every_address_for_a_stranger(browser, rows):
-    assert len(addresses(rows)) > 100
-    assert faults_of_all(browser, rows) == {}
+def test_every_address_has_its_headers_for_a_stranger(browser, rows):
+    assert len(build_addresses(rows)) > 100
+    assert find_all_faults(browser, rows) == {}
 
 
-def test_every_address_for_staff(browser, rows):
-    """And every cookie given on the way: sent by HTTPS alone, and shown to no script."""
+def test_every_address_and_cookie_is_protected_for_staff(browser, rows):
     assert browser.sign_in().status == 302
-    assert faults_of_all(browser, rows) == {}
-    given = [cookie for cookie in browser.given if cookie.value]  # without one it is taken away
-    assert {cookie.key for cookie in given} == {"sessionid", "csrftoken", "messages"}
-    for cookie in given:
+    assert find_all_faults(browser, rows) == {}
+    cookies = [cookie for cookie in browser.received if cookie.value]  # an empty one is deleted
+    assert {cookie.key for cookie in cookies} == {"sessionid", "csrftoken", "messages"}
+    for cookie in cookies:
         assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
         assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
-def test_a_call_that_is_answered(browser, rows):
-    """No cache keeps pass codes, and none tells callers apart: they show no cookie and no Authorization."""
+def test_answers_of_the_api_are_not_cached(browser, rows):
+    """A cache could not tell callers apart: they send neither a cookie nor Authorization."""
     credential = headers_for(rows["account"])
     answer = browser.get("/voip/mailbox", **credential)
-    assert (answer.status, faults(answer)) == (200, {})
+    assert (answer.status, find_faults(answer)) == (200, {})
     answer = browser.get("/voip/mailbox", **credential, **{"If-None-Match": answer.headers["etag"]})
-    assert (answer.status, faults(answer)) == (304, {})
+    assert (answer.status, find_faults(answer)) == (304, {})
 
 
 ERRORS = {
@@ -77,39 +76,38 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("status", "path", "headers"), ERRORS.values(), ids=ERRORS.keys())
-def test_refusals(browser, status, path, headers):
+def test_refusal_has_its_headers(browser, status, path, headers):
     answer = browser.get(path, **headers)
-    assert (answer.status, faults(answer)) == (status, {})
+    assert (answer.status, find_faults(answer)) == (status, {})
 
 
 @pytest.mark.parametrize("path", [f"/{name}" for name in contract.HEALTH.split("|")])
-def test_health(browser, path):
+def test_health_check_has_its_headers(browser, path):
     answer = browser.get(path, Host="192.0.2.1")
-    assert (answer.status, faults(answer)) == (200, {})
+    assert (answer.status, find_faults(answer)) == (200, {})
 
 
-def test_a_form_without_its_token(browser):
+def test_refused_form_has_its_headers(browser):
     answer = browser.post("/sign-in/", {"username": "rosa"})
-    assert (answer.status, faults(answer)) == (403, {})
+    assert (answer.status, find_faults(answer)) == (403, {})
 
 
-def test_who_may_not_see_a_page(browser, rosa, account):
+def test_forbidden_page_has_its_headers(browser, rosa, account):
     type(rosa).objects.update(is_superuser=False)
     browser.sign_in()
     answer = browser.get("/accounts/-/new/")
-    assert (answer.status, faults(answer)) == (403, {})
+    assert (answer.status, find_faults(answer)) == (403, {})
 
 
-def test_a_crash(settings):
-    """All that stands before the views, round one that breaks."""
+def test_crash_has_its_headers(settings):
     settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600
     settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = settings.SECURE_HSTS_PRELOAD = True
     settings.ROOT_URLCONF = "tests.console.test_error_pages"
     answer = Client(raise_request_exception=False).get("/crash/", secure=True)
-    assert (answer.status_code, faults(answer)) == (500, {})
+    assert (answer.status_code, find_faults(answer)) == (500, {})
 
 
-def test_a_file(browser):
+def test_static_file_has_its_headers_and_is_cached(browser):
     answer = browser.get("/static/img/logo.svg")
-    assert (answer.status, faults(answer, is_kept=True)) == (200, {})
+    assert (answer.status, find_faults(answer, is_cacheable=True)) == (200, {})
     assert "public" in answer.headers["cache-control"]

@@ -1,4 +1,4 @@
-"""Nothing that callers or staff write becomes a line of an answer's head, or script on a page."""
+"""Text of callers and staff never becomes a header of an answer or a script on a page."""
 
 from html import escape
 
@@ -10,33 +10,33 @@ from django.urls import reverse
 from mailboxes.csvfiles import importing
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
-from tests.security.addresses import addresses
+from tests.security.addresses import build_addresses
 from tests.security.conftest import SCRIPTS
 
 CRLF = ["x\r\nX-Evil: 1", "x\nX-Evil: 1", "x\rX-Evil: 1", "x\u2028X-Evil: 1", "x\x85X-Evil: 1"]
 
 
-def evil(headers) -> list:
+def find_injected(headers) -> list:
     return [name for name, value in headers.items() if "evil" in name.lower() or "\n" in value]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("text", CRLF)
-def test_no_line_of_the_head_comes_from_the_api(account, text):
-    """Of a caller's own request id, its key for safe retries, the address of what it made."""
+def test_line_break_in_a_call_adds_no_header(account, text):
+    """Answers repeat a caller's X-Request-ID, and name the created mailbox in Location."""
     headers = headers_for(account) | {"X-Request-ID": text, "Idempotency-Key": text}
     answer = Client().post(
         "/voip/mailbox", {"name": text}, content_type="application/json", headers=headers
     )
     assert answer.status_code in (201, 400)
-    assert evil(answer.headers) == []
+    assert find_injected(answer.headers) == []
     assert "Evil" not in str(answer.headers)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("text", CRLF)
-def test_no_line_of_the_head_comes_from_a_page(client, rosa, account, text):
-    """Of what a page leads to, and of the names of its files."""
+def test_line_break_in_a_form_adds_no_header(client, rosa, account, text):
+    """Pages put the target of a redirect and the names of files into headers."""
     client.force_login(rosa)
     Mailbox.objects.create(account=account, name=text)
     source = importing.stage_file(rosa, SimpleUploadedFile("x", b"account,name\nacme,\n"), text)
@@ -52,25 +52,25 @@ def test_no_line_of_the_head_comes_from_a_page(client, rosa, account, text):
         client.post("/export/", {"every": "on", "q": "X-Evil", "separator": ","}),
     ]
     for answer in answers:
-        answer.getvalue()  # which closes a file
-    assert [evil(answer.headers) for answer in answers] == [[]] * len(answers)
+        answer.getvalue()  # closes a file
+    assert [find_injected(answer.headers) for answer in answers] == [[]] * len(answers)
     for answer in answers:
         answer.close()
 
 
-def unescaped(page_text) -> list:
-    """Those of the scripts that stand in the page as they were written."""
+def find_unescaped(page_text) -> list:
     return [script for script in [*SCRIPTS[:4], "alert(7)<"] if script in page_text]
 
 
 @pytest.mark.django_db
-def test_no_page_carries_a_script(client, rosa, written):
+def test_script_is_escaped_on_every_page(client, rosa, script_rows):
     client.force_login(rosa)
-    pages = {address: client.get(address) for address in addresses(written)}
+    pages = {address: client.get(address) for address in build_addresses(script_rows)}
     for page in pages.values():
-        page.getvalue()  # which closes a file
+        page.getvalue()  # closes a file
     html = {a: p.text for a, p in pages.items() if "text/html" in p.get("Content-Type", "")}
-    assert {address: unescaped(text) for address, text in html.items() if unescaped(text)} == {}
+    found = {address: find_unescaped(text) for address, text in html.items()}
+    assert {address: scripts for address, scripts in found.items() if scripts} == {}
     assert sum(escape(SCRIPTS[0]) in text for text in html.values()) > 20
     for page in pages.values():
         page.close()
@@ -78,8 +78,8 @@ def test_no_page_carries_a_script(client, rosa, written):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_no_error_repeats_one(client, rosa, rows, script):
-    """What was typed is shown again beside what is wrong with it."""
+def test_script_is_escaped_in_an_error(client, rosa, rows, script):
+    """A refused form is shown again with its input and the errors."""
     client.force_login(rosa)
     forms = [
         ("/mailboxes/new/", {"name": script, "account": script, "password": script}),
@@ -96,4 +96,4 @@ def test_no_error_repeats_one(client, rosa, rows, script):
     answers += [client.get(path, {"q": script, "page": script, script: script}) for path in queries]
     answers += [client.get(f"/{script}"), client.get(f"/mailboxes/{script}/")]
     assert {answer.status_code for answer in answers} <= {200, 302, 400, 404}
-    assert [unescaped(answer.text) for answer in answers] == [[]] * len(answers)
+    assert [find_unescaped(answer.text) for answer in answers] == [[]] * len(answers)
