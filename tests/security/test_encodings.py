@@ -1,4 +1,4 @@
-"""What a caller says of its encoding changes nothing: all is UTF-8, and no word for another one breaks a page."""
+"""Addresses and forms are read as UTF-8, whatever encoding a caller names."""
 
 import pytest
 
@@ -8,17 +8,16 @@ from tests.conftest import headers_for
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FORM = "application/x-www-form-urlencoded"
-# Of other text, of no text at all, and of none that anybody knows.
+# Other text encodings, codecs that are not for text, and an unknown one.
 ENCODINGS = ["utf-7", "utf-16", "idna", "punycode", "base64", "zip", "undefined", "nonsense"]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_strangers_form_is_refused_as_any_other(browser, encoding):
-    """Without the token; at an address that there is, and at one that there is not."""
-    browser.get("/sign-in/")  # only beside its cookie is a token looked for in the form
-    said = {"Content-Type": f"{FORM}; charset={encoding}", "Referer": "https://localhost/"}
+def test_form_without_its_token_is_refused_in_any_encoding(browser, encoding):
+    browser.get("/sign-in/")  # Django reads the form for a token only if its cookie is sent
+    headers = {"Content-Type": f"{FORM}; charset={encoding}", "Referer": "https://localhost/"}
     for path, status in (("/sign-in/", 403), ("/nowhere/", 404)):
-        answer = browser.call("POST", path, "username=rosa&password=%FF", **said)
+        answer = browser.call("POST", path, "username=rosa&password=%FF", **headers)
         assert (answer.status, answer.headers["x-frame-options"]) == (status, "DENY")
 
 
@@ -35,20 +34,20 @@ def test_a_strangers_form_is_refused_as_any_other(browser, encoding):
         """; "x;y"*=nonsense''%FF""",
     ],
 )
-def test_however_it_is_named(browser, parameter):
+def test_hostile_content_type_breaks_no_page(browser, parameter):
     answer = browser.get("/sign-in/?next=%FF", **{"Content-Type": FORM + parameter})
     assert answer.status == 200
 
 
-def test_too_many_parameters_are_refused_whatever_it_is(browser):
-    """Django counts them while it makes the request, where an encoding is named."""
-    said = {"Content-Type": f"{FORM}; charset=utf-8"}
-    answer = browser.get("/sign-in/?" + "x&" * 1001, **said)
+def test_too_many_parameters_are_refused(browser):
+    """If an encoding is named, Django counts parameters before any middleware runs."""
+    headers = {"Content-Type": f"{FORM}; charset=utf-8"}
+    answer = browser.get("/sign-in/?" + "x&" * 1001, **headers)
     assert (answer.status, answer.headers["x-frame-options"]) == (400, "DENY")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_form_is_read_as_utf_8(browser, rosa, account, encoding):
+def test_form_is_read_as_utf_8(browser, rosa, account, encoding):
     browser.sign_in()
     form = {"account": "acme", "name": "東京"}
     answer = browser.post(
@@ -59,9 +58,9 @@ def test_a_form_is_read_as_utf_8(browser, rosa, account, encoding):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_so_is_an_address(browser, account, encoding):
-    said = {"Content-Type": f"application/json; charset={encoding}"}
-    assert browser.get("/sign-in/?next=%FF", **said).status == 200
+def test_query_string_is_read_as_utf_8(browser, account, encoding):
+    headers = {"Content-Type": f"application/json; charset={encoding}"}
+    assert browser.get("/sign-in/?next=%FF", **headers).status == 200
     Mailbox.objects.create(account=account, name="東京")
-    answer = browser.get("/voip/mailbox?name=%E6%9D%B1%E4%BA%AC", **headers_for(account), **said)
+    answer = browser.get("/voip/mailbox?name=%E6%9D%B1%E4%BA%AC", **headers_for(account), **headers)
     assert [mailbox["name"] for mailbox in answer.result] == ["東京"]

@@ -1,4 +1,4 @@
-"""The service answers to its own names only, and takes nobody's word on what they are."""
+"""Host headers: the service answers to its own host names, and no other header sets the host."""
 
 import socket
 
@@ -24,7 +24,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("host", WRONG)
-def test_a_wrong_host_is_refused_on_every_kind_of_page(browser, host):
+def test_wrong_host_is_refused_on_every_kind_of_page(browser, host):
     for path in ("/", "/sign-in/", "/admin/login/", "/docs/", "/voip/mailbox", "/nowhere"):
         answer = browser.get(path, Host=host.encode())
         assert answer.status == 400
@@ -32,7 +32,7 @@ def test_a_wrong_host_is_refused_on_every_kind_of_page(browser, host):
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost:8443", "127.0.0.1"])
-def test_its_own_are_taken(browser, host):
+def test_own_host_is_accepted(browser, host):
     assert browser.get("/sign-in/", Host=host).status == 200
 
 
@@ -40,8 +40,8 @@ def test_its_own_are_taken(browser, host):
     "header",
     ["X-Forwarded-Host", "X-Host", "X-Forwarded-Server", "X-HTTP-Host-Override", "Forwarded"],
 )
-def test_no_other_header_names_the_host(browser, header):
-    """The reference carries the reader's own host in its samples, and redirects lead to it."""
+def test_other_headers_do_not_set_the_host(browser, header):
+    """The API reference shows the reader's host in its samples, and redirects contain it."""
     value = "host=evil.example" if header == "Forwarded" else "evil.example"
     for path in ("/docs/", "/", "/sign-in/?next=/me/"):
         answer = browser.get(path, **{header: value, "X-Forwarded-Port": "81"})
@@ -49,8 +49,8 @@ def test_no_other_header_names_the_host(browser, header):
     assert f"https://{HOST}/voip/mailbox" in browser.get("/docs/").body.decode()
 
 
-def statuses(production, *lines) -> list[bytes]:
-    """The statuses of what is answered to the request, written line by line."""
+def send_lines(production, *lines) -> list[bytes]:
+    """Send a request of these lines, and return the statuses of all answers."""
     with socket.create_connection(("127.0.0.1", production.port), timeout=20) as connection:
         head = [*lines, "X-Forwarded-Proto: https", "Connection: close", "", ""]
         connection.sendall("\r\n".join(head).encode())
@@ -70,11 +70,11 @@ def statuses(production, *lines) -> list[bytes]:
         ["GET /sign-in/ HTTP/1.1", "Host: localhost", " evil.example"],
     ],
 )
-def test_no_two_minds_about_the_host(production, lines):
-    assert statuses(production, *lines) == [b"400"]
+def test_ambiguous_host_is_refused(production, lines):
+    assert send_lines(production, *lines) == [b"400"]
 
 
-def test_a_whole_address_as_the_target_leads_nowhere_else(production):
-    """RFC 9112, 3.2.2: a server takes it; whatever host it names, none but the Host header's is used."""
+def test_host_of_an_absolute_target_is_ignored(production):
+    """RFC 9112, section 3.2.2, lets a request line contain a whole URL. Only Host counts here."""
     lines = ["GET https://evil.example/docs/ HTTP/1.1", f"Host: {HOST}"]
-    assert statuses(production, *lines) in ([b"200"], [b"400"])
+    assert send_lines(production, *lines) in ([b"200"], [b"400"])

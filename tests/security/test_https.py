@@ -1,4 +1,4 @@
-"""Without HTTPS a page leads to itself by HTTPS, and a call is refused: a redirect would lose its body."""
+"""Without HTTPS a page redirects to HTTPS, and an API call is refused: a redirect loses its body."""
 
 import pytest
 
@@ -11,42 +11,44 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def plain(production):
-    """Somebody who came to the proxy without HTTPS."""
+def http_browser(production):
+    """A browser that reached the proxy without HTTPS."""
     with Browser(production.port, scheme="http") as browser:
         yield browser
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in/?next=/me/", "/admin/", "/docs/", "/nowhere"])
-def test_a_page_leads_to_itself(plain, path):
-    answer = plain.get(path)
+def test_page_redirects_to_itself_by_https(http_browser, path):
+    answer = http_browser.get(path)
     assert (answer.status, answer.headers["location"]) == (301, f"https://{HOST}{path}")
-    assert plain.cookies == {}
+    assert http_browser.cookies == {}
 
 
-def test_a_call_is_refused(plain, account):
-    answer = plain.call("POST", "/voip/mailbox", '{"name": "x"}', **headers_for(account))
+def test_api_call_is_refused(http_browser, account):
+    answer = http_browser.call("POST", "/voip/mailbox", '{"name": "x"}', **headers_for(account))
     assert (answer.status, answer.json["status_message"]) == (403, "Forbidden")
     assert not Mailbox.objects.exists()
 
 
-def test_an_engine_is_refused_with_an_empty_body(plain, account):
+def test_engine_is_refused_without_a_page(http_browser, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     form = {"Content-Type": "application/x-www-form-urlencoded", **engine_headers(account)}
-    box = f"mailbox={mailbox.pk}&context=acme"
-    answer = plain.call("POST", "/asterisk/voicemail/single", box, **form)
+    query = f"mailbox={mailbox.pk}&context=acme"
+    answer = http_browser.call("POST", "/asterisk/voicemail/single", query, **form)
     assert (answer.status, answer.body) == (403, b"")
-    update = plain.call("POST", f"/asterisk/voicemail/update?{box}", "password=2468", **form)
+    update = http_browser.call(
+        "POST", f"/asterisk/voicemail/update?{query}", "password=2468", **form
+    )
     assert (update.status, update.body) == (200, b"0")
     assert Mailbox.objects.get().password is None
 
 
 @pytest.mark.parametrize("path", ["//asterisk/voicemail/single", "/FreeSWITCH/directory"])
-def test_wherever_an_engine_calls_it_is_led_nowhere(plain, path):
-    answer = plain.call("POST", path, "mailbox=x")
+def test_engine_is_not_redirected_from_a_misspelt_path(http_browser, path):
+    answer = http_browser.call("POST", path, "mailbox=x")
     assert (answer.status, answer.body) == (403, b"")
 
 
-def test_no_page_leads_to_a_host_that_is_none_of_ours(plain):
-    answer = plain.get("/sign-in/", Host="evil.example")
+def test_wrong_host_is_not_redirected(http_browser):
+    answer = http_browser.get("/sign-in/", Host="evil.example")
     assert (answer.status, answer.headers.get("location")) == (400, None)

@@ -1,4 +1,4 @@
-"""A path means one thing: no way of writing it reaches a file outside, or a page past its guard."""
+"""Unusual spellings of a path reach no file outside, and no page without its sign-in."""
 
 import socket
 
@@ -34,40 +34,40 @@ UPWARDS = [
 ]
 
 
-def ask(port, target, *lines) -> bytes:
-    """The whole answer to the request, its target sent as it is written: libraries would tidy it up."""
+def send_request(port, target, *lines) -> bytes:
+    """Send a GET request and return the whole answer. HTTP libraries would normalise the target."""
     head = [f"GET {target} HTTP/1.1", "Host: localhost", "X-Forwarded-Proto: https", *lines]
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall("\r\n".join([*head, "Connection: close", "", ""]).encode("latin-1"))
         return connection.makefile("rb").read()
 
 
-def status(answer) -> int:
+def parse_status(answer) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-def test_the_files_are_there_to_be_found():
+def test_sought_files_exist():
     assert all((ROOT / name).exists() for name in OUTSIDE[:3])
     assert (ROOT / "var/static/css/base.css").exists()
 
 
-def shown(production, targets, secret=b"acme") -> dict:
-    """The statuses of those targets that are answered by more than a refusal, or with the secret."""
-    answers = {target: ask(production.port, target) for target in targets}
+def find_shown(production, targets, secret=b"acme") -> dict:
+    """Return the status of each target whose answer is no refusal, or contains the secret."""
+    answers = {target: send_request(production.port, target) for target in targets}
     refusals = (301, 302, 400, 401, 404)
     return {
-        target: status(answer)
+        target: parse_status(answer)
         for target, answer in answers.items()
-        if status(answer) not in refusals or secret in answer
+        if parse_status(answer) not in refusals or secret in answer
     }
 
 
-def test_no_file_outside_is_served(production):
+def test_file_outside_the_static_folder_is_not_served(production):
     targets = [f"/static/{upwards}{name}" for upwards in UPWARDS for name in OUTSIDE]
-    assert shown(production, targets, secret=b"import os") == {}
+    assert find_shown(production, targets, secret=b"import os") == {}
 
 
-SECOND_NAMES = [
+OTHER_SPELLINGS_OF_FILES = [
     "/static/",
     "/static",
     "/static/css/",
@@ -82,12 +82,12 @@ SECOND_NAMES = [
 ]
 
 
-def test_no_list_of_files_and_no_second_name(production):
-    assert status(ask(production.port, "/static/css/base.css")) == 200
-    assert shown(production, SECOND_NAMES) == {}
+def test_other_spelling_of_a_static_file_is_refused(production):
+    assert parse_status(send_request(production.port, "/static/css/base.css")) == 200
+    assert find_shown(production, OTHER_SPELLINGS_OF_FILES) == {}
 
 
-GUARDED = [
+OTHER_SPELLINGS_OF_PAGES = [
     "//",
     "/./",
     "/%2e/",
@@ -124,12 +124,12 @@ GUARDED = [
 ]
 
 
-def test_no_page_shows_itself_to_a_stranger(production, account):
-    """Sent to the sign-in page, or told that there is nothing; never shown, and never a crash."""
-    assert shown(production, GUARDED) == {}
+def test_other_spelling_of_a_page_needs_sign_in(production, account):
+    """A stranger is redirected to the sign-in page or gets 404, and nothing crashes."""
+    assert find_shown(production, OTHER_SPELLINGS_OF_PAGES) == {}
 
 
-OF_THE_API = [
+OTHER_SPELLINGS_OF_THE_API = [
     "//voip/mailbox",
     "/voip//mailbox",
     "/voip/./mailbox",
@@ -149,17 +149,16 @@ OF_THE_API = [
 ]
 
 
-def test_no_other_way_of_writing_opens_the_api(production):
-    """Without credentials: refused as such, or no command at all."""
-    assert shown(production, OF_THE_API) == {}
+def test_other_spelling_of_the_api_needs_a_credential(production):
+    assert find_shown(production, OTHER_SPELLINGS_OF_THE_API) == {}
 
 
-def test_no_header_changes_the_path_or_the_method(production):
+def test_headers_do_not_change_the_path_or_the_method(production):
     for header in (
         "X-Original-URL: /accounts/",
         "X-Rewrite-URL: /accounts/",
         "X-HTTP-Method-Override: DELETE",
     ):
-        answer = ask(production.port, "/sign-in/", header)
-        assert status(answer) == 200
+        answer = send_request(production.port, "/sign-in/", header)
+        assert parse_status(answer) == 200
         assert b"<h1>Sign in" in answer

@@ -1,4 +1,4 @@
-"""Behind a proxy callers are told apart by its word alone: what a caller says of itself changes nothing."""
+"""Behind a proxy, a caller's address is the one that the proxy adds, whatever the caller sends."""
 
 import socket
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 CALLER = "192.0.2.7"
 
-# What a caller sends along, to which the proxy adds the address that it sees.
+# Values of X-Forwarded-For that a caller sends. The proxy appends the address that it sees.
 FORGED = [
     "198.51.100.1",
     "198.51.100.1, 198.51.100.2, 198.51.100.3",
@@ -34,25 +34,24 @@ FORGED = [
 OTHERS = ["X-Real-IP", "Forwarded", "Client-IP", "X-Client-IP", "True-Client-IP", "X-Forwarded"]
 
 
-def through_proxy(forged, caller=CALLER):
-    """The header as a proxy hands it on that adds to what it was sent."""
+def build_headers(forged, caller=CALLER):
+    """Return the headers that reach the service if a caller sends the forged value to the proxy."""
     return {"X-Forwarded-For": f"{forged}, {caller}", **dict.fromkeys(OTHERS, "198.51.100.1")}
 
 
-def test_nobody_gets_more_tries_at_a_password(production, rosa):
-    """Each with another address of its own making: all are counted as one caller's."""
+def test_forged_addresses_give_no_more_attempts_at_a_password(production, rosa):
     statuses = []
     with Browser(production.port) as browser:
         for forged in FORGED:
-            statuses.append(browser.sign_in(password="wrong", **through_proxy(forged)).status)
-        assert browser.sign_in(**through_proxy("198.51.100.9")).status == 429
+            statuses.append(browser.sign_in(password="wrong", **build_headers(forged)).status)
+        assert browser.sign_in(**build_headers("198.51.100.9")).status == 429
         assert statuses == [200] * 4 + [429] * (len(FORGED) - 4)
         assert set(AccessAttempt.objects.values_list("ip_address", flat=True)) == {CALLER}
-        assert browser.sign_in(**through_proxy("", caller="192.0.2.8")).status == 302
+        assert browser.sign_in(**build_headers("", caller="192.0.2.8")).status == 302
 
 
 @pytest.mark.parametrize("address", ["2001:db8::7", "192.0.2.7:4711", "nonsense"])
-def test_whatever_the_proxy_says_of_a_caller_it_is_locked_out_alone(production, rosa, address):
+def test_unusual_address_is_locked_out_alone(production, rosa, address):
     with Browser(production.port, address) as browser, Browser(production.port) as other:
         statuses = [browser.sign_in(password="wrong").status for _ in range(5)]
         assert statuses == [200, 200, 200, 200, 429]
@@ -62,29 +61,31 @@ def test_whatever_the_proxy_says_of_a_caller_it_is_locked_out_alone(production, 
 
 @pytest.fixture
 def credential(db):
-    """Of an account, for callers at one address."""
+    """The headers of a credential that is limited to two networks."""
     return headers_for(Account.objects.create(name="acme"), networks="198.51.100.1, 2001:db8::/64")
 
 
-def status(browser, credential, **headers):
+def get_status(browser, credential, **headers):
     return browser.get("/authenticated", **credential, **headers).status
 
 
-def test_a_credential_opens_from_its_networks_only(browser, credential):
-    assert status(browser, credential) == 403
+def test_credential_opens_from_its_networks_only(browser, credential):
+    assert get_status(browser, credential) == 403
     for address in ("198.51.100.1", "::ffff:198.51.100.1", "2001:db8::99"):
-        assert status(browser, credential, **{"X-Forwarded-For": address}) == 200
+        assert get_status(browser, credential, **{"X-Forwarded-For": address}) == 200
     for address in ("198.51.100.2", "2001:db8:1::1", "", "nonsense", "198.51.100.1:80", "unknown"):
-        assert status(browser, credential, **{"X-Forwarded-For": address}) == 403
+        assert get_status(browser, credential, **{"X-Forwarded-For": address}) == 403
 
 
-def test_no_word_of_its_own_opens_it_from_elsewhere(browser, credential):
-    statuses = {forged: status(browser, credential, **through_proxy(forged)) for forged in FORGED}
+def test_forged_address_does_not_open_a_credential(browser, credential):
+    statuses = {
+        forged: get_status(browser, credential, **build_headers(forged)) for forged in FORGED
+    }
     assert statuses == dict.fromkeys(FORGED, 403)
 
 
-def test_nor_does_a_second_header(production, credential):
-    """Two of the same name count as one list, in the order in which they came."""
+def test_second_header_does_not_open_a_credential(production, credential):
+    """Two headers of the same name are one list, in the order in which they were sent."""
     lines = [f"{name}: {value}" for name, value in credential.items()]
     forged = [
         f"X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: {CALLER}",
@@ -96,8 +97,8 @@ def test_nor_does_a_second_header(production, credential):
         assert connection.recv(65536).startswith(b"HTTP/1.1 403 ")
 
 
-def test_same_header_with_underscores_is_refused(production, credential):
-    """A server that takes _ for - would let `X_Forwarded_For` through past the proxy."""
+def test_header_with_underscores_is_refused(production, credential):
+    """If a server read _ as -, `X_Forwarded_For` would pass the proxy unchanged."""
     for name in ("X_Forwarded_For", "X-Forwarded_For", "x_forwarded-for"):
         with Browser(production.port) as browser:
-            assert status(browser, credential, **{name: "198.51.100.1"}) == 400
+            assert get_status(browser, credential, **{name: "198.51.100.1"}) == 400

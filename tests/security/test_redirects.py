@@ -1,4 +1,4 @@
-"""No address of ours leads to another host, however `next` is written: the link would carry our name."""
+"""Open redirects: no address redirects to another host, however `next` is written."""
 
 from urllib.parse import urljoin, urlsplit
 
@@ -44,10 +44,10 @@ ELSEWHERE = [
 ]
 
 
-def leads_to(location) -> str:
-    """The host that a browser goes to: it takes \\ for /, and leaves out blanks and control characters."""
-    seen = "".join(letter for letter in location if letter > " ").replace("\\", "/")
-    return urlsplit(urljoin(f"https://{HOST}/sign-in/", seen)).netloc
+def get_target_host(location) -> str:
+    """Return the host that a browser opens. It reads \\ as /, and skips blanks and controls."""
+    read = "".join(letter for letter in location if letter > " ").replace("\\", "/")
+    return urlsplit(urljoin(f"https://{HOST}/sign-in/", read)).netloc
 
 
 @pytest.fixture
@@ -62,44 +62,48 @@ def sign_in(visitor, next_page="/"):
     return visitor.post("/sign-in/", form)
 
 
-def assert_stays(answers):
-    hosts = {asked: leads_to(answer.headers["Location"]) for asked, answer in answers.items()}
+def assert_stays_here(answers):
+    """Check that each answer redirects to this host. The answers are by the target asked for."""
+    hosts = {
+        target: get_target_host(answer.headers["Location"]) for target, answer in answers.items()
+    }
     assert hosts == dict.fromkeys(ELSEWHERE, HOST)
 
 
-def test_what_is_tried_would_lead_elsewhere():
-    assert leads_to("/\\evil.example") == leads_to("/\t/evil.example") == "evil.example"
+def test_hostile_targets_would_leave_the_site():
+    targets = ["/\\evil.example", "/\t/evil.example"]
+    assert {get_target_host(target) for target in targets} == {"evil.example"}
 
 
-def test_signing_in(visitor):
-    assert_stays({elsewhere: sign_in(visitor, elsewhere) for elsewhere in ELSEWHERE})
+def test_sign_in_stays_on_this_host(visitor):
+    assert_stays_here({target: sign_in(visitor, target) for target in ELSEWHERE})
 
 
-def test_signing_out(visitor):
-    assert_stays({x: visitor.post("/sign-out/", {"next": x}) for x in ELSEWHERE})
+def test_sign_out_stays_on_this_host(visitor):
+    assert_stays_here({x: visitor.post("/sign-out/", {"next": x}) for x in ELSEWHERE})
 
 
-def test_the_second_factor(visitor, rosa):
+def test_second_factor_stays_on_this_host(visitor, rosa):
     second_factor.confirm_authenticator(
         rosa, AuthenticatorApp(format_key(second_factor.start_set_up(rosa))).code()
     )
     answers = {}
-    for elsewhere in ELSEWHERE:
+    for target in ELSEWHERE:
         sign_in(visitor)
-        form = {"code": second_factor.create_recovery_codes(rosa)[0], "next": elsewhere}
-        answers[elsewhere] = visitor.post("/sign-in/code/", form)
-    assert_stays(answers)
+        form = {"code": second_factor.create_recovery_codes(rosa)[0], "next": target}
+        answers[target] = visitor.post("/sign-in/code/", form)
+    assert_stays_here(answers)
 
 
-def test_what_a_form_of_the_console_asks_for(visitor, rows):
+def test_form_of_the_console_stays_on_this_host(visitor, rows):
     sign_in(visitor)
     address = reverse("console:mailbox-delete", args=[rows["mailbox"].pk])
-    assert_stays({x: visitor.post(address, {"next": x}) for x in ELSEWHERE})
+    assert_stays_here({x: visitor.post(address, {"next": x}) for x in ELSEWHERE})
 
 
 @pytest.mark.parametrize(
     "path", ["//evil.example", "///evil.example", "/\\evil.example", "//evil.example/.."]
 )
-def test_a_path_that_looks_like_a_host(wire, path):
-    """A slash is added to a path that has none: not to make a host of the path."""
-    assert leads_to(wire.get(path).headers.get("location", "/")) == HOST
+def test_path_that_looks_like_a_host_stays_on_this_host(wire, path):
+    """The redirect that adds a missing slash must not turn the path into a host."""
+    assert get_target_host(wire.get(path).headers.get("location", "/")) == HOST

@@ -1,4 +1,4 @@
-"""Requests that the server refuses before a view sees them: nothing is done, and each is answered and logged."""
+"""Requests that the server refuses before a view: they change nothing, and are logged."""
 
 import json
 import time
@@ -18,7 +18,7 @@ BODY = b'{"name": "Sales"}'
 
 @pytest.fixture
 def reseller(account):
-    """An account with a customer, whose credential acts on either."""
+    """An account with a customer, for whom its credential may act."""
     Account.objects.create(name="customer", reseller=account)
     return account
 
@@ -29,8 +29,8 @@ def caller(production):
         yield caller
 
 
-def create(caller, account, *lines, path="/voip/mailbox", length=None):
-    """Ask for a new mailbox."""
+def send_creation(caller, account, *lines, path="/voip/mailbox", length=None):
+    """Send a request that creates a mailbox, with additional header lines."""
     fields = headers_for(account) | {"Host": "localhost", "X-Forwarded-Proto": "https"}
     fields |= {"Content-Type": "application/json", "Content-Length": length or len(BODY)}
     fields = [f"{name}: {value}" for name, value in fields.items()]
@@ -38,7 +38,7 @@ def create(caller, account, *lines, path="/voip/mailbox", length=None):
 
 
 def assert_is_refused(server, caller, status):
-    """The answer is the contract's, wears each header, and has its line in the log."""
+    """Check the answer's envelope and headers, its line in the log, and the closed connection."""
     answered, headers, body = caller.answer()
     assert (answered, json.loads(body)["status_code"]) == (status, status)
     assert json.loads(body)["errors"]["non_field_errors"][0]["code"] == "invalid"
@@ -46,11 +46,11 @@ def assert_is_refused(server, caller, status):
     assert headers["connection"] == "close"
     assert caller.is_closed()
     line = f" {status} "
-    until(lambda: any(line in each for each in lines_of(server, headers["x-request-id"])))
+    until(lambda: any(line in each for each in find_lines(server, headers["x-request-id"])))
     assert not Mailbox.objects.exists()
 
 
-def lines_of(server, request_id) -> list[str]:
+def find_lines(server, request_id) -> list[str]:
     return [line for line in server.output().splitlines() if f"id={request_id}" in line]
 
 
@@ -65,7 +65,7 @@ def lines_of(server, request_id) -> list[str]:
     ],
 )
 def test_ambiguous_request_is_refused(production, reseller, caller, lines):
-    create(caller, reseller, *lines)
+    send_creation(caller, reseller, *lines)
     assert_is_refused(production, caller, 400)
 
 
@@ -82,7 +82,7 @@ def test_ambiguous_request_is_refused(production, reseller, caller, lines):
     ],
 )
 def test_unusual_customer_is_refused(reseller, caller, line, status):
-    create(caller, reseller, line)
+    send_creation(caller, reseller, line)
     assert caller.status() == status
     assert not Mailbox.objects.exists()
 
@@ -91,13 +91,13 @@ def test_unusual_customer_is_refused(reseller, caller, line, status):
     ("line", "name"), [("X-Auth-For:", "acme"), ("X-Auth-For: customer", "customer")]
 )
 def test_empty_customer_means_none(reseller, caller, line, name):
-    create(caller, reseller, line)
+    send_creation(caller, reseller, line)
     assert caller.status() == 201
     assert Mailbox.objects.get().account.name == name
 
 
 @pytest.mark.parametrize("line", ["X-Auth-For: customer", "X-Forwarded-For: 192.0.2.9"])
-def test_trailer_is_no_header(reseller, caller, line):
+def test_trailer_with_a_header_is_refused(reseller, caller, line):
     fields = headers_for(reseller) | {"Host": "localhost", "X-Forwarded-Proto": "https"}
     fields |= {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     fields = [f"{name}: {value}" for name, value in fields.items()]
@@ -117,7 +117,7 @@ def impatient(django_db_setup):
 def test_deadline_of_a_body_does_not_grow(impatient, account, path, seconds):
     start = time.monotonic()
     with Caller(impatient.port) as caller:
-        create(caller, account, path=path, length=900_000)
+        send_creation(caller, account, path=path, length=900_000)
         while time.monotonic() < start + seconds - 0.3:
             caller.send(b" " * 1000)
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""More than anybody needs is refused at once: lines, headers, addresses, bodies, fields, files.
+"""Limits of request lines, headers, bodies, form fields and files.
 
 Bodies of API calls are in tests/api/test_bodies.py, nested JSON in tests/api/test_hostile_input.py.
 """
@@ -13,8 +13,8 @@ from mailboxes.contract import MAX_BODY_BYTES
 from mailboxes.models import Import
 
 
-def status_of(production, start, *lines) -> int:
-    """The status of what is answered to a request with these lines."""
+def get_status(production, start, *lines) -> int:
+    """Send a request of these lines, and return the answer's status."""
     head = [start, "Host: localhost", "X-Forwarded-Proto: https", *lines, "", ""]
     with socket.create_connection(("127.0.0.1", production.port), timeout=20) as connection:
         connection.sendall("\r\n".join(head).encode())
@@ -41,24 +41,23 @@ START = "GET /sign-in/ HTTP/1.1"
     ids=range(10),
 )
 def test_head_that_is_too_large_is_refused(production, lines, status):
-    assert status_of(production, *lines) == status
+    assert get_status(production, *lines) == status
 
 
-def test_a_head_without_an_end(production):
-    """It is refused long before it fills the memory."""
+def test_endless_head_is_cut_off(production):
     connection = socket.create_connection(("127.0.0.1", production.port), timeout=20)
     with connection, pytest.raises(ConnectionError):
         connection.sendall(b"x" * 100 * 1024**2)
 
 
 @pytest.fixture
-def rosas(browser, rosa):
+def staff_browser(browser, rosa):
     browser.sign_in()
     return browser
 
 
-def send(browser, path, body, content_type="application/x-www-form-urlencoded"):
-    """Send the body with a good token: what is refused is refused for its size."""
+def send_form(browser, path, body, content_type="application/x-www-form-urlencoded"):
+    """Send the body with a valid CSRF token, and return the answer's status."""
     headers = {"Content-Type": content_type, "Referer": f"https://localhost{path}"}
     return browser.call(
         "POST", path, body, **headers, **{"X-CSRFToken": browser.cookies["csrftoken"]}
@@ -66,20 +65,20 @@ def send(browser, path, body, content_type="application/x-www-form-urlencoded"):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_form_of_too_many_bytes(rosas):
-    assert send(rosas, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES // 2)) == 200
-    assert send(rosas, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES + 1)) == 400
+def test_form_of_too_many_bytes_is_refused(staff_browser):
+    assert send_form(staff_browser, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES // 2)) == 200
+    assert send_form(staff_browser, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES + 1)) == 400
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_form_of_too_many_fields(rosas):
+def test_form_of_too_many_fields_is_refused(staff_browser):
     for count, status in ((900, 200), (1100, 400)):
         form = urlencode([(f"field{number}", "x") for number in range(count)])
-        assert send(rosas, "/mailboxes/new/", form) == status
+        assert send_form(staff_browser, "/mailboxes/new/", form) == status
 
 
-def parts(*bodies):
-    """A form of so many files."""
+def build_multipart(*bodies):
+    """Return a form with a file for each of the bodies."""
     lines = [
         f'--b\r\nContent-Disposition: form-data; name="file{number}"; filename="f"\r\n\r\n{body}\r\n'
         for number, body in enumerate(bodies)
@@ -88,21 +87,21 @@ def parts(*bodies):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_too_many_files(rosas):
+def test_form_of_too_many_files_is_refused(staff_browser):
     form = "multipart/form-data; boundary=b"
-    assert send(rosas, "/import/", parts(*["x"] * 90), form) == 200
-    assert send(rosas, "/import/", parts(*["x"] * 110), form) == 400
+    assert send_form(staff_browser, "/import/", build_multipart(*["x"] * 90), form) == 200
+    assert send_form(staff_browser, "/import/", build_multipart(*["x"] * 110), form) == 400
     assert not Import.objects.exists()
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "10, 20", "+5", ""])
-def test_a_length_that_is_none(production, length):
+def test_malformed_content_length_is_refused(production, length):
     lines = ["POST /voip/mailbox HTTP/1.1", f"Content-Length: {length}"]
-    assert status_of(production, *lines) == 400
+    assert get_status(production, *lines) == 400
 
 
-def test_two_minds_about_the_length(production):
-    """One server sees two requests where another sees one: neither is done."""
+def test_ambiguous_content_length_is_refused(production):
+    """If two servers read the length differently, one of them finds a second, hidden request."""
     smuggled = "GET /accounts/ HTTP/1.1"
     for lines in (
         ["Content-Length: 5", "Transfer-Encoding: chunked", "", "0", "", smuggled],
@@ -111,4 +110,4 @@ def test_two_minds_about_the_length(production):
         ["Transfer-Encoding: xchunked", "", "0", "", smuggled],
         ["Transfer-Encoding : chunked", "", "0", "", smuggled],
     ):
-        assert status_of(production, "POST /voip/mailbox HTTP/1.1", *lines) == 400
+        assert get_status(production, "POST /voip/mailbox HTTP/1.1", *lines) == 400
