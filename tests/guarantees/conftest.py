@@ -1,4 +1,4 @@
-"""How much is tried, and the table that says what came of it: TRUST=full is `make trust`."""
+"""Sizes of the tests, and the table of results. `TRUST=full` (`make trust`) runs them at length."""
 
 import os
 from pathlib import Path
@@ -12,40 +12,40 @@ COLUMNS = ("Promise", "What was tried", "Lost or let through")
 
 
 def pytest_collection_modifyitems(config, items):
-    """The quick suite tries each on its own database; `make trust` on both."""
+    """Run each test on the suite's own kind of database only, unless `make trust` runs both."""
     if not FULL:
-        others = [item for item in items if FOLDER in item.path.parents and is_of_another(item)]
+        others = [item for item in items if FOLDER in item.path.parents and uses_other_kind(item)]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in set(others)]
 
 
-def is_of_another(item) -> bool:
-    """Whether the test brings a database of its own that is not of the suite's kind."""
+def uses_other_kind(item) -> bool:
+    """Return True if the test starts a database of another kind than the suite's own."""
     own = "sqlite" if connection.vendor == "sqlite" else "postgres"
-    chosen = item.callspec.params.get("databases") if hasattr(item, "callspec") else None
-    brought = chosen or ("postgres" if "postgres" in item.fixturenames else own)
-    return brought != own
+    parameter = item.callspec.params.get("databases") if hasattr(item, "callspec") else None
+    used = parameter or ("postgres" if "postgres" in item.fixturenames else own)
+    return used != own
 
 
 @pytest.fixture
 def size():
-    """`size(short, full)`: how many, in the quick suite and by `make trust`."""
+    """`size(short, full)` returns `full` for `make trust`, otherwise `short`."""
     return lambda short, full: full if FULL else short
 
 
 @pytest.fixture
 def promise(record_property):
-    """`promise(what, tried, lost)` puts a line into the table; `lost` must be 0 to have got there."""
+    """`promise(title, tried, lost)` adds a row to the table, and fails unless `lost` is 0."""
 
-    def keep(what, tried, lost):
-        record_property("promise", (what, tried, str(lost)))
-        assert lost == 0, f"{what}: {tried}, lost {lost}"
+    def add_row(title, tried, lost):
+        record_property("promise", (title, tried, str(lost)))
+        assert lost == 0, f"{title}: {tried}, lost {lost}"
 
-    return keep
+    return add_row
 
 
 def pytest_terminal_summary(terminalreporter):
-    """The table, in Markdown: SECURITY.md carries that of the last full run."""
+    """Print the table in Markdown. SECURITY.md contains the one of the last full run."""
     passed = terminalreporter.getreports("passed")
     rows = [
         value for report in passed for name, value in report.user_properties if name == "promise"

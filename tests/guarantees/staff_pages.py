@@ -1,4 +1,4 @@
-"""Every page of the console and of the administration: who may open it, and what a browser sends there."""
+"""Every endpoint of the console and the admin: its minimum rank, and the form that it accepts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from mailboxes.console.filters import Selection
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Import, Mailbox
 
-# Each may do what the one before may, and more. Nobody: none of them.
+# Each rank may do what the one before it may, and more. NOBODY is above all ranks.
 ANYONE, STAFF, VIEWER, SUPPORT, MANAGER, NOBODY = range(6)
 
 PASSWORD = "correct horse battery"
-fresh = map(str, count(1000))  # for names that must be new
+numbers = map(str, count(1000))  # for values that must be new
 
 
 @dataclass
 class Visit:
-    """What the address names, and what the form is sent with."""
+    """The rows that an address and a form refer to."""
 
     mailbox: Mailbox
     account: Account
@@ -43,310 +43,318 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Door:
-    """A page, asked for or sent to by whoever has at least the rank `least`."""
+class Endpoint:
+    """A method of a page, for users who have at least `minimum_rank`."""
 
     method: str
-    page: str
-    least: int
-    sends: Callable[[Visit], dict] = lambda visit: {}
+    page: str  # the URL's name
+    minimum_rank: int
+    form: Callable[[Visit], dict] = lambda visit: {}
     query: Callable[[Visit], str] = lambda visit: ""
-    names: Callable[[Visit], dict] = lambda visit: {}
-    does: str = ""  # tells doors of one page apart
-    changes: bool = False  # anything but the visitor's own login
-    needs_active: bool = False  # a deleted mailbox is restored first
-    quiet: bool = False  # what one may not do there is left undone, without a refusal
+    kwargs: Callable[[Visit], dict] = lambda visit: {}
+    label: str = ""  # distinguishes endpoints of the same page
+    has_effect: bool = False  # on more than the visitor's own login
+    needs_active: bool = False  # refuses a deleted mailbox
+    ignores_forbidden: bool = False  # does nothing, instead of answering 403
 
     def __repr__(self):
-        return " ".join(filter(None, [self.method, self.page, self.does]))
+        return " ".join(filter(None, [self.method, self.page, self.label]))
 
     def _repr_pretty_(self, printer, cycle):
-        """What hypothesis prints; of a dataclass it would print every field."""
+        """Replace hypothesis' own output, which has every field of a dataclass."""
         printer.text(repr(self))
 
     @property
     def is_admin(self) -> bool:
         return self.page.startswith("admin:")
 
-    def address(self, visit) -> str:
+    def build_address(self, visit) -> str:
         page = self.page if self.is_admin else f"console:{self.page}"
-        return reverse(page, kwargs=self.names(visit)) + self.query(visit)
+        return reverse(page, kwargs=self.kwargs(visit)) + self.query(visit)
 
 
-# --- What the addresses name ------------------------------------------------------------
+# --- Arguments of addresses ------------------------------------------------------------
 
 
-def of_mailbox(visit):
+def mailbox_kwargs(visit):
     return {"uuid": visit.mailbox.pk}
 
 
-def of_recipient(visit):
+def recipient_kwargs(visit):
     return {"uuid": visit.recipient.mailbox_id, "recipient": visit.recipient.pk}
 
 
-def of_account(visit):
+def account_kwargs(visit):
     return {"name": visit.account.name}
 
 
-def of_credential(visit):
+def credential_kwargs(visit):
     return {"name": visit.credential.account.name, "pk": visit.credential.pk}
 
 
-def of_import(visit):
+def import_kwargs(visit):
     return {"uuid": Import.objects.latest("created_at").pk}
 
 
-def of_batch(visit):
+def batch_kwargs(visit):
     return {"uuid": visit.batch.pk}
 
 
-# --- What the forms send --------------------------------------------------------------
+# --- Forms ----------------------------------------------------------------------------
 
 
-def settings_of(visit):
-    settings = {"name": f"Changed {next(fresh)}", "beep": "on", "password": "4826"}
+def settings_form(visit):
+    settings = {"name": f"Changed {next(numbers)}", "beep": "on", "password": "4826"}
     return settings | {"version": visit.mailbox.version}
 
 
-def new_mailbox(visit):
+def new_mailbox_form(visit):
     return {"account": visit.account.name, "name": "New", "password": "4826"}
 
 
-def email(visit):
-    return {"email": f"new{next(fresh)}@example.com"}
+def email_form(visit):
+    return {"email": f"new{next(numbers)}@example.com"}
 
 
-def selected(visit):
+def selection_query(visit):
     return f"?uuid={visit.mailbox.pk}"
 
 
-def selected_with_settings(visit):
-    return f"{selected(visit)}&to-play_caller_id={'off' if visit.mailbox.play_caller_id else 'on'}"
+def selection_with_settings_query(visit):
+    return f"{selection_query(visit)}&to-play_caller_id={'off' if visit.mailbox.play_caller_id else 'on'}"
 
 
-def digest(deleted):
-    """Of the selection as the page shows it."""
+def digest_form(deleted):
+    """Return a form with the digest of the selection, as the page before showed it."""
     return lambda visit: {
-        "digest": Selection(QueryDict(selected(visit)[1:]), deleted=deleted).digest
+        "digest": Selection(QueryDict(selection_query(visit)[1:]), deleted=deleted).digest
     }
 
 
-def csv_file(visit):
-    text = f"account,name,password\n{visit.account},Imported {next(fresh)},4826\n"
+def csv_file_form(visit):
+    text = f"account,name,password\n{visit.account},Imported {next(numbers)},4826\n"
     return {"file": SimpleUploadedFile("mailboxes.csv", text.encode())}
 
 
-def credential_named(visit):
-    return {"name": f"program-{next(fresh)}"}
+def credential_form(visit):
+    return {"name": f"program-{next(numbers)}"}
 
 
-def new_password(visit):
+def password_form(visit):
     return {"old_password": PASSWORD, "new_password1": PASSWORD, "new_password2": PASSWORD}
 
 
-def get(page, least=VIEWER, names=lambda visit: {}, **more):
-    return Door("GET", page, least, names=names, **more)
+def get(page, minimum_rank=VIEWER, kwargs=lambda visit: {}, **fields):
+    return Endpoint("GET", page, minimum_rank, kwargs=kwargs, **fields)
 
 
-def post(page, least, sends=lambda visit: {}, names=lambda visit: {}, *, changes=True, **more):
-    return Door("POST", page, least, sends, names=names, changes=changes, **more)
+def post(
+    page, minimum_rank, form=lambda visit: {}, kwargs=lambda visit: {}, *, has_effect=True, **fields
+):
+    return Endpoint(
+        "POST", page, minimum_rank, form, kwargs=kwargs, has_effect=has_effect, **fields
+    )
 
 
 CONSOLE = [
     get("mailbox-list"),
-    get("bulk-change", SUPPORT, query=selected_with_settings),
-    post("bulk-change", SUPPORT, digest(deleted=False), query=selected_with_settings),
-    get("bulk-delete", SUPPORT, query=selected),
-    post("bulk-delete", SUPPORT, digest(deleted=False), query=selected),
-    get("bulk-restore", SUPPORT, query=selected),
-    post("bulk-restore", SUPPORT, digest(deleted=True), query=selected),
+    get("bulk-change", SUPPORT, query=selection_with_settings_query),
+    post("bulk-change", SUPPORT, digest_form(deleted=False), query=selection_with_settings_query),
+    get("bulk-delete", SUPPORT, query=selection_query),
+    post("bulk-delete", SUPPORT, digest_form(deleted=False), query=selection_query),
+    get("bulk-restore", SUPPORT, query=selection_query),
+    post("bulk-restore", SUPPORT, digest_form(deleted=True), query=selection_query),
     get("mailbox-add", SUPPORT),
-    post("mailbox-add", SUPPORT, new_mailbox),
-    get("mailbox", names=of_mailbox),
-    post("mailbox", SUPPORT, settings_of, of_mailbox, needs_active=True),
-    post("pass-code-show", SUPPORT, settings_of, of_mailbox, needs_active=True),
+    post("mailbox-add", SUPPORT, new_mailbox_form),
+    get("mailbox", kwargs=mailbox_kwargs),
+    post("mailbox", SUPPORT, settings_form, mailbox_kwargs, needs_active=True),
+    post("pass-code-show", SUPPORT, settings_form, mailbox_kwargs, needs_active=True),
     *(
-        post(page, SUPPORT, settings_of, of_mailbox, needs_active=True, changes=False)
+        post(page, SUPPORT, settings_form, mailbox_kwargs, needs_active=True, has_effect=False)
         for page in ("pass-code-suggest", "pass-code-check")
     ),
     *(
-        post(page, SUPPORT, new_mailbox, changes=False)
+        post(page, SUPPORT, new_mailbox_form, has_effect=False)
         for page in ("new-pass-code-suggest", "new-pass-code-check")
     ),
-    post("recipient-add", SUPPORT, email, of_mailbox, needs_active=True),
-    post("recipient-remove", SUPPORT, names=of_recipient, needs_active=True),
-    post("mailbox-delete", SUPPORT, names=of_mailbox),
-    post("mailbox-restore", SUPPORT, names=of_mailbox),
-    get("history", names=of_mailbox),
-    post("put-back", SUPPORT, lambda visit: {"moment": timezone.now().isoformat()}, of_mailbox),
+    post("recipient-add", SUPPORT, email_form, mailbox_kwargs, needs_active=True),
+    post("recipient-remove", SUPPORT, kwargs=recipient_kwargs, needs_active=True),
+    post("mailbox-delete", SUPPORT, kwargs=mailbox_kwargs),
+    post("mailbox-restore", SUPPORT, kwargs=mailbox_kwargs),
+    get("history", kwargs=mailbox_kwargs),
+    post("put-back", SUPPORT, lambda visit: {"moment": timezone.now().isoformat()}, mailbox_kwargs),
     get("account-list"),
     get("account-add", MANAGER),
-    post("account-add", MANAGER, lambda visit: {"name": f"new-{next(fresh)}"}),
+    post("account-add", MANAGER, lambda visit: {"name": f"new-{next(numbers)}"}),
     get("account-names"),
-    get("account", names=of_account),
-    get("customer-list", names=of_account),
-    get("account-edit", MANAGER, of_account),
-    post("account-edit", MANAGER, lambda visit: {"contact_name": next(fresh)}, of_account),
-    get("account-suspend", MANAGER, of_account),
-    post("account-suspend", MANAGER, names=of_account),
-    get("account-reactivate", MANAGER, of_account),
-    post("account-reactivate", MANAGER, names=of_account),
-    get("credential-issue", MANAGER, of_account),
-    post("credential-issue", MANAGER, credential_named, of_account),
-    get("credential-edit", MANAGER, of_credential),
+    get("account", kwargs=account_kwargs),
+    get("customer-list", kwargs=account_kwargs),
+    get("account-edit", MANAGER, account_kwargs),
+    post("account-edit", MANAGER, lambda visit: {"contact_name": next(numbers)}, account_kwargs),
+    get("account-suspend", MANAGER, account_kwargs),
+    post("account-suspend", MANAGER, kwargs=account_kwargs),
+    get("account-reactivate", MANAGER, account_kwargs),
+    post("account-reactivate", MANAGER, kwargs=account_kwargs),
+    get("credential-issue", MANAGER, account_kwargs),
+    post("credential-issue", MANAGER, credential_form, account_kwargs),
+    get("credential-edit", MANAGER, credential_kwargs),
     post(
         "credential-edit",
         MANAGER,
-        lambda visit: {"networks": f"192.0.2.{int(next(fresh)) % 250}/32"},
-        of_credential,
+        lambda visit: {"networks": f"192.0.2.{int(next(numbers)) % 250}/32"},
+        credential_kwargs,
     ),
-    get("credential-revoke", MANAGER, of_credential),
-    post("credential-revoke", MANAGER, names=of_credential),
-    get("export", query=selected),
-    post("export", VIEWER, lambda visit: {"delimiter": ","}, query=selected, changes=False),
+    get("credential-revoke", MANAGER, credential_kwargs),
+    post("credential-revoke", MANAGER, kwargs=credential_kwargs),
+    get("export", query=selection_query),
+    post(
+        "export", VIEWER, lambda visit: {"delimiter": ","}, query=selection_query, has_effect=False
+    ),
     post(
         "export",
         SUPPORT,
         lambda visit: {"delimiter": ",", "pass_codes": "on"},
-        query=selected,
-        does="pass codes",
+        query=selection_query,
+        label="pass codes",
     ),
     get("import", SUPPORT),
-    post("import", SUPPORT, csv_file),
+    post("import", SUPPORT, csv_file_form),
     get("import-template", SUPPORT),
-    get("import-preview", SUPPORT, of_import),
-    post("import-check", SUPPORT, names=of_import, changes=False),
-    post("import-write", SUPPORT, names=of_import),
-    post("import-discard", SUPPORT, names=of_import),
-    get("import-errors", SUPPORT, of_import),
+    get("import-preview", SUPPORT, import_kwargs),
+    post("import-check", SUPPORT, kwargs=import_kwargs, has_effect=False),
+    post("import-write", SUPPORT, kwargs=import_kwargs),
+    post("import-discard", SUPPORT, kwargs=import_kwargs),
+    get("import-errors", SUPPORT, import_kwargs),
     get("batch-list"),
-    post("undo", SUPPORT, names=of_batch),
+    post("undo", SUPPORT, kwargs=batch_kwargs),
     get("sign-in", ANYONE),
     get("sign-in-code", ANYONE),
     get("me", STAFF),
     get("password", STAFF),
-    post("password", STAFF, new_password, changes=False),
-    post("second-factor-start", STAFF, changes=False),
+    post("password", STAFF, password_form, has_effect=False),
+    post("second-factor-start", STAFF, has_effect=False),
     get("second-factor", STAFF),
     get("recovery-codes", STAFF),
     get("second-factor-off", STAFF),
-    post("sign-out", ANYONE, changes=False),
+    post("sign-out", ANYONE, has_effect=False),
 ]
 
 
-# --- The administration ---------------------------------------------------------------
+# --- The admin ------------------------------------------------------------------------
 
-NO_MORE_RECIPIENTS = {"email_recipients-TOTAL_FORMS": 0, "email_recipients-INITIAL_FORMS": 0}
+EMPTY_RECIPIENTS_FORMSET = {"email_recipients-TOTAL_FORMS": 0, "email_recipients-INITIAL_FORMS": 0}
 
 
-def row(model):
-    """The object of the visit, in the administration's words."""
+def object_kwargs(model):
     attribute = {"mailbox": "mailbox", "emailrecipient": "recipient", "account": "account"}
     return lambda visit: {
         "object_id": getattr(visit, attribute.get(model, "credential")).pk,
     }
 
 
-def fields(model, **typed):
-    """The form of the model's page."""
-    return lambda visit: (
-        {
-            "account": {"name": f"new-{next(fresh)}", "contact_name": next(fresh)},
-            "apicredential": {"account": visit.account.pk, "networks": "192.0.2.1"}
-            | credential_named(visit),
-            "emailrecipient": {"mailbox": visit.mailbox.pk} | email(visit),
-            "mailbox": {"account": visit.mailbox.account_id, "name": f"New {next(fresh)}"}
-            | NO_MORE_RECIPIENTS,
-        }[model]
-        | typed
-    )
+def model_form(model):
+    return lambda visit: {
+        "account": {"name": f"new-{next(numbers)}", "contact_name": next(numbers)},
+        "apicredential": {"account": visit.account.pk, "networks": "192.0.2.1"}
+        | credential_form(visit),
+        "emailrecipient": {"mailbox": visit.mailbox.pk} | email_form(visit),
+        "mailbox": {"account": visit.mailbox.account_id, "name": f"New {next(numbers)}"}
+        | EMPTY_RECIPIENTS_FORMSET,
+    }[model]
 
 
-def action(name, model):
+def action_form(name, model):
     return lambda visit: {
         "action": name,
-        "_selected_action": row(model)(visit)["object_id"],
+        "_selected_action": object_kwargs(model)(visit)["object_id"],
         "post": "yes",
     }
 
 
-def doors_of(model, least):
-    """The pages of a model that the groups know; `least` may add and change."""
+def model_endpoints(model, minimum_rank):
+    """Return the endpoints of a model that staff may use. `minimum_rank` may add and change."""
     page = f"admin:mailboxes_{model}"
-    is_of_mailbox = model in ("mailbox", "emailrecipient")
-    deletes = least if is_of_mailbox else NOBODY
+    belongs_to_mailbox = model in ("mailbox", "emailrecipient")
+    deletion_rank = minimum_rank if belongs_to_mailbox else NOBODY
     return [
         get(f"{page}_changelist"),
-        get(f"{page}_add", least),
-        post(f"{page}_add", least, fields(model)),
-        get(f"{page}_change", names=row(model)),
-        post(f"{page}_change", least, fields(model), row(model), needs_active=is_of_mailbox),
-        get(f"{page}_history", names=row(model)),
-        get(f"{page}_delete", deletes, row(model), needs_active=is_of_mailbox),
+        get(f"{page}_add", minimum_rank),
+        post(f"{page}_add", minimum_rank, model_form(model)),
+        get(f"{page}_change", kwargs=object_kwargs(model)),
+        post(
+            f"{page}_change",
+            minimum_rank,
+            model_form(model),
+            object_kwargs(model),
+            needs_active=belongs_to_mailbox,
+        ),
+        get(f"{page}_history", kwargs=object_kwargs(model)),
+        get(f"{page}_delete", deletion_rank, object_kwargs(model), needs_active=belongs_to_mailbox),
         post(
             f"{page}_delete",
-            deletes,
+            deletion_rank,
             lambda visit: {"post": "yes"},
-            row(model),
-            needs_active=is_of_mailbox,
+            object_kwargs(model),
+            needs_active=belongs_to_mailbox,
         ),
     ]
 
 
-def acts(model, least, names, **more):
+def action_endpoints(model, minimum_rank, names, **fields):
     page = f"admin:mailboxes_{model}_changelist"
-    everything = "?state=all" if model == "mailbox" else ""
+    query = "?state=all" if model == "mailbox" else ""
     return [
         post(
             page,
-            least,
-            action(name, model),
-            query=lambda visit: everything,
-            does=name,
-            quiet=True,
-            **more,
+            minimum_rank,
+            action_form(name, model),
+            query=lambda visit: query,
+            label=name,
+            ignores_forbidden=True,
+            **fields,
         )
         for name in names
     ]
 
 
-def doors_of_others():
-    """The pages of models that no group has anything to do with."""
-    doors = []
+def other_endpoints():
+    """Return the endpoints of models that no group may use."""
+    endpoints = []
     for model in admin.site._registry:
         page = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         if model._meta.app_label != "mailboxes":
             for method in ("GET", "POST"):
-                doors.append(Door(method, f"{page}_changelist", NOBODY))
-                doors.append(Door(method, f"{page}_add", NOBODY))
-                doors += [
-                    Door(method, f"{page}_{what}", NOBODY, names=first(model, "object_id"))
-                    for what in ("change", "delete", "history")
+                endpoints.append(Endpoint(method, f"{page}_changelist", NOBODY))
+                endpoints.append(Endpoint(method, f"{page}_add", NOBODY))
+                endpoints += [
+                    Endpoint(
+                        method, f"{page}_{action}", NOBODY, kwargs=first_kwargs(model, "object_id")
+                    )
+                    for action in ("change", "delete", "history")
                 ]
-    return doors
+    return endpoints
 
 
-def first(model, name):
-    """The address names some row of the model."""
+def first_kwargs(model, name):
     return lambda visit: {name: model._default_manager.earliest("pk").pk}
 
 
 ADMIN = [
-    *doors_of("mailbox", SUPPORT),
-    *doors_of("emailrecipient", SUPPORT),
-    *doors_of("account", MANAGER),
-    *doors_of("apicredential", MANAGER),
-    *acts("mailbox", SUPPORT, ["restore", "turn_transcription_on", "turn_transcription_off"]),
-    *acts("mailbox", SUPPORT, ["delete_selected"]),
-    *acts("emailrecipient", SUPPORT, ["delete_selected"], needs_active=True),
-    *acts("account", MANAGER, ["suspend", "reactivate"]),
-    *acts("account", NOBODY, ["delete_selected"]),
-    *acts("apicredential", MANAGER, ["revoke"]),
-    *acts("apicredential", NOBODY, ["delete_selected"]),
-    post("admin:mailboxes_mailbox_pass_code", SUPPORT, names=of_mailbox, needs_active=True),
-    *doors_of_others(),
-    get("admin:auth_user_password_change", NOBODY, first(User, "id")),
-    post("admin:auth_user_password_change", NOBODY, names=first(User, "id")),
-    get("admin:otp_totp_totpdevice_config", NOBODY, first(TOTPDevice, "pk")),
-    get("admin:otp_totp_totpdevice_qrcode", NOBODY, first(TOTPDevice, "pk")),
+    *model_endpoints("mailbox", SUPPORT),
+    *model_endpoints("emailrecipient", SUPPORT),
+    *model_endpoints("account", MANAGER),
+    *model_endpoints("apicredential", MANAGER),
+    *action_endpoints("mailbox", SUPPORT, ["restore", "delete_selected"]),
+    *action_endpoints("mailbox", SUPPORT, ["turn_transcription_on", "turn_transcription_off"]),
+    *action_endpoints("emailrecipient", SUPPORT, ["delete_selected"], needs_active=True),
+    *action_endpoints("account", MANAGER, ["suspend", "reactivate"]),
+    *action_endpoints("account", NOBODY, ["delete_selected"]),
+    *action_endpoints("apicredential", MANAGER, ["revoke"]),
+    *action_endpoints("apicredential", NOBODY, ["delete_selected"]),
+    post("admin:mailboxes_mailbox_pass_code", SUPPORT, kwargs=mailbox_kwargs, needs_active=True),
+    *other_endpoints(),
+    get("admin:auth_user_password_change", NOBODY, first_kwargs(User, "id")),
+    post("admin:auth_user_password_change", NOBODY, kwargs=first_kwargs(User, "id")),
+    get("admin:otp_totp_totpdevice_config", NOBODY, first_kwargs(TOTPDevice, "pk")),
+    get("admin:otp_totp_totpdevice_qrcode", NOBODY, first_kwargs(TOTPDevice, "pk")),
 ]

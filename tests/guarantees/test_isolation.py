@@ -1,7 +1,7 @@
-"""Customers never see each other: random calls by accounts, resellers and strangers, each answer compared with a model.
+"""No customer sees another's data: random calls by accounts, resellers and strangers.
 
-Whatever a name, an address, a pass code or a uuid is of, it is known whose it is; no answer may
-carry one that is not of the account that the call acts on.
+Each answer is compared with a reference model. Every name, address, pass code and UUID shows its
+owner, and no answer may contain one of another account than the call acts on.
 """
 
 import base64
@@ -21,8 +21,7 @@ from mailboxes.api.urls import urlpatterns
 from mailboxes.contract import status_message
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 from tests.conftest import headers_for
-from tests.guarantees.machines import CleanMachine, run
-from tests.guarantees.model import (
+from tests.guarantees.reference_model import (
     ACCOUNTS,
     COMMANDS,
     DIGITS,
@@ -30,25 +29,26 @@ from tests.guarantees.model import (
     RESELLER_OF,
     Call,
     Caller,
-    Model,
+    ReferenceModel,
     RefusedError,
-    shows_pass_code_of,
-    undated,
+    contains_pass_code_of,
+    remove_dates,
 )
+from tests.guarantees.state_machines import RolledBackMachine, run_machine
 from tests.service import InProcess
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 KEYS = st.sampled_from([None, None, "one", "two"])
 VERSIONS = st.sampled_from([None, None, None, 1, 2, 3])
-YES_OR_NO = st.sampled_from(["true", "false"])
+TRUE_OR_FALSE = st.sampled_from(["true", "false"])
 ORDERS = [sign + order for order in ("created", "name", "updated") for sign in ("", "-")]
-# What a client may send along, and what is ignored: nothing is moved or taken over by it.
-STRAY = {"account": st.sampled_from(ACCOUNTS), "uuid": st.just(UNKNOWN)}
+# The service ignores these fields: a client cannot move a mailbox or choose its UUID.
+IGNORED = {"account": st.sampled_from(ACCOUNTS), "uuid": st.just(UNKNOWN)}
 
 
 @cache
 def addresses(account):
-    """Few, so that they clash; some in capitals."""
+    """Return few addresses, so that they collide, some in capitals and some malformed."""
     few = [f"{MARKS[account]}{number}@example.com" for number in range(3)]
     return st.sampled_from([*few, few[0].upper(), MARKS[account]])
 
@@ -59,8 +59,8 @@ def names(account):
 
 
 @cache
-def bodies(account, whole):
-    """Bodies of a mailbox of the account's, a few of them wrong."""
+def bodies(account, is_complete):
+    """Return bodies for a mailbox of the account. A few are invalid."""
     name = {"name": names(account)}
     codes = st.integers(0, 999).map(lambda number: f"{DIGITS[account]}{number:03}")
     optional = {
@@ -69,30 +69,28 @@ def bodies(account, whole):
         "beep": st.booleans(),
         "transcribe": st.booleans(),
     }
-    if whole:
-        return st.fixed_dictionaries(name, optional=optional | STRAY)
-    return st.fixed_dictionaries({}, optional=name | optional | STRAY)
+    if is_complete:
+        return st.fixed_dictionaries(name, optional=optional | IGNORED)
+    return st.fixed_dictionaries({}, optional=name | optional | IGNORED)
 
 
 @cache
 def searches():
-    """Parameters of the list, after anybody's data."""
-    of_anybody = [MARKS[name] for name in ACCOUNTS]
-    texts = st.sampled_from([*of_anybody, *ACCOUNTS, *(f"{mark}0" for mark in of_anybody)])
-    emails = st.sampled_from(
-        [f"{mark}{number}@example.com" for mark in of_anybody for number in "01"]
-    )
+    """Return parameters of the list that search for any account's data."""
+    marks = [MARKS[name] for name in ACCOUNTS]
+    texts = st.sampled_from([*marks, *ACCOUNTS, *(f"{mark}0" for mark in marks)])
+    emails = st.sampled_from([f"{mark}{number}@example.com" for mark in marks for number in "01"])
     return st.fixed_dictionaries(
         {},
         optional={
             "search": texts,
             "name": texts,
             "recipient": emails,
-            "transcribe": YES_OR_NO,
-            "has_password": YES_OR_NO,
-            "deleted": YES_OR_NO,
+            "transcribe": TRUE_OR_FALSE,
+            "has_password": TRUE_OR_FALSE,
+            "deleted": TRUE_OR_FALSE,
         },
-    ).flatmap(lambda asked: st.sampled_from([{}, *({name: asked[name]} for name in asked), asked]))
+    ).flatmap(lambda all_: st.sampled_from([{}, *({name: all_[name]} for name in all_), all_]))
 
 
 PAGES = st.fixed_dictionaries(
@@ -104,55 +102,55 @@ PAGES = st.fixed_dictionaries(
 )
 
 
-class Callers(CleanMachine):
-    """Calls of every command by everybody, and accounts suspended and credentials revoked in between."""
+class Callers(RolledBackMachine):
+    """Every command by every caller. In between, accounts are suspended and credentials revoked."""
 
-    calls: Counter  # of the whole run, by status
+    calls: Counter  # calls of all runs, by status
     callers: list[Caller]
 
     def __init__(self):
         super().__init__()
-        self.model = Model()
+        self.model = ReferenceModel()
         self.cursors = []
-        self.keyed = []
+        self.keyed_calls = []
 
-    # --- What is drawn ----------------------------------------------------------------
+    # --- Random values ----------------------------------------------------------------
 
-    def call(self, data, command, **more) -> Call:
-        """A call of the command by anybody, more often than not by one who may."""
-        members = [caller for caller in self.callers if not caller.refused]
+    def draw_call(self, data, command, **fields) -> Call:
+        """Draw a call of the command by any caller. Most of the callers may make it."""
+        members = [caller for caller in self.callers if not caller.refusal]
         caller = data.draw(st.sampled_from(members) | st.sampled_from(self.callers))
         acts_for = data.draw(
             st.none()
             | st.sampled_from([name for name in ACCOUNTS if caller.account in (name, None)] or [""])
-            | st.sampled_from(customers(caller.account) or [None])
+            | st.sampled_from(list_customers(caller.account) or [None])
             | st.sampled_from([*ACCOUNTS, "nobody", ""])
         )
-        return Call(caller, acts_for, command, **more)
+        return Call(caller, acts_for, command, **fields)
 
-    def account(self, call) -> str:
-        """Whose the drawn data is to be, also where the call will be refused."""
+    def get_account(self, call) -> str:
+        """Return the account whose data the call sends, even if it will be refused."""
         try:
-            return self.model.acts_on(call)
+            return self.model.get_account(call)
         except RefusedError:
             return call.caller.account or "alone"
 
-    def mailbox(self, data, call) -> str:
-        """Often one of the account's, otherwise anybody's or nobody's."""
-        own = [*self.model.owned(self.account(call))]
-        return data.draw(
-            st.sampled_from(own or [UNKNOWN]) | st.sampled_from([*self.model.boxes, UNKNOWN])
-        )
+    def draw_mailbox(self, data, call) -> str:
+        """Draw a mailbox of the account, of any account, or an unknown one."""
+        own = [*self.model.get_mailboxes(self.get_account(call))]
+        everyones = [*self.model.mailboxes, UNKNOWN]
+        return data.draw(st.sampled_from(own or [UNKNOWN]) | st.sampled_from(everyones))
 
-    def recipient(self, data, mailbox) -> str:
-        own = [*self.model.boxes.get(mailbox, {}).get("recipients", [])]
-        anybodys = [uuid for box in self.model.boxes.values() for uuid in box["recipients"]]
-        return data.draw(st.sampled_from(own or [UNKNOWN]) | st.sampled_from([*anybodys, UNKNOWN]))
+    def draw_recipient(self, data, mailbox) -> str:
+        mailboxes = self.model.mailboxes
+        own = [*mailboxes.get(mailbox, {}).get("recipients", [])]
+        everyones = [uuid for row in mailboxes.values() for uuid in row["recipients"]]
+        return data.draw(st.sampled_from(own or [UNKNOWN]) | st.sampled_from([*everyones, UNKNOWN]))
 
     # --- Calls --------------------------------------------------------------------------
 
-    def make(self, call):
-        """Make the call; what comes back is what the model says, and nothing of anybody else."""
+    def make_call(self, call):
+        """Make the call, and check that its answer is the model's and contains no other's data."""
         headers = {
             "X-Auth-For": call.acts_for,
             "Idempotency-Key": call.key,
@@ -161,156 +159,162 @@ class Callers(CleanMachine):
         query = f"?{urlencode(call.parameters)}" if call.parameters else ""
         service = InProcess(call.caller.headers)
         answer = service.call(call.method, call.path + query, call.body, headers=headers)
-        found = answer.json if answer.body else {"result": None}
-        made = found["result"].get("uuid") if answer.status == 201 else None
-        status, result = self.model.answer(call, made)
+        envelope = answer.json if answer.body else {"result": None}
+        new_uuid = envelope["result"].get("uuid") if answer.status == 201 else None
+        status, result = self.model.answer_call(call, new_uuid)
         assert answer.status == status, call
-        assert undated(found["result"]) == result, call
+        assert remove_dates(envelope["result"]) == result, call
         if status >= 400:
             expected = {"status_code": status, "status_message": status_message(status)}
-            explained = {"errors"} if status in (400, 409, 412, 422) else set()
-            assert found.keys() - explained == {"result", *expected}
-            assert found | expected == found
-        self.carries_nothing_of_others(call, answer)
+            optional = {"errors"} if status in (400, 409, 412, 422) else set()
+            assert envelope.keys() - optional == {"result", *expected}
+            assert envelope | expected == envelope
+        self.assert_contains_no_others_data(call, answer)
         self.calls[status] += 1
         return answer
 
-    def carries_nothing_of_others(self, call, answer):
+    def assert_contains_no_others_data(self, call, answer):
         try:
-            own = self.model.acts_on(call)
+            own = self.model.get_account(call)
         except RefusedError:
             own = None
         others = [account for account in ACCOUNTS if account != own]
         text = answer.body.decode().lower()
-        assert not shows_pass_code_of(others, text), call
-        text += base64.urlsafe_b64decode(
-            cursor_of(answer)
-        ).decode()  # the uuid in it without hyphens
+        assert not contains_pass_code_of(others, text), call
+        text += base64.urlsafe_b64decode(get_cursor(answer)).decode()
         text += str({name: value for name, value in answer.headers.items() if name != "link"})
         for account in others:
-            for secret in self.model.secrets(account):
+            for secret in self.model.get_secrets(account):
                 assert secret not in text, call
-                assert secret.replace("-", "") not in text, call
+                assert secret.replace("-", "") not in text, call  # cursors have UUIDs like this
 
     @initialize()
-    def plant(self):
-        """Everybody has a mailbox with a pass code and a recipient."""
+    def create_first_mailboxes(self):
+        """Create a mailbox with a pass code and a recipient for each account."""
         for caller in self.callers:
-            if caller.credential == "api" and not caller.refused:
+            if caller.credential == "api" and not caller.refusal:
                 mark, digit = MARKS[caller.account], DIGITS[caller.account]
                 body = {"name": f"{mark}0", "password": f"{digit}000"}
-                uuid = self.make(Call(caller, None, "create", body=body)).result["uuid"]
+                uuid = self.make_call(Call(caller, None, "create", body=body)).result["uuid"]
                 body = {"email": f"{mark}0@example.com"}
-                self.make(Call(caller, None, "add_recipient", mailbox=uuid, body=body))
+                self.make_call(Call(caller, None, "add_recipient", mailbox=uuid, body=body))
 
     @rule(data=st.data())
     def authenticate(self, data):
-        self.make(self.call(data, "authenticated"))
+        self.make_call(self.draw_call(data, "authenticated"))
 
     @rule(data=st.data())
     def find(self, data):
         parameters = data.draw(searches()) | data.draw(PAGES)
-        self.find_with(self.call(data, "find", parameters=parameters))
+        self.make_find_call(self.draw_call(data, "find", parameters=parameters))
 
-    @rule(data=st.data(), stray=st.sampled_from([{}, {"limit": "2"}]))
-    def find_with_a_stray_parameter(self, data, stray):
+    @rule(data=st.data(), known=st.sampled_from([{}, {"limit": "2"}]))
+    def find_with_an_unknown_parameter(self, data, known):
         account = data.draw(st.sampled_from(ACCOUNTS))
-        self.find_with(self.call(data, "find", parameters=stray | {"account": account}))
+        call = self.draw_call(data, "find", parameters=known | {"account": account})
+        self.make_find_call(call)
 
     @rule(data=st.data())
     def find_by_uuid(self, data):
-        call = self.call(data, "find")
-        mailbox = self.mailbox(data, call)
+        call = self.draw_call(data, "find")
+        mailbox = self.draw_mailbox(data, call)
         part = data.draw(st.sampled_from([mailbox, mailbox[:13], mailbox.replace("-", "").upper()]))
-        self.find_with(replace(call, parameters={"search": part}))
+        self.make_find_call(replace(call, parameters={"search": part}))
 
     @rule(data=st.data())
     def next_page(self, data):
-        """Anybody's next page, by whoever got hold of its cursor."""
+        """Ask for any account's next page, by any caller."""
         if self.cursors:
             parameters = data.draw(st.sampled_from(self.cursors))
-            self.find_with(self.call(data, "find", parameters=parameters))
+            self.make_find_call(self.draw_call(data, "find", parameters=parameters))
 
-    def find_with(self, call):
-        answer = self.make(call)
+    def make_find_call(self, call):
+        answer = self.make_call(call)
         if answer.status == 200:
-            found = self.model.found(self.model.acts_on(call), call.parameters)
+            found = self.model.find_all(self.model.get_account(call), call.parameters)
             assert answer.headers["x-total-count"] == str(len(found))
-        if cursor := cursor_of(answer):
+        if cursor := get_cursor(answer):
             order = call.parameters.get("order", "created")
-            place = self.model.key(order, answer.result[-1]["uuid"])
-            self.model.places[cursor] = order, place
+            last = self.model.get_sort_key(order, answer.result[-1]["uuid"])
+            self.model.cursors[cursor] = order, last
             self.cursors.append(call.parameters | {"cursor": cursor})
 
     @rule(data=st.data(), key=KEYS)
     def create(self, data, key):
-        call = self.call(data, "create", key=key)
-        self.make_keyed(replace(call, body=data.draw(bodies(self.account(call), whole=True))))
+        call = self.draw_call(data, "create", key=key)
+        self.make_keyed_call(
+            replace(call, body=data.draw(bodies(self.get_account(call), is_complete=True)))
+        )
 
     @rule(
         data=st.data(),
         command=st.sampled_from(["get", "delete", "history", "recipients"]),
         version=VERSIONS,
     )
-    def look_or_delete(self, data, command, version):
-        call = self.call(data, command, version=version if command == "delete" else None)
-        self.make(replace(call, mailbox=self.mailbox(data, call)))
+    def read_or_delete(self, data, command, version):
+        call = self.draw_call(data, command, version=version if command == "delete" else None)
+        self.make_call(replace(call, mailbox=self.draw_mailbox(data, call)))
 
     @rule(data=st.data(), command=st.sampled_from(["replace", "change"]), version=VERSIONS)
     def write(self, data, command, version):
-        call = self.call(data, command, version=version)
-        body = data.draw(bodies(self.account(call), whole=command == "replace"))
-        self.make(replace(call, mailbox=self.mailbox(data, call), body=body))
+        call = self.draw_call(data, command, version=version)
+        body = data.draw(bodies(self.get_account(call), is_complete=command == "replace"))
+        self.make_call(replace(call, mailbox=self.draw_mailbox(data, call), body=body))
 
     @rule(data=st.data(), key=KEYS, version=VERSIONS)
     def restore(self, data, key, version):
-        call = self.call(data, "restore", key=key, version=version)
-        self.make_keyed(replace(call, mailbox=self.mailbox(data, call)))
+        call = self.draw_call(data, "restore", key=key, version=version)
+        self.make_keyed_call(replace(call, mailbox=self.draw_mailbox(data, call)))
 
     @rule(data=st.data(), key=KEYS)
     def add_recipient(self, data, key):
-        call = self.call(data, "add_recipient", key=key)
-        body = {"email": data.draw(addresses(self.account(call)))}
-        self.make_keyed(replace(call, mailbox=self.mailbox(data, call), body=body))
+        call = self.draw_call(data, "add_recipient", key=key)
+        body = {"email": data.draw(addresses(self.get_account(call)))}
+        self.make_keyed_call(replace(call, mailbox=self.draw_mailbox(data, call), body=body))
 
     @rule(
         data=st.data(),
         command=st.sampled_from(["get_recipient", "change_recipient", "remove_recipient"]),
         version=VERSIONS,
     )
-    def one_recipient(self, data, command, version):
-        call = self.call(data, command, version=None if command == "get_recipient" else version)
-        mailbox = self.mailbox(data, call)
-        call = replace(call, mailbox=mailbox, recipient=self.recipient(data, mailbox))
+    def use_recipient(self, data, command, version):
+        call = self.draw_call(
+            data, command, version=None if command == "get_recipient" else version
+        )
+        mailbox = self.draw_mailbox(data, call)
+        call = replace(call, mailbox=mailbox, recipient=self.draw_recipient(data, mailbox))
         if command == "change_recipient":
-            call = replace(call, body={"email": data.draw(addresses(self.account(call)))})
-        self.make(call)
+            call = replace(call, body={"email": data.draw(addresses(self.get_account(call)))})
+        self.make_call(call)
 
-    def make_keyed(self, call):
-        self.make(call)
+    def make_keyed_call(self, call):
+        self.make_call(call)
         if call.key:
-            self.keyed.append(call)
+            self.keyed_calls.append(call)
 
     @rule(data=st.data(), by_another=st.booleans())
     def repeat(self, data, by_another):
-        """The same call with the same key, by the same caller or by another."""
-        if self.keyed:
-            call = data.draw(st.sampled_from(self.keyed))
+        """Make a call again with the same key, by the same caller or by another."""
+        if self.keyed_calls:
+            call = data.draw(st.sampled_from(self.keyed_calls))
             if by_another:
-                other = self.call(data, call.command)
+                other = self.draw_call(data, call.command)
                 call = replace(call, caller=other.caller, acts_for=other.acts_for)
-                if (
-                    call.body
-                ):  # with data of the other's own, or it would plant the first one's there
-                    account = self.account(call)
-                    call = replace(call, body=drawn_again(data, call, account))
-            self.make(call)
+                if call.body:  # the first account's data must not get into the other account
+                    call = replace(call, body=self.draw_body(data, call))
+            self.make_call(call)
 
-    # --- What happens to accounts -----------------------------------------------------
+    def draw_body(self, data, call) -> dict:
+        account = self.get_account(call)
+        if call.command == "create":
+            return data.draw(bodies(account, is_complete=True))
+        return {"email": data.draw(addresses(account))}
+
+    # --- Accounts and credentials -----------------------------------------------------
 
     @rule(name=st.sampled_from([None, *ACCOUNTS]))
     def suspend(self, name):
-        """This account, and no other."""
+        """Suspend this account, or none, and reactivate all others."""
         for account in Account.objects.filter(is_active=False):
             account.reactivate()
         for account in Account.objects.filter(name=name):
@@ -323,115 +327,107 @@ class Callers(CleanMachine):
         self.model.revoked.add("leaver")
 
     @invariant()
-    def the_database_holds_what_the_model_says(self):
+    def database_equals_the_model(self):
         mailboxes = Mailbox.objects.select_related("account")
         assert {
             str(row.pk): (row.account.name, row.name, row.password, row.is_deleted, row.version)
             for row in mailboxes
         } == {
             uuid: (
-                box["account"],
-                box["settings"]["name"],
-                box["settings"]["password"],
-                box["deleted"],
-                box["version"],
+                mailbox["account"],
+                mailbox["settings"]["name"],
+                mailbox["settings"]["password"],
+                mailbox["deleted"],
+                mailbox["version"],
             )
-            for uuid, box in self.model.boxes.items()
+            for uuid, mailbox in self.model.mailboxes.items()
         }
         recipients = EmailRecipient.objects.values_list("mailbox_id", "uuid", "email")
         assert set(recipients) == {
             (UUID(uuid), UUID(recipient), email)
-            for uuid, box in self.model.boxes.items()
-            for recipient, email in box["recipients"].items()
+            for uuid, mailbox in self.model.mailboxes.items()
+            for recipient, email in mailbox["recipients"].items()
         }
 
 
-def drawn_again(data, call, account):
-    if call.command == "create":
-        return data.draw(bodies(account, whole=True))
-    return {"email": data.draw(addresses(account))}
-
-
-def cursor_of(answer) -> str:
-    """The cursor of the next page, or nothing."""
+def get_cursor(answer) -> str:
+    """Return the cursor of the next page, or an empty string."""
     address = answer.headers.get("link", "").partition(">")[0]
     return parse_qs(urlsplit(address).query).get("cursor", [""])[0]
 
 
-def customers(account) -> list[str]:
-    """Direct ones, and further down."""
-    below = [name for name, reseller in RESELLER_OF.items() if account and reseller == account]
-    return below + [further for name in below for further in customers(name)]
+def list_customers(account) -> list[str]:
+    """Return the account's customers, their customers, and so on."""
+    direct = [name for name, reseller in RESELLER_OF.items() if account and reseller == account]
+    return direct + [customer for name in direct for customer in list_customers(name)]
 
 
 @pytest.fixture
 def callers(db):
-    """Each account's own credential in both forms, and strangers of every kind."""
+    """Valid credentials of each account, and callers of every kind that must be refused."""
     accounts = {}
     for name, reseller in RESELLER_OF.items():
         accounts[name] = Account.objects.create(name=name, reseller=accounts.get(reseller))
-    issue = partial(issued, accounts)
+    issue = partial(issue_credential, accounts)
     members = [issue(name, "api") for name in accounts]
-    members += [bearer(issue(name, "program")) for name in ("north", "south.shop", "alone")]
+    members += [use_bearer(issue(name, "program")) for name in ("north", "south.shop", "alone")]
     members.append(issue("north.shop", "leaver"))
-    revoked = issue("north", "revoked", refused=401)
+    revoked = issue("north", "revoked", refusal=401)
     ApiCredential.objects.get(name="revoked").revoke()
-    expired = issue("south", "expired", refused=401)
+    expired = issue("south", "expired", refusal=401)
     ApiCredential.objects.filter(name="expired").update(
         expires_at=timezone.now() - timedelta(seconds=1)
     )
-    of_another = issue("south", "of-another-tree").headers["X-Auth-Password"]
+    others_secret = issue("south", "of-another-tree").headers["X-Auth-Password"]
     north = members[0].headers
-    strangers = [
-        Caller(None, None, {}, refused=401),
-        Caller("north", "made up", north | {"X-Auth-Password": "made up"}, refused=401),
-        Caller("north", "of another", north | {"X-Auth-Password": of_another}, refused=401),
-        Caller("south", "of another", north | {"X-Auth-Reseller": "south"}, refused=401),
+    refused = [
+        Caller(None, None, {}, refusal=401),
+        Caller("north", "made up", north | {"X-Auth-Password": "made up"}, refusal=401),
+        Caller("north", "of another", north | {"X-Auth-Password": others_secret}, refusal=401),
+        Caller("south", "of another", north | {"X-Auth-Reseller": "south"}, refusal=401),
         revoked,
         expired,
-        issue("north", "elsewhere", refused=403, networks="192.0.2.0/24"),
+        issue("north", "elsewhere", refusal=403, networks="192.0.2.0/24"),
     ]
-    return [*members, *strangers]
+    return [*members, *refused]
 
 
-def issued(accounts, account, name, refused=None, **fields):
-    """A caller with a new credential of the account."""
-    return Caller(account, name, headers_for(accounts[account], name, **fields), refused)
+def issue_credential(accounts, account, name, refusal=None, **fields):
+    return Caller(account, name, headers_for(accounts[account], name, **fields), refusal)
 
 
-def bearer(caller):
-    """The same, who sends the secret alone."""
+def use_bearer(caller):
+    """Return the caller with the secret in the Authorization header."""
     secret = caller.headers["X-Auth-Password"]
     return replace(caller, headers={"Authorization": f"Bearer {secret}"})
 
 
-def test_no_account_sees_or_changes_what_is_anothers(callers, size, promise):
-    counted = Counter()
-    run(Callers, size(9, 140), callers=callers, calls=counted)
-    refused = sum(count for status, count in counted.items() if status >= 400)
-    assert counted.total() >= size(200, 5000)
-    assert refused > counted.total() / 5
-    assert counted[200] + counted[201] + counted[204] > counted.total() / 4
+def test_other_accounts_data_is_never_read_or_changed(callers, size, promise):
+    calls = Counter()
+    run_machine(Callers, size(9, 140), callers=callers, calls=calls)
+    refused = sum(count for status, count in calls.items() if status >= 400)
+    assert calls.total() >= size(200, 5000)
+    assert refused > calls.total() / 5
+    assert calls[200] + calls[201] + calls[204] > calls.total() / 4
     promise(
-        "Customers never see each other",
-        f"{counted.total():,} random calls by {len(callers)} callers of {len(ACCOUNTS)} accounts, "
-        f"{refused:,} of them to be refused, each answer compared with a model",
+        "No customer sees another customer's data",
+        f"{calls.total():,} random calls by {len(callers)} callers of {len(ACCOUNTS)} accounts, "
+        f"of which {refused:,} had to be refused, each answer compared with a model",
         0,
     )
 
 
-def test_the_machine_knows_every_command():
-    """A command that is added is added to the model too."""
+def test_reference_model_has_every_command():
     served = {
         (method.upper(), pattern.name)
         for pattern in urlpatterns
         for method in getattr(pattern.callback, "actions", {"get": "get"})
         if pattern.name != "schema" and method != "head"
     }
-    known = {
+    modelled = {
         (method, pattern.name)
         for method, path in COMMANDS.values()
         for pattern in urlpatterns
         if pattern.resolve(path.format(mailbox=UNKNOWN, recipient=UNKNOWN).lstrip("/"))
     }
-    assert known == served
+    assert modelled == served

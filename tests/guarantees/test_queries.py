@@ -1,4 +1,4 @@
-"""Every query that serves a customer starts from the account: read off what the API asks of the database."""
+"""Every query for a customer starts from the account: checks the SQL of each API command."""
 
 import re
 
@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from mailboxes.api.finding import ListParameters
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 from tests.conftest import headers_for
-from tests.guarantees.model import COMMANDS
+from tests.guarantees.reference_model import COMMANDS
 from tests.service import InProcess
 
-# Whatever reads or changes these.
+# Matches SQL that reads or changes a table of customers' data.
 CUSTOMERS_TABLES = re.compile(
     r"\A(?:WITH written AS \()?(?:SELECT|UPDATE|DELETE)\b.*\bmailboxes_"
     r"(?:mailbox|emailrecipient|historicalmailbox|historicalemailrecipient|idempotentanswer)\b",
@@ -39,7 +39,7 @@ SEARCHES = {
 }
 
 
-def mailbox_of(name, reseller=None):
+def create_mailbox(name, reseller=None):
     account = Account.objects.create(name=name, reseller=reseller)
     mailbox = Mailbox.objects.create(account=account, name="Theirs")
     mailbox.add_recipient("pete@example.com")
@@ -48,80 +48,81 @@ def mailbox_of(name, reseller=None):
 
 @pytest.fixture
 def others(db):
-    """The reseller's own mailbox, and that of a stranger."""
-    return [mailbox_of("reseller"), mailbox_of("stranger")]
+    """Mailboxes of the reseller and of a stranger."""
+    return [create_mailbox("reseller"), create_mailbox("stranger")]
 
 
 @pytest.fixture
-def customers(others):
+def mailbox(others):
     """The mailbox of a customer, for whom the reseller calls."""
-    return mailbox_of("customer", others[0].account)
+    return create_mailbox("customer", others[0].account)
 
 
 @pytest.fixture
-def service(customers):
-    return InProcess(headers_for(customers.account.reseller) | {"X-Auth-For": "customer"})
+def service(mailbox):
+    return InProcess(headers_for(mailbox.account.reseller) | {"X-Auth-For": "customer"})
 
 
-def asked(service, method, path, body=None, headers=None):
-    """The statements about customers' data that the call made, with the values in them; uuids without hyphens."""
+def capture_queries(service, method, path, body=None, headers=None):
+    """Return the call's queries of customers' data. UUIDs in them have no hyphens."""
     with CaptureQueriesContext(connection) as captured:
         answer = service.call(method, path, body, headers=headers)
     assert answer.status < 300
-    statements = [query["sql"].replace('"', "") for query in captured]
+    queries = [query["sql"].replace('"', "") for query in captured]
     return [
-        re.sub(r"(?<=[0-9a-f])-(?=[0-9a-f])", "", statement)
-        for statement in statements
-        if CUSTOMERS_TABLES.match(statement)
+        re.sub(r"(?<=[0-9a-f])-(?=[0-9a-f])", "", query)
+        for query in queries
+        if CUSTOMERS_TABLES.match(query)
     ]
 
 
-def names_account(statement, account) -> bool:
-    by_number = re.search(rf"\baccount_id = \(?{account.pk}\b", statement)
-    by_row = re.search(rf"\bmailboxes_account\.id = \({account.pk}\)", statement)
-    return bool(by_number or (by_row and "account_id = (mailboxes_account.id)" in statement))
+def filters_by_account(query, account) -> bool:
+    by_number = re.search(rf"\baccount_id = \(?{account.pk}\b", query)
+    by_join = re.search(rf"\bmailboxes_account\.id = \({account.pk}\)", query)
+    return bool(by_number or (by_join and "account_id = (mailboxes_account.id)" in query))
 
 
-def names_row(statement, account) -> bool:
-    """Whether it asks for no others than the account's own mailboxes and recipients, past ones among them."""
+def filters_by_row(query, account) -> bool:
+    """Return True if the query is limited to mailboxes or recipients that the account has or had."""
     mailboxes = set(Mailbox.history.filter(account=account).values_list("uuid", flat=True))
     recipients = EmailRecipient.history.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
     any_of = "|".join(uuid.hex for uuid in mailboxes | set(recipients))
-    return re.search(rf"\b(uuid|mailbox_id) (= \(?|IN \()'?({any_of})\b", statement) is not None
+    return re.search(rf"\b(uuid|mailbox_id) (= \(?|IN \()'?({any_of})\b", query) is not None
 
 
-def starts_from(account, statements) -> bool:
-    """Each names the account, or a row that is the account's; the first of them, the account."""
-    return names_account(statements[0], account) and all(
-        names_account(statement, account) or names_row(statement, account)
-        for statement in statements
+def starts_from(account, queries) -> bool:
+    """Return True if the first query filters by the account, and each by it or by a row of it."""
+    return filters_by_account(queries[0], account) and all(
+        filters_by_account(query, account) or filters_by_row(query, account) for query in queries
     )
 
 
-def check(statements, customers, others):
-    assert starts_from(customers.account, statements), "\n".join(statements)
+def assert_own_rows_only(queries, mailbox, others):
+    assert starts_from(mailbox.account, queries), "\n".join(queries)
     for other in others:
-        assert not any(other.pk.hex in statement for statement in statements)
+        assert not any(other.pk.hex in query for query in queries)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"authenticated", "find"}))
 @pytest.mark.parametrize("key", [None, "one"])
-def test_a_command(service, customers, others, command, key):
+def test_command_queries_start_from_the_account(service, mailbox, others, command, key):
     method, path = COMMANDS[command]
-    recipient = customers.email_recipients.get()
-    path = path.format(mailbox=customers.pk, recipient=recipient.pk)
-    statements = asked(service, method, path, BODIES.get(command), {"Idempotency-Key": key})
+    recipient = mailbox.email_recipients.get()
+    path = path.format(mailbox=mailbox.pk, recipient=recipient.pk)
+    headers = {"Idempotency-Key": key}
+    queries = capture_queries(service, method, path, BODIES.get(command), headers)
     if command == "create" and key is None:
-        assert not statements  # it only inserts
+        assert not queries  # it only inserts
     else:
-        check(statements, customers, others)
+        assert_own_rows_only(queries, mailbox, others)
 
 
 @pytest.mark.parametrize("name", [None, *SEARCHES])
-def test_a_list(service, customers, others, name):
+def test_list_queries_start_from_the_account(service, mailbox, others, name):
     service.post("/voip/mailbox", SETTINGS)
-    query = f"?{name}={SEARCHES[name]}" if name else ""
-    check(asked(service, "GET", f"/voip/mailbox{query}"), customers, others)
+    parameters = f"?{name}={SEARCHES[name]}" if name else ""
+    queries = capture_queries(service, "GET", f"/voip/mailbox{parameters}")
+    assert_own_rows_only(queries, mailbox, others)
 
 
 OF_CREDENTIAL = "account_id = (mailboxes_apicredential.account_id)"
@@ -140,37 +141,36 @@ JOINED = (
         ("PATCH", "/voip/mailbox/{}", JOINED),
     ],
 )
-def test_mailbox_read_with_the_credential_is_of_its_account(customers, method, path, parts):
-    service = InProcess(headers_for(customers.account))
+def test_query_that_joins_the_credential_starts_from_its_account(mailbox, method, path, parts):
+    service = InProcess(headers_for(mailbox.account))
     body = None if method == "GET" else SETTINGS
-    statement, *writes = asked(service, method, path.format(customers.pk), body)
-    assert all(part in statement for part in parts)
-    assert all(names_row(write, customers.account) for write in writes)
+    query, *writes = capture_queries(service, method, path.format(mailbox.pk), body)
+    assert all(part in query for part in parts)
+    assert all(filters_by_row(write, mailbox.account) for write in writes)
     digest = ApiCredential.hash(service.headers["X-Auth-Password"])
-    assert re.search(rf"WHERE .*secret_sha256 = \('?{digest}", statement)
+    assert re.search(rf"WHERE .*secret_sha256 = \('?{digest}", query)
 
 
-def test_a_next_page(service, customers, others):
+def test_next_page_queries_start_from_the_account(service, mailbox, others):
     service.post("/voip/mailbox", SETTINGS)
     link = service.get("/voip/mailbox?limit=1").headers["link"]
     path = re.match("<http://localhost(.*)>", link)[1]
-    check(asked(service, "GET", path), customers, others)
+    assert_own_rows_only(capture_queries(service, "GET", path), mailbox, others)
 
 
-def test_every_parameter_is_tried():
+def test_every_list_parameter_is_tested():
     assert {*SEARCHES, "cursor"} == {*ListParameters().fields}
 
 
-def test_what_starts_elsewhere_is_noticed(customers, others):
-    """Every mailbox there is; a mailbox by its uuid alone; another account's."""
-    for unbounded in (
+def test_query_that_starts_elsewhere_is_found(mailbox, others):
+    for queryset in (
         Mailbox.objects.all(),
-        Mailbox.objects.filter(pk=customers.pk),
+        Mailbox.objects.filter(pk=mailbox.pk),
         others[0].account.mailboxes.all(),
         EmailRecipient.objects.filter(email="pete@example.com"),
     ):
         with CaptureQueriesContext(connection) as captured:
-            list(unbounded)
-        statement = captured[0]["sql"].replace('"', "")
-        assert CUSTOMERS_TABLES.match(statement)
-        assert not starts_from(customers.account, [statement])
+            list(queryset)
+        query = captured[0]["sql"].replace('"', "")
+        assert CUSTOMERS_TABLES.match(query)
+        assert not starts_from(mailbox.account, [query])

@@ -1,7 +1,6 @@
-"""The three groups of staff: each may do what its rank says, and what it may not do changes nothing.
+"""Staff can do what their group permits and no more: random visits to every page of console and admin.
 
-Random visits to every page of the console and of the administration; pass codes never turn up
-where no one may change a mailbox.
+A refused visit changes nothing, and users who may not change mailboxes never see a pass code.
 """
 
 from collections import Counter
@@ -24,7 +23,6 @@ from mailboxes.console.urls import urlpatterns
 from mailboxes.csvfiles import importing
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from mailboxes.staff.groups import GROUPS
-from tests.guarantees.machines import CleanMachine, run, undone
 from tests.guarantees.staff_pages import (
     ADMIN,
     ANYONE,
@@ -36,17 +34,18 @@ from tests.guarantees.staff_pages import (
     SUPPORT,
     VIEWER,
     Visit,
-    csv_file,
+    csv_file_form,
 )
+from tests.guarantees.state_machines import RolledBackMachine, rolled_back, run_machine
 from tests.service import shows
 
-CODES = ["7391", "8264", "5938", "4826"]  # the last is what the forms send
-DOORS = [*CONSOLE, *ADMIN]
+CODES = ["7391", "8264", "5938", "4826"]  # the forms send the last one
+ENDPOINTS = [*CONSOLE, *ADMIN]
 SIGN_IN = ("/sign-in/", "/admin/login/")
-PEOPLE = {
+RANKS = {
     "visitor": ANYONE,  # not signed in
-    "outsider": ANYONE,  # of the Managers, but no staff any more
-    "newcomer": STAFF,  # of no group
+    "outsider": ANYONE,  # a Manager who is no longer staff
+    "newcomer": STAFF,  # in no group
     "Viewer": VIEWER,
     "Support": SUPPORT,
     "Manager": MANAGER,
@@ -54,8 +53,8 @@ PEOPLE = {
 
 
 @pytest.fixture
-def world(db):
-    """Two accounts with a mailbox each and a deleted one, a change to undo, and the people."""
+def people(db):
+    """A user of each rank. There are two accounts with a mailbox each, and a deleted mailbox."""
     for name, code in zip(("acme", "other"), CODES, strict=False):
         account = Account.objects.create(name=name)
         mailbox = Mailbox(account=account, name=f"Box of {name}")
@@ -72,14 +71,14 @@ def world(db):
     TOTPDevice.objects.create(user=root)
     StaticDevice.objects.create(user=root)
     AccessAttempt.objects.create(username="root", failures_since_start=1)
-    for name, rank in PEOPLE.items():
+    for name, rank in RANKS.items():
         if name != "visitor":
             user = User.objects.create_user(name, password=PASSWORD, is_staff=name != "outsider")
             groups = [name] if rank > STAFF else ["Manager"] if name == "outsider" else []
             user.groups.set(Group.objects.filter(name__in=groups))
 
 
-def browser_of(person):
+def open_browser(person):
     browser = Client(SERVER_NAME="localhost")
     if person != "visitor":
         browser.force_login(
@@ -88,19 +87,19 @@ def browser_of(person):
     return browser
 
 
-def prepare(door, person):
-    """What the door is about: a file of the person's own that is checked, or a change of a mailbox's."""
+def create_subject(endpoint, person):
+    """Create the import or the change that the endpoint's address names."""
     user = User.objects.filter(username=person).first() or User.objects.get(username="Support")
-    if door.page.startswith("import-"):
-        sent = csv_file(Visit(None, Account.objects.earliest("pk")))["file"]
-        importing.check_rows(importing.stage_file(user, sent, sent.name), seconds=60)
-    if door.page == "undo":
+    if endpoint.page.startswith("import-"):
+        file = csv_file_form(Visit(None, Account.objects.earliest("pk")))["file"]
+        importing.check_rows(importing.stage_file(user, file, file.name), seconds=60)
+    if endpoint.page == "undo":
         versions = dict(Mailbox.objects.values_list("pk", "version")[:1])
         batches.change_each(user, Batch.Action.RESTORED, versions, lambda mailbox: True)
 
 
-def state():
-    """Every row of every table that a visit might change, but for the sessions."""
+def read_database():
+    """Return all rows that a visit might change, by model. Every visit changes its session."""
     return {
         model._meta.label_lower: list(model.objects.order_by("pk").values_list())
         for model in apps.get_models(include_auto_created=True)
@@ -108,115 +107,117 @@ def state():
     }
 
 
-def is_refused(door, person, visit) -> bool:
-    if door.needs_active:
-        row = visit.recipient.mailbox if "recipient" in door.page else visit.mailbox
-        row = visit.mailbox if door.page == "recipient-add" else row
+def is_refused(endpoint, person, visit) -> bool:
+    if endpoint.needs_active:
+        row = visit.recipient.mailbox if "recipient" in endpoint.page else visit.mailbox
+        row = visit.mailbox if endpoint.page == "recipient-add" else row
         if row.is_deleted:
             return True
-    return PEOPLE[person] < door.least
+    return RANKS[person] < endpoint.minimum_rank
 
 
-def visit_door(door, person, visit):
-    """Open the door. Whom it refuses changes nothing; whoever may not change mailboxes sees no pass code."""
-    refused, browser = is_refused(door, person, visit), browser_of(person)
-    address, sent = door.address(visit), door.sends(visit)
-    before = state()
-    response = browser.get(address) if door.method == "GET" else browser.post(address, sent)
+def make_visit(endpoint, person, visit):
+    """Check a visit, and return its response, and True if it changed the database.
+
+    A refused visit changes nothing, and users who may not change mailboxes see no pass code.
+    """
+    refused, browser = is_refused(endpoint, person, visit), open_browser(person)
+    address, form = endpoint.build_address(visit), endpoint.form(visit)
+    before = read_database()
+    response = browser.get(address) if endpoint.method == "GET" else browser.post(address, form)
     text = response.getvalue().decode()
-    signs_in = response.status_code == 302 and response.url.startswith(SIGN_IN)
+    must_sign_in = response.status_code == 302 and response.url.startswith(SIGN_IN)
     if refused:
-        assert state() == before, f"{person} changed something: {door}"
-        if PEOPLE[person] == ANYONE and (door.is_admin or person == "visitor"):
-            assert signs_in, f"{person} was not asked to sign in: {door}"
-        elif not door.quiet:
-            assert response.status_code == 403, f"{person} got {response.status_code}: {door}"
+        assert read_database() == before, f"{person} changed something: {endpoint}"
+        if RANKS[person] == ANYONE and (endpoint.is_admin or person == "visitor"):
+            assert must_sign_in, f"{person} was not asked to sign in: {endpoint}"
+        elif not endpoint.ignores_forbidden:
+            assert response.status_code == 403, f"{person} got {response.status_code}: {endpoint}"
     else:
-        assert response.status_code in (200, 302, 404), f"{person}: {door}"
-    if PEOPLE[person] < SUPPORT:
+        assert response.status_code in (200, 302, 404), f"{person}: {endpoint}"
+    if RANKS[person] < SUPPORT:
         for code in CODES:
-            assert not shows(text, code), f"{person} was shown a pass code: {door}"
-    return response, state() != before
+            assert not shows(text, code), f"{person} was shown a pass code: {endpoint}"
+    return response, read_database() != before
 
 
-def test_whoever_may_does(world):
-    """A refusal proves something where the same sent by another has an effect."""
-    for door in DOORS:
-        if door.changes and door.least < NOBODY:
-            with undone():
-                person = next(name for name, rank in PEOPLE.items() if rank == door.least)
-                visit = prepared(door, person)
-                response, changed = visit_door(door, person, visit)
-                assert changed, f"{door}: {response.content.decode()}"
+def test_permitted_form_has_an_effect(people):
+    """A refused form proves something only if the same form has an effect for others."""
+    for endpoint in ENDPOINTS:
+        if endpoint.has_effect and endpoint.minimum_rank < NOBODY:
+            with rolled_back():
+                person = next(name for name, rank in RANKS.items() if rank == endpoint.minimum_rank)
+                visit = prepare_visit(endpoint, person)
+                response, changed = make_visit(endpoint, person, visit)
+                assert changed, f"{endpoint}: {response.content.decode()}"
 
 
-def test_whoever_may_a_little_less_may_not(world):
-    """At each door, a visitor and the person who may do the most of all who are refused there."""
-    for door in DOORS:
-        refused = [name for name, rank in PEOPLE.items() if rank < door.least]
+def test_visitor_and_next_lower_rank_are_refused(people):
+    for endpoint in ENDPOINTS:
+        refused = [name for name, rank in RANKS.items() if rank < endpoint.minimum_rank]
         for person in refused[:1] + refused[-1:]:
-            with undone():
-                visit = prepared(door, person)
-                assert is_refused(door, person, visit)
-                visit_door(door, person, visit)
+            with rolled_back():
+                visit = prepare_visit(endpoint, person)
+                assert is_refused(endpoint, person, visit)
+                make_visit(endpoint, person, visit)
 
 
-def prepared(door, person):
-    """A visit in which there is something to do."""
-    prepare(door, person)
+def prepare_visit(endpoint, person):
+    """Return a visit on which the endpoint can have an effect."""
+    create_subject(endpoint, person)
     account = Account.objects.earliest("pk")
-    if "reactivate" in str(door):
+    if "reactivate" in str(endpoint):
         account.suspend()
-    mailbox = Mailbox.objects.filter(deleted_at__isnull="restore" not in str(door)).first()
-    mailbox.turn_transcription("off" in str(door))
+    mailbox = Mailbox.objects.filter(deleted_at__isnull="restore" not in str(endpoint)).first()
+    mailbox.turn_transcription("off" in str(endpoint))
     return Visit(mailbox, account)
 
 
-class People(CleanMachine):
-    """Everybody at every door, in any order."""
+class People(RolledBackMachine):
+    """Every person at every endpoint, in any order."""
 
-    visited: Counter  # of the whole run, by whether one was refused
+    visits: Counter  # visits of all runs, by is_refused
 
     @rule(
-        door=st.sampled_from(CONSOLE) | st.sampled_from(ADMIN),
-        person=st.sampled_from([*PEOPLE, "Support", "Manager"]),
-        box=st.integers(0, 2),
+        endpoint=st.sampled_from(CONSOLE) | st.sampled_from(ADMIN),
+        person=st.sampled_from([*RANKS, "Support", "Manager"]),
+        mailbox=st.integers(0, 2),
         account=st.integers(0, 1),
     )
-    def visit(self, door, person, box, account):
-        prepare(door, person)
+    def visit(self, endpoint, person, mailbox, account):
+        create_subject(endpoint, person)
         mailboxes, accounts = Mailbox.objects.order_by("created_at"), Account.objects.order_by("pk")
-        visit = Visit(mailboxes[box], accounts[account])
-        self.visited[is_refused(door, person, visit)] += 1
-        visit_door(door, person, visit)
+        visit = Visit(mailboxes[mailbox], accounts[account])
+        self.visits[is_refused(endpoint, person, visit)] += 1
+        make_visit(endpoint, person, visit)
 
 
-def test_no_group_does_more_than_it_may(world, size, promise):
-    visited = Counter()
-    run(People, size(1, 45), visited=visited)
-    assert visited.total() >= size(20, 2000)
-    assert min(visited.values()) > visited.total() / 10
+def test_group_can_do_only_what_it_permits(people, size, promise):
+    visits = Counter()
+    run_machine(People, size(1, 45), visits=visits)
+    assert visits.total() >= size(20, 2000)
+    assert min(visits.values()) > visits.total() / 10
     promise(
-        "Staff do what their group may, and no more",
-        f"{visited.total():,} random visits by {len(PEOPLE)} kinds of people to {len(DOORS)} doors "
-        f"of console and administration, {visited[True]:,} of them to be refused",
+        "Staff can do only what their group permits",
+        f"{visits.total():,} random visits by {len(RANKS)} kinds of users to {len(ENDPOINTS)} endpoints "
+        f"of console and admin, of which {visits[True]:,} had to be refused",
         0,
     )
 
 
-def test_the_machine_knows_every_page_of_the_console():
-    assert {door.page for door in CONSOLE} == {pattern.name for pattern in urlpatterns}
+def test_every_page_of_the_console_is_visited():
+    assert {endpoint.page for endpoint in CONSOLE} == {pattern.name for pattern in urlpatterns}
 
 
-def test_the_machine_knows_every_page_of_the_administration():
-    """But for those that are everybody's who is staff and show nothing of anybody's."""
-    everybodys = {"index", "login", "logout", "password_change", "password_change_done"}
-    everybodys |= {"autocomplete", "jsi18n", "view_on_site", "app_list", None}
+def test_every_page_of_the_admin_is_visited():
+    """All staff may open the other pages, which contain no customers' data."""
+    everyones = {"index", "login", "logout", "password_change", "password_change_done"}
+    everyones |= {"autocomplete", "jsi18n", "view_on_site", "app_list", None}
     pages = set()
     for pattern in admin.site.get_urls():
         pages |= {page.name for page in getattr(pattern, "url_patterns", [pattern])}
-    assert {door.page.removeprefix("admin:") for door in ADMIN} == pages - everybodys
+    assert {endpoint.page.removeprefix("admin:") for endpoint in ADMIN} == pages - everyones
 
 
-def test_the_machine_knows_every_group():
-    assert [*GROUPS] == [name for name, rank in PEOPLE.items() if rank > STAFF]
+def test_every_group_visits():
+    assert [*GROUPS] == [name for name, rank in RANKS.items() if rank > STAFF]

@@ -1,4 +1,4 @@
-"""State machines on the database: many runs of some fifty random steps, each of which begins the same."""
+"""State machines on the database: each run has some 50 random steps and is rolled back."""
 
 from contextlib import contextmanager
 
@@ -12,35 +12,34 @@ STEPS = 50
 
 
 @contextmanager
-def undone():
-    """What is written within is taken back."""
+def rolled_back():
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
-class CleanMachine(RuleBasedStateMachine):
-    """Begins with what the test's fixtures have made."""
+class RolledBackMachine(RuleBasedStateMachine):
+    """A state machine whose every run starts with the rows of the test's fixtures."""
 
     def __init__(self):
         super().__init__()
-        self.run = undone()
-        self.run.__enter__()
+        self.transaction = rolled_back()
+        self.transaction.__enter__()
 
     def teardown(self):
-        self.run.__exit__(None, None, None)
+        self.transaction.__exit__(None, None, None)
 
 
-def run(machine, runs, **shared):
-    """Run it so often, its class knowing what is shared. In the quick suite, it takes the same steps every time."""
+def run_machine(machine, runs, **attributes):
+    """Run the machine with these class attributes. In the quick suite its steps are always the same."""
     run_state_machine_as_test(
-        type(machine.__name__, (machine,), shared),
+        type(machine.__name__, (machine,), attributes),
         settings=settings(
             max_examples=runs,
             stateful_step_count=STEPS,
             derandomize=not FULL,
             database=None,
-            phases=[Phase.generate],  # a failure is told as it was met: to shorten it takes minutes
+            phases=[Phase.generate],  # shortening a failed run takes minutes
             suppress_health_check=list(HealthCheck),
         ),
     )
