@@ -1,10 +1,10 @@
-"""Backups made while callers write hold one moment, whole; a restore that is killed changes all or nothing."""
+"""A backup during writes contains one moment; a killed restore changes everything or nothing."""
 
 import random
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from copy import deepcopy
 from subprocess import DEVNULL
 from types import SimpleNamespace
@@ -15,97 +15,97 @@ from mailboxes.history import list_changes
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
 from tests.databases import default_database, on_sqlite, rows
-from tests.guarantees.ledger import Ledger, differences, writing
+from tests.guarantees.writers import Writer, find_differences, open_writers, sum_counts, writing
 from tests.server import ROOT, Server, process_environment
 from tests.service import InProcess
 
 WRITERS = 4
 
 
-class Diary(Ledger):
-    """A ledger that can be opened at any page: `pages[n]` is what its mailboxes were after n calls."""
+class SnapshotWriter(Writer):
+    """A writer that keeps every state: `snapshots[n]` are its mailboxes after n calls."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.pages = [[]]
+        self.snapshots = [[]]
 
     def write(self):
-        answered = super().write()
-        if answered:
-            self.pages.append(deepcopy(self.boxes))
-        return answered
+        is_answered = super().write()
+        if is_answered:
+            self.snapshots.append(deepcopy(self.mailboxes))
+        return is_answered
 
-    def calls_in(self, mailboxes) -> int:
-        """How many of its calls the mailboxes have seen, by their history."""
-        mine = {box.uuid for box in self.boxes}
-        return sum(len(list_changes(box)) for box in mailboxes if str(box.pk) in mine)
+    def count_calls(self, mailboxes) -> int:
+        """Return the number of this writer's calls that are in the mailboxes' histories."""
+        own = {mailbox.uuid for mailbox in self.mailboxes}
+        return sum(len(list_changes(mailbox)) for mailbox in mailboxes if str(mailbox.pk) in own)
 
 
-def caller(url) -> dict:
-    """The headers of a new account without mailboxes."""
+def create_caller(url) -> dict:
+    """Return the headers of a new account without mailboxes."""
     with default_database(url):
         return headers_for(Account.objects.create(name="caller"))
 
 
-def wrong_in_restored(service, diaries, answered) -> list:
-    """The mailboxes that are as no moment of the diary has them, and callers whose answered calls are missing."""
+def find_restore_errors(service, writers, acknowledged) -> list:
+    """Return the mailboxes that differ from their writer's snapshot, and the writers that lost calls.
+
+    `acknowledged` has the number of each writer's acknowledged calls when the backup began.
+    """
     mailboxes = list(Mailbox.objects.all())
-    calls = [diary.calls_in(mailboxes) for diary in diaries]
-    pages = [
-        SimpleNamespace(boxes=diary.pages[count])
-        for diary, count in zip(diaries, calls, strict=True)
+    calls = [writer.count_calls(mailboxes) for writer in writers]
+    snapshots = [
+        SimpleNamespace(mailboxes=writer.snapshots[count])
+        for writer, count in zip(writers, calls, strict=True)
     ]
     lost = [
-        diary.name
-        for diary, count, before in zip(diaries, calls, answered, strict=True)
-        if count < before
+        writer.name
+        for writer, count, minimum in zip(writers, calls, acknowledged, strict=True)
+        if count < minimum
     ]
-    return lost + differences(service, pages)
+    return lost + find_differences(service, snapshots)
 
 
-def test_backups_beside_writers(databases, tmp_path, size, promise):
+def test_backup_during_writes_is_consistent(databases, tmp_path, size, promise):
     count = size(2, 50)
     backups, wrong = [], []
     url = databases.copy()
-    headers = caller(url)
-    with Server(url) as server, ExitStack() as connections:
-        diaries = [Diary(f"w{number}", headers, server.port) for number in range(WRITERS)]
-        for diary in diaries:
-            connections.callback(diary.service.close)
-        with writing(diaries), default_database(url):
-            for number in range(count):
-                time.sleep(random.uniform(0.1, 0.5))
-                answered = [diary.acknowledged for diary in diaries]
-                call_command("backup", f"{tmp_path}/{number}.backup")
-                backups.append((f"{tmp_path}/{number}.backup", answered))
-    elsewhere = databases.empty()
-    with default_database(elsewhere):
-        for backup, answered in backups:
+    headers = create_caller(url)
+    with (
+        Server(url) as server,
+        open_writers(WRITERS, headers, server.port, kind=SnapshotWriter) as writers,
+        writing(writers),
+        default_database(url),
+    ):
+        for number in range(count):
+            time.sleep(random.uniform(0.1, 0.5))
+            acknowledged = [writer.acknowledged for writer in writers]
+            call_command("backup", f"{tmp_path}/{number}.backup")
+            backups.append((f"{tmp_path}/{number}.backup", acknowledged))
+    with default_database(databases.empty()):
+        for backup, acknowledged in backups:
             call_command("restore", backup, "--replace")
-            wrong += wrong_in_restored(InProcess(headers), diaries, answered)
-    written = sum(diary.acknowledged for diary in diaries)
-    tried = f"{count} backups beside {written:,} writes, each restored and compared"
-    promise(f"Backups beside writers, {databases.engine}", tried, len(wrong))
+            wrong += find_restore_errors(InProcess(headers), writers, acknowledged)
+    written = sum_counts(writers, "acknowledged")
+    tried = f"{count} backups during {written:,} writes, each restored and compared"
+    promise(f"A backup during writes is consistent, {databases.engine}", tried, len(wrong))
 
 
 @on_sqlite
-def test_a_page_too_early_would_be_seen(databases, tmp_path):
-    """What the test above looks with finds a state that no moment had."""
+def test_wrong_state_of_a_backup_is_found(databases, tmp_path):
     url = databases.copy()
-    headers = caller(url)
-    with Server(url) as server:
-        diary = Diary("w", headers, server.port)
+    headers = create_caller(url)
+    with Server(url) as server, open_writers(1, headers, server.port, SnapshotWriter) as writers:
         for _ in range(20):
-            diary.write()
-        diary.service.close()
+            writers[0].write()
     with default_database(url):
-        assert wrong_in_restored(InProcess(headers), [diary], [20]) == []
-        assert wrong_in_restored(InProcess(headers), [diary], [21]) == ["w"]
+        assert find_restore_errors(InProcess(headers), writers, [20]) == []
+        assert find_restore_errors(InProcess(headers), writers, [21]) == ["w0"]
         Mailbox.objects.update(name="Half done")
-        assert wrong_in_restored(InProcess(headers), [diary], [20]) != []
+        assert find_restore_errors(InProcess(headers), writers, [20]) != []
 
 
-def test_a_restore_is_killed(databases, tmp_path, size, promise):
+def test_killed_restore_leaves_old_or_new_data(databases, tmp_path, size, promise):
     kills = size(2, 50)
     backup = f"{tmp_path}/mailboxes.backup"
     with default_database(databases.copy()):
@@ -116,7 +116,7 @@ def test_a_restore_is_killed(databases, tmp_path, size, promise):
         call_command("backup", backup)
 
     def restore(target, seconds=None):
-        """Begin to restore over the target, and kill that after the seconds; what is there then."""
+        """Start a restore, kill it after the seconds, and return the state of the data."""
         command = [sys.executable, "manage.py", "restore", backup, "--replace"]
         environment = process_environment(target)
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=DEVNULL) as process:
@@ -124,12 +124,15 @@ def test_a_restore_is_killed(databases, tmp_path, size, promise):
                 process.wait(seconds)
             process.kill()
         with default_database(target):
-            there = rows()
-        return "before" if there == before else "after" if there == after else "neither"
+            found = rows()
+        return "before" if found == before else "after" if found == after else "mixture"
 
     start = time.monotonic()
     assert restore(databases.copy()) == "after"
-    whole = time.monotonic() - start
-    found = [restore(databases.copy(), random.uniform(whole / 4, whole)) for _ in range(kills)]
-    tried = f"{kills} kills, {found.count('after')} of them too late to stop it"
-    promise(f"A restore is killed, {databases.engine}", tried, found.count("neither"))
+    duration = time.monotonic() - start
+    states = [
+        restore(databases.copy(), random.uniform(duration / 4, duration)) for _ in range(kills)
+    ]
+    tried = f"{kills} kills, {states.count('after')} of them after the data was replaced"
+    title = f"A killed restore leaves old or new data, {databases.engine}"
+    promise(title, tried, states.count("mixture"))

@@ -1,4 +1,4 @@
-"""A new key for pass codes, while everything runs: real processes, each test on a database of its own."""
+"""Changing the key of the pass codes in a running service, with real processes."""
 
 import base64
 import random
@@ -22,28 +22,34 @@ from mailboxes.models import Account, Mailbox
 from mailboxes.models.encrypted import EncryptedRow
 from tests.databases import default_database, headers_for, prepare
 from tests.documents import commands
-from tests.guarantees.ledger import Ledger, differences, risen, writing
+from tests.guarantees.writers import (
+    find_differences,
+    open_writers,
+    sum_counts,
+    watch_growth,
+    writing,
+)
 from tests.server import ROOT, Server, process_environment, reload, until, workers
 from tests.service import OverSocket
 
 
-def any_key() -> str:
+def generate_key() -> str:
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
-def name_of(key: str) -> str:
-    """Return the name by which `rotate_pass_codes` calls the key."""
+def get_name(key: str) -> str:
+    """Return the key's name in the output of `rotate_pass_codes`."""
     return KeyRing.parse(key).current
 
 
-OLD, NEW = any_key(), any_key()
+OLD, NEW = generate_key(), generate_key()
 BOTH = f"{NEW},{OLD}"
 WRITERS = 3
 
 
 @pytest.fixture
 def database(databases):
-    """The URL of a database of the test's own, which is Django's default one meanwhile."""
+    """The URL of a new database, which is Django's default during the test."""
     url = databases.empty()
     with default_database(url):
         call_command("migrate", verbosity=0)
@@ -52,25 +58,25 @@ def database(databases):
 
 @pytest.fixture
 def codes(database, settings, size):
-    """The pass codes of many mailboxes, each with a row of history; all encrypted with the old key."""
+    """Pass codes by mailbox. Each is encrypted with the old key, in the mailbox and its history."""
     settings.PASS_CODE_KEYS = KeyRing.parse(OLD)
     account = Account.objects.create(name="acme")
-    made = [Mailbox(account=account, name=f"Desk {n}") for n in range(size(2_000, 50_000))]
-    for mailbox in made:
-        mailbox.password = any_code()
-    Mailbox.objects.bulk_create(made)
-    Mailbox.history.bulk_history_create(made, batch_size=500)
-    codes = {mailbox.pk: mailbox.password for mailbox in made}
+    mailboxes = [Mailbox(account=account, name=f"Desk {n}") for n in range(size(2_000, 50_000))]
+    for mailbox in mailboxes:
+        mailbox.password = generate_code()
+    Mailbox.objects.bulk_create(mailboxes)
+    Mailbox.history.bulk_history_create(mailboxes, batch_size=500)
+    codes = {mailbox.pk: mailbox.password for mailbox in mailboxes}
     settings.PASS_CODE_KEYS = KeyRing.parse(BOTH)
     return codes
 
 
-def any_code() -> str:
+def generate_code() -> str:
     return f"{random.randrange(10_000):04}"
 
 
-def rotation(database, **environment) -> subprocess.Popen:
-    """Start the command, with both keys unless the environment says otherwise."""
+def start_rotation(database, **environment) -> subprocess.Popen:
+    """Start `rotate_pass_codes` with both keys, unless the environment has others."""
     return subprocess.Popen(
         [sys.executable, "manage.py", "rotate_pass_codes"],
         cwd=ROOT,
@@ -81,13 +87,16 @@ def rotation(database, **environment) -> subprocess.Popen:
     )
 
 
-def remaining() -> int:
-    """How many texts are encrypted with the old key."""
+def count_remaining() -> int:
+    """Return the number of values that are encrypted with the old key."""
     return sum(rows.encrypted_with_old_keys().count() for rows in (Mailbox, Mailbox.history.model))
 
 
-def lost(expected: dict, settings) -> int:
-    """Of how many mailboxes the new key alone does not open just these pass codes: in history, and the last one now."""
+def count_lost(expected: dict, settings) -> int:
+    """Return the number of mailboxes whose pass codes, now and in history, are not as expected.
+
+    `expected` has all pass codes of each mailbox, oldest first. Only the new key decrypts here.
+    """
     settings.PASS_CODE_KEYS = KeyRing.parse(NEW)
     found = defaultdict(list)
     for row in Mailbox.history.order_by("history_id"):
@@ -97,57 +106,57 @@ def lost(expected: dict, settings) -> int:
 
 
 @pytest.mark.long
-def test_stopped_again_and_again_it_goes_on_where_it_was(database, codes, settings, size, promise):
+def test_interrupted_key_change_resumes(database, codes, settings, size, promise):
     stops = size(1, 50)
     for _ in range(stops):
-        before = remaining()
-        process = rotation(database)
-        while remaining() == before and process.poll() is None:
+        before = count_remaining()
+        process = start_rotation(database)
+        while count_remaining() == before and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 130, said
-        assert f"Still encrypted with an older key: {remaining()} (" in said
-        assert 0 < remaining() < before
-    process = rotation(database)
-    said, _ = process.communicate()
-    assert (process.returncode, remaining()) == (0, 0), said
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 130, output
+        assert f"Still encrypted with an older key: {count_remaining()} (" in output
+        assert 0 < count_remaining() < before
+    process = start_rotation(database)
+    output, _ = process.communicate()
+    assert (process.returncode, count_remaining()) == (0, 0), output
     promise(
-        "A change of key, stopped, goes on where it was",
-        f"{2 * len(codes):,} encrypted texts, {stops} stops by Ctrl-C",
-        lost({pk: [code] for pk, code in codes.items()}, settings),
+        "An interrupted key change resumes",
+        f"{2 * len(codes):,} encrypted values, {stops} interruptions by Ctrl-C",
+        count_lost({pk: [code] for pk, code in codes.items()}, settings),
     )
 
 
-def test_what_a_writer_holds_is_left_until_it_is_done(database, codes):
-    """PostgreSQL passes such a row over. On SQLite, which has one writer at a time, the command waits."""
+def test_locked_row_is_changed_by_the_next_run(database, codes):
+    """The command skips a locked row on PostgreSQL. On SQLite, with one writer at a time, it waits."""
     with transaction.atomic():
         mailbox = Mailbox.objects.select_for_update().first()
-        first = rotation(database)
+        first = start_rotation(database)
         if connection.vendor == "postgresql":
-            assert (first.wait(), remaining()) == (1, 1)
+            assert (first.wait(), count_remaining()) == (1, 1)
         mailbox.password = "7302"
         mailbox.save()
     first.communicate()
-    again = rotation(database)
-    said, _ = again.communicate()
-    assert (again.returncode, remaining()) == (0, 0), said
+    second = start_rotation(database)
+    output, _ = second.communicate()
+    assert (second.returncode, count_remaining()) == (0, 0), output
     assert Mailbox.objects.get(pk=mailbox.pk).password == "7302"
 
 
 @pytest.mark.long
-def test_calls_that_write_meanwhile_lose_nothing(database, codes, settings, promise):
+def test_key_change_overwrites_no_concurrent_write(database, codes, settings, promise):
     headers = headers_for(Account.objects.get())
     expected = {pk: [code] for pk, code in codes.items()}
-    over = threading.Event()
+    stop = threading.Event()
 
-    def write(some) -> int:
-        """Change mailboxes of these, over and over, and keep what the service has said it did."""
+    def write(mailboxes) -> int:
+        """Change these mailboxes at random, and record each answer. Return the number of writes."""
         count = 0
         with closing(OverSocket(headers, port=server.port)) as service:
-            while not over.is_set():
-                pk = random.choice(some)
-                body = random.choice([{"password": any_code()}, {"name": "Another"}])
+            while not stop.is_set():
+                pk = random.choice(mailboxes)
+                body = random.choice([{"password": generate_code()}, {"name": "Another"}])
                 answer = service.patch(f"/voip/mailbox/{pk}", body)
                 assert answer.status == 200
                 expected[pk].append(answer.result["password"])
@@ -159,24 +168,24 @@ def test_calls_that_write_meanwhile_lose_nothing(database, codes, settings, prom
     with Server(database, PASS_CODE_KEYS=BOTH) as server, ThreadPoolExecutor() as pool:
         writers = [pool.submit(write, pks[n::WRITERS]) for n in range(WRITERS)]
         try:
-            process = rotation(database)
-            said, _ = process.communicate()
+            process = start_rotation(database)
+            output, _ = process.communicate()
         finally:
-            over.set()
+            stop.set()
         written = sum(writer.result() for writer in writers)
-    assert (process.returncode, remaining()) == (0, 0), said
+    assert (process.returncode, count_remaining()) == (0, 0), output
     versions = Mailbox.objects.values_list("pk", "version")
     assert dict(versions) == {pk: len(states) for pk, states in expected.items()}
     promise(
-        "A change of key overwrites no change made meanwhile",
-        f"{2 * len(codes):,} encrypted texts, {written:,} acknowledged writes",
-        lost(expected, settings),
+        "A key change overwrites no concurrent write",
+        f"{2 * len(codes):,} encrypted values, {written:,} acknowledged writes",
+        count_lost(expected, settings),
     )
 
 
 @pytest.fixture
 def env_file(tmp_path):
-    """A `.env` with the old key alone: the keys are in no process's environment."""
+    """A `.env` file with the old key. No process has keys in its environment."""
     file = tmp_path / ".env"
     file.write_text(f"PASS_CODE_KEYS={OLD}\n")
     return file
@@ -184,7 +193,7 @@ def env_file(tmp_path):
 
 @pytest.mark.long
 def test_documented_rotation_loses_no_pass_code(databases, env_file, size, promise):
-    """Take the steps of docs/operations.md one after the other, while callers write."""
+    """Follow the steps of docs/operations.md during writes."""
     command = commands("docs/operations.md", "Change the pass code key")
     manage, *arguments = command.split()
     assert manage == "manage"
@@ -192,48 +201,47 @@ def test_documented_rotation_loses_no_pass_code(databases, env_file, size, promi
     headers = prepare(url)
 
     def change_keys(*keys):
-        """Reload with these keys. Each caller writes before, meanwhile and after."""
-        until(risen(ledgers, "acknowledged", by=5))
+        """Reload with these keys. Each writer writes before, during and after the reload."""
+        until(watch_growth(writers, "acknowledged", by=5))
         env_file.write_text(f"PASS_CODE_KEYS={','.join(keys)}\n")
-        have_written = risen(ledgers, "acknowledged")
+        have_written = watch_growth(writers, "acknowledged")
         reload(server)
         assert have_written()
-        until(risen(ledgers, "acknowledged", by=5))
+        until(watch_growth(writers, "acknowledged", by=5))
 
-    with Server(url, ENV_FILE=str(env_file), PASS_CODE_KEYS=None) as server:
-        ledgers = [Ledger(f"w{number}", headers, server.port) for number in range(WRITERS)]
+    with (
+        Server(url, ENV_FILE=str(env_file), PASS_CODE_KEYS=None) as server,
+        open_writers(WRITERS, headers, server.port) as writers,
+    ):
         new = OLD
-        with writing(ledgers):
+        with writing(writers):
             for _ in range(rotations):
-                old, new = new, any_key()
+                old, new = new, generate_key()
                 change_keys(old, new)
                 change_keys(new, old)
-                said = server.manage(*arguments)
-                assert f"PASS_CODE_KEYS, {name_of(new)}. You can remove" in said
+                output = server.manage(*arguments)
+                assert f"PASS_CODE_KEYS, {get_name(new)}. You can remove" in output
                 change_keys(new)
         with closing(OverSocket(headers, port=server.port)) as service:
-            wrong = differences(service, ledgers)
-        for ledger in ledgers:
-            ledger.service.close()
+            wrong = find_differences(service, writers)
         assert "PASS_CODE_KEYS" not in server.output()  # no key was missing at any time
     with default_database(url):
-        under = {key for model in EncryptedRow.encrypted_models() for key in model.counts_by_key()}
-    assert under == {name_of(new)}
-    acknowledged = sum(ledger.acknowledged for ledger in ledgers)
+        keys = {key for model in EncryptedRow.encrypted_models() for key in model.counts_by_key()}
+    assert keys == {get_name(new)}
     promise(
-        f"Keys are changed as docs/operations.md says, {databases.engine}",
-        f"{rotations} changes of key, {acknowledged:,} acknowledged writes",
+        f"The documented key change loses no write, {databases.engine}",
+        f"{rotations} key changes, {sum_counts(writers, 'acknowledged'):,} acknowledged writes",
         len(wrong),
     )
 
 
 @pytest.mark.long
-def test_process_that_was_not_reloaded_is_named(databases, env_file):
+def test_process_that_was_not_reloaded_is_reported(databases, env_file):
     url = databases.empty()
     headers = prepare(url)
-    files = {"ENV_FILE": str(env_file), "PASS_CODE_KEYS": None}
+    environment = {"ENV_FILE": str(env_file), "PASS_CODE_KEYS": None}
     with (
-        Server(url, **files) as server,
+        Server(url, **environment) as server,
         closing(OverSocket(headers, port=server.port)) as service,
     ):
         env_file.write_text(f"PASS_CODE_KEYS={OLD},{NEW}\n")
@@ -242,18 +250,18 @@ def test_process_that_was_not_reloaded_is_named(databases, env_file):
         body = {"name": "Sales", "password": "4829"}
         mailbox = service.post("/voip/mailbox", body).result["uuid"]
 
-        process = rotation(url, **files)
-        said, _ = process.communicate()
+        process = start_rotation(url, **environment)
+        output, _ = process.communicate()
         assert process.returncode == 1
-        assert "Everything is encrypted" not in said
+        assert "Everything is encrypted" not in output
         for pid in workers(server):
             assert re.search(
-                rf"process {pid}, running since .+, encrypts with {name_of(OLD)}", said
+                rf"process {pid}, running since .+, encrypts with {get_name(OLD)}", output
             )
 
         reload(server)
         assert "Everything is encrypted with the first" in server.manage("rotate_pass_codes")
         env_file.write_text(f"PASS_CODE_KEYS={NEW}\n")
         reload(server)
-        service.close()  # its worker has ended: the next call opens a new connection
+        service.close()  # its worker has ended, so the next call opens a new connection
         assert service.get(f"/voip/mailbox/{mailbox}").result["password"] == "4829"

@@ -1,9 +1,9 @@
-"""Migrations of large tables, on PostgreSQL, while callers call and somebody reads for long."""
+"""Migrations of large tables on PostgreSQL, during calls and a long transaction that reads."""
 
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -13,7 +13,13 @@ from psycopg.errors import LockNotAvailable
 from mailboxes.models import Account
 from tests.conftest import headers_for
 from tests.databases import default_database, on_postgres
-from tests.guarantees.ledger import Ledger, differences, risen, writing
+from tests.guarantees.writers import (
+    find_differences,
+    open_writers,
+    sum_counts,
+    watch_growth,
+    writing,
+)
 from tests.server import ROOT, Server, process_environment, until
 from tests.service import OverSocket
 
@@ -23,7 +29,7 @@ MIGRATIONS = 5  # of tests/guarantees/upgrade
 
 
 class Migrate:
-    """`with Migrate(url) as migrate:` the next version's migrations under way, in a process of their own."""
+    """A process that applies the migrations of tests/guarantees/upgrade."""
 
     def __init__(self, url, *arguments):
         self.arguments = ["migrate", "--lock-timeout", str(LOCK_TIMEOUT), *arguments]
@@ -51,25 +57,24 @@ class Migrate:
         self.log.seek(0)
         return self.log.read()
 
-    def gave_way(self) -> int:
-        """How often it let callers pass and tried again."""
+    def count_retries(self) -> int:
+        """Return how often it released its locks to let callers continue."""
         return self.output().count("Trying again")
 
-    def end(self) -> int:
-        """Its status, once it has ended."""
+    def wait(self) -> int:
+        """Wait for its end, and return its exit status."""
         return self.process.wait(timeout=600)
 
 
-def read_on(connection):
-    """Read the mailboxes in a transaction that goes on and on, as a backup does."""
+def start_long_read(connection):
+    """Read the mailboxes in a transaction that stays open, as a backup does."""
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     connection.execute("SELECT count(*) FROM mailboxes_mailbox")
 
 
-def ask(url, question):
-    """What the database answers."""
+def fetch_value(url, query):
     with psycopg.connect(url) as connection:
-        return connection.execute(question).fetchone()[0]
+        return connection.execute(query).fetchone()[0]
 
 
 WAITS_FOR_THE_READER = f"""
@@ -90,68 +95,65 @@ VALID = """
 
 
 @on_postgres
-def test_large_tables_are_migrated_while_callers_call(databases, size, promise):
+def test_large_tables_are_migrated_during_calls(databases, size, promise):
     count = size(500, 100_000)
     url = databases.copy()
     with default_database(url):
         call_command("flush", interactive=False, verbosity=0)
         call_command("load_demo", "--mailboxes", str(count))
         headers = headers_for(Account.objects.create(name="caller"))
-    with Server(url) as server, ExitStack() as connections:
-        ledgers = [Ledger(f"w{number}", headers, server.port) for number in range(CALLERS)]
-        for ledger in ledgers:
-            connections.callback(ledger.service.close)
-        with writing(ledgers), psycopg.connect(url) as reader:
-            read_on(reader)
+    with Server(url) as server, open_writers(CALLERS, headers, server.port) as writers:
+        with writing(writers), psycopg.connect(url) as reader:
+            start_long_read(reader)
             with Migrate(url, "mailboxes", "9002") as migrate:
-                until(lambda: migrate.gave_way() > 1)
-                until(risen(ledgers, "acknowledged"))
+                until(lambda: migrate.count_retries() > 1)
+                until(watch_growth(writers, "acknowledged"))
                 reader.rollback()
-                assert migrate.end() == 0, migrate.output()
-                gave_way = migrate.gave_way()
-            read_on(reader)
+                assert migrate.wait() == 0, migrate.output()
+                retries = migrate.count_retries()
+            start_long_read(reader)
             with Migrate(url) as migrate:
-                until(lambda: ask(url, WAITS_FOR_THE_READER))
-                until(risen(ledgers, "acknowledged"))
+                until(lambda: fetch_value(url, WAITS_FOR_THE_READER))
+                until(watch_growth(writers, "acknowledged"))
                 reader.rollback()
-                assert migrate.end() == 0, migrate.output()
+                assert migrate.wait() == 0, migrate.output()
         with closing(OverSocket(headers, port=server.port)) as service:
-            wrong = differences(service, ledgers)
-    assert ask(url, VALID)
-    assert ask(url, FILLED) == count
-    failed = sum(ledger.refused + ledger.unanswered for ledger in ledgers)
-    acknowledged = sum(ledger.acknowledged for ledger in ledgers)
-    longest = max(ledger.longest for ledger in ledgers)
+            wrong = find_differences(service, writers)
+    assert fetch_value(url, VALID)
+    assert fetch_value(url, FILLED) == count
+    failed = sum_counts(writers, "refused") + sum_counts(writers, "unanswered")
+    acknowledged = sum_counts(writers, "acknowledged")
+    longest = max(writer.longest for writer in writers)
     tried = (
         f"{MIGRATIONS} migrations of {count:,} mailboxes, {acknowledged:,} acknowledged writes; "
-        f"gave way {gave_way} times, the longest call took {longest:.1f} s"
+        f"{retries} retries, the longest call took {longest:.1f} s"
     )
-    promise("Large tables are migrated while callers call", tried, len(wrong) + failed)
+    promise("Large tables are migrated during calls", tried, len(wrong) + failed)
 
 
 @on_postgres
-def test_a_table_that_stays_in_use_is_left_alone(databases):
+def test_table_that_stays_in_use_is_not_migrated(databases):
     url = databases.copy()
     with psycopg.connect(url) as reader:
-        read_on(reader)
+        start_long_read(reader)
         with Migrate(url, "--tries", "2") as migrate:
-            assert migrate.end() == 1
-            assert migrate.gave_way() == 1
+            assert migrate.wait() == 1
+            assert migrate.count_retries() == 1
             assert "A table stayed in use" in migrate.output()
-    assert ask(url, "SELECT count(*) FROM django_migrations WHERE name LIKE '9%'") == 0
+    assert fetch_value(url, "SELECT count(*) FROM django_migrations WHERE name LIKE '9%'") == 0
 
 
 @on_postgres
-def test_callers_would_wait_behind_one_that_waits(databases):
-    """What the limit is for: whoever reads after it waits too."""
+def test_long_lock_timeout_blocks_callers(databases):
+    """Queries queue behind a migration that waits for a lock. Hence the lock timeout is short."""
     url = databases.copy()
     with psycopg.connect(url) as reader, psycopg.connect(url) as caller:
-        read_on(reader)
+        start_long_read(reader)
         with Migrate(url, "--lock-timeout", "60") as migrate:
-            until(lambda: ask(url, WAITS_FOR_THE_TABLE))
+            until(lambda: fetch_value(url, WAITS_FOR_THE_TABLE))
             caller.execute("SET lock_timeout = '200ms'")
             with pytest.raises(LockNotAvailable):
                 caller.execute("SELECT count(*) FROM mailboxes_mailbox")
             caller.rollback()
             reader.rollback()
-            assert migrate.end() == 0
+            assert migrate.wait() == 0

@@ -1,49 +1,52 @@
-"""History parted by account, by the sample in docs/scaling: the service goes on as it was."""
+"""History partitioned by account with the sample of docs/scaling: the service works as before."""
 
 import subprocess
 import time
+from contextlib import closing
 
 import psycopg
 import pytest
 
-from tests.guarantees.ledger import Ledger, differences, writing
+from tests.guarantees.writers import find_differences, open_writers, writing
 from tests.server import ROOT, Server
 from tests.service import OverSocket
 
-PARTS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'mailboxes_historicalmailbox'::regclass"
+PARTITIONS = (
+    "SELECT count(*) FROM pg_inherits WHERE inhparent = 'mailboxes_historicalmailbox'::regclass"
+)
 
 
 @pytest.fixture
 def server(postgres):
-    with Server(postgres.create("in_parts")) as running:
+    with Server(postgres.create("partitioned")) as running:
         yield running
 
 
-def part(postgres, url):
+def partition_history(postgres, url):
     sample = ROOT / "docs/scaling/partitions.sql"
-    done = subprocess.run(
+    process = subprocess.run(
         [postgres.programs / "psql", "--single-transaction", "--set=ON_ERROR_STOP=1", url],
         input=sample.read_text(),
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     with psycopg.connect(url) as connection:
-        assert connection.execute(PARTS).fetchone() == (16,)
+        assert connection.execute(PARTITIONS).fetchone() == (16,)
 
 
-def test_the_history_of_mailboxes_in_parts(postgres, server):
+def test_partitioned_history_loses_no_write(postgres, server):
     headers = server.prepare()
     url = server.environment["DATABASE_URL"]
-    service = OverSocket(headers, port=server.port)
-    ledgers = [Ledger(f"w{number}", headers, server.port) for number in range(2)]
-    for parted in (False, True):
-        if parted:
-            part(postgres, url)
-        with writing(ledgers):
-            time.sleep(1)
-        for ledger in ledgers:
-            ledger.settle()
-        assert differences(service, ledgers) == []
-    for each in (service, *(ledger.service for ledger in ledgers)):
-        each.close()
+    with (
+        closing(OverSocket(headers, port=server.port)) as service,
+        open_writers(2, headers, server.port) as writers,
+    ):
+        for is_partitioned in (False, True):
+            if is_partitioned:
+                partition_history(postgres, url)
+            with writing(writers):
+                time.sleep(1)
+            for writer in writers:
+                writer.settle()
+            assert find_differences(service, writers) == []

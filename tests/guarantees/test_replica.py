@@ -1,4 +1,4 @@
-"""Reads go to a streaming replica while it knows what the primary does; no caller sees anything older."""
+"""Reads go to a streaming replica only if it is up to date, so no caller sees older data."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +12,14 @@ from django.core.management import call_command
 from mailboxes.models import Account
 from tests.databases import default_database, headers_for
 from tests.guarantees.conftest import FULL
-from tests.guarantees.ledger import LIST
+from tests.guarantees.writers import LIST
 from tests.postgres import DurablePostgres, Standby
 from tests.server import Server, until
 from tests.service import OverSocket
 
 
 class Replica(Standby):
-    """A standby that reads go to, and that no commit waits for."""
+    """An asynchronous standby, which logs its queries."""
 
     synchronous_names = ""
 
@@ -33,8 +33,8 @@ class Replica(Standby):
             return connection.execute(statement).fetchone()[0]
 
     @contextmanager
-    def held_up(self):
-        """It plays nothing of the log for a while: it stays as it is."""
+    def paused(self):
+        """Pause replication during the block."""
         self.execute("SELECT pg_wal_replay_pause()")
         until(lambda: self.execute("SELECT pg_get_wal_replay_pause_state()") == "paused")
         try:
@@ -42,8 +42,8 @@ class Replica(Standby):
         finally:
             self.execute("SELECT pg_wal_replay_resume()")
 
-    def asked(self) -> int:
-        """How often mailboxes were read from it."""
+    def count_queries(self) -> int:
+        """Return how often mailboxes were read from it."""
         return (self.folder / "log").read_text().count('FROM "mailboxes_mailbox"')
 
 
@@ -69,7 +69,7 @@ def server(primary, replica):
 
 @pytest.fixture
 def caller(server, primary):
-    """An account of the test's own, and the service as it calls it."""
+    """A new account, and the service called with its credential."""
     with default_database(primary.url()):
         account = Account.objects.create(name=uuid4().hex)
         headers = headers_for(account)
@@ -83,45 +83,44 @@ def service(caller):
     return caller[1]
 
 
-def names_read(service, uuid):
-    """The mailbox's name as each command that reads shows it."""
+def read_names(service, uuid):
+    """Return the mailbox's name as each of four commands shows it."""
     one = service.get(f"{LIST}/{uuid}").result
     lists = [service.get(LIST + query).result for query in ("", "?order=-updated")]
     (change, *_) = service.get(f"{LIST}/{uuid}/history").result
-    of_lists = [row["name"] for rows in lists for row in rows if row["uuid"] == uuid]
-    return [one["name"], *of_lists, change["after"]["name"]]
+    listed = [row["name"] for rows in lists for row in rows if row["uuid"] == uuid]
+    return [one["name"], *listed, change["after"]["name"]]
 
 
-def ask_the_replica(replica, service, path=""):
-    """Call until it is the replica that is read from."""
-    before = replica.asked()
-    until(lambda: service.get(LIST + path).status == 200 and replica.asked() > before)
+def wait_until_replica_is_read(replica, service, path=""):
+    before = replica.count_queries()
+    until(lambda: service.get(LIST + path).status == 200 and replica.count_queries() > before)
 
 
 def test_reads_go_to_the_replica(replica, service):
     uuid = service.post(LIST, {"name": "Sales"}).result["uuid"]
     for path in ("", "?search=Sales", f"/{uuid}", f"/{uuid}/history"):
-        ask_the_replica(replica, service, path)
+        wait_until_replica_is_read(replica, service, path)
 
 
-def test_whoever_wrote_sees_it_though_the_replica_is_behind(replica, service):
+def test_write_is_visible_at_once_if_the_replica_lags(replica, service):
     uuid = service.post(LIST, {"name": "Sales"}).result["uuid"]
-    ask_the_replica(replica, service)
-    with replica.held_up():
-        before = replica.asked()
+    wait_until_replica_is_read(replica, service)
+    with replica.paused():
+        before = replica.count_queries()
         service.patch(f"{LIST}/{uuid}", {"name": "Lobby"})
-        assert names_read(service, uuid) == ["Lobby"] * 4
+        assert read_names(service, uuid) == ["Lobby"] * 4
         service.delete(f"{LIST}/{uuid}")
         assert service.get(f"{LIST}/{uuid}").status == 404
         assert service.get(LIST).result == []
-        assert replica.asked() == before
-    ask_the_replica(replica, service)
+        assert replica.count_queries() == before
+    wait_until_replica_is_read(replica, service)
 
 
-def test_whoever_is_refused_is_refused_though_the_replica_is_behind(primary, replica, caller):
+def test_refusal_takes_effect_at_once_if_the_replica_lags(primary, replica, caller):
     account, service = caller
     assert service.get(LIST).status == 200
-    with replica.held_up():
+    with replica.paused():
         with default_database(primary.url()):
             account.suspend()
         assert service.get(LIST).status == 401
@@ -133,38 +132,35 @@ def test_whoever_is_refused_is_refused_though_the_replica_is_behind(primary, rep
         assert service.get(LIST).status == 401
 
 
-def read_back(service, changes) -> list:
-    """Change a mailbox so often and read it at once each time, one or all: what was not as it had been written."""
+def find_stale_names(service, changes) -> list:
+    """Change a mailbox's name and read it at once, again and again. Return the wrong names."""
     uuid = service.post(LIST, {"name": "0"}).result["uuid"]
     wrong = []
     for number in range(1, changes + 1):
         service.patch(f"{LIST}/{uuid}", {"name": str(number)})
-        read = names_read(service, uuid)
-        wrong += [name for name in read if name != str(number)]
+        wrong += [name for name in read_names(service, uuid) if name != str(number)]
     return wrong
 
 
-def test_every_write_is_read_back_while_the_replica_follows_as_it_can(
-    replica, caller, size, promise
-):
-    changes, before = size(20, 250), replica.asked()
+def test_reads_are_current_while_the_replica_lags_now_and_then(replica, caller, size, promise):
+    changes, before = size(20, 250), replica.count_queries()
     services = [OverSocket(caller[1].headers, port=caller[1].port) for _ in range(4)]
     wrong = []
     with ThreadPoolExecutor(len(services)) as pool, ExitStack() as connections:
         running = []
         for service in services:
             connections.callback(service.close)
-            running.append(pool.submit(read_back, service, changes))
-        while not all(each.done() for each in running):
-            with replica.held_up():
+            running.append(pool.submit(find_stale_names, service, changes))
+        while not all(future.done() for future in running):
+            with replica.paused():
                 time.sleep(0.05)
             time.sleep(0.2)
-        for each in running:
-            wrong += each.result()
-    asked = replica.asked() - before
-    assert asked
-    told = f"{4 * changes:,} writes, each read 4 times; {asked:,} of the queries asked the replica"
-    promise("Reads by a replica show what was written", told, len(wrong))
+        for future in running:
+            wrong += future.result()
+    queries = replica.count_queries() - before
+    assert queries
+    tried = f"{4 * changes:,} writes, each read 4 times; {queries:,} queries went to the replica"
+    promise("Reads with a replica show the last write", tried, len(wrong))
 
 
 FAILURES = {
@@ -174,16 +170,16 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", list(FAILURES) if FULL else ["dies"])
-def test_reads_go_on_when_the_replica(replica, service, failure):
+def test_reads_continue_when_the_replica_fails(replica, service, failure):
     fail, recover = FAILURES[failure]
     service.post(LIST, {"name": "Sales"})
-    ask_the_replica(replica, service)
+    wait_until_replica_is_read(replica, service)
     fail(replica)
     try:
-        for _ in range(12):  # every thread's connection meets it
+        for _ in range(12):  # so that every thread of the server uses its connection
             assert [row["name"] for row in service.get(LIST).result] == ["Sales"]
         assert service.get("/readyz").status == 200
     finally:
         recover(replica)
-    if FULL:  # in good time
-        ask_the_replica(replica, service)
+    if FULL:  # the service retries the replica only after a while
+        wait_until_replica_is_read(replica, service)

@@ -1,4 +1,4 @@
-"""Stop and reload while callers call: each call is answered."""
+"""Every call is answered while the server stops or reloads."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guarantees.ledger import Ledger, differences, writing
+from tests.guarantees.writers import find_differences, open_writers, sum_counts, writing
 from tests.server import Server, reload, until, workers
 from tests.service import OverSocket
 
@@ -28,7 +28,7 @@ def half_sent_call(server):
             return connection.recv(65536)
 
         connection.sendall(("\r\n".join(head) + '\r\n\r\n{"name":').encode())
-        time.sleep(0.5)  # it is being read
+        time.sleep(0.5)  # the server has begun to read it
         yield complete
 
 
@@ -39,7 +39,7 @@ def server(tmp_path):
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_call_on_its_way_is_answered_before_the_server_stops(server, signals):
+def test_unfinished_call_is_answered_before_the_server_stops(server, signals):
     with half_sent_call(server) as complete:
         for _ in range(signals):
             server.process.send_signal(signal.SIGTERM)
@@ -48,7 +48,7 @@ def test_call_on_its_way_is_answered_before_the_server_stops(server, signals):
     assert server.process.wait(timeout=60) == 0
 
 
-def test_call_on_its_way_is_answered_by_a_worker_that_is_replaced(server):
+def test_unfinished_call_is_answered_by_a_replaced_worker(server):
     with half_sent_call(server) as complete:
         server.process.send_signal(signal.SIGHUP)
         until(lambda: "Terminated child process" in server.output())
@@ -61,9 +61,9 @@ def test_workers_of_a_killed_parent_stop_and_free_the_port(server):
     with half_sent_call(server) as complete:
         server.process.kill()
         time.sleep(1)
-        before = [*map(processor_seconds, running)]
+        before = [*map(read_cpu_seconds, running)]
         time.sleep(1)
-        after = [*map(processor_seconds, running)]
+        after = [*map(read_cpu_seconds, running)]
         assert all(b - a < 0.5 for a, b in zip(before, after, strict=True))
         assert complete().startswith(b"HTTP/1.1 201 ")
     until(lambda: not any(map(is_running, running)))
@@ -74,8 +74,8 @@ def is_running(process) -> bool:
     return Path(f"/proc/{process}").exists()
 
 
-def processor_seconds(process) -> float:
-    """Return the seconds that the process has computed (proc(5), stat), 0 if it has ended."""
+def read_cpu_seconds(process) -> float:
+    """Return the process's CPU time (proc(5), stat), or 0 if it has ended."""
     if not is_running(process):
         return 0
     ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
@@ -83,19 +83,18 @@ def processor_seconds(process) -> float:
 
 
 @pytest.mark.long
-def test_a_reload_under_load_loses_no_call(server, size, promise):
+def test_reload_under_load_loses_no_call(server, size, promise):
     reloads = size(1, 20)
     headers = server.prepare()
-    ledgers = [Ledger(f"w{number}", headers, server.port) for number in range(CALLERS)]
-    with writing(ledgers):
-        for _ in range(reloads):
-            time.sleep(0.5)
-            reload(server)
-    with closing(OverSocket(headers, port=server.port)) as service:
-        wrong = differences(service, ledgers)
-    for ledger in ledgers:
-        ledger.service.close()
-    acknowledged = sum(ledger.acknowledged for ledger in ledgers)
-    unanswered = sum(ledger.unanswered for ledger in ledgers)
-    tried = f"{reloads} reloads, {acknowledged:,} acknowledged writes"
-    promise("The server is reloaded under load", tried, len(wrong) + unanswered)
+    with (
+        closing(OverSocket(headers, port=server.port)) as service,
+        open_writers(CALLERS, headers, server.port) as writers,
+    ):
+        with writing(writers):
+            for _ in range(reloads):
+                time.sleep(0.5)
+                reload(server)
+        wrong = find_differences(service, writers)
+    tried = f"{reloads} reloads, {sum_counts(writers, 'acknowledged'):,} acknowledged writes"
+    lost = len(wrong) + sum_counts(writers, "unanswered")
+    promise("A reload under load loses no call", tried, lost)
