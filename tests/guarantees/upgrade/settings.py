@@ -1,4 +1,4 @@
-"""The service's settings, with the next version's migrations behind its own."""
+"""The service's settings with the migrations of a possible next version."""
 
 from config.settings import *  # noqa: F403
 

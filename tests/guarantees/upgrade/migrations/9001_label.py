@@ -1,4 +1,4 @@
-"""Columns of the largest tables: one that may be empty, one that the database itself fills."""
+"""Add columns to the largest tables: one that may be NULL, and one with a database default."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""A value for every row: some at a time, each time in a transaction of its own."""
+"""Fill the column of every row, in batches with a transaction each."""
 
 from django.db import migrations
 from django.db.models.functions import Upper
@@ -7,12 +7,12 @@ ROWS = 500
 
 
 def fill(apps, schema_editor):
-    """What was filled before is left, so it can be begun again."""
+    """Fill empty rows only, so that an interrupted run can be repeated."""
     empty = apps.get_model("mailboxes", "Mailbox").objects.filter(label=None).order_by("pk")
-    some = list(empty.values_list("pk", flat=True)[:ROWS])
-    while some:
-        empty.filter(pk__in=some).update(label=Upper("name"))
-        some = list(empty.filter(pk__gt=some[-1]).values_list("pk", flat=True)[:ROWS])
+    batch = list(empty.values_list("pk", flat=True)[:ROWS])
+    while batch:
+        empty.filter(pk__in=batch).update(label=Upper("name"))
+        batch = list(empty.filter(pk__gt=batch[-1]).values_list("pk", flat=True)[:ROWS])
 
 
 class Migration(migrations.Migration):

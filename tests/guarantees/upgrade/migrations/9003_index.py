@@ -1,4 +1,4 @@
-"""An index of a table that is written to meanwhile."""
+"""Add an index to a table during writes."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models

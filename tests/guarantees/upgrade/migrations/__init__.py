@@ -1,10 +1,10 @@
-"""The service's own migrations, and behind them those that a next version might bring."""
+"""The service's migrations, followed by those of a possible next version."""
 
 from pkgutil import iter_modules
 
 from mailboxes import migrations
 
 names = [module.name for module in iter_modules(migrations.__path__)]
-LATEST = max(name for name in names if not name.startswith("_"))  # as Django takes them
+LATEST = max(name for name in names if not name.startswith("_"))  # Django ignores these names too
 
 __path__ = [*migrations.__path__, *__path__]

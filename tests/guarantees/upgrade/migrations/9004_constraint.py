@@ -1,4 +1,4 @@
-"""A rule that new rows keep from now on."""
+"""Add a constraint that only new rows must satisfy."""
 
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
