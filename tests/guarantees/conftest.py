@@ -1,4 +1,4 @@
-"""Sizes of the tests, and the table of results. `TRUST=full` (`make trust`) runs them at length."""
+"""Sizes of the tests, and the table of results. `make trust` sets TRUST=full."""
 
 import os
 from pathlib import Path

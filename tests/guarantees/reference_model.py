@@ -1,4 +1,4 @@
-"""A reference model of the API in plain dicts, without Django: the answers that a call should get."""
+"""A reference model of the API in plain dicts: the answers that calls should get."""
 
 import re
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ class RefusedError(Exception):
 
 
 class ReferenceModel:
-    """All accounts with their mailboxes. Each command returns a status and a result without dates."""
+    """All mailboxes by account. Each command returns a status and a result without dates."""
 
     def __init__(self):
         self.suspended = set()  # accounts
@@ -331,7 +331,7 @@ class ReferenceModel:
 
 
 def iterate_resellers(account) -> Iterator[str]:
-    """Yield the accounts that may act for this one: its reseller, that one's reseller, and so on."""
+    """Yield the accounts that may act for this one: its reseller, and those further up."""
     while account := RESELLER_OF.get(account):
         yield account
 

@@ -1,4 +1,4 @@
-"""Every endpoint of the console and the admin: its minimum rank, and the form that it accepts."""
+"""Every endpoint of the console and the admin, with its minimum rank and its form."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

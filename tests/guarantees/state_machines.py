@@ -31,7 +31,7 @@ class RolledBackMachine(RuleBasedStateMachine):
 
 
 def run_machine(machine, runs, **attributes):
-    """Run the machine with these class attributes. In the quick suite its steps are always the same."""
+    """Run the machine with class attributes. The quick suite takes the same steps each time."""
     run_state_machine_as_test(
         type(machine.__name__, (machine,), attributes),
         settings=settings(

@@ -1,4 +1,4 @@
-"""A backup during writes contains one moment; a killed restore changes everything or nothing."""
+"""A backup during writes shows one moment; a killed restore changes all or nothing."""
 
 import random
 import subprocess
@@ -48,7 +48,7 @@ def create_caller(url) -> dict:
 
 
 def find_restore_errors(service, writers, acknowledged) -> list:
-    """Return the mailboxes that differ from their writer's snapshot, and the writers that lost calls.
+    """Return the mailboxes that differ from a snapshot, and the writers that lost calls.
 
     `acknowledged` has the number of each writer's acknowledged calls when the backup began.
     """

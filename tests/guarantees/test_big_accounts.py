@@ -24,7 +24,7 @@ MEMORY = 300  # MiB
 
 
 def create_account(url, mailboxes) -> tuple[dict, list[str]]:
-    """Create an account with mailboxes. Return the headers of a call, and the mailboxes' UUIDs."""
+    """Create an account with mailboxes. Return a call's headers and the mailboxes' UUIDs."""
     with default_database(url):
         account = Account.objects.create(name="big")
         rows = [Mailbox(account=account, name=f"Box {number}") for number in range(mailboxes)]
@@ -47,7 +47,7 @@ def read_peak_memory(process) -> int:
 
 
 class TemporaryMailboxes(threading.Thread):
-    """Creates numbered mailboxes, and deletes each after the next: at any moment one or two exist."""
+    """Creates numbered mailboxes, and deletes each after the next: one or two exist."""
 
     def __init__(self, headers, port):
         super().__init__()
@@ -75,7 +75,7 @@ class TemporaryMailboxes(threading.Thread):
 
 
 def is_consistent(answer, uuids) -> bool:
-    """Return True if the list has each permanent mailbox once, and temporary ones of one moment."""
+    """Return True if the list has each permanent mailbox once, and shows one moment."""
     permanent = [row["uuid"] for row in answer.result if not row["name"].startswith(TEMPORARY)]
     temporary = [
         int(row["name"].removeprefix(TEMPORARY))
@@ -114,7 +114,7 @@ def test_simultaneous_lists_are_complete_and_fit_in_memory(databases, size, prom
         "while others were created and deleted"
     )
     promise("A large account's list is complete and shows one moment", tried, wrong)
-    if FULL:  # a short run beside other tests says nothing about memory
+    if FULL:  # a short run together with other tests says nothing about memory
         tried += f"; at most {max(memory)} MiB in a process"
         too_large = sum(peak >= MEMORY for peak in memory)
         promise(f"Large lists keep a process under {MEMORY} MiB", tried, too_large)

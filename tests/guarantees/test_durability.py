@@ -1,4 +1,4 @@
-"""Processes are killed, or hang, during writes: each acknowledged change survives with its history."""
+"""Acknowledged writes survive, with their history, if a process is killed or hangs."""
 
 import random
 import time

@@ -13,7 +13,7 @@ numbers = count()
 
 
 class Forest:
-    """Random trees of accounts with mailboxes. Some accounts are suspended, some mailboxes deleted."""
+    """Random trees of accounts with mailboxes, some of them suspended or deleted."""
 
     def __init__(self, random):
         self.random, self.accounts, self.mailboxes = random, [], []

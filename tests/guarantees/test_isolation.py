@@ -103,7 +103,7 @@ PAGES = st.fixed_dictionaries(
 
 
 class Callers(RolledBackMachine):
-    """Every command by every caller. In between, accounts are suspended and credentials revoked."""
+    """Random calls by every caller, while accounts are suspended and credentials revoked."""
 
     calls: Counter  # calls of all runs, by status
     callers: list[Caller]

@@ -58,7 +58,7 @@ def database(databases):
 
 @pytest.fixture
 def codes(database, settings, size):
-    """Pass codes by mailbox. Each is encrypted with the old key, in the mailbox and its history."""
+    """Pass codes by mailbox, encrypted with the old key in the mailbox and its history."""
     settings.PASS_CODE_KEYS = KeyRing.parse(OLD)
     account = Account.objects.create(name="acme")
     mailboxes = [Mailbox(account=account, name=f"Desk {n}") for n in range(size(2_000, 50_000))]
@@ -93,7 +93,7 @@ def count_remaining() -> int:
 
 
 def count_lost(expected: dict, settings) -> int:
-    """Return the number of mailboxes whose pass codes, now and in history, are not as expected.
+    """Return the number of mailboxes whose pass codes, now or in history, are wrong.
 
     `expected` has all pass codes of each mailbox, oldest first. Only the new key decrypts here.
     """
@@ -129,7 +129,7 @@ def test_interrupted_key_change_resumes(database, codes, settings, size, promise
 
 
 def test_locked_row_is_changed_by_the_next_run(database, codes):
-    """The command skips a locked row on PostgreSQL. On SQLite, with one writer at a time, it waits."""
+    """The command skips a locked row on PostgreSQL, and waits for it on SQLite."""
     with transaction.atomic():
         mailbox = Mailbox.objects.select_for_update().first()
         first = start_rotation(database)

@@ -1,4 +1,4 @@
-"""Migrations of large tables on PostgreSQL, during calls and a long transaction that reads."""
+"""Migrations of large tables on PostgreSQL, during calls and a long transaction."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""History partitioned by account with the sample of docs/scaling: the service works as before."""
+"""History partitioned with the sample of docs/scaling: no write is lost."""
 
 import subprocess
 import time

@@ -83,7 +83,7 @@ def filters_by_account(query, account) -> bool:
 
 
 def filters_by_row(query, account) -> bool:
-    """Return True if the query is limited to mailboxes or recipients that the account has or had."""
+    """Return True if the query is limited to present or past rows of the account."""
     mailboxes = set(Mailbox.history.filter(account=account).values_list("uuid", flat=True))
     recipients = EmailRecipient.history.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
     any_of = "|".join(uuid.hex for uuid in mailboxes | set(recipients))

@@ -18,7 +18,7 @@ CALLERS = 6
 
 @contextmanager
 def half_sent_call(server):
-    """Begin a call, and yield a function that completes it and returns the answer's first bytes."""
+    """Begin a call, and yield a function that completes it and returns the answer."""
     lines = [f"{name}: {value}" for name, value in server.prepare().items()]
     head = ["POST /voip/mailbox HTTP/1.1", "Host: localhost", *lines, "Content-Length: 17"]
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:

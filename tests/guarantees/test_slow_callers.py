@@ -1,4 +1,4 @@
-"""Slow and silent callers delay no other call: no thread waits for them, and each wait has a limit."""
+"""Slow and silent callers delay no other call: no thread waits for them."""
 
 import resource
 import socket

@@ -1,4 +1,4 @@
-"""Staff can do what their group permits and no more: random visits to every page of console and admin.
+"""Staff can do only what their group permits: random visits to console and admin.
 
 A refused visit changes nothing, and users who may not change mailboxes never see a pass code.
 """

@@ -1,4 +1,4 @@
-"""Clients that record each acknowledged write, to compare the service's data with it later."""
+"""Clients that record each acknowledged write, to compare the data with it later."""
 
 import random
 import time
@@ -39,7 +39,7 @@ class PendingCall:
 
 
 class Writer:
-    """Writes to its own mailboxes, one call after another, and repeats each until it is answered.
+    """Writes to its own mailboxes, and repeats each call until it is answered.
 
     A repeated POST has the same Idempotency-Key, so it is not executed twice.
     """

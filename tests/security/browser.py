@@ -1,4 +1,4 @@
-"""A minimal browser that keeps cookies, follows no redirect, and looks like a proxy to the server."""
+"""A minimal browser that keeps cookies, follows no redirect, and acts as a proxy."""
 
 import http.client
 from http.cookies import SimpleCookie

@@ -1,4 +1,4 @@
-"""Security headers and cookies of every address, as a scanner would check them in production."""
+"""Security headers and cookies of every address, as a scanner would check them."""
 
 import pytest
 from django.test import Client

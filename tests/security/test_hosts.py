@@ -1,4 +1,4 @@
-"""Host headers: the service answers to its own host names, and no other header sets the host."""
+"""Host headers: the service answers to its own names, and no other header sets them."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Without HTTPS a page redirects to HTTPS, and an API call is refused: a redirect loses its body."""
+"""Without HTTPS, pages redirect to HTTPS and API calls are refused."""
 
 import pytest
 

@@ -35,7 +35,7 @@ UPWARDS = [
 
 
 def send_request(port, target, *lines) -> bytes:
-    """Send a GET request and return the whole answer. HTTP libraries would normalise the target."""
+    """Send a GET request, and return the answer. HTTP libraries would change the target."""
     head = [f"GET {target} HTTP/1.1", "Host: localhost", "X-Forwarded-Proto: https", *lines]
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall("\r\n".join([*head, "Connection: close", "", ""]).encode("latin-1"))

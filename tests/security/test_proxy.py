@@ -1,4 +1,4 @@
-"""Behind a proxy, a caller's address is the one that the proxy adds, whatever the caller sends."""
+"""Behind a proxy, a caller's address is the one that the proxy adds."""
 
 import socket
 
@@ -35,7 +35,7 @@ OTHERS = ["X-Real-IP", "Forwarded", "Client-IP", "X-Client-IP", "True-Client-IP"
 
 
 def build_headers(forged, caller=CALLER):
-    """Return the headers that reach the service if a caller sends the forged value to the proxy."""
+    """Return the headers that the service gets if a caller sends the proxy a forged value."""
     return {"X-Forwarded-For": f"{forged}, {caller}", **dict.fromkeys(OTHERS, "198.51.100.1")}
 
 

@@ -63,7 +63,7 @@ def sign_in(visitor, next_page="/"):
 
 
 def assert_stays_here(answers):
-    """Check that each answer redirects to this host. The answers are by the target asked for."""
+    """Check that each answer redirects to this host. The keys are the targets of `next`."""
     hosts = {
         target: get_target_host(answer.headers["Location"]) for target, answer in answers.items()
     }

@@ -1,4 +1,4 @@
-"""Session keys: each sign-in step makes a new one, and an ended session's key is_valid_key nothing."""
+"""Session keys: each sign-in step makes a new one, and ended ones open nothing."""
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
@@ -38,7 +38,7 @@ def test_key_planted_before_sign_in_opens_nothing(browser, production, rosa):
     "key", ['"\\000aaaaaaa"', '"\\303\\050aaaaaaa"', "%00aaaaaaa", "é" * 8, "'" * 8]
 )
 def test_malformed_key_opens_nothing_and_breaks_nothing(production, key):
-    """PostgreSQL raises an error if it is asked for some of them."""
+    """PostgreSQL would raise an error for some of them."""
     with Browser(production.port) as browser:
         browser.cookies["sessionid"] = key
         assert browser.get("/me/").status == 302

@@ -1,4 +1,4 @@
-"""Add columns to the largest tables: one that may be NULL, and one with a database default."""
+"""Add columns to large tables: one that may be NULL, and one with a database default."""
 
 from django.db import migrations, models
 
