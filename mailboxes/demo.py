@@ -1,4 +1,4 @@
-"""Generator of realistic demo data: unsaved accounts and mailboxes, the same for the same seed."""
+"""Generate realistic demo data: unsaved accounts and mailboxes, from a seed."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Django's `migrate`, which on PostgreSQL does not block callers while it waits for a lock."""
+"""Django's `migrate`: on PostgreSQL it blocks no caller while it waits for a lock."""
 
 from contextlib import contextmanager
 from time import sleep

@@ -1,4 +1,4 @@
-"""Re-encrypt all texts that are encrypted with an older key than the first of PASS_CODE_KEYS."""
+"""Re-encrypt the texts that an older key than the first of PASS_CODE_KEYS encrypted."""
 
 from collections import Counter
 from collections.abc import Iterator
