@@ -123,7 +123,7 @@ def redis_url(tmp_path_factory):
         running.terminate()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def databases(request):
-    """Return further databases: the test runs twice, on SQLite and on PostgreSQL."""
+    """Return further databases: on SQLite, and in the long suite on PostgreSQL too."""
     return request.getfixturevalue(f"{request.param}_databases")

@@ -75,12 +75,6 @@ class Server:
         )
         return done.stdout
 
-    def prepare(self) -> dict:
-        """Migrate, create the account `acme`, and return the headers of its credential."""
-        from tests.databases import prepare  # needs Django, which screenshots.py does not set up
-
-        return prepare(self.environment["DATABASE_URL"])
-
     def output(self) -> str:
         """Return the log so far."""
         time.sleep(LOG_SECONDS)
@@ -88,7 +82,7 @@ class Server:
         # pread leaves the position alone at which the server writes.
         return os.pread(log, os.fstat(log).st_size, 0).decode()
 
-    def wait_until_up(self, seconds=20):
+    def wait_until_up(self, seconds=60):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -99,6 +93,19 @@ class Server:
         self.process.kill()
         self.process.wait()
         raise RuntimeError(f"The server did not come up:\n{self.output()}")
+
+
+class PreparedServer(Server):
+    """Run the server on an empty database, which gets its tables and an account's credential.
+
+    `headers` are the headers of the credential.
+    """
+
+    def __enter__(self):
+        from tests.databases import prepare  # needs Django, which screenshots.py does not set up
+
+        self.headers = prepare(self.environment["DATABASE_URL"])
+        return super().__enter__()
 
 
 def workers(server) -> set[int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.server import Server
+from tests.server import PreparedServer
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.long
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.long
 def service(postgres, request, tmp_path):
     """A service on a database of its own, with metrics."""
     metrics = {"METRICS_NETWORKS": "127.0.0.1", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    with Server(postgres.create(request.node.name), **metrics) as server:
-        service = OverSocket(server.prepare(), port=server.port)
+    with PreparedServer(postgres.create(request.node.name), **metrics) as server:
+        service = OverSocket(server.headers, port=server.port)
         yield service
         service.close()
 

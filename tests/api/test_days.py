@@ -8,7 +8,7 @@ import pytest
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.databases import default_database, on_postgres
-from tests.server import Server
+from tests.server import PreparedServer
 from tests.service import OverSocket
 
 LATE = datetime(2026, 1, 2, 23, 30, tzinfo=UTC)  # the next day in Tokyo
@@ -24,8 +24,8 @@ def get_days(row):
 def test_days_do_not_depend_on_the_databases_settings(databases):
     url = databases.empty()
     name = url.rpartition("/")[2]
-    with Server(url) as server:
-        headers = server.prepare()
+    with PreparedServer(url) as server:
+        headers = server.headers
         with default_database(url):
             times = {"created_at": LATE, "updated_at": LATE}
             mailbox = Mailbox(account=Account.objects.get(), name="Sales", **times)

@@ -6,7 +6,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests.server import Server
+from tests.server import PreparedServer
 from tests.service import OverSocket
 
 
@@ -15,9 +15,9 @@ def service_and_connection(postgres, request):
     """A service with a timeout of two seconds, and a connection to its database."""
     url = postgres.create("late_" + request.node.callspec.params["method"].lower())
     with (
-        Server(url, DATABASE_TIMEOUT="2") as server,
+        PreparedServer(url, DATABASE_TIMEOUT="2") as server,
         psycopg.connect(url) as connection,
-        closing(OverSocket(server.prepare(), port=server.port)) as service,
+        closing(OverSocket(server.headers, port=server.port)) as service,
     ):
         yield service, connection
 

@@ -103,6 +103,7 @@ def test_two_hundred_mailboxes_are_changed_and_undone(page, desks, rosa):
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_mailboxes_are_deleted_and_restored(page, desks, rosa):
     page.get_by_label("Select Desk 000").check()
     page.get_by_label("Select all rows of this page").check()
@@ -121,6 +122,7 @@ def test_mailboxes_are_deleted_and_restored(page, desks, rosa):
     assert Mailbox.objects.active().count() == 161
 
 
+@pytest.mark.long
 def test_pass_code_is_shown_copied_checked_and_suggested(page, sales, rosa):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"/mailboxes/{sales.pk}/")
@@ -146,6 +148,7 @@ def test_pass_code_is_shown_copied_checked_and_suggested(page, sales, rosa):
     assert (sales.password, sales.name) == (suggested, "Typed")
 
 
+@pytest.mark.long
 def test_recipients_are_added_and_removed_in_place(page, sales, rosa):
     page.goto(f"/mailboxes/{sales.pk}/")
     page.get_by_label("Name").fill("Typed")
@@ -166,6 +169,7 @@ def test_recipients_are_added_and_removed_in_place(page, sales, rosa):
     assert [recipient.email for recipient in sales.email_recipients.all()] == ["bob@acme.example"]
 
 
+@pytest.mark.long
 def test_added_recipient_does_not_hide_a_concurrent_change(page, sales, rosa):
     page.goto(f"/mailboxes/{sales.pk}/")
     other = Mailbox.objects.get()
@@ -183,6 +187,7 @@ def test_added_recipient_does_not_hide_a_concurrent_change(page, sales, rosa):
     assert other.name == "Theirs"
 
 
+@pytest.mark.long
 def test_concurrent_change_is_shown_before_saving(page, sales, rosa):
     page.goto(f"/mailboxes/{sales.pk}/")
     page.get_by_label("Name").fill("Mine")
@@ -199,6 +204,7 @@ def test_concurrent_change_is_shown_before_saving(page, sales, rosa):
     assert (other.name, other.beep) == ("Mine", False)
 
 
+@pytest.mark.long
 def test_mailbox_is_created(page, acme, rosa):
     page.get_by_role("link", name="New mailbox").click()
     assert_accessible(page)
@@ -246,6 +252,7 @@ def test_keyboard_selects_searches_and_opens(page, desks, rosa):
     expect(page.get_by_label("Search the mailboxes")).to_be_focused()
 
 
+@pytest.mark.long
 def test_times_are_in_the_time_zone_of_the_browser(browser, live_server, sales):
     context = browser.new_context(
         base_url=live_server.url, timezone_id="Asia/Tokyo", locale="en-GB"
@@ -260,6 +267,7 @@ def test_times_are_in_the_time_zone_of_the_browser(browser, live_server, sales):
     context.close()
 
 
+@pytest.mark.long
 def test_pages_of_a_viewer_are_accessible(page, sales):
     sign_in(page, "vera", "Viewer")
     assert page.get_by_role("link", name="New mailbox").count() == 0
@@ -268,6 +276,7 @@ def test_pages_of_a_viewer_are_accessible(page, sales):
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_deleted_mailbox_and_invalid_filter_are_accessible(page, sales, rosa):
     sales.soft_delete()
     page.goto(f"/mailboxes/{sales.pk}/")

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.engines.engine import Asterisk, FreeSWITCH, basic_header, parse_columns, parse_user
-from tests.server import Server
+from tests.server import PreparedServer
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.long
@@ -21,8 +21,8 @@ MANY = range(12)  # each of four threads makes three calls, after which the quer
 def service(postgres, request):
     """A service on a database of its own, at `service.url`."""
     url = postgres.create(request.node.name)
-    with Server(url, WEB_CONCURRENCY="1") as server:
-        service = OverSocket(server.prepare(), port=server.port)
+    with PreparedServer(url, WEB_CONCURRENCY="1") as server:
+        service = OverSocket(server.headers, port=server.port)
         service.url, service.server = url, server
         yield service
         service.close()

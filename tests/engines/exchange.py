@@ -13,7 +13,7 @@ from threading import Thread
 
 from tests.engines.mail import MailServer
 from tests.engines.sound import measure_tone
-from tests.server import ROOT, Server, until
+from tests.server import ROOT, PreparedServer, until
 from tests.service import OverSocket
 
 SAMPLE = ROOT / "docs/asterisk"
@@ -74,14 +74,16 @@ class Exchange:
         self.run, self.sample = folder / "run", folder / "sample"
         self.log, self.spool = self.run / "log/full", self.run / "spool/voicemail/acme"
         self.mail = MailServer()
-        self.server = Server(f"sqlite:///{folder}/mailboxes.sqlite3", SOUNDS_DIR=str(sounds))
+        self.server = PreparedServer(
+            f"sqlite:///{folder}/mailboxes.sqlite3", SOUNDS_DIR=str(sounds)
+        )
         self.numbers = count(1)
 
     def __enter__(self):
         with ExitStack() as stack:
             stack.enter_context(self.mail)
             stack.enter_context(self.server)
-            self.headers = self.server.prepare()
+            self.headers = self.server.headers
             self.write_configuration()
             stack.enter_context(self.run_asterisk())
             self.stack = stack.pop_all()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.engines.engine import Asterisk, FreeSWITCH, basic_header, parse_columns, parse_user
-from tests.server import Server
+from tests.server import PreparedServer
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.long
@@ -25,8 +25,8 @@ class FreeSWITCHOverSocket(OverSocket, FreeSWITCH):
 
 @pytest.fixture
 def service(postgres, request):
-    with Server(postgres.create(request.node.name)) as server:
-        service = OverSocket(server.prepare(), port=server.port)
+    with PreparedServer(postgres.create(request.node.name)) as server:
+        service = OverSocket(server.headers, port=server.port)
         service.server = server
         yield service
         service.close()

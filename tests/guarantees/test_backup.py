@@ -9,6 +9,7 @@ from copy import deepcopy
 from subprocess import DEVNULL
 from types import SimpleNamespace
 
+import pytest
 from django.core.management import call_command
 
 from mailboxes.history import list_changes
@@ -91,6 +92,7 @@ def test_backup_during_writes_is_consistent(databases, tmp_path, size, promise):
     promise(f"A backup during writes is consistent, {databases.engine}", tried, len(wrong))
 
 
+@pytest.mark.long
 @on_sqlite
 def test_wrong_state_of_a_backup_is_found(databases, tmp_path):
     url = databases.copy()
@@ -105,6 +107,7 @@ def test_wrong_state_of_a_backup_is_found(databases, tmp_path):
         assert find_restore_errors(InProcess(headers), writers, [20]) != []
 
 
+@pytest.mark.long
 def test_killed_restore_leaves_old_or_new_data(databases, tmp_path, size, promise):
     kills = size(2, 50)
     backup = f"{tmp_path}/mailboxes.backup"

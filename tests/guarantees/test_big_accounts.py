@@ -10,11 +10,13 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.databases import default_database
 from tests.guarantees.conftest import FULL
-from tests.server import Server, workers
+from tests.server import PreparedServer, workers
 from tests.service import OverSocket
 
 LIST = "/voip/mailbox"
@@ -101,10 +103,10 @@ def count_inconsistent_lists(headers, port, callers, uuids) -> int:
         return [*pool.map(request_list, range(callers))].count(False)
 
 
+@pytest.mark.long
 def test_simultaneous_lists_are_complete_and_fit_in_memory(databases, size, promise):
     mailboxes, callers = size(2000, 10_000), size(16, 64)
-    with Server(url := databases.empty()) as server:
-        server.prepare()
+    with PreparedServer(url := databases.empty()) as server:
         headers, uuids = create_account(url, mailboxes)
         with TemporaryMailboxes(headers, server.port):
             wrong = count_inconsistent_lists(headers, server.port, callers, uuids)

@@ -18,7 +18,7 @@ from tests.guarantees.writers import (
     writing,
 )
 from tests.postgres import USER, DistantPostgres, DurablePostgres, Standby
-from tests.server import Server, until
+from tests.server import PreparedServer, until
 from tests.service import OverSocket
 
 WRITERS = 6
@@ -43,7 +43,7 @@ def distant_postgres(postgres):
 @contextmanager
 def open_clients(server):
     """Yield a client that reads, and writers."""
-    headers = server.prepare()
+    headers = server.headers
     with (
         closing(OverSocket(headers, port=server.port)) as service,
         open_writers(WRITERS, headers, server.port) as writers,
@@ -79,10 +79,11 @@ def describe(writers, times, event="kills") -> str:
     return f"{times} {event}, {acknowledged:,} acknowledged writes, {repeated:,} of them repeated"
 
 
+@pytest.mark.long
 def test_writes_survive_a_killed_server(databases, size, promise):
     kills = size(1, 50)
     wrong = []
-    with Server(databases.empty()) as server, open_clients(server) as (service, writers):
+    with PreparedServer(databases.empty()) as server, open_clients(server) as (service, writers):
         for _ in range(kills):
             with writing(writers):
                 time.sleep(random.uniform(0.1, 1.5))
@@ -116,7 +117,7 @@ def test_loss_is_found(server, account, lose):
 def test_writes_survive_a_killed_postgresql(own_postgres, size, promise):
     kills = size(1, 50)
     wrong = []
-    with Server(own_postgres.url()) as server, open_clients(server) as (service, writers):
+    with PreparedServer(own_postgres.url()) as server, open_clients(server) as (service, writers):
         for _ in range(kills):
             with writing(writers):
                 time.sleep(random.uniform(0.1, 1.5))
@@ -136,7 +137,7 @@ def test_writes_survive_a_promoted_standby(postgres, size, promise):
         with (
             DurablePostgres(postgres.programs) as primary,
             Standby(primary) as standby,
-            Server(build_failover_url(primary, standby)) as server,
+            PreparedServer(build_failover_url(primary, standby)) as server,
             open_clients(server) as (service, writers),
         ):
             with writing(writers):
@@ -184,7 +185,7 @@ def interrupt_writes(server, stop, resume, times) -> tuple[str, int]:
 
 def test_writes_survive_a_lost_host(distant_postgres, size, promise):
     """After a power cut a host sends no packet at all, not even one that refuses a connection."""
-    with Server(distant_postgres.url()) as server:
+    with PreparedServer(distant_postgres.url()) as server:
         disconnect, reconnect = distant_postgres.disconnect, distant_postgres.reconnect
         tried, lost = interrupt_writes(server, disconnect, reconnect, size(1, 10))
     promise("Writes survive when the host of PostgreSQL disappears", tried, lost)
@@ -192,7 +193,7 @@ def test_writes_survive_a_lost_host(distant_postgres, size, promise):
 
 def test_writes_survive_a_hanging_postgresql(own_postgres, size, promise):
     """If a disk hangs, the host accepts packets but never answers."""
-    with Server(own_postgres.url(), DATABASE_TIMEOUT="3") as server:
+    with PreparedServer(own_postgres.url(), DATABASE_TIMEOUT="3") as server:
         stop, resume = own_postgres.suspend, own_postgres.resume
         tried, lost = interrupt_writes(server, stop, resume, size(1, 10))
     promise("Writes survive when PostgreSQL hangs", tried, lost)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.guarantees.writers import find_differences, open_writers, writing
-from tests.server import ROOT, Server
+from tests.server import ROOT, PreparedServer
 from tests.service import OverSocket
 
 PARTITIONS = (
@@ -18,7 +18,7 @@ PARTITIONS = (
 
 @pytest.fixture
 def server(postgres):
-    with Server(postgres.create("partitioned")) as running:
+    with PreparedServer(postgres.create("partitioned")) as running:
         yield running
 
 
@@ -36,7 +36,7 @@ def partition_history(postgres, url):
 
 
 def test_partitioned_history_loses_no_write(postgres, server):
-    headers = server.prepare()
+    headers = server.headers
     url = server.environment["DATABASE_URL"]
     with (
         closing(OverSocket(headers, port=server.port)) as service,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.guarantees.writers import find_differences, open_writers, sum_counts, writing
-from tests.server import Server, reload, until, workers
+from tests.server import PreparedServer, reload, until, workers
 from tests.service import OverSocket
 
 CALLERS = 6
@@ -19,7 +19,7 @@ CALLERS = 6
 @contextmanager
 def half_sent_call(server):
     """Begin a call, and yield a function that completes it and returns the answer."""
-    lines = [f"{name}: {value}" for name, value in server.prepare().items()]
+    lines = [f"{name}: {value}" for name, value in server.headers.items()]
     head = ["POST /voip/mailbox HTTP/1.1", "Host: localhost", *lines, "Content-Length: 17"]
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
 
@@ -34,11 +34,11 @@ def half_sent_call(server):
 
 @pytest.fixture
 def server(tmp_path):
-    with Server(f"sqlite:///{tmp_path}/mailboxes.sqlite3") as server:
+    with PreparedServer(f"sqlite:///{tmp_path}/mailboxes.sqlite3") as server:
         yield server
 
 
-@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("signals", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_unfinished_call_is_answered_before_the_server_stops(server, signals):
     with half_sent_call(server) as complete:
         for _ in range(signals):
@@ -56,6 +56,7 @@ def test_unfinished_call_is_answered_by_a_replaced_worker(server):
         assert complete().startswith(b"HTTP/1.1 201 ")
 
 
+@pytest.mark.long
 def test_workers_of_a_killed_parent_stop_and_free_the_port(server):
     running = workers(server)
     with half_sent_call(server) as complete:
@@ -85,7 +86,7 @@ def read_cpu_seconds(process) -> float:
 @pytest.mark.long
 def test_reload_under_load_loses_no_call(server, size, promise):
     reloads = size(1, 20)
-    headers = server.prepare()
+    headers = server.headers
     with (
         closing(OverSocket(headers, port=server.port)) as service,
         open_writers(CALLERS, headers, server.port) as writers,

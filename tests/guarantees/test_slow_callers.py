@@ -18,13 +18,19 @@ from tests.guarantees.slow_callers import (
     create_export_request,
     make_calls,
 )
-from tests.server import Server, until
+from tests.server import PreparedServer, until
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("slow", KINDS, ids=[slow.kind for slow in KINDS])
+@pytest.mark.parametrize(
+    "slow",
+    [
+        pytest.param(slow, id=slow.kind, marks=pytest.mark.long if number else ())
+        for number, slow in enumerate(KINDS)
+    ],
+)
 def test_slow_callers_delay_no_other_call(server, account, size, promise, slow):
     calls, count = size(20, 1000), size(slow.count // 10, slow.count)
     headers = headers_for(account)
@@ -53,6 +59,7 @@ def open_connections(server, count):
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+@pytest.mark.long
 def test_silent_connections_delay_no_call(server, account, size, promise):
     calls, count = size(20, 1000), size(200, 3000)
     with open_connections(server, count) as silent:
@@ -65,7 +72,7 @@ def test_silent_connections_delay_no_call(server, account, size, promise):
             assert HEAD_SECONDS - 5 < time.monotonic() - start < HEAD_SECONDS + 5
 
 
-class FewFiles(Server):
+class FewFiles(PreparedServer):
     """The server in one process that may open few files."""
 
     files = 256
@@ -81,7 +88,6 @@ class FewFiles(Server):
 @pytest.fixture
 def few_files(tmp_path):
     with FewFiles(f"sqlite:///{tmp_path}/mailboxes.sqlite3") as server:
-        server.headers = server.prepare()
         yield server
 
 

@@ -85,6 +85,7 @@ def test_process_that_starts_before_the_migration_is_recorded_later(databases):
         assert until(lambda: find_row(process))
 
 
+@pytest.mark.long
 @on_sqlite
 def test_start_does_not_wait_for_a_database_lock(database):
     writer = sqlite3.connect(database.removeprefix("sqlite:///"), isolation_level=None)

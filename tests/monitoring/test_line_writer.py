@@ -6,14 +6,13 @@ from contextlib import closing
 import pytest
 
 from mailboxes.monitoring.logs import LineWriter
-from tests.databases import prepare
-from tests.server import Server
+from tests.server import PreparedServer
 from tests.service import OverSocket
 
-CALLS = 1000  # over 100 bytes of log each: more than a pipe's 64 KiB (pipe(7))
+CALLS = 700  # over 100 bytes of log each: more than a pipe's 64 KiB (pipe(7))
 
 
-class UnreadServer(Server):
+class UnreadServer(PreparedServer):
     """A server whose standard output is a pipe that nobody reads."""
 
     def start(self):
@@ -27,10 +26,12 @@ class UnreadServer(Server):
         os.close(self.unread)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_stalled_reader_of_the_log_stops_no_call(databases):
-    headers = prepare(url := databases.empty())
-    with UnreadServer(url) as server, closing(OverSocket(headers, port=server.port)) as service:
+@pytest.mark.long
+def test_stalled_reader_of_the_log_stops_no_call(tmp_path):
+    with (
+        UnreadServer(f"sqlite:///{tmp_path}/mailboxes.sqlite3") as server,
+        closing(OverSocket(server.headers, port=server.port)) as service,
+    ):
         statuses = {service.get("/voip/mailbox").status for _ in range(CALLS)}
     assert statuses == {200}
 
