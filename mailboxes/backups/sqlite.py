@@ -40,8 +40,7 @@ class SQLite:
             tables = checksum_tables(source)
             keys = [name.decode() for (name,) in source.execute(key_query(tables))]
             source.backup(copy)
-            for table in EXCLUDED & table_names(copy):
-                copy.execute(f'DELETE FROM "{table}"')  # noqa: S608  our own
+            empty_excluded(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # a single file, without a -wal file
         return applied, keys, tables
 
@@ -72,6 +71,7 @@ class SQLite:
                 require_empty(checksum_tables(database))
             database.execute("COMMIT")  # the exclusive lock stays until the connection is closed
             source.backup(database)  # one transaction
+            empty_excluded(database)
             require_equal(
                 checksum_tables(database),
                 tables,
@@ -93,6 +93,12 @@ def open_database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             database.close()
     except sqlite3.Error as error:
         raise BackupError(f"SQLite cannot use {path.name}: {error}.") from None
+
+
+def empty_excluded(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA secure_delete=ON")  # leave no bytes of deleted rows in the file
+    for table in EXCLUDED & table_names(database):
+        database.execute(f'DELETE FROM "{table}"')  # noqa: S608  our own
 
 
 def table_names(database: sqlite3.Connection) -> set[str]:

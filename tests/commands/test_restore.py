@@ -12,13 +12,21 @@ from zipfile import ZIP_STORED, ZipFile
 
 import psycopg
 import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
 
-from mailboxes.backups import archive
+from mailboxes.backups import archive, checksums, postgresql, sqlite
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox, ServerProcess
 from mailboxes.monitoring.health import find_failure
+from tests.commands.test_backup import contents
 from tests.databases import PASS_CODE, default_database, on_postgres, on_sqlite, rows
+
+PASSWORD = "correct horse"
 
 
 def back_up(url, path):
@@ -320,24 +328,85 @@ def test_tables_that_cannot_be_dropped_are_not_replaced(databases, backup):
     assert message.startswith("PostgreSQL failed: cannot drop desired object(s)")
 
 
+def add_process(**fields):
+    ServerProcess.objects.create(host="web1", pid=1, key="0a1b2c3d", **fields)
+
+
+def sign_in_once_wrong_and_once_right():
+    User.objects.create_user("mary", password=PASSWORD)
+    for password in ("wrong", PASSWORD):
+        Client().post("/sign-in/", {"username": "mary", "password": password})
+        Client(REMOTE_ADDR="192.0.2.7").post("/sign-in/", {"username": "mary", "password": "wrong"})
+
+
 def test_processes_of_the_server_are_not_in_a_backup(databases, tmp_path):
     """After a restore their rows would name processes that are not running."""
     url = databases.copy()
     with default_database(url):
-        ServerProcess.objects.create(host="web1", pid=1, key="0a1b2c3d")
+        add_process()
     backup = back_up(url, tmp_path / "mailboxes.backup")
     other_url = databases.empty()
     restore(other_url, backup)
     assert all_rows(other_url) == all_rows(databases.filled)
+
+
+def test_processes_of_the_server_do_not_count_as_data(databases, backup):
+    """An empty service that was killed needs no --replace."""
+    other_url = databases.empty()
+    with default_database(other_url):
+        call_command("migrate", verbosity=0)
+        add_process()
+    restore(other_url, backup, "--force")
+    assert all_rows(other_url) == all_rows(databases.filled)
+
+
+def test_running_service_is_not_replaced(databases, backup):
+    url = databases.copy()
+    with default_database(url):
+        add_process()
+    message = refusal(url, backup, "--replace")
+    assert message.startswith(
+        "The service runs on this database:\n  web1, process 1, running since"
+    )
+    restore(url, backup, "--replace", "--force")
+    assert all_rows(url) == all_rows(databases.filled)
+
+
+def test_process_that_was_killed_long_ago_does_not_count(databases, backup):
+    url = databases.copy()
+    with default_database(url):
+        add_process(seen_at=timezone.now() - ServerProcess.ALIVE_AGE)
     restore(url, backup, "--replace")
     assert all_rows(url) == all_rows(databases.filled)
 
 
-def test_processes_of_the_server_do_not_count_as_data(databases, backup):
-    """An empty service that has been started needs no --replace."""
+def test_sessions_and_failed_sign_ins_are_not_in_a_backup(databases, tmp_path):
+    url = databases.copy()
+    with default_database(url):
+        sign_in_once_wrong_and_once_right()
+        (session_key,) = Session.objects.values_list("session_key", flat=True)
+        assert AccessAttempt.objects.exists()
+    backup = back_up(url, tmp_path / "mailboxes.backup")
+    assert session_key not in contents(backup, tmp_path)
+    dump = next(tmp_path.glob("database.*"))
+    assert session_key.encode() not in dump.read_bytes()  # deleted rows included
     other_url = databases.empty()
-    with default_database(other_url):
-        call_command("migrate", verbosity=0)
-        ServerProcess.objects.create(host="web1", pid=1, key="0a1b2c3d")
     restore(other_url, backup)
-    assert all_rows(other_url) == all_rows(databases.filled)
+    with default_database(other_url):
+        assert not Session.objects.exists()
+        assert not AccessAttempt.objects.exists()
+
+
+def test_sessions_of_an_older_versions_backup_are_not_restored(databases, tmp_path, monkeypatch):
+    url = databases.copy()
+    with default_database(url):
+        sign_in_once_wrong_and_once_right()
+    for module in (checksums, postgresql, sqlite):
+        monkeypatch.setattr(module, "EXCLUDED", {ServerProcess._meta.db_table})
+    backup = back_up(url, tmp_path / "mailboxes.backup")
+    monkeypatch.undo()
+    other_url = databases.empty()
+    restore(other_url, backup)
+    with default_database(other_url):
+        assert not Session.objects.exists()
+        assert User.objects.exists()

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import Error, connection
 
 from mailboxes.backups.archive import restore
+from mailboxes.models import ServerProcess
 from mailboxes.monitoring.health import find_failure
 
 
@@ -27,7 +28,19 @@ class Command(BaseCommand):
             help="restore even if some pass codes cannot be decrypted with PASS_CODE_KEYS",
         )
 
-    def handle(self, *args, file, replace, without_keys, **options) -> str:
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="restore even if processes of the service seem to run",
+        )
+
+    def handle(self, *args, file, replace, without_keys, force, **options) -> str:
+        if not force and (processes := list_running()):
+            raise CommandError(
+                f"The service runs on this database:\n{processes}\n"
+                "Stop it first. A process that was killed is listed for up to three minutes; "
+                "if none runs, add --force."
+            )
         try:
             manifest = restore(connection, file, replace, without_keys)
         except OSError as error:
@@ -36,3 +49,10 @@ class Command(BaseCommand):
         if find_failure():
             message += "\nAn older version of this service made it: run manage.py migrate now."
         return message
+
+
+def list_running() -> str:
+    try:
+        return "\n".join(f"  {process}" for process in ServerProcess.objects.alive())
+    except Error:  # no such table: the database is empty, or of an older version
+        return ""
