@@ -1,8 +1,11 @@
 """The contract's commands. Every query starts from the account of the credential."""
 
-from functools import partial
+from functools import cache, partial
 
+from django.conf import settings
 from django.db import transaction
+from django.http import HttpResponse
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -10,7 +13,6 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer2,
 )
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView
 from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
@@ -19,7 +21,13 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api import representation, writing
-from mailboxes.api.conditions import apply_conditions, get_etag, refuse_if_changed
+from mailboxes.api.conditions import (
+    apply_conditions,
+    evaluate_conditions,
+    get_etag,
+    hash_to_etag,
+    refuse_if_changed,
+)
 from mailboxes.api.fastpath import REFUSED_CALL
 from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import run_once
@@ -28,6 +36,7 @@ from mailboxes.db.connections import PRIMARY
 from mailboxes.db.replica import reads_from_replica
 from mailboxes.history import list_changes
 
+TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
 ACTIONS_WITH_PASS_CODE = ["create", "update", "partial_update"]
 
@@ -69,7 +78,7 @@ class AuthenticatedView(Command):
         return Response({})
 
 
-class SchemaView(SpectacularAPIView):
+class SchemaView(APIView):
     """Serve the OpenAPI document to everyone: YAML, or JSON by `Accept` or `?format=json`."""
 
     http_method_names = Command.http_method_names
@@ -82,12 +91,30 @@ class SchemaView(SpectacularAPIView):
         OpenApiJsonRenderer2,  # first, since browsers display application/json
         OpenApiJsonRenderer,
     ]
+    schema = None  # not a command of the document
 
     def get_format_suffix(self, **kwargs):
         return self.request.query_params.get("format")
 
-    def _get_version_parameter(self, request):
-        """Ignore `?version=`, which would be copied unchecked into a header and the document."""
+    def get(self, request):
+        renderer = request.accepted_renderer
+        content = render_schema(type(renderer))
+        headers = {
+            "Cache-Control": "no-cache",  # ask whether the ETag is still the same
+            "Content-Disposition": f'inline; filename="{TITLE}.{renderer.format}"',
+            "ETag": hash_to_etag(content),
+        }
+        content_type = renderer.media_type
+        if renderer.charset:
+            content_type += f"; charset={renderer.charset}"
+        response = HttpResponse(content, content_type=content_type, headers=headers)
+        return evaluate_conditions(request, headers["ETag"], response)
+
+
+@cache
+def render_schema(renderer_class) -> bytes:
+    """Return the OpenAPI document. It takes a tenth of a second, and anyone may ask for it."""
+    return renderer_class().render(SchemaGenerator().get_schema(public=True), renderer_context={})
 
 
 class AccountViewSet(Command, ModelViewSet):

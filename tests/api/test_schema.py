@@ -118,6 +118,21 @@ def test_schema_is_served_as_json(query, accept, db):
     assert response.json() == document()
 
 
+@pytest.mark.parametrize("query", ["", "?format=json"])
+def test_schema_is_built_once(query, db, monkeypatch):
+    first = Client().get(f"/voip/schema{query}")
+    monkeypatch.setattr(SchemaGenerator, "get_schema", None)
+    second = Client().get(f"/voip/schema{query}")
+    assert (second.status_code, second.content) == (200, first.content)
+
+
+def test_unchanged_schema_is_304(db):
+    etag = Client().get("/voip/schema")["ETag"]
+    answer = Client().get("/voip/schema", headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", etag)
+    assert Client().get("/voip/schema", headers={"If-None-Match": '"old"'}).status_code == 200
+
+
 @pytest.mark.parametrize("query", ["version=9", "version=%0d%0aX:1", "lang=../x", "unknown=1"])
 def test_schema_does_not_depend_on_the_query(query, db):
     assert yaml.safe_load(Client().get(f"/voip/schema?{query}").content) == document()
