@@ -103,7 +103,10 @@ class Protocol(HttpToolsProtocol):
         self.count_head_bytes(len(name) + len(value))
 
     def count_head_bytes(self, size):
-        """Raise ValueError, which the parser turns into a 400, if the head is too large."""
+        """Add to the size of the request's URL and headers.
+
+        Raises ValueError, which the parser turns into a 400, over the limit.
+        """
         self.unparsed_bytes = 0
         self.head_bytes += size
         if self.head_bytes > HEAD_BYTES or self.header_count > HEADERS:

@@ -139,7 +139,7 @@ class AccountAdmin(ServiceAdmin):
         return ["name", *self.readonly_fields] if account else self.readonly_fields
 
     def has_delete_permission(self, request, account=None):
-        """Allow to delete an empty account; one with data can only be suspended."""
+        """Allow deletion of empty accounts only; one with data can be suspended instead."""
         has_data = account is None or any(
             rows.exists() for rows in (account.mailboxes, account.credentials, account.customers)
         )

@@ -14,7 +14,7 @@ from mailboxes.history import FIELDS
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
 
-# The fields of a mailbox that an undo sets back.
+# The fields of a mailbox that an undo reverts.
 REVERTED_FIELDS = (*FIELDS, "deleted_at")
 UPDATED_FIELDS = [field.name for field in Mailbox._meta.concrete_fields if not field.primary_key]
 CHUNK_SIZE = 500
@@ -122,7 +122,7 @@ def mark_restored(mailbox: Mailbox) -> bool:
 
 @transaction.atomic
 def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
-    """Set back what the batch changed in each mailbox. Raises AlreadyUndoneError.
+    """Undo what the batch changed in each mailbox. Raises AlreadyUndoneError.
 
     Returns the batch of the undo, which can be undone too, or None if nothing could be undone;
     and the mailboxes that were skipped, because they have changed again since.
@@ -174,7 +174,10 @@ def states_before(batch, uuids) -> dict:
 
 
 def revert_fields(mailbox, before, after) -> bool:
-    """Set back the fields that differ, or return False if one of them has changed since."""
+    """Revert the fields that the batch changed.
+
+    Return False, and revert none, if one of them has changed since.
+    """
     fields = [
         field
         for field in REVERTED_FIELDS
@@ -219,7 +222,7 @@ def build_missing_recipients(mailbox, rows, removed) -> list[EmailRecipient]:
 
 @transaction.atomic
 def revert_to(mailbox: Mailbox, moment, user) -> Batch:
-    """Set back settings and recipients to those of a moment, and restore a deleted mailbox.
+    """Restore the mailbox, with the settings and recipients that it had at a moment.
 
     Raises HistoricalMailbox.DoesNotExist if the mailbox did not exist at that moment.
     """

@@ -31,7 +31,7 @@ RECIPIENT_KEYS = ("created_on", "updated_on", "uuid")  # of a recipient inside i
 
 READ_ONLY_KEYS = {"created_on", "email_recipients", "updated_on", "uuid"}
 
-# Statuses without `errors`: more would be useless, or would help an attacker.
+# Answers with these statuses have no `errors`: details would be useless, or help an attacker.
 UNEXPLAINED = {401, 403, 404, 405, 500}
 
 # RFC 9110's phrases where Python's older ones differ.
@@ -63,7 +63,10 @@ def is_api_path(path: str) -> bool:
 
 
 def is_engine_path(path: str) -> bool:
-    """Return True if engines call it: Asterisk could take an error's text for a mailbox."""
+    """Return True for paths of telephone engines.
+
+    Their errors have no body, which Asterisk could read as a mailbox.
+    """
     return ENGINE_PATH.match(path) is not None
 
 
@@ -72,7 +75,7 @@ def is_health_path(path: str) -> bool:
 
 
 def is_machine_path(path: str) -> bool:
-    """Return True if programs call it: they neither sign in nor follow redirects."""
+    """Return True for paths of programs, which neither sign in nor follow redirects."""
     return is_api_path(path) or is_engine_path(path)
 
 

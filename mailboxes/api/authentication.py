@@ -43,9 +43,9 @@ class CredentialAuthentication(BaseAuthentication):
 
     @staticmethod
     def parse_headers(request) -> dict[str, str]:
-        """Return the secret and, if sent, the names.
+        """Return the secret and, with X-Auth-Password, the names of account and credential.
 
-        With any X-Auth-Password, Authorization is ignored.
+        If X-Auth-Password is sent, Authorization is ignored.
         """
         headers = request.META  # faster: Django builds `request.headers` for each request
         if "HTTP_X_AUTH_PASSWORD" in headers:
@@ -59,7 +59,7 @@ class CredentialAuthentication(BaseAuthentication):
 
 
 class HasCredential(BasePermission):
-    """Allow calls with a good credential only; the default for every API view."""
+    """Allow only calls with a valid credential; the default for every API view."""
 
     def has_permission(self, request, view):
         return isinstance(request.auth, ApiCredential)

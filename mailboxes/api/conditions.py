@@ -10,7 +10,10 @@ from mailboxes.models import EmailRecipient, Mailbox
 
 
 def get_etag(row: Mailbox | EmailRecipient) -> str:
-    """Return the tag of the mailbox's version: a change of a recipient changes its mailbox."""
+    """Return the entity tag of the mailbox's version.
+
+    It serves for a recipient too, because changing one raises the version.
+    """
     mailbox = row if isinstance(row, Mailbox) else row.mailbox
     return format_etag(mailbox.version)
 

@@ -43,7 +43,8 @@ NOT_PLAIN = {
     "mailboxes.refused",
 }
 
-REFUSED_CALL = "mailboxes.refused_call"  # passes a refused call to the view, in the environment
+# The key in the environ under which a refused call reaches the view.
+REFUSED_CALL = "mailboxes.refused_call"
 
 
 class FastPath:
@@ -127,7 +128,7 @@ class PlainCall(WSGIRequest):
     def combined_query(self) -> dict:
         """Return the prepared query that reads the credential and its mailboxes, and its values.
 
-        Empty if that takes two queries: for a customer, or with a replica to read from.
+        Empty if one query is not enough: for a POST, for a customer, or for a GET with a replica.
         """
         if self.META.get("HTTP_X_AUTH_FOR") or self.method == "POST":
             return {}

@@ -89,7 +89,7 @@ def parse_key(request) -> str | None:
 
 
 def compute_fingerprint(request) -> str:
-    # Keyed: a pass code's four digits could be guessed from a plain hash.
+    # With a key: the four digits of a pass code could be found by trial from a plain hash.
     call = f"{request.method} {request.path.rstrip('/').lower()}\n".encode() + request.body
     return salted_hmac("mailboxes.idempotency", call, algorithm="sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Request bodies: JSON objects, and nothing else."""
+"""Parsers of JSON bodies, and content negotiation."""
 
 from functools import lru_cache
 

@@ -26,6 +26,6 @@ class EnvelopeRenderer(BaseRenderer):
 
 
 def error_response(status: int, headers=None) -> HttpResponse:
-    """Return an error in the envelope, for errors outside the API's views."""
+    """Return an error in the API's JSON envelope, for errors raised outside its views."""
     body = orjson.dumps(envelope(status))
     return HttpResponse(body, content_type=MEDIA_TYPE, status=status, headers=headers)

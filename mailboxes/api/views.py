@@ -72,7 +72,7 @@ class Command(APIView):
 
 
 class AuthenticatedView(Command):
-    """Answer 200 to a good credential; others never come this far."""
+    """Answer 200. The permission check has already refused invalid credentials."""
 
     def get(self, request, *args, **kwargs):
         return Response({})

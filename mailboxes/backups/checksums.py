@@ -44,7 +44,7 @@ def checksum_rows(rows: Iterable[bytes]) -> dict:
 
 
 def key_query(tables: Iterable[str]) -> str:
-    """Return SQL that lists the names of the keys that the tables' texts are encrypted with."""
+    """Return SQL that lists the ids of the keys that encrypted the tables' texts."""
     columns = {
         model._meta.db_table: model._meta.get_field(model.ENCRYPTED_COLUMN).column
         for model in EncryptedRow.encrypted_models()

@@ -55,7 +55,7 @@ def list_addresses(mailbox: Mailbox) -> list[str]:
 
 
 def escape_formula(cell: str) -> str:
-    """Return the text for a file, so that a spreadsheet shows it unchanged."""
+    """Put an apostrophe before a cell that a spreadsheet would run as a formula or shorten."""
     return f"'{cell}" if FORMULA.match(cell) else cell
 
 

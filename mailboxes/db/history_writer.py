@@ -103,7 +103,7 @@ def prepare_values(model: type[models.Model], values: dict, connection) -> list:
 def unconverted_types(
     model: type[models.Model], names: tuple[str, ...], vendor: str
 ) -> list[tuple]:
-    """Return the fields with the types of values that they need not convert.
+    """Return each field with the Python types that the driver stores without conversion.
 
     Integers are among them, except for boolean fields, which convert 1 to True.
     """

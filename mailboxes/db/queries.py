@@ -109,7 +109,7 @@ def instance_from_row(
 def shared_cursor(connection):
     """Return the cursor that all prepared queries of a connection share.
 
-    To create a cursor takes half as long as to run a query.
+    Creating a cursor takes half as long as running a query.
     """
     created_by, cursor = getattr(connection, "shared_cursor_cache", (None, None))
     if created_by is None or created_by is not connection.connection or connection.queries_logged:

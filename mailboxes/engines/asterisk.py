@@ -65,9 +65,9 @@ def update(request, credential):
 
 
 def parse_update_query(request) -> dict:
-    """Parse `context=acme&mailbox=…`, also in Asterisk's own form.
+    """Parse `context=acme&mailbox=…`, also as Asterisk sends it: `&context=acmemailbox=…`.
 
-    That has no `&` between the two, and one before them (res_config_curl.c, update2_curl).
+    See update2_curl in res_config_curl.c.
     """
     query = request.META["QUERY_STRING"].replace("mailbox=", "&mailbox=")
     return dict(parse_qsl(query, keep_blank_values=True))

@@ -63,7 +63,7 @@ def sound(request, signed, uuid):
 
 
 def compute_etag(request, uuid) -> str:
-    """Return a tag by which an engine, which asks at every call, can keep its copy."""
+    """Return an entity tag: an engine asks at every call, and downloads only what has changed."""
     file = file_path(uuid).stat()
     return f'"{file.st_mtime_ns:x}-{file.st_size:x}"'
 

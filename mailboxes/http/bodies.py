@@ -17,7 +17,7 @@ from mailboxes.monitoring import logs
 
 
 class Refusals:
-    """Middleware that answers a request with a REFUSAL in its environ, in the envelope."""
+    """Middleware that answers requests that the server has refused, in the API's envelope."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -87,7 +87,7 @@ def move_to_file(first: bytes, others: Iterable[bytes]) -> tuple[Iterator[bytes]
 class Limits(NamedTuple):
     """Limits of a request's body, in bytes and seconds. Bytes above `max_kept` are discarded.
 
-    One byte more is kept than the application accepts, so that it refuses a larger body.
+    `max_kept` is one byte more than the application accepts, so that it notices a larger body.
     """
 
     max_kept: int
@@ -104,7 +104,7 @@ class Limits(NamedTuple):
 def get_body_limits(path: str) -> Limits:
     """Return the limits of a body sent to this path.
 
-    The contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is read
+    The wire contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is read
     and thrown away first". A server that answers without reading resets the connection.
     """
     if is_machine_path(path):

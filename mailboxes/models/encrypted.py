@@ -20,7 +20,7 @@ class EncryptedRow:
 
     @property
     def owner(self) -> bytes:
-        """Bytes that identify the row, so that the text cannot be decrypted in another row."""
+        """Return bytes that identify the row. A text copied to another row cannot be decrypted."""
         raise NotImplementedError
 
     def decrypt(self) -> str:

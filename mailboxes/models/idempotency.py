@@ -50,7 +50,7 @@ class IdempotentAnswer(EncryptedRow, models.Model):
 
     @property
     def body(self) -> str:
-        """The body, encrypted for the pass code in it. Raises UnknownKeyError."""
+        """Return the decrypted body, which may contain a pass code. Raises UnknownKeyError."""
         return self.decrypt()
 
     @body.setter

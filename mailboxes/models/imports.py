@@ -101,7 +101,10 @@ class ImportRow(EncryptedRow, models.Model):
 
     @property
     def cells(self) -> dict[str, str]:
-        """The cells by column, encrypted for the pass codes in them. Raises UnknownKeyError."""
+        """Return the decrypted cells by column. Pass codes may be among them.
+
+        Raises UnknownKeyError.
+        """
         return orjson.loads(self.decrypt())
 
     @cells.setter

@@ -100,7 +100,7 @@ class MailboxQuerySet(models.QuerySet):
         """Return mailboxes with the text in name, account name, a recipient's address or UUID.
 
         A part of a UUID is found with or without hyphens. `all_accounts` searches all names and
-        addresses once, which is several times as fast unless the mailboxes are of few accounts.
+        addresses once: several times as fast if the mailboxes belong to many accounts.
         """
         text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
         recipients = EmailRecipient.objects.filter(email__icontains=text)
@@ -186,7 +186,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
         return self.name
 
     def save(self, **kwargs):
-        """Save with the next version. A caller that has read the row before must have locked it."""
+        """Save with the next version. Lock an existing row before you read and save it."""
         if not self._state.adding:
             self.version += 1
         super().save(**kwargs)

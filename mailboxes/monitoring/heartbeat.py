@@ -31,7 +31,7 @@ class Heartbeat:
     """
 
     INTERVAL = 60  # seconds
-    RETRY = 1  # seconds, after a failure: `rotate_pass_codes` relies on the rows
+    RETRY = 1  # seconds, after a failure: short, since `rotate_pass_codes` relies on the rows
     LOCK_WAIT = 2  # seconds: on a busy SQLite, attempts that do not wait fail again and again
     MAX_WAIT = 5  # seconds
 

@@ -29,7 +29,7 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def remove_signatures(line: str) -> str:
-    """Remove signatures of greetings' addresses, with which anyone could fetch the greeting."""
+    """Remove signatures of greetings: a reader of the log could fetch the greeting."""
     return SIGNED_PATH.sub(r"\1-", line)
 
 
@@ -63,7 +63,7 @@ class LineWriter:
 
     MAX_LINES = 10_000
     INTERVAL = 0.05  # seconds: one write for all lines of that time costs less than one for each
-    PATIENCE = 2  # seconds, for the last lines
+    STOP_TIMEOUT = 2  # seconds to write the last lines when the process ends
 
     running: "LineWriter | None" = None  # in this process
 
@@ -87,7 +87,7 @@ class LineWriter:
             return
         writer.is_stopping.set()
         writer.has_lines.set()
-        writer.thread.join(cls.PATIENCE)
+        writer.thread.join(cls.STOP_TIMEOUT)
         if not writer.thread.is_alive():
             cls.running = None
             writer.write()  # what was added while the thread ended

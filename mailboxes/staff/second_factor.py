@@ -45,7 +45,7 @@ def format_key(authenticator) -> str:
 
 
 def confirm_authenticator(user, code) -> TOTPDevice:
-    """Enable the unconfirmed authenticator if the code is its own. Raises ValidationError."""
+    """Enable the unconfirmed authenticator if it generated the code. Raises ValidationError."""
     authenticator = accept_code(TOTPDevice.objects.devices_for_user(user, confirmed=False), code)
     authenticator.confirmed = True
     authenticator.save(update_fields=["confirmed"])
@@ -82,9 +82,10 @@ def disable(user):
 
 
 def accept_code(devices, code) -> Device:
-    """Use up the code of the first device. Raises ValidationError.
+    """Check the code against the first of the devices, and return the device.
 
-    Each wrong code doubles the wait until the next try.
+    A right code cannot be used again. Each wrong code doubles the wait until the next try.
+    Raises ValidationError.
     """
     with transaction.atomic():  # an exception in here would undo the count of wrong codes
         device = devices.select_for_update().first()

@@ -5,5 +5,5 @@ from django.contrib.sessions.backends import db
 
 class SessionStore(db.SessionStore):
     def _validate_session_key(self, key):
-        """Refuse other characters too. PostgreSQL rejects NUL, which a quoted cookie may contain."""
+        """Accept only ASCII letters and digits: PostgreSQL rejects NUL, which a cookie may have."""
         return super()._validate_session_key(key) and key.isalnum() and key.isascii()

@@ -74,7 +74,7 @@ def test_wrong_accept_is_406(wire):
     "accept",
     ["*/*", "application/*", "text/html, */*;q=0.1", "", ",", "application/json; indent=4"],
 )
-def test_accept_that_includes_json_is_served(service, accept):
+def test_accept_header_that_includes_json_is_served(service, accept):
     answer = service.get("/voip/mailbox", headers={"Accept": accept})
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"

@@ -65,7 +65,7 @@ def test_invalid_json_is_refused(wire, body):
     assert wire.get("/voip/mailbox").result == []
 
 
-def test_last_of_two_equal_keys_counts(service):
+def test_last_of_two_equal_json_keys_wins(service):
     assert service.post("/voip/mailbox", '{"name": "a", "name": "b"}').result["name"] == "b"
 
 

@@ -150,7 +150,7 @@ def test_file_created_meanwhile_is_left_alone(databases, programs, tmp_path):
 
 
 @on_postgres
-def test_password_is_not_passed_as_an_argument(databases, programs, tmp_path):
+def test_database_password_is_not_an_argument_of_pg_dump(databases, programs, tmp_path):
     """Every user of the machine can see the arguments of a running program."""
     replace_program(
         programs,

@@ -46,7 +46,7 @@ def test_fifth_wrong_password_locks_the_username(rosa):
     page = fail_sign_in(1)
     assert page.status_code == 429
     assert 890 < int(page["Retry-After"]) <= 900
-    assert "From your IP address, this username is locked. Try again in 15 minutes." in page.text
+    assert "This username is locked for your IP address. Try again in 15 minutes." in page.text
     assert "no-store" in page["Cache-Control"]
 
 

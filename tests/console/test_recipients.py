@@ -36,7 +36,7 @@ def test_recipient_is_removed_and_undone(support, sales):
     assert EmailRecipient.objects.get() == ann
 
 
-def test_removing_twice_changes_nothing_more(support, sales):
+def test_second_removal_of_a_recipient_changes_nothing(support, sales):
     ann = EmailRecipient.objects.get()
     remove_recipient(support, sales, ann.pk)
     assert list_messages(remove_recipient(support, sales, ann.pk)) == []

@@ -117,7 +117,7 @@ def test_write_is_visible_at_once_if_the_replica_lags(replica, service):
     wait_until_replica_is_read(replica, service)
 
 
-def test_refusal_takes_effect_at_once_if_the_replica_lags(primary, replica, caller):
+def test_suspension_and_revocation_take_effect_if_the_replica_lags(primary, replica, caller):
     account, service = caller
     assert service.get(LIST).status == 200
     with replica.paused():

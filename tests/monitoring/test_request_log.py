@@ -99,7 +99,7 @@ def test_reason_of_a_refused_update_with_status_200_is_logged(account, caplog):
 
 
 @pytest.mark.parametrize("name", ["stranger", "nobody", "why=x\nforged"])
-def test_account_that_is_no_customer_is_logged(service, stranger, caplog, name):
+def test_x_auth_for_without_such_a_customer_is_logged(service, stranger, caplog, name):
     assert service.get("/authenticated", headers={"X-Auth-For": name}).status == 403
     assert logged_reason(caplog) == "not-a-customer"
 

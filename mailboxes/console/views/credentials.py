@@ -94,6 +94,6 @@ def credential_revoke(request, name, pk):
 
 
 def get_credential(request, name, pk):
-    """Return the account's credential, locked on POST. Raise Http404."""
+    """Return the account's credential, locked on POST. Raises Http404."""
     credentials = lock_for_update(request, ApiCredential.objects.select_related("account"))
     return get_object_or_404(credentials, account__name=name, pk=pk)

@@ -48,7 +48,7 @@ def put_back(request, uuid):
 
 
 def parse_moment(text) -> datetime:
-    """Return the moment in UTC. Raise Http404 if it is invalid or has no time zone."""
+    """Return the moment in UTC. Raises Http404 if it is invalid or has no time zone."""
     try:
         moment = parse_datetime(text)
         if moment and moment.tzinfo:

@@ -137,7 +137,7 @@ def apply_to_mailbox(request, uuid, action, change):
 
 
 def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:
-    """Return the mailbox, locked. Raise Http404, or PermissionDenied if it is deleted."""
+    """Return the mailbox, locked. Raises Http404, or PermissionDenied if it is deleted."""
     mailbox = next(iter(batches.lock_for_update([uuid])), None)
     if mailbox is None:
         raise Http404

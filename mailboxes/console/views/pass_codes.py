@@ -70,7 +70,7 @@ def check_for_new(request):
 
 
 def get_active_mailbox(uuid):
-    """Raise Http404, or PermissionDenied if the mailbox is deleted."""
+    """Return the active mailbox. Raises Http404, or PermissionDenied if it is deleted."""
     mailbox = get_object_or_404(Mailbox, pk=uuid)
     if mailbox.is_deleted:
         raise PermissionDenied

@@ -67,7 +67,7 @@ class FirstCodeForm(CodeForm):
 
 
 def get_form_data(request):
-    """Return the form data, or None if the request is no POST; empty data is not None."""
+    """Return the data of a POST, even if empty; None for other methods."""
     return request.POST if request.method == "POST" else None
 
 

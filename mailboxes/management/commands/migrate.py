@@ -54,7 +54,7 @@ class Command(migrate.Command):
 
 @contextmanager
 def set_lock_timeout(connection, seconds):
-    """Let SQL fail that waits longer for a lock, except for indexes built concurrently."""
+    """Make SQL fail that waits longer for a lock, unless it builds an index concurrently."""
     limit = f"SET lock_timeout = {seconds * 1000:.0f}"
 
     def run(execute, sql, params, many, context):

@@ -1,4 +1,4 @@
-"""Re-encrypt the texts that an older key than the first of PASS_CODE_KEYS encrypted."""
+"""Re-encrypt with the first of PASS_CODE_KEYS all texts encrypted with another key."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def find_problems() -> Iterator[str]:
         yield f"Still encrypted with an older key: {format_counts(remaining)}."
     if processes:
         yield (
-            "These processes still encrypt with another key than the first of PASS_CODE_KEYS, "
+            "These processes still encrypt with a key other than the first of PASS_CODE_KEYS, "
             f"{settings.PASS_CODE_KEYS.current}:\n{processes}\n"
             "They have not read the new PASS_CODE_KEYS. Restart them and run this again before "
             "you remove a key. A process that was killed is listed for three more minutes."
