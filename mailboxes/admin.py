@@ -1,13 +1,14 @@
 """Declarations of the Django admin. Rows change by methods of their models."""
 
+from contextlib import suppress
 from functools import partial
 
 from axes.models import AccessFailureLog, AccessLog
 from django.contrib import admin, messages
 from django.contrib.admin.utils import model_ngettext
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.admin.widgets import AdminTextInputWidget
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin.widgets import AdminTextInputWidget, AutocompleteSelect
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count, OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Coalesce
@@ -31,6 +32,18 @@ admin.site.unregister([AccessFailureLog, AccessLog])  # django-axes writes nothi
 MAX_SEARCH_LENGTH = 254  # characters, as in an email address
 
 
+class ValidAutocompleteSelect(AutocompleteSelect):
+    """Ignore values that cannot be keys, for which Django's widget raises ValueError."""
+
+    def optgroups(self, name, value, attr=None):
+        return super().optgroups(name, list(filter(self.is_key, value)), attr)
+
+    def is_key(self, text) -> bool:
+        with suppress(ValidationError):
+            return self.field.target_field.clean(text, None) is not None
+        return False
+
+
 class ServiceAdmin(admin.ModelAdmin):
     """Lock rows before a write; an action applies to all selected rows or to none."""
 
@@ -41,6 +54,11 @@ class ServiceAdmin(admin.ModelAdmin):
         """Allow the page's own filters only: others could guess encrypted columns bit by bit."""
         filters = [getattr(f, "parameter_name", f) for f in self.get_list_filter(request)]
         return lookup.partition("__")[0] in filters
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = ValidAutocompleteSelect(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_changeform_initial_data(self, request):
         """Ignore initial data from the query string."""

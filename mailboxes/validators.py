@@ -93,7 +93,11 @@ def make_pass_code() -> str:
 
 
 def validate_ascii(value: str) -> None:
-    """Refuse an address with other letters, whose case each database folds in its own way."""
+    """Refuse an address with other letters, whose case each database folds in its own way.
+
+    Control characters are refused too: EmailValidator accepts some of them between quotes.
+    """
+    validate_printable(value)
     if not value.isascii():
         raise ValidationError(
             _("Use an address in ASCII; write an international domain in its xn-- form."),

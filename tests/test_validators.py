@@ -61,6 +61,14 @@ def test_control_characters_and_lone_surrogates_are_refused(text):
         validators.validate_printable(text)
 
 
+@pytest.mark.parametrize(
+    "address", ['"a\x0bb"@acme.example', '"a\x1bb"@acme.example', "ü@x.example"]
+)
+def test_address_with_other_characters_than_printable_ascii_is_refused(address):
+    with pytest.raises(ValidationError):
+        validators.validate_ascii(address)
+
+
 def test_networks_are_parsed_from_a_text():
     networks = validators.parse_networks("192.0.2.0/24, 2001:db8::/32\n198.51.100.7")
     assert [str(network) for network in networks] == [

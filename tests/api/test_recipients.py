@@ -131,6 +131,8 @@ def test_fifty_recipients_are_accepted_and_the_51st_is_refused(service, path, ma
         "a b@acme.example",
         "pete@acme.example\nBcc: x@y.example",
         "pete@acme.example\x00",
+        '"pete\x0bb"@acme.example',
+        '"pete\x1bb"@acme.example',
         "Pete <pete@acme.example>",
         "pete@acme.example,mary@acme.example",
         "p" * 250 + "@acme.example",

@@ -103,6 +103,7 @@ NEW_ROW = {"account": "acme", "name": "New"}
         ({"name": "  "}, "name", "This field is required."),
         ({"name": "x" * 101}, "name", "at most 100 characters"),
         ({"name": "x\x07"}, "name", "Leave out control characters."),
+        ({"recipients": '"a\x1bb"@acme.example'}, "recipients", "Leave out control characters."),
         ({"password": "123"}, "password", "Use four digits, 0000 to 9999."),
         ({"password": "••••"}, "password", "Use four digits, 0000 to 9999."),
         ({"greeting": "hello"}, "greeting", "Use a UUID"),
