@@ -1,9 +1,11 @@
 """The OpenAPI document, with the contract's texts, examples and envelope."""
 
+from functools import cache
 from typing import NamedTuple
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -428,3 +430,9 @@ def build_example(schema, schemas):
         return [build_example(schema["items"], schemas)]
     properties = schema.get("properties", {})
     return {key: build_example(field, schemas) for key, field in properties.items()}
+
+
+@cache
+def get_document() -> dict:
+    """Return the OpenAPI document, built once in each process."""
+    return SchemaGenerator().get_schema(public=True)

@@ -5,7 +5,6 @@ from functools import cache, partial
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpResponse
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -31,6 +30,7 @@ from mailboxes.api.conditions import (
 from mailboxes.api.fastpath import REFUSED_CALL
 from mailboxes.api.finding import ListParameters, Page
 from mailboxes.api.idempotency import run_once
+from mailboxes.api.schema import get_document
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.replica import reads_from_replica
@@ -114,7 +114,7 @@ class SchemaView(APIView):
 @cache
 def render_schema(renderer_class) -> bytes:
     """Return the OpenAPI document. It takes a tenth of a second, and anyone may ask for it."""
-    return renderer_class().render(SchemaGenerator().get_schema(public=True), renderer_context={})
+    return renderer_class().render(get_document(), renderer_context={})
 
 
 class AccountViewSet(Command, ModelViewSet):

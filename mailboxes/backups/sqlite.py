@@ -53,11 +53,12 @@ class SQLite:
             return checksum_tables(copy)
 
     def restore(self, path: Path, tables: dict, replace: bool) -> None:
-        """Replace the database with a dump. Raises BackupError.
+        """Replace the database with a dump, which is changed. Raises BackupError.
 
         The database is locked from the check to the comparison, so that nothing else writes to it.
         """
-        with open_database(path, "ro") as source, open_database(self.path, "rwc") as database:
+        with open_database(path, "rw") as source, open_database(self.path, "rwc") as database:
+            empty_excluded(source)  # backups of older versions have their rows
             database.execute("PRAGMA locking_mode=EXCLUSIVE")
             try:
                 database.execute("BEGIN EXCLUSIVE")
@@ -71,7 +72,6 @@ class SQLite:
                 require_empty(checksum_tables(database))
             database.execute("COMMIT")  # the exclusive lock stays until the connection is closed
             source.backup(database)  # one transaction
-            empty_excluded(database)
             require_equal(
                 checksum_tables(database),
                 tables,

@@ -104,8 +104,8 @@ class Limits(NamedTuple):
 def get_body_limits(path: str) -> Limits:
     """Return the limits of a body sent to this path.
 
-    The wire contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is read
-    and thrown away first". A server that answers without reading resets the connection.
+    The wire contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is
+    read and thrown away first". A server that answers without reading resets the connection.
     """
     if is_machine_path(path):
         return Limits(MAX_BODY_BYTES + 1, MAX_DISCARDED_BYTES, settings.REQUEST_TIMEOUT)

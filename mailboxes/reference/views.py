@@ -1,14 +1,13 @@
 """The API reference, made from the OpenAPI document, and the page on telephone engines."""
 
 import json
-from functools import cache
 
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
-from drf_spectacular.generators import SchemaGenerator
 
 from mailboxes import contract, sample_configuration
+from mailboxes.api.schema import get_document
 
 # The order of commands in a group, as on the hosted API's page.
 METHODS = ["get", "post", "put", "patch", "delete"]
@@ -53,11 +52,6 @@ def connect(request):
     host = request.build_absolute_uri("/").rstrip("/")
     engines = sample_configuration.fill_in_samples(host)
     return render(request, "reference/connect.html", {"engines": engines})
-
-
-@cache
-def get_document() -> dict:
-    return SchemaGenerator().get_schema(public=True)
 
 
 def build_command(schema, path, method, operation) -> dict:
