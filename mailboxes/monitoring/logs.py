@@ -81,16 +81,14 @@ class LineWriter:
 
     @classmethod
     def stop(cls) -> None:
-        """Write what is left, and write at once from now on, unless the reader stalls."""
-        writer = cls.running
-        if writer is None:
-            return
-        writer.is_stopping.set()
-        writer.has_lines.set()
-        writer.thread.join(cls.STOP_TIMEOUT)
-        if not writer.thread.is_alive():
-            cls.running = None
-            writer.write()  # what was added while the thread ended
+        """Write what is left, unless the reader stalls. Later lines of the process are lost.
+
+        To write them at once could keep the process from ending: it waits for the reader.
+        """
+        if writer := cls.running:
+            writer.is_stopping.set()
+            writer.has_lines.set()
+            writer.thread.join(cls.STOP_TIMEOUT)
 
     def add(self, text: str) -> None:
         """Add a line to be written, or count it as dropped."""

@@ -1,11 +1,12 @@
 """A reader of the log that stalls does not stop the service."""
 
+import logging
 import os
 from contextlib import closing
 
 import pytest
 
-from mailboxes.monitoring.logs import LineWriter
+from mailboxes.monitoring.logs import LineHandler, LineWriter
 from tests.server import PreparedServer
 from tests.service import OverSocket
 
@@ -54,9 +55,18 @@ def test_lines_over_the_limit_are_dropped_and_counted(capfd, caplog):
     assert caplog.messages == ["2 log lines were dropped: standard output was not read."]
 
 
-def test_last_lines_are_written_when_it_stops(capfd):
+def test_last_lines_are_written_when_it_stops(capfd, monkeypatch):
+    monkeypatch.setattr(LineWriter, "running", None)
     LineWriter.start()
     LineWriter.running.add("last\n")
     LineWriter.stop()
     assert capfd.readouterr().out == "last\n"
-    assert LineWriter.running is None
+
+
+def test_line_after_the_stop_is_not_waited_for(monkeypatch):
+    """Two processes write to one pipe, so one may find it full only after its last line."""
+    monkeypatch.setattr(LineWriter, "running", None)
+    LineWriter.start()
+    LineWriter.stop()
+    LineHandler().emit(logging.makeLogRecord({"msg": "The process ends."}))
+    assert LineWriter.running.lines == ["The process ends.\n"]
