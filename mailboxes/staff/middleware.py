@@ -17,7 +17,7 @@ class SecondFactor:
         self.get_response = get_response
 
     def __call__(self, request):
-        if not second_factor.is_required(request.user):
+        if not second_factor.needs_code(request.user):
             return self.get_response(request)
         if request.path in map(reverse, self.exempt_pages):
             return self.get_response(request)

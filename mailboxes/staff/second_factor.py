@@ -24,8 +24,8 @@ def is_enabled(user) -> bool:
     return TOTPDevice.objects.devices_for_user(user, confirmed=True).exists()
 
 
-def is_required(user) -> bool:
-    """Return True if the user has given the password, and must give a code too."""
+def needs_code(user) -> bool:
+    """Return True if the user has a second factor, but has given only the password."""
     return user.is_authenticated and not user.is_verified() and is_enabled(user)
 
 
@@ -53,7 +53,7 @@ def confirm_authenticator(user, code) -> TOTPDevice:
 
 
 def verify_code(user, code) -> Device:
-    """Return the device of the code: authenticator or recovery codes. Raises ValidationError."""
+    """Check a code, and return its device: app or recovery codes. Raises ValidationError."""
     is_authenticator_code = len(code) == CODE_DIGITS and code.isdigit()
     model = TOTPDevice if is_authenticator_code else StaticDevice
     return accept_code(model.objects.devices_for_user(user, confirmed=True), code)

@@ -22,7 +22,7 @@ form_page = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class CodeForm(forms.Form):
-    """A code of the user. `device` is the OTP device that accepted it."""
+    """A code of the second factor. `device` is the OTP device that accepted it."""
 
     code = forms.CharField(
         label=gettext_lazy("Code"),
@@ -75,7 +75,7 @@ def get_form_data(request):
 @never_cache
 def sign_in_code(request):
     """Ask for the code after the password. The middleware blocks all other pages until then."""
-    if not second_factor.is_required(request.user):
+    if not second_factor.needs_code(request.user):
         return redirect("console:mailbox-list")
     form = CodeForm(request.user, get_form_data(request))
     if form.is_valid():
@@ -108,7 +108,7 @@ def describe_codes_left(user) -> str:
 @require_POST
 @staff_with()
 def start(request):
-    """Create a key, unless the second factor is already on."""
+    """Create an authenticator's key, unless the second factor is already on."""
     if second_factor.is_enabled(request.user):
         return redirect("console:me")
     second_factor.start_set_up(request.user)
@@ -163,7 +163,7 @@ def require_code(request, template, action):
 
 
 def render_new_codes(request):
-    """Create codes and show them in the answer itself, so that no session stores them."""
+    """Create recovery codes and show them in this answer only, so that no session stores them."""
     codes = second_factor.create_recovery_codes(request.user)
     text = "\n".join(f"{code[:4]}-{code[4:]}" for code in codes)
     return render(request, "console/recovery_codes_shown.html", {"codes": text})
