@@ -49,7 +49,7 @@ def stop_worker():
 
 
 def stop_with_parent():
-    """Stop this worker if its parent is killed, which could neither replace nor stop it."""
+    """Stop this worker process if its parent is killed, because nothing else would stop it."""
     if parent := multiprocessing.parent_process():
         loop = asyncio.get_running_loop()
 

@@ -87,7 +87,7 @@ class Bridge:
 
 
 async def read_body(environ, receive) -> None:
-    """Read the body into the environ, within the limits of its path.
+    """Read the request's body into the environ, within the size and time limits of its path.
 
     Raises TimeoutError, TooManyFilesError, and ConnectionError if the client disconnects.
     """
@@ -108,7 +108,7 @@ async def read_body(environ, receive) -> None:
 
 
 def read_chunk(pieces) -> bytes:
-    """Return the next pieces joined: CHUNK_BYTES or more, or fewer at the end."""
+    """Return the next pieces of an answer, joined to CHUNK_BYTES or more; fewer at the end."""
     chunk, size = [], 0
     for piece in pieces:
         chunk.append(piece)

@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class Environment(environ.Env):
-    """The environment and the `.env` file."""
+    """Environment values. Child processes do not inherit those of the `.env` file."""
 
     ENVIRON = os.environ.copy()  # child processes must not inherit the file's values
 
@@ -37,7 +37,7 @@ def read_text(name, default=""):
 
 
 def read_setting(name, parse, default, error):
-    """Return the parsed value. If it is wrong, record the error and return None."""
+    """Return the variable's parsed value. If it is wrong, record the error and return None."""
     try:
         return parse(read_text(name, default))
     except (KeyError, ValueError):
@@ -58,7 +58,7 @@ def read_switch(name, default):
 
 
 def read_choice(name, *words):
-    """Return one of the words, by default the first."""
+    """Return the variable's value, one of these words. The first is the default."""
     error = f"must be {' or '.join(words)}."
     return read_setting(name, lambda text: words[words.index(text)], words[0], error)
 
@@ -72,7 +72,7 @@ def read_seconds(name, default):
 
 
 def read_networks(name):
-    """Return a list of networks, empty by default. The whole Internet is refused."""
+    """Return the variable's networks, none by default. The whole Internet is refused."""
     error = (
         "is wrong: list networks of yours, such as 10.0.0.0/8 or 192.0.2.1, not the whole Internet."
     )
@@ -106,7 +106,7 @@ def parse_positive_integer(text):
 
 
 def parse_rate(text):
-    """Return a number of calls, and the seconds in which they may be made."""
+    """Parse a rate such as `600/minute`. Return the number of calls and the period in seconds."""
     calls, _, period = text.partition("/")
     return parse_positive_integer(calls), {"second": 1, "minute": 60, "hour": 3600}[period]
 
@@ -124,7 +124,7 @@ def parse_folder(text):
 
 
 def parse_base_url(text):
-    """Return a URL that ends with a slash, so that a file name can follow; or an empty text."""
+    """Return a base URL with a slash at its end, to put a file name after; or an empty text."""
     # Asterisk takes an ampersand as a separator of two files to play.
     if text and (not text.startswith(("http://", "https://")) or set(text) & set("&?# ")):
         raise ValueError

@@ -31,7 +31,7 @@ EVERY_REQUEST = {
 
 
 def build_environ(scope) -> dict:
-    """Return the environ of an ASGI scope, with an empty body and perhaps a REFUSAL."""
+    """Return the WSGI environ of an ASGI scope, without the body; REFUSAL if it is refused."""
     path = scope["raw_path"]
     environ = EVERY_REQUEST | {
         "REQUEST_METHOD": scope["method"],

@@ -31,7 +31,7 @@ log = logging.getLogger("mailboxes")
 
 
 class Protocol(HttpToolsProtocol):
-    """Close connections that are too slow or too many.
+    """uvicorn's HTTP protocol, which also closes connections that are too slow or too many.
 
     uvicorn calls `shutdown` when it stops. Idle connections then stay open for LINGER_SECONDS, and
     each answer announces that the connection closes, so that no request on its way is lost.
@@ -75,7 +75,7 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("A header or the size of a chunk is too long.")
 
     def send_400_response(self, msg):
-        """Answer complete requests, then close; a 400 could be taken for one of their answers."""
+        """Answer earlier requests, then close. A 400 could be taken for the answer to one of them."""
         newest = self.unanswered[-1] if self.unanswered else None
         if newest and not newest.more_body:
             newest.keep_alive = False
