@@ -9,7 +9,7 @@ from mailboxes.monitoring import logs
 
 
 class CredentialAuthentication(BaseAuthentication):
-    """Read the contract's headers.
+    """Authenticate a call by its X-Auth headers, or by its bearer token.
 
     `request.user` becomes the account acted on, `request.auth` the credential.
     """

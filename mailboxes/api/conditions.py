@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): entity tags, 304 and 412."""
+"""Conditional requests (RFC 9110, section 13): ETag, If-Match, If-None-Match, 304 and 412."""
 
 from hashlib import sha256
 
@@ -10,7 +10,7 @@ from mailboxes.models import EmailRecipient, Mailbox
 
 
 def get_etag(row: Mailbox | EmailRecipient) -> str:
-    """Return the entity tag of the mailbox's version.
+    """Return the ETag of a mailbox or recipient, made from the mailbox's version.
 
     It serves for a recipient too, because changing one raises the version.
     """
@@ -23,7 +23,7 @@ def format_etag(version: int | str) -> str:
 
 
 def hash_to_etag(content: bytes) -> str:
-    """Return the entity tag of content that has no version, such as a list."""
+    """Return the ETag of content that has no version, such as a list: a hash."""
     return quote_etag(sha256(content).hexdigest()[:32])
 
 
@@ -37,7 +37,7 @@ def refuse_if_changed(request, row) -> None:
 
 
 def evaluate_conditions(request, etag: str, response=None):
-    """Return 304 or 412 if a condition fails, else the response.
+    """Return 304 or 412 if If-Match or If-None-Match fails, else the response.
 
     Answers have no Last-Modified, so If-Unmodified-Since must be ignored (RFC 9110, 13.1.4);
     Django would treat it as failed.

@@ -42,7 +42,7 @@ class ServiceUnavailable(exceptions.APIException):
 
 
 def exception_handler(exc, context):
-    """Return the answer; None for a bug, which Django logs and answers with 500."""
+    """Return the answer to an exception, or None for a bug, which Django logs and answers."""
     match exc:
         case ValidationError():
             exc = conflict_or_bad_request(exc)

@@ -19,7 +19,7 @@ ORDERS = {"created": "created_at", "name": "name", "updated": "updated_at"}
 
 
 class YesOrNoField(serializers.ChoiceField):
-    """Accept `true` or `false`."""
+    """A query parameter that is `true` or `false`."""
 
     def __init__(self, **kwargs):
         super().__init__(choices=["true", "false"], **kwargs)
@@ -32,7 +32,7 @@ class YesOrNoField(serializers.ChoiceField):
     {"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]}
 )
 class MomentField(serializers.Field):
-    """Accept a date, which is its start in UTC, or a date and time."""
+    """A date, which means its start in UTC, or a date and time."""
 
     default_error_messages = {
         "invalid": "Use a date, or a date and time: 2023-06-02 or 2023-06-02T12:00:00Z."
@@ -46,7 +46,7 @@ class MomentField(serializers.Field):
 
 
 def parse_moment(text) -> datetime:
-    """Return the moment, or the start of the day. Raises ValueError or OverflowError."""
+    """Parse a date and time, or a date: its start in UTC. Raises ValueError, OverflowError."""
     moment = parse_datetime(text) or parse_date(text)
     if moment is None:
         raise ValueError
@@ -78,7 +78,7 @@ class CursorField(serializers.CharField):
 
 
 class ListParameters(serializers.Serializer):
-    """Query parameters of the list. Without any, it has all the account's mailboxes."""
+    """Query parameters of the list of mailboxes. Without any, all the account's are listed."""
 
     search = serializers.CharField(
         required=False, help_text="Text in the name, a recipient's address or the UUID"
@@ -185,7 +185,7 @@ class Page:
         return select_texts(self.mailboxes.filter(uuid__in=found), *self.fields)
 
     def headers(self, url) -> dict:
-        """Return Link if there is a next page, and X-Total-Count if there are pages."""
+        """Return Link if there is a next page, and X-Total-Count if the list is in pages."""
         headers = {}
         if self.total is not None:
             headers["X-Total-Count"] = str(self.total)

@@ -6,7 +6,7 @@ from mailboxes.http.machine_paths import MachinePathMiddleware
 
 
 class ApiMiddleware(MachinePathMiddleware):
-    """Put errors that no API view made into the envelope: unknown path, bad host, crash."""
+    """Wrap errors raised outside API views in the envelope: unknown path, bad host, crash."""
 
     KEPT_HEADERS = ("Allow", "Retry-After")
 

@@ -31,14 +31,14 @@ class Negotiation(DefaultContentNegotiation):
 
 @lru_cache
 def accepts_json(accept: str) -> bool:
-    """Return True if an Accept header clearly includes JSON; False leaves it to DRF."""
+    """Return True if an Accept header surely includes JSON; if False, DRF negotiates."""
     return not accept or any(
         part.partition(";")[0].strip() in ANY_JSON for part in accept.split(",")
     )
 
 
 def is_json(content_type: str) -> bool:
-    """Return True for JSON's content type, and for none."""
+    """Return True if the Content-Type is JSON's, or missing."""
     return (content_type or MEDIA_TYPE).partition(";")[0].strip().lower() == MEDIA_TYPE
 
 

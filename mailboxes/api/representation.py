@@ -57,7 +57,7 @@ MAX_LOGGED = 10  # mailboxes of one answer that a log line names
 
 
 def recipients_json(mailbox: str = "pk") -> tuple:
-    """Return the parts of a JSON array of recipients. `mailbox` is the path to its uuid."""
+    """Return SQL parts of a JSON array of recipients. `mailbox` is the path to its UUID."""
     values = {
         "created_on": add_quotes(DateText("created_at")),
         "updated_on": add_quotes(DateText("updated_at")),
@@ -68,7 +68,7 @@ def recipients_json(mailbox: str = "pk") -> tuple:
 
 
 def mailbox_json() -> Iterator:
-    """Return the parts of a mailbox's JSON, for `decrypt_in_place`.
+    """Return SQL parts of a mailbox's JSON object, for `decrypt_in_place`.
 
     In place of the pass code are the mailbox's uuid and the encrypted pass code, delimited.
     """
@@ -93,7 +93,7 @@ def select_texts(mailboxes, *order: str):
 
 
 def list_text(account: str) -> RawText:
-    """Return an expression for the account's active mailboxes: one JSON array.
+    """Return an SQL expression for the account's active mailboxes: one JSON array.
 
     One long row is much faster than a row for each mailbox.
     """
@@ -108,7 +108,7 @@ def active_mailbox():
 
 
 def mailbox_text(account: str) -> RawText:
-    """Return an expression for an active mailbox of the account: its version, then its JSON.
+    """Return an SQL expression for an active mailbox of the account: version, then JSON.
 
     It is null for another account's mailbox. The filter is the uuid alone: with the account
     in it, PostgreSQL might search all of the account's mailboxes.
@@ -179,13 +179,13 @@ def render_list(text: bytes) -> tuple[orjson.Fragment, dict]:
 
 
 def fetch_one(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
-    """Return the account's mailbox as JSON, and headers. Raises NotFound."""
+    """Return the account's mailbox as JSON, and its ETag header. Raises NotFound."""
     ((text,),) = ONE.rows(using, account=account, uuid=uuid)
     return render_one(text)
 
 
 def render_one(text: bytes | None) -> tuple[orjson.Fragment, dict]:
-    """Return the mailbox as JSON, and headers. Raises NotFound if the text is None."""
+    """Return the mailbox as JSON, and its ETag header. Raises NotFound if the text is None."""
     if text is None:
         raise NotFound
     version, _, text = text.partition(DELIMITER.encode())
@@ -211,7 +211,7 @@ def mailbox_from_row(row) -> Mailbox:
 
 
 def represent_saved(mailbox: Mailbox) -> dict:
-    """Return a mailbox that was just saved, without a query.
+    """Return the JSON values of a mailbox that was just saved, without a query.
 
     One that was created has no `updated_on`, because it has never been updated.
     """
@@ -247,7 +247,7 @@ class PassCodes:
         self.lost = []
 
     def to_json(self, encrypted: bytes) -> bytes:
-        """Decrypt a pass code, which follows the digits of its mailbox's uuid."""
+        """Return the pass code as JSON. `encrypted` begins with the digits of its mailbox's UUID."""
         token = encrypted[UUID_DIGITS:]
         if not token:
             return b"null"

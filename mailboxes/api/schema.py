@@ -240,7 +240,7 @@ class CommandSchema(AutoSchema):
 
 
 class CredentialScheme(OpenApiAuthenticationExtension):
-    """Three headers together, or the secret alone as a bearer token."""
+    """Describe the two ways to send a credential: three headers, or a bearer token."""
 
     target_class = "mailboxes.api.authentication.CredentialAuthentication"
     name = ["reseller", "user", "password", "bearer"]
@@ -290,7 +290,7 @@ def complete_document(result, **kwargs):
 
 
 def complete_schemas(schemas):
-    """Add examples and exact keys, and the schemas of created rows and of errors."""
+    """Add examples and rules to the schemas; add schemas of created rows and of errors."""
     for name, schema in list(schemas.items()):
         for key, field in schema["properties"].items():
             field |= RULES.get(key, {})
@@ -328,7 +328,7 @@ def exact_object(properties, optional=()) -> dict:
 
 
 def remove_updated_on(schema) -> dict:
-    """Return the schema of a created row: without `updated_on`, its recipients' included."""
+    """Return the schema of a created row: neither it nor its recipients have `updated_on`."""
     properties = {key: field for key, field in schema["properties"].items() if key != "updated_on"}
     if "email_recipients" in properties:
         items = {"$ref": "#/components/schemas/NewRecipientOfMailbox"}

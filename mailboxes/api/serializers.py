@@ -58,7 +58,7 @@ class DatesSerializer(serializers.ModelSerializer):
 
 
 class RecipientOfMailboxSerializer(DatesSerializer):
-    """A recipient inside its mailbox, without the address, which has its own path."""
+    """A recipient inside its mailbox, without the email address, which its own path has."""
 
     class Meta:
         model = EmailRecipient
@@ -66,7 +66,7 @@ class RecipientOfMailboxSerializer(DatesSerializer):
 
 
 class RecipientSerializer(DatesSerializer):
-    """A recipient at its own path."""
+    """A recipient at its own path, with the email address."""
 
     email = TextField(help_text="The address that messages are sent to")
 
@@ -122,13 +122,13 @@ class ChangeSerializer(serializers.Serializer):
 
 @cache
 def shared_fields(partial: bool) -> dict[str, serializers.Field]:
-    """Return fields that all calls share: building them anew takes longer than using them."""
+    """Return a mailbox's fields, which all calls share, because building them takes long."""
     return dict(super(MailboxSerializer, MailboxSerializer(partial=partial)).fields)
 
 
 # Not a ModelSerializer, which would build the fields anew for each call.
 class MailboxSerializer(serializers.Serializer):
-    """A mailbox. A field left out of a whole object goes back to its default."""
+    """A mailbox. A field that a POST or PUT leaves out gets its default."""
 
     beep = TrueOrFalseField(
         default=True, help_text="Should the system play the 'beep' sound after the greeting"

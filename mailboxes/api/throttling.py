@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 class LocalCounts(LocMemCache):
-    """The counts of one process, used without CACHE_URL."""
+    """A cache for the call counts of one process, used without CACHE_URL."""
 
     def make_and_validate_key(self, key, version=None):
         return key  # faster, and our keys are valid
 
 
 class CredentialThrottle(BaseThrottle):
-    """Allow the number of calls in a window of seconds that RATE_LIMIT sets.
+    """Allow each credential the number of calls in a time window that RATE_LIMIT sets.
 
     With CACHE_URL all processes count together; without it each worker has its share.
     """
@@ -39,13 +39,13 @@ class CredentialThrottle(BaseThrottle):
         return self.reset
 
     def add_headers(self, response) -> None:
-        """Add the headers of draft-ietf-httpapi-ratelimit-headers."""
+        """Add the RateLimit headers (draft-ietf-httpapi-ratelimit-headers)."""
         response["RateLimit-Policy"] = f'"calls";q={self.calls};w={self.seconds}'
         response["RateLimit"] = f'"calls";r={self.remaining};t={math.ceil(self.reset)}'
 
 
 def count_call(key, seconds) -> int:
-    """Return how many calls there were; 0, so that calls are served, if the cache is down."""
+    """Count this call. Return the number in this window, or 0 (serve it) if the cache is down."""
     try:
         try:
             return cache.incr(key)

@@ -42,7 +42,7 @@ ACTIONS_WITH_PASS_CODE = ["create", "update", "partial_update"]
 
 
 class Command(APIView):
-    """Base of all commands: checks the method, the credential and the body, in this order."""
+    """Base of all API commands: checks the method, the credential and the body, in this order."""
 
     takes_body = True
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
@@ -72,7 +72,7 @@ class Command(APIView):
 
 
 class AuthenticatedView(Command):
-    """Answer 200. The permission check has already refused invalid credentials."""
+    """Answer 200 to a valid credential; the permission check has refused the others."""
 
     def get(self, request, *args, **kwargs):
         return Response({})
@@ -113,7 +113,7 @@ class SchemaView(APIView):
 
 @cache
 def render_schema(renderer_class) -> bytes:
-    """Return the OpenAPI document. It takes a tenth of a second, and anyone may ask for it."""
+    """Return the OpenAPI document, cached: rendering it takes a tenth of a second."""
     return renderer_class().render(get_document(), renderer_context={})
 
 
@@ -125,7 +125,7 @@ class AccountViewSet(Command, ModelViewSet):
     using = PRIMARY
 
     def get_object(self):
-        """Return the row. Raises PreconditionFailed if a write names an outdated version."""
+        """Return the row. Raises PreconditionFailed if a write's If-Match has an outdated version."""
         self.row = super().get_object()
         if self.request.method not in SAFE_METHODS:
             refuse_if_changed(self.request, self.row)
