@@ -47,7 +47,7 @@ def add_success(request, text, batch=None):
 
 
 def get_next_page(request, default):
-    """Return the form's `next` if it is an address of this site, else that of the named page."""
+    """Return the form's `next` if it is a URL of this site, else that of the default page."""
     address = request.POST.get("next", "")
     secure = request.is_secure()
     if url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=secure):

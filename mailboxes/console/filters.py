@@ -199,7 +199,7 @@ class Selection:
 
 
 def parse_uuids(texts):
-    """Yield the valid UUIDs."""
+    """Yield the UUIDs of those texts that are valid ones."""
     for text in texts:
         try:
             yield parse_uuid(text)

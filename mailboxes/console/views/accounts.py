@@ -172,7 +172,7 @@ def account_reactivate(request, name):
 
 
 def render_state_change(request, account, template, is_done):
-    """Render the effects of the change, or redirect to the account once it is done."""
+    """Show the effects of suspending or reactivating; once that is done, show the account."""
     if is_done:
         return redirect("console:account", account)
     return render(

@@ -24,7 +24,7 @@ def permission_denied(request, exception):
 
 
 def csrf_failure(request, reason=""):
-    """Name the cause: another host or scheme, no cookie, or a form that is too old."""
+    """Explain why a form was refused: another host or scheme, no cookie, or too old a form."""
     logs.refusal.set("csrf")
     origin = request.headers.get("Origin", "null")  # browsers send "null" to hide it
     context = {

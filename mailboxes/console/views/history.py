@@ -18,7 +18,7 @@ from mailboxes.models import Batch, Mailbox
 @require_safe
 @staff_with("mailboxes.view_mailbox")
 def history(request, uuid):
-    """List all changes, newest first; changes of one batch form one step."""
+    """Show all changes of the mailbox, newest first; group those of one batch."""
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
     groups = groupby(list_changes(mailbox), lambda change: change.batch or id(change))
     steps = [list(step) for batch, step in groups]

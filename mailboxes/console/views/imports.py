@@ -25,7 +25,7 @@ SLICE_SECONDS_BY_HAND = 5  # without JavaScript each slice needs a click
 
 
 def may_import(view):
-    """Require permission to import; start again if no key can decrypt the rows of the file."""
+    """Decorate a view: require permission to import; start again if no key decrypts the rows."""
 
     @staff_with(*Batch.permissions(Batch.Action.IMPORTED))
     @wraps(view)
@@ -108,7 +108,7 @@ def preview(request, uuid):
 @require_POST
 @may_import
 def check(request, uuid):
-    """Check the next slice. The page requests one after the other, or a button does."""
+    """Check the next rows of the file. The page's script, or a button, calls it repeatedly."""
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     if not source.batch_id:  # it may have been imported meanwhile
         importing.check_rows(source, SLICE_SECONDS if request.htmx else SLICE_SECONDS_BY_HAND)

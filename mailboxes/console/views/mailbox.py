@@ -129,7 +129,7 @@ def restore(request, uuid):
 
 @transaction.atomic
 def apply_to_mailbox(request, uuid, action, change):
-    """Call `change` with the locked mailbox, and save it if that returns True."""
+    """Call `change` with the locked mailbox; if it returns True, save the mailbox as a batch."""
     mailbox = lock_mailbox(uuid, allow_deleted=True)
     if change(mailbox):
         batch = write_batch(request, action, changed=[mailbox])

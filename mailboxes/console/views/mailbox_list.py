@@ -12,7 +12,7 @@ ROWS_PER_PAGE = 50
 
 
 class CappedPaginator(Paginator):
-    """Stops at `max_rows` rows, because counting millions is slow."""
+    """A paginator of at most `max_rows` rows, because counting millions is slow."""
 
     max_rows = 10_000
 

@@ -18,7 +18,7 @@ from mailboxes.models import Batch, Mailbox
 
 
 def form_action(*permissions, page):
-    """Require these permissions; redirect a GET, such as a typed address, to the form's page."""
+    """Decorate the view of a form's button: require permissions; redirect a GET to the page."""
 
     def decorate(view):
         @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,7 +38,7 @@ add_form = form_action(*Batch.permissions(Batch.Action.CREATED), page="console:m
 
 @change_form
 def show(request, uuid):
-    """Fill in the saved pass code, and record in the mailbox's history that it was shown."""
+    """Show the saved pass code in the form, and write to the admin log that the user saw it."""
     mailbox = get_active_mailbox(uuid)
     try:
         code = reveal_pass_code(mailbox, request.user)

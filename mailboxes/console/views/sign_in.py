@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 
 
 class SignInForm(AuthenticationForm):
-    """Refuses too long usernames before django-axes, which could not store them on PostgreSQL."""
+    """Refuse a username that is too long for django-axes to store on PostgreSQL."""
 
     def clean(self):
         if len(self.cleaned_data.get("username", "")) > self.username_field.max_length:
@@ -39,7 +39,7 @@ def locked_out(request, response, credentials):
 
 
 def get_lock_end(request, credentials):
-    """Return when enough failures have expired to be below the limit."""
+    """Return the time when enough wrong passwords have expired to allow another try."""
     failures = 0
     # django-axes has a row for each user agent, with the time of its last failure.
     for attempt in AccessAttempt.objects.filter(
