@@ -29,7 +29,7 @@ ENGINES: dict[str, type[SQLite] | type[PostgreSQL]] = {"SQLite": SQLite, "Postgr
 
 @dataclass(frozen=True)
 class Manifest:
-    """The contents of a backup: migrations, checksums of tables, keys of its pass codes."""
+    """The contents of a backup: migrations, checksums of tables, ids of encryption keys."""
 
     engine: str
     made_at: str

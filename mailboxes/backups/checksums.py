@@ -57,7 +57,7 @@ def key_query(tables: Iterable[str]) -> str:
 
 
 def require_equal(found: dict, expected: dict, message: str) -> None:
-    """Raise BackupError if tables differ, apart from EXCLUDED ones in older backups."""
+    """Raise BackupError if the checksums of tables differ, except for EXCLUDED tables."""
     differing = sorted(
         table
         for table in (found.keys() | expected.keys()) - EXCLUDED

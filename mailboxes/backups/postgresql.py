@@ -30,7 +30,7 @@ COPIED_TABLE = re.compile(r'^COPY \S+\."?(\w+)"? \(')
 
 
 class PostgreSQL:
-    """The tables, indexes and sequences of Django's database, without owners and privileges."""
+    """Dump and restore Django's tables, indexes and sequences, without owners and privileges."""
 
     dump_name = "database.dump"
     compression = ZIP_STORED  # pg_dump has compressed it
@@ -39,7 +39,7 @@ class PostgreSQL:
         self.connection = connection
 
     def dump(self, path: Path) -> tuple[list[str], list[str], dict]:
-        """Write the database to the path. Return its migrations, keys and checksums.
+        """Write a dump to the path. Return migrations, ids of encryption keys, and checksums.
 
         All are from one snapshot.
         """
@@ -71,7 +71,7 @@ class PostgreSQL:
         return applied, keys, tables
 
     def checksum_dump(self, path: Path) -> dict:
-        """Return the checksums of a dump. Raises BackupError if the file is damaged."""
+        """Return the checksums of a dump's tables. Raises BackupError if the file is damaged."""
         with run_program("pg_restore", "--file=-", str(path)) as script:
             return {
                 COPIED_TABLE.findall(copy)[0]: checksum_rows(rows)
@@ -163,7 +163,7 @@ def run_program(program: str, *arguments: str, **environment: str) -> Iterator[I
 
 
 def find_program(program: str) -> str:
-    """Return its path, from the PATH or Debian's newest version. Raises BackupError."""
+    """Return the program's path, from PATH or Debian's newest version. Raises BackupError."""
     versions = sorted(DEBIAN.glob("[0-9]*"), key=lambda folder: float(folder.name), reverse=True)
     path = os.pathsep.join([os.environ.get("PATH", ""), *(f"{folder}/bin" for folder in versions)])
     found = shutil.which(program, path=path)

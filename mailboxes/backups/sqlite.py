@@ -17,7 +17,7 @@ from mailboxes.backups.checksums import (
 
 
 class SQLite:
-    """The database file of Django's connection."""
+    """Dump and restore the database file of Django's connection."""
 
     dump_name = "database.sqlite3"
     compression = ZIP_DEFLATED
@@ -27,7 +27,7 @@ class SQLite:
         self.path = Path(connection.settings_dict["NAME"])
 
     def dump(self, path: Path) -> tuple[list[str], list[str], dict]:
-        """Write the database to the path. Return its migrations, keys and checksums.
+        """Write a dump to the path. Return migrations, ids of encryption keys, and checksums.
 
         All are from one snapshot.
         """
@@ -45,7 +45,7 @@ class SQLite:
         return applied, keys, tables
 
     def checksum_dump(self, path: Path) -> dict:
-        """Return the checksums of a dump. Raises BackupError if the file is damaged."""
+        """Return the checksums of a dump's tables. Raises BackupError if the file is damaged."""
         with open_database(path, "ro") as copy:
             found = [line.decode() for (line,) in copy.execute("PRAGMA integrity_check")]
             if found != ["ok"]:
@@ -82,7 +82,7 @@ class SQLite:
 
 @contextmanager
 def open_database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """Open the database, which returns text as bytes. Raises BackupError."""
+    """Open an SQLite file whose texts are read as bytes. Raises BackupError."""
     try:
         address = f"{path.resolve().as_uri()}?mode={mode}"
         database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=1)

@@ -37,7 +37,7 @@ def run_with_reconnect(connection, read: Callable):
 
 
 def is_expired(connection) -> bool:
-    """Return True after CONN_MAX_AGE, which Django checks only between its own requests."""
+    """Return True if CONN_MAX_AGE is over. Django checks that only between its own requests."""
     until = connection.close_at
     return until is not None and time.monotonic() >= until and not connection.in_atomic_block
 
@@ -47,7 +47,7 @@ def is_closed(connection) -> bool:
 
 
 def skip_if_locked(using: str = "default"):
-    """Make a best-effort write give up instead of waiting: see `limit_lock_wait`."""
+    """Let a best-effort write fail instead of waiting for a lock: see `limit_lock_wait`."""
     return limit_lock_wait(0, using)
 
 
@@ -119,7 +119,7 @@ def set_timeouts(sender, connection, **kwargs):
 
 
 def retry_stale_plans(sender, connection, **kwargs):
-    """Make prepared queries survive a migration of their tables."""
+    """Retry prepared queries whose tables a migration has changed."""
     if connection.vendor == "postgresql" and retry_if_stale not in connection.execute_wrappers:
         connection.execute_wrappers.append(retry_if_stale)
 
@@ -143,7 +143,7 @@ def retry_if_stale(execute, sql, params, many, context):
 
 
 def is_stale_plan(error) -> bool:
-    """Return True for "cached plan must not change result type", in any language."""
+    """Return True for PostgreSQL's "cached plan must not change result type", in any language."""
     return error.diag.source_function == "RevalidateCachedQuery"
 
 

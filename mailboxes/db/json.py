@@ -18,7 +18,7 @@ UUID_DIGITS = 32
 
 
 class SqlTemplate(Func):
-    """An expression with a template for each database. It returns JSON, or text if it says so."""
+    """An SQL expression for text or JSON, with a template for each database."""
 
     output_field: Field = TextField()
     postgresql: str
@@ -70,7 +70,7 @@ class UuidDigits(SqlTemplate):
 
 
 class EncryptedText(SqlTemplate):
-    """An encrypted text, or an empty one. A DELIMITER in a damaged text is removed."""
+    """An encrypted column, or an empty text if it is null. A DELIMITER in it is removed."""
 
     postgresql = sqlite = f"coalesce(replace(%(expressions)s, '{DELIMITER}', ''), '')"
 
@@ -85,7 +85,7 @@ class Literal(Func):
 
 
 class Concatenated(Func):
-    """Joined constants and expressions. Each join copies the text, so constants are merged."""
+    """Constants and expressions, joined. Each join copies the text, so constants are merged."""
 
     template = "%(expressions)s"
     arg_joiner = " || "
@@ -102,7 +102,7 @@ class Concatenated(Func):
 
 
 class JsonRows(Subquery):
-    """The column `one` of a query's rows, in its order, separated by commas."""
+    """Join the column `one` of a subquery's rows with commas, in row order, for a JSON array."""
 
     output_field = TextField()
     template = "coalesce((SELECT %(all)s(one, ',') FROM (%(subquery)s) AS each), '')"

@@ -23,7 +23,7 @@ TIMESTAMP_LOADER = adapters.get_loader(adapters.types["timestamptz"].oid, Format
 
 
 class BytesLoader(Loader):
-    """Returns text as UTF-8 bytes."""
+    """Load PostgreSQL's text as UTF-8 bytes, without decoding it."""
 
     def load(self, data: Buffer) -> bytes:
         return bytes(data)
@@ -49,7 +49,7 @@ class Param(models.Expression):
 
 
 class PreparedQuery:
-    """The `values_list` query that `build` returns.
+    """A prepared query, made from the `values_list` queryset that `build` returns.
 
     It is built at its first run, so that a module can define it before all models are loaded.
     """

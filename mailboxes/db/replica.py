@@ -21,7 +21,7 @@ paused_until = 0.0  # 0 while the replica answers
 
 
 class Router:
-    """Write to the primary only. Both databases have the same rows, which may be related."""
+    """Django's database router: write to the primary only; rows of both may be related."""
 
     def db_for_write(self, model, **hints):
         return PRIMARY
@@ -46,7 +46,7 @@ class WalPosition(models.Expression):
 
 
 def reads_from_replica(command):
-    """Decorate a view's method that only reads, from the database `self.using`."""
+    """Decorate a view's read-only method: `self.using` is the replica, or else the primary."""
 
     @wraps(command)
     def run(view, request, *args, **kwargs):

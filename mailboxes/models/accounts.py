@@ -35,7 +35,7 @@ class AccountQuerySet(models.QuerySet):
         return self._follow(Account.objects.filter(**account), "customers").order_by()
 
     def _follow(self, start, relation):
-        """Follow the relation repeatedly, with one query."""
+        """Return accounts reached from `start` by the relation, at any distance, with one query."""
 
         def build(cte):
             following = cte.join(Account, **{relation: cte.col.id})
@@ -88,7 +88,7 @@ class AccountQuerySet(models.QuerySet):
         return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
 
     def suggest(self, text):
-        """Search, with the names that begin with the text first."""
+        """Search accounts; those whose name begins with the text come first."""
         begins = Q(name__istartswith=text.replace("\x00", ""))
         return self.search(text).alias(begins=begins).order_by("-begins", "name")
 

@@ -287,7 +287,7 @@ CALLER_COLUMNS = [
 
 
 def credentials_by_secret():
-    """Return a queryset for prepared queries that begin with CALLER_COLUMNS."""
+    """Return a queryset that finds a credential by its secret's hash, for prepared queries."""
     return ApiCredential.objects.order_by().filter(
         secret_sha256=Param("secret_sha256", models.CharField()),
         is_engine=Param("is_engine", models.BooleanField()),

@@ -66,7 +66,7 @@ class Batch(models.Model):
 
 
 class HistoryAuthor(models.Model):
-    """The program and the batch of a change. simple-history adds `history_user`."""
+    """The credential and the batch of a change. simple-history adds the user, `history_user`."""
 
     history_credential = models.ForeignKey(
         ApiCredential, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -78,7 +78,7 @@ class HistoryAuthor(models.Model):
 
 
 class HistoryRecords(HistoricalRecords):
-    """simple-history's records, with a HistoryWriter and the program as author."""
+    """simple-history's records, written by a HistoryWriter, with the credential as author."""
 
     def create_history_model(self, model, inherited):
         history = super().create_history_model(model, inherited)

@@ -233,7 +233,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
             self.save()
 
     def validate_constraints(self, exclude=None):
-        """Skip the queries: the validators of the fields check the same as the constraints."""
+        """Skip Django's queries: the validators of the fields check the same as the constraints."""
 
     @property
     def is_deleted(self) -> bool:
