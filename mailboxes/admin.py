@@ -33,7 +33,7 @@ MAX_SEARCH_LENGTH = 254  # characters, as in an email address
 
 
 class ValidAutocompleteSelect(AutocompleteSelect):
-    """Ignore values that cannot be keys, for which Django's widget raises ValueError."""
+    """An autocomplete field that ignores invalid keys, for which Django's raises ValueError."""
 
     def optgroups(self, name, value, attr=None):
         return super().optgroups(name, list(filter(self.is_key, value)), attr)
@@ -51,7 +51,7 @@ class ServiceAdmin(admin.ModelAdmin):
     locked = ["self"]
 
     def lookup_allowed(self, lookup, value, request):
-        """Allow the page's own filters only: others could guess encrypted columns bit by bit."""
+        """Allow filters of the page only: others in the URL could reveal encrypted columns."""
         filters = [getattr(f, "parameter_name", f) for f in self.get_list_filter(request)]
         return lookup.partition("__")[0] in filters
 
@@ -94,7 +94,7 @@ class ServiceAdmin(admin.ModelAdmin):
             self.delete_model(request, row)
 
     def change_each(self, request, rows, change, description):
-        """Change and log each row, and show how many were changed."""
+        """Call `change` for each row, log it, and show a message with the number of rows."""
         for row in rows:
             change(row)
             self.log_change(request, row, f"{description}.")
@@ -113,7 +113,7 @@ class ServiceAdmin(admin.ModelAdmin):
 
 
 class YesNoFilter(admin.SimpleListFilter):
-    """Filter by a condition, or its opposite."""
+    """Filter the list by a condition (Yes) or by its opposite (No)."""
 
     condition: Q
 
@@ -129,7 +129,7 @@ class YesNoFilter(admin.SimpleListFilter):
 
 
 class AccountTree(ChangeList):
-    """Sorts each account below its reseller."""
+    """A list page that shows each account below its reseller."""
 
     def get_ordering(self, request, queryset):
         return ["lineage"]
@@ -153,7 +153,7 @@ class AccountAdmin(ServiceAdmin):
         return AccountTree
 
     def get_readonly_fields(self, request, account=None):
-        """Keep the name, because programs send it in their calls."""
+        """Make the name of an existing account read-only, because programs send it in calls."""
         return ["name", *self.readonly_fields] if account else self.readonly_fields
 
     def has_delete_permission(self, request, account=None):
@@ -248,7 +248,7 @@ class RecipientInline(admin.TabularInline):
 
 
 class State(admin.SimpleListFilter):
-    """Filter by state; the default is active mailboxes."""
+    """Filter mailboxes by state: active (the default), deleted or all."""
 
     title = parameter_name = "state"
 
@@ -292,7 +292,7 @@ class HasGreeting(YesNoFilter):
 
 
 class ReadOnlyIfDeleted(ServiceAdmin):
-    """Allow no changes while the mailbox is deleted: it must be restored first."""
+    """Admin of a mailbox or its recipients: read-only while the mailbox is deleted."""
 
     def get_mailbox(self, row):
         return row
@@ -442,7 +442,7 @@ class EmailRecipientAdmin(ReadOnlyIfDeleted):
         return recipient.mailbox
 
     def get_readonly_fields(self, request, recipient=None):
-        """A recipient cannot move to another mailbox."""
+        """Make the mailbox of an existing recipient read-only: a recipient cannot move."""
         return ["mailbox"] if recipient else []
 
     @admin.display(ordering="mailbox__account__name")

@@ -174,7 +174,7 @@ def states_before(batch, uuids) -> dict:
 
 
 def revert_fields(mailbox, before, after) -> bool:
-    """Revert the fields that the batch changed.
+    """Give the mailbox's fields that the batch changed the values that they had before it.
 
     Return False, and revert none, if one of them has changed since.
     """
@@ -203,7 +203,7 @@ def revert_recipients(mailbox, rows) -> tuple[list, list]:
 
 
 def build_missing_recipients(mailbox, rows, removed) -> list[EmailRecipient]:
-    """Build recipients of history rows whose address is missing, up to the mailbox's limit."""
+    """Build recipients from history rows whose address the mailbox now lacks, up to its limit."""
     remaining = set(mailbox.email_recipients.all()) - set(removed)
     addresses = {recipient.email.lower() for recipient in remaining}
     missing = [row for row in rows if row.email.lower() not in addresses]

@@ -86,7 +86,7 @@ def status_message(status: int) -> str:
 
 
 def envelope(status: int, result=None, errors=None) -> dict:
-    """Return the body of an answer. It has the key `errors` only if there are any."""
+    """Return an answer's JSON envelope. It has the key `errors` only if there are any."""
     body = {
         "result": {} if result is None else result,
         "status_code": status,

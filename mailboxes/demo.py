@@ -127,7 +127,7 @@ class Demo:
             )
 
     def change_later(self, mailbox):
-        """Change or delete some mailboxes within a year, and return True for these."""
+        """Change or delete the mailbox within a year, or, mostly, return False."""
         chance = self.random.random()
         if chance > 0.3:
             return False

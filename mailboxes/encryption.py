@@ -31,7 +31,7 @@ class UnknownKeyError(Exception):
 
 
 class KeyRing:
-    """Encrypts with its first key, and decrypts with any of its keys.
+    """Keys of pass codes: the first one encrypts, and any of them decrypts.
 
     An encrypted text is `key id:base64(nonce + ciphertext)`.
     """
@@ -76,7 +76,7 @@ class KeyRing:
         return f"{self.current}:{base64.b64encode(nonce + ciphertext).decode()}"
 
     def decrypt(self, encrypted: str, owner: bytes) -> str:
-        """Return the text. Raises UnknownKeyError, also if the owner is another one."""
+        """Return the decrypted text. Raises UnknownKeyError, also if `owner` is another one."""
         return self.decrypt_bytes(encrypted.encode(), owner)
 
     def decrypt_bytes(self, encrypted: bytes, owner: bytes) -> str:

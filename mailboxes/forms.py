@@ -43,7 +43,7 @@ class AccountNameField(forms.ModelChoiceField):
 
 
 def make_read_only(field, reason):
-    """Ignore submitted values, and show the reason as the help text."""
+    """Disable the field, so that submitted values are ignored; its help text is the reason."""
     field.disabled = True
     field.help_text = reason
 
@@ -75,7 +75,7 @@ class AccountForm(forms.ModelForm):
 
 
 class CredentialForm(forms.ModelForm):
-    """A credential of the account in `instance`. Its name and kind cannot be changed later."""
+    """A credential; its account is set on `instance`. Name and kind cannot be changed later."""
 
     class Meta:
         model = ApiCredential
@@ -248,7 +248,7 @@ class NewMailboxForm(MailboxForm):
 
 
 class RecipientForm(forms.ModelForm):
-    """A recipient. The caller sets the mailbox in `instance`, and has locked it."""
+    """A recipient. The caller locks its mailbox, and sets it on `instance`."""
 
     class Meta:
         model = EmailRecipient
@@ -323,7 +323,7 @@ class RecipientFormSet(forms.BaseInlineFormSet):
     default_error_messages = {"too_many_forms": _("A mailbox has at most %(num)d recipients.")}
 
     def add_fields(self, form, index):
-        """Keep the UUID, which Django would replace: the pass code is encrypted for this one."""
+        """Keep the mailbox's UUID, which Django would replace: the pass code is encrypted for it."""
         uuid = self.instance.uuid
         super().add_fields(form, index)
         self.instance.uuid = uuid

@@ -75,7 +75,7 @@ def list_changes(mailbox: Mailbox) -> list[Change]:
 
 
 def mailbox_changes(rows) -> Iterator[Change]:
-    """Yield the creation, then the difference of each row from the one before it, if any."""
+    """Yield the mailbox's creation, then how each history row differs from the one before it."""
     if not rows:
         return
     yield Change.from_row(rows[0], "created", after=masked_fields(rows[0]))
@@ -123,7 +123,7 @@ def reveal_pass_code(mailbox: Mailbox, user) -> str | None:
 
 
 def list_reveals(mailbox: Mailbox):
-    """Return the log entries of the pass code being shown or exported, the newest first."""
+    """Return the admin log's entries of the pass code shown or exported, the newest first."""
     content_type = ContentType.objects.get_for_model(Mailbox)
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(mailbox.pk))
     return entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")

@@ -11,7 +11,7 @@ HOST = "https://mailboxes.example.com"
 
 
 def fill_in_samples(host, credential=None, secret=None) -> dict[str, dict[str, str]]:
-    """Return, by engine and file name, the texts with this host and, if given, credential."""
+    """Return the sample files by engine and name, with the host and any credential filled in."""
     return {
         engine: {name: fill_in(engine, name, host, credential, secret) for name in names}
         for engine, names in ENGINES.items()

@@ -93,7 +93,7 @@ def make_pass_code() -> str:
 
 
 def validate_ascii(value: str) -> None:
-    """Refuse an address with other letters, whose case each database folds in its own way.
+    """Refuse an address with non-ASCII letters, whose case each database folds in its own way.
 
     Control characters are refused too: EmailValidator accepts some of them between quotes.
     """

@@ -45,7 +45,7 @@ class NotReadyError(Exception):
 
 
 def stage_file(user, file, file_name) -> Import:
-    """Read the file into the database. Raises ValidationError if it is malformed."""
+    """Store the file's rows in the database. Raises ValidationError if it is malformed."""
     Import.objects.expired().delete()
     Import.objects.filter(user=user, wrong__gt=0).delete()  # this file is probably its correction
     source = Import.objects.create(user=user, file_name=file_name)
@@ -181,7 +181,7 @@ def find_accounts(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
 
 
 def check_row(row, cells, mailbox, accounts, numbers) -> None:
-    """Set the row's outcome, its errors, and its cells in the form of an export."""
+    """Check a row: set its outcome and errors, and its cells, formatted like an export's."""
     present = list_addresses(mailbox) if mailbox else []
     before = format_cells(mailbox, present) if mailbox else NEW
     row.version = mailbox and mailbox.version
@@ -275,7 +275,7 @@ def write_import(source: Import, user) -> Batch:
 
 
 def write_chunk(batch, rows) -> None:
-    """Write rows. Raises NotReadyError if a mailbox has changed since the check."""
+    """Write the rows' mailboxes. Raises NotReadyError if one has changed since the check."""
     locked = {
         mailbox.pk: mailbox
         for mailbox in batches.lock_for_update([row.mailbox_uuid for row in rows])

@@ -41,7 +41,7 @@ def export_errors(rows: Iterable[ImportRow]) -> Iterator[str]:
 
 
 class RowChange(NamedTuple):
-    """The effect of a row. Each change is column, old text and new text."""
+    """The effect of a row on its mailbox. Each change is column, old text and new text."""
 
     number: int
     name: str
@@ -51,7 +51,7 @@ class RowChange(NamedTuple):
 
 
 def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
-    """Yield the effect of each row, pass codes masked, with two queries for all rows."""
+    """Yield each row's effect on its mailbox, pass codes masked, with two queries in all."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     mailboxes = found.in_bulk([row.mailbox_uuid for row in rows])
     for row in rows:

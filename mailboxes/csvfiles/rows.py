@@ -1,4 +1,4 @@
-"""Rows of a CSV file: one mailbox each."""
+"""Rows of a CSV file, one mailbox each: columns, cells, and formulas made harmless."""
 
 import csv
 import io
@@ -64,7 +64,7 @@ def unescape_formula(cell: str) -> str:
 
 
 class YesNoField(forms.Field):
-    """Accept the words in WORDS."""
+    """A cell that says yes or no, in one of the WORDS."""
 
     default_error_messages = {"invalid": gettext_lazy("Use yes or no.")}
 

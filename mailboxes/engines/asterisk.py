@@ -78,7 +78,7 @@ def find_by_lookup(credential, lookup):
 
 
 def format_mailbox(mailbox, **extra_columns) -> str:
-    """Return a line of columns: some are for app_voicemail, some for the dialplan.
+    """Return the mailbox's line: columns for app_voicemail, and columns for the dialplan.
 
     Free text comes last, because REALTIME_HASH separates columns by commas.
     """

@@ -65,7 +65,7 @@ def call_variables(mailbox) -> dict[str, str]:
 
 
 def greeting_variables(request, mailbox) -> dict[str, str]:
-    """Return the greeting's file and its URL, for a FreeSWITCH without the file, if playable."""
+    """Return variables with the greeting's path and URL, or none if it cannot be played."""
     variables = {
         "voicemail_greeting_path": sounds.get_path(mailbox.greeting),
         "mailbox_greeting_url": sounds.get_url(request, mailbox.greeting),
@@ -105,7 +105,7 @@ def refuse_change(section):
 
 
 def not_found_section() -> Element:
-    """Return the section that makes FreeSWITCH look in its other sources, its files last."""
+    """Return the answer that makes FreeSWITCH look in its other sources, its files last."""
     section = Element("section", name="result")
     SubElement(section, "result", status="not found")
     return section

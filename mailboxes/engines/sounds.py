@@ -32,12 +32,12 @@ def get_url(request, sound) -> str:
 
 
 def get_path(sound) -> str:
-    """Return the file's path, for an engine that shares the folder, or "" if not playable."""
+    """Return the sound's file path, for an engine that shares the folder; "" if not playable."""
     return str(file_path(sound).resolve()) if sound and can_be_played(sound) else ""
 
 
 def can_be_played(sound) -> bool:
-    """Return True if SOUNDS_DIR has it, as WAV of 8 kHz, mono, 16 bit."""
+    """Return True if SOUNDS_DIR has the sound, as a WAV file of 8 kHz, mono, 16 bit."""
     if settings.SOUNDS_DIR is None or not file_path(sound).is_file():
         return False
     try:
@@ -63,7 +63,7 @@ def sound(request, signed, uuid):
 
 
 def compute_etag(request, uuid) -> str:
-    """Return an entity tag: an engine asks at every call, and downloads only what has changed."""
+    """Return the sound's ETag, so that an engine downloads it again only after a change."""
     file = file_path(uuid).stat()
     return f'"{file.st_mtime_ns:x}-{file.st_size:x}"'
 

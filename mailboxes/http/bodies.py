@@ -95,7 +95,7 @@ class Limits(NamedTuple):
     seconds: int
 
     def create_file(self) -> IO[bytes]:
-        """Return an empty file for the body."""
+        """Return an empty file for the body, which stays in memory unless it becomes long."""
         if self.max_kept > MEMORY_BYTES + 1:
             return LongBody(request_files, MAX_REQUEST_FILES)
         return BytesIO()

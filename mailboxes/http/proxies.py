@@ -1,4 +1,4 @@
-"""The client's address behind trusted proxies."""
+"""Trusted proxies: only they can set a caller's address, and that it used HTTPS."""
 
 from functools import lru_cache
 from ipaddress import ip_address, ip_network

@@ -1,4 +1,4 @@
-"""Records in the database that this process runs, and which key it encrypts with."""
+"""Record in the database that this server process runs, and the key it encrypts with."""
 
 import logging
 import os

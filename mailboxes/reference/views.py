@@ -76,7 +76,7 @@ def build_command(schema, path, method, operation) -> dict:
 
 
 def common_errors(commands) -> list[int]:
-    """Return the errors that all commands share, which the page explains once."""
+    """Return the error statuses that all commands share, which the page explains once."""
     each = ({answer["status"] for answer in command["answers"]} for command in commands)
     return sorted(status for status in set.intersection(*each) if status >= 400)
 
@@ -156,7 +156,7 @@ def render_sample(name, context) -> str:
 
 
 def parameters_in(place, operation) -> list[dict]:
-    """Return the parameters in `path`, `query` or `header`."""
+    """Return the operation's parameters in this place: `path`, `query` or `header`."""
     return [parameter for parameter in operation["parameters"] if parameter["in"] == place]
 
 

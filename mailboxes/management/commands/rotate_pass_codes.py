@@ -111,7 +111,7 @@ def try_reencrypt(row: EncryptedRow) -> bool:
 
 
 def find_undecryptable() -> Iterator[tuple[str, str]]:
-    """Yield name and key of each row that cannot be decrypted, without its text."""
+    """Yield the name and key id of each row whose text cannot be decrypted."""
     for model in EncryptedRow.encrypted_models():
         for row in model.encrypted_with_old_keys().iterator():
             try:

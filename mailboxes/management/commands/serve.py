@@ -73,7 +73,7 @@ def log_start(host, port):
 
 
 def prepare_metrics(folder):
-    """Empty the folder where worker processes count: this one, or METRICS_DIR."""
+    """Empty the folder of the workers' metrics: METRICS_DIR, or else this one."""
     folder = Path(settings.METRICS_DIR or folder)
     # For prometheus-client in the worker processes.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
