@@ -38,7 +38,7 @@ def test_name_cannot_be_changed(staff, account):
     assert (account.name, account.contact_name) == ("acme", "Ann")
 
 
-def test_list_is_a_tree(staff, tree, stranger):
+def test_list_shows_customers_below_their_reseller(staff, tree, stranger):
     Account.objects.create(name="acme-2")
     page = staff.open("account_changelist")
     assert list_names(page) == ["acme", "beta", "zeta", "acme-2", "stranger"]
@@ -73,7 +73,7 @@ def test_reseller_loop_is_refused_and_input_kept(staff, tree):
     assert 'value="Ann"' in page.text
 
 
-def test_actions_suspend_and_reactivate(staff, tree):
+def test_actions_suspend_and_reactivate_accounts(staff, tree):
     acme, beta, _ = tree
     staff.run_action("account_changelist", "suspend", acme, beta)
     assert list_names(staff.open("account_changelist", is_active__exact=0)) == ["acme", "beta"]
@@ -82,7 +82,7 @@ def test_actions_suspend_and_reactivate(staff, tree):
     assert read_log() == ["Suspended.", "Suspended.", "Reactivated.", "Reactivated."]
 
 
-def test_suspending_twice_logs_nothing(staff, account):
+def test_second_suspension_is_not_logged(staff, account):
     account.suspend()
     staff.run_action("account_changelist", "suspend", account)
     assert read_log() == []

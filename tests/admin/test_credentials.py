@@ -105,7 +105,7 @@ def test_only_networks_and_expiry_can_be_changed(staff, credential, stranger):
     assert changed.secret_sha256 == credential.secret_sha256
 
 
-def test_action_revokes(staff, credential):
+def test_action_revokes_selected_credentials(staff, credential):
     staff.run_action("apicredential_changelist", "revoke", credential)
     credential.refresh_from_db()
     assert credential.revoked_at

@@ -21,7 +21,7 @@ def list_versions():
     return list(Mailbox.objects.values_list("version", flat=True))
 
 
-def test_action_restores(staff, mailboxes):
+def test_action_restores_deleted_mailboxes(staff, mailboxes):
     for mailbox in mailboxes:
         mailbox.soft_delete()
     staff.run_action("mailbox_changelist", "restore", *mailboxes, query=DELETED)
@@ -60,6 +60,6 @@ def test_history_names_the_author(staff, mailboxes):
     assert (latest.transcribe, latest.history_user.username) == (False, "ada")
 
 
-def test_message_counts_the_changes(staff, mailboxes):
+def test_message_counts_the_changed_mailboxes(staff, mailboxes):
     staff.run_action("mailbox_changelist", "turn_transcription_on", *mailboxes)
     assert "Transcription turned on: 1 mailbox." in staff.open("mailbox_changelist").text

@@ -19,7 +19,7 @@ def test_pass_code_is_masked(staff, mailbox):
     assert not shows(page.text, "0007")
 
 
-def test_missing_pass_code_has_no_mask(staff, account):
+def test_mailbox_without_pass_code_shows_no_mask(staff, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     assert "••••" not in staff.open("mailbox_change", mailbox.pk).text
 
@@ -83,7 +83,7 @@ def test_recipients_are_added_changed_and_removed(staff, mailbox):
     assert EmailRecipient.history.latest().history_user.username == "ada"
 
 
-def test_recipient_change_updates_the_mailbox(staff, mailbox):
+def test_recipient_change_updates_the_mailbox_time_and_version(staff, mailbox):
     before = mailbox.updated_at
     staff.save("mailbox_change", mailbox.pk, **{"email_recipients-0-email": "ann@example.com"})
     mailbox.refresh_from_db()
@@ -116,12 +116,12 @@ def test_recipient_number_51_is_refused(staff, mailbox, others):
     assert mailbox.email_recipients.count() == 50
 
 
-def test_unknown_mailbox_redirects(staff, mailbox):
+def test_unknown_mailbox_redirects_to_the_start_page(staff, mailbox):
     answer = staff.open("mailbox_change", "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b")
     assert (answer.status_code, answer.url) == (302, "/admin/")
 
 
-def test_swapped_addresses_are_refused(staff, mailbox):
+def test_swap_of_two_recipients_addresses_is_refused(staff, mailbox):
     for name in ("ann", "bob"):
         mailbox.add_recipient(f"{name}@example.com")
     page = staff.save(
@@ -136,7 +136,7 @@ def test_swapped_addresses_are_refused(staff, mailbox):
     assert page.context["inline_admin_formsets"][0].formset.errors[:2] == [duplicate, duplicate]
 
 
-def test_address_added_meanwhile_is_refused(staff, mailbox):
+def test_duplicate_of_an_address_added_meanwhile_is_refused(staff, mailbox):
     page = staff.open("mailbox_change", mailbox.pk)
     mailbox.add_recipient("ann@example.com")
     typed = get_form_values(page) | {"email_recipients-0-email": "ANN@example.com"}

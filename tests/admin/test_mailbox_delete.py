@@ -12,7 +12,7 @@ def recipient(mailbox):
     return mailbox.add_recipient("ann@example.com")
 
 
-def test_deletion_is_soft(staff, mailbox):
+def test_deletion_marks_the_mailbox_and_keeps_its_data(staff, mailbox):
     staff.press("mailbox_delete", mailbox.pk, post="yes")
     mailbox.refresh_from_db()
     assert mailbox.is_deleted
@@ -20,7 +20,7 @@ def test_deletion_is_soft(staff, mailbox):
     assert EmailRecipient.objects.exists()
 
 
-def test_deletion_is_in_history_and_log(staff, mailbox):
+def test_deletion_is_recorded_in_history_and_admin_log(staff, mailbox):
     staff.press("mailbox_delete", mailbox.pk, post="yes")
     latest = mailbox.history.latest()
     assert latest.deleted_at
@@ -67,7 +67,7 @@ def test_deleted_mailbox_can_only_be_viewed_and_restored(staff, mailbox):
     assert Mailbox.objects.active().get().name == "Sales"
 
 
-def test_restoring_an_active_mailbox_is_explained(staff, mailbox):
+def test_restoring_an_active_mailbox_shows_nothing_to_do(staff, mailbox):
     page = staff.run_action("mailbox_changelist", "restore", mailbox)
     texts = [str(message) for message in get_messages(page.wsgi_request)]
     assert texts == ["Nothing to do: no selected row needs this change."]

@@ -29,12 +29,12 @@ def test_history_of_a_deleted_mailbox_is_shown(staff, mailbox):
     assert "deleted" in staff.open("mailbox_history", mailbox.pk).text
 
 
-def test_history_needs_view_mailbox(mailbox):
+def test_history_needs_the_view_mailbox_permission(mailbox):
     bob = sign_in_with("view_account")
     assert bob.open("mailbox_history", mailbox.pk).status_code == 403
 
 
-def test_unknown_mailbox_redirects(staff, db):
+def test_unknown_mailbox_redirects_to_the_start_page(staff, db):
     page = staff.open("mailbox_history", "31347d42-00bd-44a5-9b5c-20dc4197a2f6")
     assert page.status_code == 302
     assert not Mailbox.objects.exists()

@@ -60,7 +60,7 @@ def test_filters_narrow_the_list(list_names, query, yes, no):
 
 
 @pytest.mark.parametrize("term", ["sale", "ACME", "ann@example.org", "acme sales", str(SALES)])
-def test_search_finds_the_mailbox(list_names, term):
+def test_search_finds_name_account_recipient_and_uuid(list_names, term):
     assert list_names(q=term) == ["Sales"]
 
 
@@ -86,7 +86,7 @@ def test_pass_code_is_not_in_the_list(staff, mailboxes):
     assert not shows(staff.open("mailbox_changelist").text, "8305")
 
 
-def test_facets_show_counts(staff, mailboxes):
+def test_filters_show_the_number_of_mailboxes(staff, mailboxes):
     assert "Yes (1)" in staff.open("mailbox_changelist", _facets=1).text
 
 

@@ -17,32 +17,32 @@ def test_pass_code_is_shown_on_request(staff, mailbox):
     assert "no-store" in page["Cache-Control"]
 
 
-def test_showing_is_logged(staff, mailbox):
+def test_showing_a_pass_code_is_logged(staff, mailbox):
     staff.press("mailbox_pass_code", mailbox.pk)
     assert read_log() == ["Pass code shown."]
     assert "Pass code shown." in staff.open("mailbox_history", mailbox.pk).text
 
 
-def test_showing_changes_nothing(staff, mailbox):
+def test_showing_a_pass_code_changes_no_mailbox(staff, mailbox):
     staff.press("mailbox_pass_code", mailbox.pk)
     assert Mailbox.objects.get().version == 1
     assert mailbox.history.count() == 1
 
 
-def test_get_request_shows_nothing(staff, mailbox):
+def test_get_request_shows_no_pass_code(staff, mailbox):
     page = staff.open("mailbox_pass_code", mailbox.pk)
     assert page.url == get_address("mailbox_change", mailbox.pk)
     assert read_log() == []
 
 
-def test_viewer_sees_no_code_and_no_button(mailbox):
+def test_viewer_sees_no_pass_code_and_no_button(mailbox):
     page = sign_in_with("view_mailbox").open("mailbox_change", mailbox.pk)
     assert page.status_code == 200
     assert not shows(page.text, "0007")
     assert get_address("mailbox_pass_code", mailbox.pk) not in page.text
 
 
-def test_editor_sees_the_button(mailbox):
+def test_editor_sees_the_button_that_shows_the_pass_code(mailbox):
     page = sign_in_with("change_mailbox").open("mailbox_change", mailbox.pk)
     assert f'action="{get_address("mailbox_pass_code", mailbox.pk)}"' in page.text
 
@@ -56,7 +56,7 @@ def test_unknown_mailbox_is_not_found(staff):
     assert staff.press("mailbox_pass_code", uuid4()).status_code == 404
 
 
-def test_lost_key_is_explained(staff, mailbox, settings):
+def test_pass_code_with_a_lost_key_is_explained(staff, mailbox, settings):
     settings.PASS_CODE_KEYS = KeyRing([AESGCM.generate_key(256)])
     answer = staff.press("mailbox_pass_code", mailbox.pk)
     assert "cannot be decrypted" in staff.get(answer.url).text
