@@ -126,7 +126,7 @@ CALLS = {
     ("method", "path"), [(method, path) for path in CALLS for method in CALLS[path]]
 )
 @pytest.mark.parametrize("body", [BODY, "{"])
-def test_changed_credential_is_refused_from_the_next_call_on(
+def test_credential_made_invalid_is_refused_from_the_next_call_on(
     service, account, change, method, path, body
 ):
     """The refusal comes before errors of the call itself."""
@@ -178,7 +178,7 @@ def test_x_auth_for_works_with_a_bearer_token(anonymous, headers, family):
     assert answer.result[0]["name"] == "Box of child"
 
 
-def test_mailbox_created_for_a_customer_is_the_customers(service, family):
+def test_mailbox_created_with_x_auth_for_belongs_to_the_customer(service, family):
     service.post("/voip/mailbox", {"name": "New"}, headers={"X-Auth-For": "grandchild"})
     created = Mailbox.objects.get(name="New")
     assert created.account.name == "grandchild"
@@ -186,21 +186,21 @@ def test_mailbox_created_for_a_customer_is_the_customers(service, family):
 
 
 @pytest.mark.parametrize("name", ["", " ", "acme"])
-def test_empty_x_auth_for_and_the_own_name_are_accepted(service, name):
+def test_x_auth_for_that_is_empty_or_the_own_name_is_accepted(service, name):
     assert service.get("/authenticated", headers={"X-Auth-For": name}).status == 200
 
 
 @pytest.mark.parametrize(
     "name", ["stranger", "nobody", "ACME", "é", "\x00", "x" * 9000, "child,acme"]
 )
-def test_account_that_is_no_customer_is_forbidden_even_if_it_exists(
+def test_x_auth_for_of_an_account_that_is_no_customer_is_403_even_if_it_exists(
     service, stranger, family, name
 ):
     answer = service.get("/voip/mailbox", headers={"X-Auth-For": name})
     assert answer.body == b'{"result":{},"status_code":403,"status_message":"Forbidden"}'
 
 
-def test_refused_x_auth_for_takes_the_same_number_of_queries(
+def test_refused_x_auth_for_takes_two_queries_whether_the_account_exists_or_not(
     service, stranger, family, django_assert_num_queries
 ):
     service.get("/authenticated")
@@ -215,7 +215,7 @@ def test_customer_cannot_act_for_its_reseller(anonymous, family):
     assert anonymous.get("/voip/mailbox", headers=headers | {"X-Auth-For": "acme"}).status == 403
 
 
-def test_suspended_customer_is_forbidden(service, family):
+def test_x_auth_for_of_a_suspended_customer_is_forbidden(service, family):
     Account.objects.filter(name="child").update(is_active=False)
     assert service.get("/voip/mailbox", headers={"X-Auth-For": "child"}).status == 403
 

@@ -48,7 +48,7 @@ def test_changes_of_different_fields_are_all_kept(server, mailbox):
     assert (mailbox.version, mailbox.history.count()) == (WRITERS + 1, WRITERS + 1)
 
 
-def test_address_is_added_once(server, mailbox):
+def test_concurrent_additions_of_an_address_succeed_once(server, mailbox):
     def add(service, number):
         path = f"/voip/mailbox/{mailbox.pk}/email-recipient"
         return service.post(
@@ -59,7 +59,7 @@ def test_address_is_added_once(server, mailbox):
     assert mailbox.email_recipients.count() == 1
 
 
-def test_limit_of_recipients_is_exact(server, mailbox):
+def test_concurrent_additions_do_not_exceed_the_limit_of_recipients(server, mailbox):
     def add_ten(service, number):
         path = f"/voip/mailbox/{mailbox.pk}/email-recipient"
         emails = [f"{number}-{count}@acme.example" for count in range(10)]
@@ -70,14 +70,14 @@ def test_limit_of_recipients_is_exact(server, mailbox):
     assert statuses.count(409) == WRITERS * 10 - contract.MAX_RECIPIENTS
 
 
-def test_mailbox_is_deleted_once(server, mailbox):
+def test_concurrent_deletions_of_a_mailbox_succeed_once(server, mailbox):
     def delete(service, number):
         return service.delete(f"/voip/mailbox/{mailbox.pk}").status
 
     assert sorted(run_concurrently(server, delete)) == [204] + [404] * (WRITERS - 1)
 
 
-def test_writes_with_the_same_tag_succeed_once(server, mailbox):
+def test_concurrent_writes_with_the_same_etag_succeed_once(server, mailbox):
     def change(service, number):
         headers = {"If-Match": '"1"'}
         path = f"/voip/mailbox/{mailbox.pk}"
@@ -89,7 +89,7 @@ def test_writes_with_the_same_tag_succeed_once(server, mailbox):
     assert (mailbox.name, mailbox.version) == (f"Writer {statuses.index(200)}", 2)
 
 
-def test_writes_of_mailbox_and_recipient_with_the_same_tag_succeed_once(server, mailbox):
+def test_writes_of_mailbox_and_recipient_with_the_same_etag_succeed_once(server, mailbox):
     recipient = mailbox.add_recipient("pete@acme.example")
 
     def change(service, number):
@@ -104,7 +104,7 @@ def test_writes_of_mailbox_and_recipient_with_the_same_tag_succeed_once(server, 
     assert mailbox.version == 3
 
 
-def test_calls_with_the_same_key_are_done_once(server, mailbox):
+def test_calls_with_the_same_idempotency_key_are_executed_once(server, mailbox):
     def create(service, number):
         headers = {"Idempotency-Key": "the-same"}
         return service.post("/voip/mailbox", {"name": "Created once"}, headers=headers)
@@ -115,7 +115,7 @@ def test_calls_with_the_same_key_are_done_once(server, mailbox):
     assert created == {str(Mailbox.objects.get(name="Created once").pk)}
 
 
-def test_key_of_a_running_call_is_refused_or_waits(server, mailbox):
+def test_second_call_with_the_key_of_a_running_call_is_refused_or_waits(server, mailbox):
     """PostgreSQL refuses the second call at once. On SQLite it waits for the first answer."""
     service = partial(OverSocket, headers_for(mailbox.account), port=server.port)
 

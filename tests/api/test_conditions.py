@@ -1,4 +1,4 @@
-"""Entity tags: a read with the current one is 304, and a write with an old one is refused."""
+"""ETags: a read with the current one is 304, and a write with an old one is refused."""
 
 import pytest
 
@@ -24,25 +24,25 @@ def get_tag(service, path):
     return service.get(path).headers["etag"]
 
 
-def test_mailbox_recipient_and_lists_have_a_tag(service, path, recipient_path):
+def test_mailbox_recipient_and_lists_have_a_stable_etag(service, path, recipient_path):
     for address in (path, recipient_path, "/voip/mailbox", f"{path}/email-recipient"):
         assert get_tag(service, address) == get_tag(service, address)
 
 
-def test_created_or_changed_mailbox_has_its_new_tag(service, path):
+def test_created_or_changed_mailbox_has_its_new_etag(service, path):
     created = service.post("/voip/mailbox", {"name": "New"})
     assert created.headers["etag"] == get_tag(service, f"/voip/mailbox/{created.result['uuid']}")
     changed = service.patch(path, {"beep": False})
     assert changed.headers["etag"] == get_tag(service, path)
 
 
-def test_error_has_no_tag(service, path):
+def test_error_has_no_etag(service, path):
     for answer in (service.get("/voip/mailbox/x"), service.put(path, {})):
         assert "etag" not in answer.headers
 
 
 @pytest.mark.parametrize("name", ["mailbox", "recipient", "list"])
-def test_get_with_the_current_tag_is_304(service, path, recipient_path, name):
+def test_get_with_the_current_etag_is_304(service, path, recipient_path, name):
     address = {"mailbox": path, "recipient": recipient_path, "list": "/voip/mailbox"}[name]
     known = {"If-None-Match": get_tag(service, address)}
     answer = service.get(address, headers=known)
@@ -56,13 +56,13 @@ def test_get_with_the_current_tag_is_304(service, path, recipient_path, name):
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_write_with_the_current_tag_succeeds(service, path, method):
+def test_write_with_the_current_etag_succeeds(service, path, method):
     headers = {"If-Match": get_tag(service, path)}
     assert service.call(method, path, {"name": "Changed"}, headers).status in (200, 204)
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_write_with_an_old_tag_is_refused_and_changes_nothing(service, path, method):
+def test_write_with_an_old_etag_is_refused_and_changes_nothing(service, path, method):
     headers = {"If-Match": get_tag(service, path)}
     service.patch(path, {"name": "Theirs"})
     answer = service.call(method, path, {"name": "Mine"}, headers)
@@ -71,7 +71,7 @@ def test_write_with_an_old_tag_is_refused_and_changes_nothing(service, path, met
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_write_of_a_recipient_with_an_old_tag_is_refused(service, path, recipient_path, method):
+def test_write_of_a_recipient_with_an_old_etag_is_refused(service, path, recipient_path, method):
     headers = {"If-Match": get_tag(service, recipient_path)}
     service.patch(path, {"beep": False})
     body = {"email": "mine@acme.example"}
@@ -80,7 +80,7 @@ def test_write_of_a_recipient_with_an_old_tag_is_refused(service, path, recipien
 
 
 @pytest.mark.parametrize("change", ["add", "change", "remove"])
-def test_change_of_a_recipient_outdates_the_mailboxs_tag(service, path, recipient_path, change):
+def test_recipient_change_makes_the_mailbox_etag_outdated(service, path, recipient_path, change):
     headers = {"If-Match": get_tag(service, path)}
     if change == "add":
         service.post(f"{path}/email-recipient", {"email": "new@acme.example"})
@@ -106,7 +106,7 @@ def test_change_of_a_recipient_outdates_the_mailboxs_tag(service, path, recipien
         ({}, 200),
     ],
 )
-def test_conditions_follow_rfc_9110(service, path, header, status):
+def test_if_match_and_if_none_match_follow_rfc_9110(service, path, header, status):
     assert service.patch(path, {"beep": False}, headers=header).status == status
 
 

@@ -22,7 +22,7 @@ def test_only_the_name_is_required_and_the_rest_has_defaults(wire):
     assert answer.result.items() >= DEFAULTS.items()
 
 
-def test_created_mailbox_is_served(wire):
+def test_created_mailbox_is_served_by_get(wire):
     created = wire.post("/voip/mailbox", {"name": "Sales", "password": "0007"}).result
     served = wire.get(f"/voip/mailbox/{created['uuid']}").result
     assert served.pop("updated_on") == created["created_on"]
@@ -33,7 +33,7 @@ def test_created_mailbox_has_no_updated_on(wire):
     assert "updated_on" not in wire.post("/voip/mailbox", {"name": "Sales"}).result
 
 
-def test_history_has_the_credential(service, account):
+def test_history_names_the_credential_as_author(service, account):
     uuid = service.post("/voip/mailbox", {"name": "Sales"}).result["uuid"]
     first = Mailbox.history.get(uuid=uuid)
     assert (first.history_type, first.history_credential.name) == ("+", "api")
@@ -48,13 +48,13 @@ def test_name_is_kept_as_it_was_sent(wire, name):
     assert wire.post("/voip/mailbox", {"name": name}).result["name"] == name
 
 
-def test_greeting_is_served_in_lower_case(service):
+def test_greeting_uuid_is_served_in_lower_case(service):
     answer = service.post("/voip/mailbox", {"name": "Sales", "greeting": GREETING.upper()})
     assert answer.result["greeting"] == GREETING
 
 
 @pytest.mark.parametrize("field", ["password", "greeting"])
-def test_null_is_accepted(service, field):
+def test_null_is_accepted_for_pass_code_and_greeting(service, field):
     answer = service.post("/voip/mailbox", {"name": "Sales", field: None})
     assert (answer.status, answer.result[field]) == (201, None)
 
@@ -85,7 +85,7 @@ def test_body_without_content_type_is_json(service):
     "content_type",
     ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;odd=1"],
 )
-def test_spellings_of_the_content_type_are_accepted(service, content_type):
+def test_json_content_type_in_any_spelling_is_accepted(service, content_type):
     answer = service.post("/voip/mailbox", {"name": "a"}, headers={"Content-Type": content_type})
     assert answer.status == 201
 
@@ -115,7 +115,7 @@ WRONG = {
 @pytest.mark.parametrize(
     ("field", "value"), [(field, value) for field, values in WRONG.items() for value in values]
 )
-def test_wrong_value_is_refused_by_its_field_and_nothing_is_created(service, field, value):
+def test_wrong_value_is_refused_with_its_field_and_nothing_is_created(service, field, value):
     answer = service.post("/voip/mailbox", {"name": "Sales"} | {field: value})
     assert (answer.status, answer.json["result"]) == (400, {})
     assert list(answer.errors) == [field]
@@ -129,6 +129,6 @@ def test_missing_name_is_refused(wire):
     assert answer.errors["name"][0]["code"] == "required"
 
 
-def test_wrong_fields_are_named_at_once(service):
+def test_all_wrong_fields_are_named_in_one_answer(service):
     answer = service.post("/voip/mailbox", {"password": 1, "beep": "x", "greeting": "x"})
     assert sorted(answer.errors) == ["beep", "greeting", "name", "password"]

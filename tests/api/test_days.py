@@ -21,7 +21,7 @@ def get_days(row):
 
 @pytest.mark.long
 @on_postgres
-def test_days_do_not_depend_on_the_databases_settings(databases):
+def test_dates_do_not_depend_on_the_databases_time_zone_and_date_style(databases):
     url = databases.empty()
     name = url.rpartition("/")[2]
     with PreparedServer(url) as server:

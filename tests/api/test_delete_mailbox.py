@@ -32,14 +32,14 @@ def test_deleted_mailbox_can_be_restored(service, mailbox):
     assert service.get(f"/voip/mailbox/{mailbox.uuid}").status == 200
 
 
-def test_history_has_the_credential(service, mailbox):
+def test_history_names_the_credential_as_author(service, mailbox):
     service.delete(f"/voip/mailbox/{mailbox.uuid}")
     last = mailbox.history.latest()
     assert last.deleted_at is not None
     assert last.history_credential.name == "api"
 
 
-def test_body_is_ignored(service, mailbox):
+def test_request_body_is_ignored(service, mailbox):
     assert service.call("DELETE", f"/voip/mailbox/{mailbox.uuid}", "[1, 2").status == 204
 
 

@@ -39,7 +39,7 @@ def test_unknown_path_is_404_with_and_without_credential(service, method, unknow
 
 
 @pytest.mark.parametrize("path", ["/voipx", "/authenticatedx", "/x/voip/mailbox"])
-def test_similar_path_is_no_api_path(service, path):
+def test_path_similar_to_an_api_path_gets_an_html_404(service, path):
     answer = service.get(path)
     assert answer.status == 404
     assert answer.headers["content-type"].startswith("text/html")
@@ -66,7 +66,7 @@ def test_missing_credential_is_401(wire):
     assert_envelope(wire.get("/voip/mailbox", headers=no_credential), 401)
 
 
-def test_wrong_accept_is_406(wire):
+def test_accept_header_without_json_is_406(wire):
     assert_envelope(wire.get("/voip/mailbox", headers={"Accept": "text/html"}), 406, errors=True)
 
 
@@ -81,7 +81,7 @@ def test_accept_header_that_includes_json_is_served(service, accept):
 
 
 @pytest.mark.parametrize("accept", ["/", ";;;", "a/b/c", "application", "é", "q=1"])
-def test_malformed_accept_is_no_crash(service, accept):
+def test_malformed_accept_header_causes_no_crash(service, accept):
     assert service.get("/voip/mailbox", headers={"Accept": accept}).status in (200, 406)
 
 
@@ -153,7 +153,7 @@ def test_call_without_https_is_403_and_not_redirected(service, settings):
     assert not Mailbox.objects.exists()
 
 
-def test_answer_in_html_gets_the_envelope(service, settings):
+def test_html_error_is_replaced_by_the_envelope(service, settings):
     settings.ROOT_URLCONF = (
         urls.path(
             "voip/<int:status>", lambda request, status: HttpResponse("<html>", status=status)
@@ -172,5 +172,5 @@ def test_answer_in_html_gets_the_envelope(service, settings):
         (428, "Precondition Required"),
     ],
 )
-def test_status_message_is_of_rfc_9110_in_every_python(status, message):
+def test_status_message_is_the_rfc_9110_phrase_in_every_python(status, message):
     assert status_message(status) == message

@@ -48,7 +48,7 @@ def call_both(service, path, method="GET", body=None, **kwargs):
         yield answer.status, answer.body, headers
 
 
-def test_answer_is_the_same(service, paths, fast_paths):
+def test_answer_to_get_is_the_same_as_the_views(service, paths, fast_paths):
     for path in paths:
         by_fast_path, by_view = call_both(service, path)
         assert by_fast_path == by_view
@@ -58,13 +58,13 @@ def test_answer_is_the_same(service, paths, fast_paths):
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "application/json, text/plain, */*", "text/html,*/*;q=0.8"]
 )
-def test_accept_with_json_is_answered(service, paths, fast_paths, accept):
+def test_accept_header_with_json_is_answered_by_the_fast_path(service, paths, fast_paths, accept):
     assert service.get(paths[0], headers={"Accept": accept}).status == 200
     assert fast_paths == paths[:1]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/jsonp", "nonsense"])
-def test_accept_without_json_is_passed_to_the_view(service, paths, fast_paths, accept):
+def test_accept_header_without_json_is_passed_to_the_view(service, paths, fast_paths, accept):
     by_fast_path, by_view = call_both(service, paths[0], headers={"Accept": accept})
     assert by_fast_path == by_view
     assert fast_paths == []
@@ -73,7 +73,7 @@ def test_accept_without_json_is_passed_to_the_view(service, paths, fast_paths, a
 WEAK = {"name": "Sales", "password": "1234", "beep": False}
 
 
-def test_created_mailbox_is_the_same(service, account, fast_paths):
+def test_created_mailbox_is_the_same_as_the_views(service, account, fast_paths):
     by_fast_path, by_view = (
         (status, json.loads(body)["result"], headers | {"content-length": ""})
         for status, body, headers in call_both(service, "/voip/mailbox", "POST", WEAK)
@@ -87,7 +87,7 @@ def test_created_mailbox_is_the_same(service, account, fast_paths):
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_changed_mailbox_is_the_same(service, paths, fast_paths, method):
+def test_changed_mailbox_is_the_same_as_the_views(service, paths, fast_paths, method):
     (status, body, headers), by_view = call_both(service, paths[1], method, WEAK)
     assert headers.pop("etag") == '"3"'  # version 1 is the mailbox, 2 its recipient, 3 this change
     by_view[2].pop("etag")
@@ -96,7 +96,7 @@ def test_changed_mailbox_is_the_same(service, paths, fast_paths, method):
     assert fast_paths == [paths[1]]
 
 
-def test_history_has_the_credential(service, paths, account):
+def test_history_names_the_credential_as_author(service, paths, account):
     service.patch(paths[1], {"name": "Sales"})
     service.post(paths[0], {"name": "New"})
     authors = Mailbox.history.filter(name__in=["Sales", "New"]).values_list("history_credential")
@@ -141,7 +141,7 @@ def test_wrong_body_is_refused_and_changes_nothing(service, paths, method, body,
         ("json", 415),
     ],
 )
-def test_content_type_is_checked(service, paths, content_type, status):
+def test_content_type_other_than_json_is_415(service, paths, content_type, status):
     for path in (paths[1], f"{paths[1]}?stray=1"):
         headers = {"Content-Type": content_type}
         assert service.put(path, '{"name": "Sales"}', headers=headers).status == status
@@ -157,7 +157,7 @@ def test_wrong_method_is_405(service, paths, method, path):
     assert by_fast_path[0] == 405
 
 
-def test_concurrent_write_is_kept(service, paths, monkeypatch):
+def test_fields_of_a_concurrent_write_are_kept(service, paths, monkeypatch):
     """The row is read again and locked, so the other writer's fields are kept."""
     original = representation.mailbox_from_row
 
@@ -177,12 +177,14 @@ def test_concurrent_write_is_kept(service, paths, monkeypatch):
 @pytest.mark.parametrize(
     "headers", [{"If-Match": '"2"'}, {"If-None-Match": '"9"'}, {"Idempotency-Key": "k"}]
 )
-def test_write_with_condition_or_key_is_passed_to_the_view(service, paths, fast_paths, headers):
+def test_write_with_if_match_or_idempotency_key_is_passed_to_the_view(
+    service, paths, fast_paths, headers
+):
     assert service.put(paths[1], {"name": "Sales"}, headers=headers).status == 200
     assert fast_paths == []
 
 
-def test_condition_that_decides_is_passed_to_the_view(service, paths, fast_paths):
+def test_get_that_is_304_or_412_is_passed_to_the_view(service, paths, fast_paths):
     tag = service.get(paths[1]).headers["etag"]
     assert service.get(paths[1], headers={"If-None-Match": tag}).status == 304
     assert service.get(paths[1], headers={"If-Match": '"9"'}).status == 412
@@ -270,7 +272,7 @@ def test_call_to_another_host_is_passed_to_the_view(rf):
     connection.vendor == "sqlite", reason="SQLite has no server that ends connections"
 )
 @pytest.mark.parametrize(("method", "number"), [("GET", 0), ("POST", 0), ("PUT", 1), ("PATCH", 1)])
-def test_dead_connection_is_replaced(service, paths, method, number):
+def test_dead_database_connection_is_replaced(service, paths, method, number):
     with closing(connection.copy()) as other, other.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -290,7 +292,7 @@ def test_unavailable_database_is_503(service, paths, monkeypatch):
     assert by_fast_path[0] == 503
 
 
-def test_call_is_counted_once(service, paths, settings):
+def test_call_is_counted_once_for_the_rate_limit(service, paths, settings):
     settings.RATE_LIMIT = (3, 60)
     for path, remaining in ((paths[0], 2), ("/voip/mailbox/" + str(UUID(int=1)), 1), (paths[1], 0)):
         assert f"r={remaining};" in service.get(path).headers["ratelimit"]
@@ -313,7 +315,7 @@ def test_reason_of_a_refusal_is_logged_for_that_call_only(service, paths, caplog
         assert "why=" not in answered
 
 
-def test_date_condition_is_ignored(service, paths):
+def test_if_unmodified_since_is_ignored(service, paths):
     """RFC 9110, 13.1.4: a resource without a modification date ignores it."""
     headers = {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"}
     by_fast_path, by_view = call_both(service, paths[1], headers=headers)
@@ -322,7 +324,7 @@ def test_date_condition_is_ignored(service, paths):
     assert service.patch(paths[1], {"beep": False}, headers=headers).status == 200
 
 
-def test_logged_time_of_a_failure_is_complete(service, paths, monkeypatch, caplog):
+def test_logged_time_of_a_crash_includes_the_fast_path(service, paths, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "mailboxes.request")
     monkeypatch.setattr(PlainCall, "answer", lambda call: time.sleep(0.2) or {}["missing"])
     assert service.get(paths[1]).status == 500

@@ -70,17 +70,17 @@ def get_names(answer):
         ("limit=1", ["Sales"]),
     ],
 )
-def test_filters_and_order(service, mailboxes, query, found):
+def test_filters_and_order_return_the_expected_mailboxes(service, mailboxes, query, found):
     assert get_names(service.get(f"{LIST}?{query}")) == found
 
 
-def test_uuid_is_found_by_a_part(service, mailboxes):
+def test_search_finds_a_mailbox_by_part_of_its_uuid(service, mailboxes):
     uuid = str(mailboxes["Sales"].pk)
     for part in (uuid, uuid.replace("-", ""), uuid[9:23]):
         assert get_names(service.get(f"{LIST}?search={part}")) == ["Sales"]
 
 
-def test_count_covers_all_pages(service, mailboxes):
+def test_x_total_count_covers_all_pages(service, mailboxes):
     assert service.get(LIST).headers["x-total-count"] == "2"
     assert service.get(f"{LIST}?limit=1").headers["x-total-count"] == "2"
     assert service.get(f"{LIST}?search=sales").headers["x-total-count"] == "1"
@@ -97,7 +97,7 @@ def fetch_pages(service, query):
 
 
 @pytest.mark.parametrize("order", ["created", "-created", "name", "-name", "updated", "-updated"])
-def test_pages_have_each_row_once_in_order(service, account, order):
+def test_pages_have_each_mailbox_once_in_order(service, account, order):
     for number in range(7):
         Mailbox.objects.create(account=account, name=f"Box {number % 3}")
     whole = service.get(f"{LIST}?order={order}").result
@@ -105,7 +105,7 @@ def test_pages_have_each_row_once_in_order(service, account, order):
     assert paged == [mailbox["name"] for mailbox in whole]
 
 
-def test_added_and_deleted_rows_shift_no_page(service, account):
+def test_added_and_deleted_mailboxes_shift_no_page(service, account):
     boxes = [Mailbox.objects.create(account=account, name=f"Box {n}") for n in range(6)]
     pages = fetch_pages(service, "limit=2")
     assert next(pages) == ["Box 0", "Box 1"]
@@ -115,7 +115,7 @@ def test_added_and_deleted_rows_shift_no_page(service, account):
     assert list(pages) == [["Box 2", "Box 3"], ["Box 4", "Box 5"], ["New"]]
 
 
-def test_rows_created_at_the_same_time_are_not_lost(service, account):
+def test_mailboxes_created_at_the_same_time_are_each_on_one_page(service, account):
     created_at = datetime(2023, 6, 2, tzinfo=UTC)
     Mailbox.objects.bulk_create(
         Mailbox(account=account, name=f"Box {n}", created_at=created_at) for n in range(5)
@@ -125,7 +125,7 @@ def test_rows_created_at_the_same_time_are_not_lost(service, account):
     ]
 
 
-def test_body_of_a_page_has_the_same_keys(service, mailboxes):
+def test_page_has_the_same_keys_as_the_whole_list(service, mailboxes):
     answer = service.get(f"{LIST}?limit=1")
     assert list(answer.json) == ["result", "status_code", "status_message"]
 
@@ -216,7 +216,7 @@ def test_mailbox_past_the_retention_is_not_listed_as_deleted(service, mailboxes)
 
 
 @pytest.mark.parametrize("query", ["limit=5", "search=box", "order=-name&limit=3"])
-def test_number_of_queries_does_not_depend_on_the_rows(
+def test_number_of_queries_does_not_depend_on_the_number_of_mailboxes(
     service, account, query, django_assert_num_queries
 ):
     service.get("/authenticated")
@@ -228,7 +228,7 @@ def test_number_of_queries_does_not_depend_on_the_rows(
 
 
 @pytest.mark.parametrize("query", ["search=box", "order=name", "updated_since=2023-01-01"])
-def test_length_of_queries_does_not_depend_on_the_rows(service, account, query):
+def test_length_of_queries_does_not_depend_on_the_number_of_mailboxes(service, account, query):
     """An account may have more mailboxes than the 65,535 parameters of a PostgreSQL query."""
     service.get("/authenticated")
     lengths = set()

@@ -97,7 +97,9 @@ def test_change_by_staff_names_no_person(service, path):
     }
 
 
-def test_number_of_queries_does_not_depend_on_the_length(service, path, django_assert_num_queries):
+def test_number_of_queries_does_not_depend_on_the_number_of_changes(
+    service, path, django_assert_num_queries
+):
     for number in range(5):
         service.patch(path, {"name": f"Name {number}"})
     with django_assert_num_queries(4):  # credential, mailbox, both histories

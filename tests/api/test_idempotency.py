@@ -18,7 +18,7 @@ def key_header(key='"8e03978e-40d5-43e8-bc93-6894a57f9324"'):
     return {"Idempotency-Key": key}
 
 
-def test_repeated_call_gets_the_first_answer_with_a_mark(wire):
+def test_repeated_call_gets_the_first_answer_with_a_replay_header(wire):
     first = wire.post(LIST, BODY, headers=key_header())
     second = wire.post(LIST, BODY, headers=key_header())
     assert (first.status, second.status) == (201, 201)
@@ -29,7 +29,7 @@ def test_repeated_call_gets_the_first_answer_with_a_mark(wire):
     assert len(wire.get(LIST).result) == 1
 
 
-def test_calls_without_a_key_are_all_done(service):
+def test_calls_without_a_key_are_all_executed(service):
     service.post(LIST, BODY)
     service.post(LIST, BODY)
     assert Mailbox.objects.count() == 2
@@ -57,7 +57,7 @@ def test_same_key_with_another_path_is_refused(service):
     assert answer.status == 422
 
 
-def test_recipient_is_added_once(service, account):
+def test_repeated_call_adds_a_recipient_once(service, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     path = f"{LIST}/{mailbox.pk}/email-recipient"
     first = service.post(path, {"email": "pete@acme.example"}, headers=key_header())
@@ -66,7 +66,7 @@ def test_recipient_is_added_once(service, account):
     assert mailbox.email_recipients.count() == 1
 
 
-def test_restoration_is_done_once(service, account):
+def test_repeated_call_restores_a_mailbox_once(service, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     mailbox.soft_delete()
     path = f"{LIST}/{mailbox.pk}"
@@ -113,7 +113,7 @@ def test_key_can_be_used_again_after_a_day(service):
     assert service.post(LIST, {"name": "Support"}, headers=key_header()).status == 201
 
 
-def test_purge_removes_old_keys(service, capsys):
+def test_purge_command_removes_expired_keys(service, capsys):
     for key in ("old", "new"):
         service.post(LIST, BODY, headers=key_header(key))
     old = IdempotentAnswer.objects.get(key="old")

@@ -80,7 +80,7 @@ def read_rows():
         for caller, status in zip(CALLERS, statuses, strict=True)
     ],
 )
-def test_status_for_each_caller(owner, method, path, caller, status):
+def test_each_caller_gets_the_status_in_the_table(owner, method, path, caller, status):
     service, own = connect(caller)
     recipient = EmailRecipient.objects.get()
     path = path.format(mailbox=recipient.mailbox_id, recipient=recipient.pk, own=own.pk)

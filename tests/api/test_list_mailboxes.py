@@ -56,7 +56,7 @@ def test_deleted_mailboxes_are_not_listed(service, account):
     assert service.get("/voip/mailbox").result == []
 
 
-def test_updated_on_is_the_day_of_creation_at_first(service, account):
+def test_new_mailbox_has_updated_on_equal_to_created_on(service, account):
     day = datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)
     Mailbox.objects.create(account=account, name="Sales", created_at=day)
     result = service.get("/voip/mailbox").result[0]
@@ -73,18 +73,18 @@ def test_unknown_parameters_are_ignored(service, query):
     assert service.get(f"/voip/mailbox?{query}").status == 200
 
 
-def test_body_is_ignored(wire):
+def test_request_body_is_ignored(wire):
     answer = wire.call("GET", "/voip/mailbox", "not { json", {"Content-Type": "text/plain"})
     assert answer.status == 200
     assert wire.get("/voip/mailbox").status == 200
 
 
-def test_head_has_no_body(wire):
+def test_head_request_gets_no_body(wire):
     answer = wire.call("HEAD", "/voip/mailbox")
     assert (answer.status, answer.body) == (200, b"")
 
 
-def test_number_of_queries_does_not_depend_on_the_length(
+def test_number_of_queries_does_not_depend_on_the_number_of_mailboxes(
     service, account, django_assert_num_queries
 ):
     service.get("/authenticated")  # records the last use, once a minute

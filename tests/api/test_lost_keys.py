@@ -32,13 +32,13 @@ def is_unchanged(mailbox):
 
 @pytest.mark.usefixtures("mailboxes")
 @pytest.mark.parametrize("query", ["", "?limit=10", "?search=s&order=name"])
-def test_list_has_all_other_pass_codes(service, query):
+def test_list_has_null_for_a_lost_pass_code_and_serves_all_others(service, query):
     answer = service.get(LIST + query)
     pass_codes = {mailbox["name"]: mailbox["password"] for mailbox in answer.result}
     assert (answer.status, pass_codes) == (200, {"Lost": None, "Sales": "4829"})
 
 
-def test_single_mailbox_is_served(service, lost):
+def test_mailbox_is_served_with_null_as_its_pass_code(service, lost):
     answer = service.get(f"{LIST}/{lost.pk}")
     assert (answer.status, answer.result["name"], answer.result["password"]) == (200, "Lost", None)
 
@@ -64,14 +64,14 @@ def test_many_mailboxes_are_logged_in_one_line_with_ten_names(service, account, 
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_new_pass_code_replaces_it(service, lost, method):
+def test_new_pass_code_replaces_the_lost_one(service, lost, method):
     path = f"{LIST}/{lost.pk}"
     answer = service.call(method, path, {"name": "Found", "password": "4829"})
     assert (answer.status, answer.result["password"]) == (200, "4829")
     assert service.get(path).result["password"] == "4829"
 
 
-def test_null_sent_back_does_not_remove_it(service, lost):
+def test_null_sent_back_keeps_the_encrypted_pass_code(service, lost):
     path = f"{LIST}/{lost.pk}"
     result = service.get(path).result
     for method, body in [("PUT", result), ("PUT", {"name": "Lost"}), ("PATCH", {"password": None})]:
@@ -80,7 +80,7 @@ def test_null_sent_back_does_not_remove_it(service, lost):
     assert is_unchanged(lost)
 
 
-def test_other_fields_can_be_changed(service, lost):
+def test_other_fields_of_the_mailbox_can_be_changed(service, lost):
     path = f"{LIST}/{lost.pk}"
     assert service.patch(path, {"transcribe": True}).result["transcribe"] is True
     assert service.post(f"{path}/email-recipient", {"email": "a@b.example"}).status == 201
@@ -100,7 +100,7 @@ def test_repeated_call_whose_first_answer_is_lost_is_refused(service, settings):
     assert Mailbox.objects.count() == 1
 
 
-def test_damaged_pass_code_affects_no_other(service, account):
+def test_damaged_pass_code_affects_no_other_mailbox(service, account):
     Mailbox.objects.bulk_create(
         Mailbox(account=account, name=name, password_sealed=encrypted)
         for name, encrypted in (("Damaged", '\x1e\x1f"\\,{}'), ("Sales", None))

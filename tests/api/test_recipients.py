@@ -31,7 +31,7 @@ def test_list_is_in_order_of_creation(service, path):
     assert list(listed[0]) == ["created_on", "email", "updated_on", "uuid"]
 
 
-def test_order_of_creation_does_not_depend_on_the_clock(service, path, mailbox):
+def test_order_of_the_list_does_not_depend_on_the_clock(service, path, mailbox):
     service.post(path, {"email": "z@acme.example"})
     EmailRecipient.objects.update(created_at="2099-01-01T00:00Z")
     service.post(path, {"email": "a@acme.example"})
@@ -71,7 +71,7 @@ def test_recipients_work_over_the_wire(wire):
 
 
 @pytest.mark.parametrize("change", ["add", "change", "remove"])
-def test_change_of_a_recipient_updates_the_mailbox(service, path, mailbox, change):
+def test_recipient_change_updates_the_mailbox_date_and_version(service, path, mailbox, change):
     recipient = mailbox.add_recipient("pete@acme.example")
     Mailbox.objects.update(updated_at="2023-06-02T00:00Z", created_at="2023-06-02T00:00Z")
     version = Mailbox.objects.get().version
@@ -86,12 +86,12 @@ def test_change_of_a_recipient_updates_the_mailbox(service, path, mailbox, chang
     assert Mailbox.objects.get().version == version + 1
 
 
-def test_history_has_the_credential(service, path):
+def test_history_names_the_credential_as_author(service, path):
     uuid = service.post(path, {"email": "pete@acme.example"}).result["uuid"]
     assert EmailRecipient.history.get(uuid=uuid).history_credential.name == "api"
 
 
-def test_second_address_in_another_case_is_refused(service, path):
+def test_duplicate_address_in_another_case_is_refused(service, path):
     service.post(path, {"email": "pete@acme.example"})
     answer = service.post(path, {"email": "PETE@ACME.example"})
     assert (answer.status, answer.errors["email"][0]["code"]) == (409, "unique")
@@ -157,7 +157,7 @@ def test_missing_address_is_refused(service, path):
     assert service.post(path, {}).errors["email"][0]["code"] == "required"
 
 
-def test_patch_is_405(service, path, mailbox):
+def test_patch_of_a_recipient_is_405(service, path, mailbox):
     recipient = mailbox.add_recipient("pete@acme.example")
     answer = service.patch(f"{path}/{recipient.uuid}", {"email": "p@acme.example"})
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, PUT, DELETE")

@@ -94,7 +94,7 @@ class TestAnswers(TestCase):
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(MAILBOXES)
-    def test_answer_is_like_the_serializers(self, examples):
+    def test_json_from_the_database_is_the_same_as_the_serializers(self, examples):
         for values, recipients in examples:
             mailbox = Mailbox(account=self.account, **values)
             Mailbox.objects.bulk_create([mailbox])
@@ -117,7 +117,7 @@ class TestAnswers(TestCase):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(BODIES, RECIPIENTS, BODIES, BODIES)
-def test_answer_of_a_write_is_like_the_next_read(service, post, recipients, put, patch):
+def test_answer_to_a_write_is_the_same_as_the_next_get(service, post, recipients, put, patch):
     first = service.post("/voip/mailbox", post)
     path = f"/voip/mailbox/{first.result['uuid']}"
     read = service.get(path)

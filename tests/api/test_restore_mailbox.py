@@ -46,14 +46,14 @@ def test_active_mailbox_is_unchanged(service, path, mailbox):
     assert Mailbox.objects.get().version == version
 
 
-def test_restoration_with_an_old_tag_is_refused(service, path, mailbox):
+def test_restoration_with_an_old_etag_is_refused(service, path, mailbox):
     for tag, status in (('"0"', 412), (f'"{mailbox.version}"', 200)):
         assert Mailbox.objects.get().is_deleted
         assert service.post(f"{path}/restore", headers={"If-Match": tag}).status == status
 
 
 @pytest.mark.parametrize("body", [b"", "{}", "nonsense"])
-def test_body_is_ignored(service, path, body):
+def test_request_body_is_ignored(service, path, body):
     assert service.call("POST", f"{path}/restore", body).status == 200
 
 

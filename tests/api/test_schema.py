@@ -126,7 +126,7 @@ def test_schema_is_built_once(query, db, monkeypatch):
     assert (second.status_code, second.content) == (200, first.content)
 
 
-def test_unchanged_schema_is_304(db):
+def test_request_for_the_unchanged_schema_is_304(db):
     etag = Client().get("/voip/schema")["ETag"]
     answer = Client().get("/voip/schema", headers={"If-None-Match": etag})
     assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", etag)
@@ -197,7 +197,7 @@ EXCEPTIONS = {500: RuntimeError, 503: OperationalError}
 
 
 @pytest.mark.parametrize(("method", "path"), COMMANDS)
-def test_success_is_documented(service, fill_in, method, path):
+def test_successful_answer_is_as_documented(service, fill_in, method, path):
     answer = service.call(method, fill_in(path), BODY)
     assert answer.status < 300
     assert_documented(answer, method, path)
@@ -267,7 +267,7 @@ def fail_with(exception):
 
 
 @pytest.mark.parametrize("path", ["/voip/mailbox", MAILBOX])
-def test_valid_bodies_are_those_of_the_schema(service, fill_in, path):
+def test_body_is_accepted_only_if_the_schema_allows_it(service, fill_in, path):
     """The service accepts a body if and only if it matches the schema."""
     method = "POST" if path == "/voip/mailbox" else "PUT"
     body = get_operation(method, path)["requestBody"]["content"]["application/json"]["schema"]

@@ -77,7 +77,7 @@ def test_served_object_can_be_sent_back(service, path):
     assert service.put(path, service.get(path).result).status == 200
 
 
-def test_history_has_both_states_and_the_credential(service, path, mailbox):
+def test_history_has_both_states_and_names_the_credential(service, path, mailbox):
     service.patch(path, {"password": "9876"})
     after, before = mailbox.history.all()
     assert (before.password, after.password) == ("1234", "9876")
@@ -138,7 +138,7 @@ def change_before_write(change):
 
 
 class TestConcurrentChange:
-    def test_both_changes_are_kept(self, service, path, mailbox):
+    def test_update_keeps_a_concurrent_change_of_another_field(self, service, path, mailbox):
         with change_before_write(lambda: Mailbox.objects.get().change({"beep": True})):
             answer = service.patch(path, {"name": "Support"})
         assert answer.status == 200
@@ -146,13 +146,13 @@ class TestConcurrentChange:
         assert answer.body == service.get(path).body
         assert (answer.headers["etag"], mailbox.history.count()) == ('"3"', 3)
 
-    def test_answer_has_a_new_recipient(self, service, path, mailbox):
+    def test_answer_has_a_recipient_added_meanwhile(self, service, path, mailbox):
         with change_before_write(lambda: Mailbox.objects.get().add_recipient("pete@acme.example")):
             answer = service.put(path, FIELDS)
         assert len(answer.result["email_recipients"]) == 1
         assert answer.body == service.get(path).body
 
-    def test_old_tag_is_refused(self, service, path):
+    def test_update_with_an_outdated_etag_is_refused(self, service, path):
         with change_before_write(lambda: Mailbox.objects.get().change({"beep": True})):
             answer = service.put(path, FIELDS, headers={"If-Match": '"1"'})
         assert answer.status == 412
@@ -164,7 +164,7 @@ class TestConcurrentChange:
         assert Mailbox.objects.get().is_deleted
 
 
-def test_write_makes_few_queries(service, path, django_assert_num_queries):
+def test_write_takes_two_queries_or_three_on_sqlite(service, path, django_assert_num_queries):
     """One reads the credential and the mailbox to change; one writes, or two on SQLite."""
     service.get(path)  # records the last use
     writes = 1 if connection.vendor == "postgresql" else 2
