@@ -42,7 +42,7 @@ def test_empty_mailbox_table_is_accessible(page, rosa):
     assert_accessible(page)
 
 
-def test_admin_history_scrolls_by_keyboard_on_a_phone(page, rosa):
+def test_admin_history_can_be_scrolled_by_keyboard_on_a_phone(page, rosa):
     mailbox = Mailbox.objects.create(account=Account.objects.create(name="acme"), name="Sales")
     mailbox.add_recipient("p" * 60 + "@acme.example")
     page.set_viewport_size({"width": 375, "height": 800})
