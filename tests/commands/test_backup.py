@@ -80,7 +80,7 @@ def test_dump_can_be_read_by_other_programs_and_has_no_pass_code_in_clear(databa
     assert not in_clear
 
 
-def test_existing_file_is_left_alone(databases, tmp_path):
+def test_existing_file_is_not_overwritten(databases, tmp_path):
     backup = tmp_path / "mailboxes.backup"
     backup.write_text("mine")
     assert refusal(databases.filled, backup) == (
@@ -133,7 +133,7 @@ def test_damaged_database_is_refused(databases, tmp_path):
 
 
 @on_postgres
-def test_missing_rows_in_the_dump_are_found(databases, programs, tmp_path):
+def test_dump_that_lacks_rows_is_refused(databases, programs, tmp_path):
     replace_program(programs, "pg_dump", 'exec "$real" --exclude-table-data=mailboxes_account "$@"')
     backup = tmp_path / "mailboxes.backup"
     message = refusal(databases.filled, backup)
@@ -142,7 +142,7 @@ def test_missing_rows_in_the_dump_are_found(databases, programs, tmp_path):
 
 
 @on_postgres
-def test_file_created_meanwhile_is_left_alone(databases, programs, tmp_path):
+def test_file_created_during_the_backup_is_not_overwritten(databases, programs, tmp_path):
     backup = tmp_path / "mailboxes.backup"
     replace_program(programs, "pg_dump", f'echo mine > "{backup}"; exec "$real" "$@"')
     assert refusal(databases.filled, backup) == f"{backup} cannot be written: File exists."
@@ -177,7 +177,7 @@ def test_host_in_use_is_backed_up_when_several_are_configured(databases, tmp_pat
 
 
 @on_postgres
-def test_missing_programs_are_named(databases, tmp_path, monkeypatch):
+def test_missing_pg_dump_is_named(databases, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgresql, "DEBIAN", tmp_path)
     assert refusal(databases.filled, tmp_path / "mailboxes.backup") == (
@@ -185,7 +185,7 @@ def test_missing_programs_are_named(databases, tmp_path, monkeypatch):
     )
 
 
-def test_programs_of_debian_are_found_outside_the_path(tmp_path, monkeypatch):
+def test_pg_dump_of_debian_is_found_outside_the_path(tmp_path, monkeypatch):
     debian = tmp_path / "15" / "bin"
     debian.mkdir(parents=True)
     shutil.copy(shutil.which("true"), debian / "pg_dump")
@@ -195,7 +195,7 @@ def test_programs_of_debian_are_found_outside_the_path(tmp_path, monkeypatch):
 
 
 @on_postgres
-def test_error_of_the_program_is_included(databases, programs, tmp_path):
+def test_error_message_of_pg_dump_is_shown(databases, programs, tmp_path):
     replace_program(programs, "pg_dump", 'exec "$real" --no-such-option')
     message = refusal(databases.filled, tmp_path / "mailboxes.backup")
     assert "no-such-option" in message

@@ -39,7 +39,7 @@ def test_output_counts_the_created_rows(demo):
     assert demo == f"Created 12 accounts, 200 mailboxes, {recipients} recipients.\n"
 
 
-def test_sizes_are_options(db, capsys):
+def test_options_set_the_number_of_accounts_and_mailboxes(db, capsys):
     call_command("load_demo", "--accounts=3", "--mailboxes=5")
     assert (Account.objects.count(), Mailbox.objects.count()) == (3, 5)
 
@@ -97,7 +97,7 @@ def test_creation_times_are_distinct(demo):
         assert len(set(made)) == len(made)
 
 
-def test_mailboxes_are_partly_updated_or_deleted(demo):
+def test_some_mailboxes_are_updated_and_some_deleted(demo):
     mailboxes = Mailbox.objects.all()
     assert all(mailbox.updated_at >= mailbox.created_at for mailbox in mailboxes)
     assert any(mailbox.updated_on > mailbox.created_on for mailbox in mailboxes)

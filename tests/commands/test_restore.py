@@ -253,7 +253,7 @@ def test_backup_of_an_older_version_can_be_migrated(databases, tmp_path, capsys)
 
 
 @on_sqlite
-def test_running_service_is_not_overwritten(databases, backup):
+def test_sqlite_database_in_use_is_not_overwritten(databases, backup):
     url = databases.copy()
     running = sqlite3.connect(url.removeprefix("sqlite:///"))
     running.execute("SELECT * FROM mailboxes_account").fetchall()
@@ -360,7 +360,7 @@ def test_processes_of_the_server_do_not_count_as_data(databases, backup):
     assert all_rows(other_url) == all_rows(databases.filled)
 
 
-def test_running_service_is_not_replaced(databases, backup):
+def test_database_of_a_running_service_is_not_replaced(databases, backup):
     url = databases.copy()
     with default_database(url):
         add_process()
@@ -372,7 +372,7 @@ def test_running_service_is_not_replaced(databases, backup):
     assert all_rows(url) == all_rows(databases.filled)
 
 
-def test_process_that_was_killed_long_ago_does_not_count(databases, backup):
+def test_process_that_was_killed_long_ago_does_not_prevent_a_restore(databases, backup):
     url = databases.copy()
     with default_database(url):
         add_process(seen_at=timezone.now() - ServerProcess.ALIVE_AGE)

@@ -53,7 +53,7 @@ def without(column, found):
     return [{name: row[name] for name in row if name != column} for row in found]
 
 
-def test_everything_is_encrypted_with_the_new_key(mailbox, settings, capsys):
+def test_every_text_is_encrypted_with_the_new_key(mailbox, settings, capsys):
     assert KeyRing.make_key_id(OLD) in str(rows())
     call_command("rotate_pass_codes")
     assert capsys.readouterr().out == (
@@ -144,7 +144,7 @@ def line(process):
     return f"\n  {process}, encrypts with {process.key}\n"
 
 
-def test_old_key_is_released_once_every_process_is_restarted(database, capsys):
+def test_old_key_can_be_removed_once_every_process_is_restarted(database, capsys):
     with RunningProcess(database, PASS_CODE_KEYS=FIRST):
         assert "Restart them" in refusal()
     with RunningProcess(database, PASS_CODE_KEYS=f"{SECOND},{FIRST}"):
@@ -153,7 +153,7 @@ def test_old_key_is_released_once_every_process_is_restarted(database, capsys):
     assert capsys.readouterr().out.endswith(f"Encrypted with an older key: 0.\n{DONE}\n")
 
 
-def test_processes_with_another_key_are_named_before_and_after(database, capsys):
+def test_processes_with_another_key_are_named_before_and_after_the_rotation(database, capsys):
     with (
         RunningProcess(database, PASS_CODE_KEYS=FIRST) as one,
         RunningProcess(database, PASS_CODE_KEYS=f"{FIRST},{SECOND}") as other,
