@@ -195,7 +195,7 @@ def test_body_with_an_ambiguous_end_is_refused(caller, tmp_path, lines, body):
     assert not mark.exists()
 
 
-def test_trailer_is_refused(caller, tmp_path):
+def test_trailer_of_a_chunked_body_is_refused(caller, tmp_path):
     """Passed on as a header, it could forge a header of the caller or of a proxy."""
     mark = tmp_path / "called"
     body = f"2\r\nhe\r\n0\r\nX-Mark: {mark}\r\n\r\n"
@@ -205,7 +205,7 @@ def test_trailer_is_refused(caller, tmp_path):
 
 
 @pytest.mark.parametrize("line", ["Content-Length: {}", "Transfer-Encoding: chunked"])
-def test_body_of_an_upgrade_is_no_request(caller, tmp_path, line):
+def test_body_of_an_upgrade_is_not_read_as_a_request(caller, tmp_path, line):
     """The parser ends an upgrade request after its head."""
     mark = tmp_path / "called"
     body = f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mark: {mark}\r\n\r\n".encode()
@@ -216,13 +216,13 @@ def test_body_of_an_upgrade_is_no_request(caller, tmp_path, line):
     assert not mark.exists()
 
 
-def test_upgrade_is_ignored(caller):
+def test_upgrade_to_another_protocol_is_ignored(caller):
     caller.get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
     assert caller.echoed_request()["malformed"] is None
     assert caller.is_closed()
 
 
-def test_lines_that_end_in_lf_alone_are_refused(caller):
+def test_request_with_bare_line_feeds_is_refused(caller):
     caller.send("GET / HTTP/1.1\nHost: localhost\n\n")
     assert (caller.status(), caller.is_closed()) == (400, True)
 
@@ -235,7 +235,7 @@ def test_lines_that_end_in_lf_alone_are_refused(caller):
         ("Transfer-Encoding: chunked", b"50\r\nhello"),
     ],
 )
-def test_incomplete_body_is_not_passed_on(caller, tmp_path, line, body):
+def test_incomplete_body_is_not_passed_to_the_application(caller, tmp_path, line, body):
     mark = tmp_path / "called"
     caller.send_request(*POST, line, f"X-Mark: {mark}", body=body)
     caller.socket.shutdown(socket.SHUT_WR)
@@ -243,7 +243,7 @@ def test_incomplete_body_is_not_passed_on(caller, tmp_path, line, body):
     assert not mark.exists()
 
 
-def test_late_body_is_refused():
+def test_body_that_arrives_too_late_is_refused():
     with EchoServer(REQUEST_TIMEOUT="1", UPLOAD_TIMEOUT="1") as echo, echo.connect() as caller:
         caller.send_request(*POST, "Content-Length: 50", body=b"hello")
         assert caller.echoed_request()["malformed"] == [408, "The body did not arrive in time."]
@@ -282,7 +282,7 @@ def test_client_that_leaves_during_pipelined_requests_causes_no_error():
 # --- Answers --------------------------------------------------------------------------------------
 
 
-def test_missing_content_length_is_added(caller):
+def test_answer_without_content_length_gets_one(caller):
     caller.get("/plain")
     assert caller.answer()[2] == b"onetwo"
 
@@ -307,7 +307,7 @@ def test_answer_204_has_neither_body_nor_length(caller):
     assert caller.status() == 200
 
 
-def test_file_is_sent_completely(caller):
+def test_file_answer_is_sent_completely(caller):
     caller.get("/file")
     assert caller.answer()[2] == PIECE * 20
 
@@ -320,7 +320,7 @@ def test_exception_is_500_and_the_server_keeps_running(echo, caller):
         assert other_caller.status() == 200
 
 
-def test_incomplete_answer_does_not_end_as_a_complete_one(caller):
+def test_interrupted_chunked_answer_gets_no_final_chunk(caller):
     caller.get("/break-off")
     assert caller.head()[0] == 200
     assert not caller.stream.read().endswith(b"0\r\n\r\n")

@@ -92,7 +92,7 @@ def test_wrong_setting_is_refused_in_one_sentence(change, sentence):
         ("SENTRY_DSN", "https://key@sentry.example/1", "sentry-sdk"),
     ],
 )
-def test_setting_without_its_package_names_the_package(name, value, package):
+def test_setting_whose_package_is_not_installed_names_the_package(name, value, package):
     hide_package = f"import sys; sys.modules['{package.replace('-', '_')}'] = None"
     done = run("-c", f"{hide_package}; from config import settings", **{name: value})
     message = done.stderr.splitlines()[-1].partition(": ")[2]
@@ -100,7 +100,7 @@ def test_setting_without_its_package_names_the_package(name, value, package):
     assert run("-c", f"{hide_package}; from config import settings").returncode == 0
 
 
-def test_wrong_settings_are_reported_at_once():
+def test_all_wrong_settings_are_reported_at_once():
     _, lines = check_settings(SECRET_KEY=None, PASS_CODE_KEYS=None, ALLOWED_HOSTS=None)
     assert [line.split()[0] for line in lines] == ["SECRET_KEY", "PASS_CODE_KEYS", "ALLOWED_HOSTS"]
 
