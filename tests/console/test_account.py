@@ -90,7 +90,7 @@ def test_revoked_credential_has_no_links(manager, account):
     assert f"/credentials/{credential.pk}/" not in get_source(manager, "/accounts/acme/")
 
 
-def test_rows_without_view_permission_are_hidden(account):
+def test_credentials_and_mailboxes_need_their_view_permissions(account):
     ApiCredential.objects.issue(account, "pbx")
     Mailbox.objects.create(account=account, name="Sales")
     page = get_text(sign_in_with("view_account").get("/accounts/acme/"))
@@ -109,7 +109,7 @@ def test_new_mailbox_link_fills_in_the_account(support, viewer, account):
     assert "/mailboxes/new/" not in viewer.get("/accounts/acme/").content.decode()
 
 
-def test_query_count_is_constant(viewer, account, django_assert_num_queries):
+def test_query_count_does_not_grow_with_the_rows(viewer, account, django_assert_num_queries):
     for rows in (1, 30):
         for number in range(rows):
             name = f"x-{rows}-{number}"
@@ -127,7 +127,7 @@ def test_unknown_account_is_not_found(viewer, account, name):
     assert viewer.get(f"/accounts/{name}/").status_code == 404
 
 
-def test_page_needs_view_account(account):
+def test_page_needs_the_view_account_permission(account):
     assert sign_in_with("view_mailbox").get("/accounts/acme/").status_code == 403
 
 

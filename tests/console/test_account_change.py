@@ -44,7 +44,7 @@ def test_name_cannot_be_changed(manager, account):
     assert (account.name, account.contact_name) == ("acme", "Ann")
 
 
-def test_saving_unchanged_values_logs_nothing(manager, account):
+def test_saving_unchanged_values_is_not_logged(manager, account):
     page = manager.post(EDIT, {"contact_name": "", "reseller": ""}, follow=True)
     assert "is changed" not in get_text(page)
     assert read_log() == []

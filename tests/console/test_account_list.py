@@ -84,7 +84,7 @@ def test_state_filter_narrows_the_list(viewer, tree):
     assert list_names(viewer, "/accounts/?state=other") == ["acme", "beta", "zeta"]
 
 
-def test_customers_page_lists_one_tree(viewer, tree, stranger):
+def test_customers_page_lists_one_resellers_tree(viewer, tree, stranger):
     page = viewer.get("/accounts/acme/customers/")
     assert [account.name for account in page.context["page"]] == ["beta", "zeta"]
     assert "Customers of acme" in get_text(page)
@@ -120,7 +120,9 @@ def test_invalid_page_number_shows_the_nearest_page(viewer, account, page):
         ("/accounts/top/customers/", 9),  # plus the account and its resellers
     ],
 )
-def test_query_count_is_constant(viewer, django_assert_num_queries, address, number):
+def test_query_count_does_not_grow_with_the_rows(
+    viewer, django_assert_num_queries, address, number
+):
     top = Account.objects.create(name="top")
     for rows in (1, 10_000):
         Account.objects.bulk_create(
@@ -133,7 +135,7 @@ def test_query_count_is_constant(viewer, django_assert_num_queries, address, num
 ENGINES = "Telephone engines for all accounts"
 
 
-def test_engines_of_every_account_are_listed(manager, account):
+def test_engine_credentials_of_every_account_are_listed(manager, account):
     credential, secret = ApiCredential.objects.issue(None, "pbx", is_engine=True)
     ApiCredential.objects.issue(account, "api")
     page = get_text(manager.get("/accounts/"))
@@ -143,14 +145,14 @@ def test_engines_of_every_account_are_listed(manager, account):
     assert secret not in page
 
 
-def test_engines_of_every_account_are_listed_on_the_whole_list_only(manager, account):
+def test_engine_credentials_of_every_account_are_listed_on_the_whole_list_only(manager, account):
     Account.objects.create(name="beta", reseller=account)
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
     for address in ("/accounts/acme/customers/", "/accounts/?q=acme", "/accounts/acme/"):
         assert ENGINES not in get_text(manager.get(address))
 
 
-def test_engines_of_every_account_need_view_apicredential(account):
+def test_engine_credentials_of_every_account_need_view_apicredential(account):
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
     assert ENGINES not in get_text(sign_in_with("view_account").get("/accounts/"))
 
@@ -236,7 +238,7 @@ def test_account_named_like_a_page_is_shown(viewer, db):
     "address", ["/accounts/", "/accounts/-/names/", "/accounts/acme/customers/"]
 )
 class TestRefusals:
-    def test_page_needs_view_account(self, account, address):
+    def test_page_needs_the_view_account_permission(self, account, address):
         assert sign_in_with("view_mailbox").get(address).status_code == 403
 
     def test_post_is_not_allowed(self, viewer, account, address):

@@ -74,13 +74,13 @@ def test_account_is_reactivated(manager, account):
     assert read_log() == [("manager", "acme", "Reactivated.")]
 
 
-def test_missing_credentials_are_mentioned(manager, account):
+def test_suspend_page_mentions_missing_credentials(manager, account):
     assert "It has no usable credential" in get_text(manager.get(SUSPEND))
     account.suspend()
     assert "issue one to let its programs call again" in get_text(manager.get(REACTIVATE))
 
 
-def test_repeated_change_logs_nothing(manager, account):
+def test_second_suspension_or_reactivation_is_not_logged(manager, account):
     assert manager.post(REACTIVATE).headers["Location"] == "/accounts/acme/"
     account.suspend()
     assert manager.post(SUSPEND).headers["Location"] == "/accounts/acme/"

@@ -94,7 +94,7 @@ def test_concurrent_change_is_shown_before_anything_is_written(support, account)
     assert read_transcribe(mailboxes) == [False, False]
 
 
-def test_additional_mailbox_is_shown_before_anything_is_written(support, account):
+def test_mailbox_added_since_the_preview_is_shown_before_anything_is_written(support, account):
     mailboxes = create_desks(account, 2)
     address = f"{CHANGE}?all=on&to-transcribe=on"
     digest = get_digest(support, address)
@@ -142,7 +142,7 @@ def test_viewer_sees_no_bulk_buttons(viewer, account):
         assert 'formaction="/bulk/' not in viewer.get(f"/{query}").content.decode()
 
 
-def test_query_count_is_constant(support, account, django_assert_num_queries):
+def test_query_count_does_not_grow_with_the_rows(support, account, django_assert_num_queries):
     for rows in (2, 60):
         create_desks(Account.objects.create(name=f"account-{rows}"), rows)
         # Session, user, permissions twice, second factor; effects, versions, accounts, rows.

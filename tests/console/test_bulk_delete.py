@@ -51,7 +51,7 @@ def test_deleted_mailboxes_are_restored_and_undone(support, account):
     assert count_active() == 0
 
 
-def test_post_without_digest_deletes_nothing(support, account):
+def test_post_without_the_selections_digest_deletes_nothing(support, account):
     support.post(f"/bulk/delete/?{build_query(create_desks(account, 1))}")
     assert count_active() == 1
 

@@ -57,7 +57,7 @@ def test_engine_configuration_is_filled_in(manager, account):
     assert "mailboxes.example.com" not in text
 
 
-def test_unusual_name_is_filled_in_unchanged(manager, account):
+def test_unusual_name_is_unchanged_in_the_engine_configuration(manager, account):
     account.name = "zeta"
     account.save()
     page = manager.post(
@@ -81,7 +81,7 @@ def test_connect_link_preselects_an_engine_credential(manager, account):
     assert not ApiCredential.objects.exists()
 
 
-def test_submitted_kind_overrides_the_query_string(manager, account):
+def test_submitted_kind_of_credential_overrides_the_query_string(manager, account):
     manager.post(f"{ISSUE}?engine", {"name": "api"})
     assert not account.credentials.get().is_engine
 
@@ -150,7 +150,7 @@ def test_refused_input_stays_in_the_form(manager, account):
     assert [page.context["form"][field].value() for field in typed] == list(typed.values())
 
 
-def test_suspended_account_is_warned_about(manager, account):
+def test_page_warns_of_a_suspended_account(manager, account):
     assert "suspended" not in get_text(manager.get(ISSUE))
     account.suspend()
     assert "acme is suspended: the credential is refused until" in get_text(manager.get(ISSUE))

@@ -32,7 +32,7 @@ def test_page_lists_the_consequences(manager, account, credential, revoke):
     assert "It was never used." in page
 
 
-def test_page_of_an_engine_credential_mentions_calls(manager, account):
+def test_page_of_an_engine_credential_mentions_telephone_calls(manager, account):
     engine, _ = ApiCredential.objects.issue(account, "asterisk", is_engine=True)
     page = get_text(manager.get(f"/accounts/acme/credentials/{engine.pk}/revoke/"))
     assert "Every telephone engine that uses asterisk" in page
@@ -58,7 +58,7 @@ def test_revoked_credential_is_refused_at_once(manager, pbx, revoke):
     assert read_log() == [("manager", "acme: pbx", "Revoked.")]
 
 
-def test_revoking_twice_logs_nothing(manager, credential, revoke):
+def test_second_revocation_is_not_logged(manager, credential, revoke):
     credential.revoke()
     assert manager.get(revoke).headers["Location"] == "/accounts/acme/"
     assert manager.post(revoke).headers["Location"] == "/accounts/acme/"

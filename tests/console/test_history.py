@@ -72,7 +72,7 @@ def test_earlier_state_is_put_back_and_undone(support, sales):
     assert read_values(sales) == now
 
 
-def test_button_is_offered_for_past_active_states(support, sales):
+def test_restore_button_is_shown_for_earlier_active_states(support, sales):
     save_form(support, sales, name="Support")
     Mailbox.objects.get().soft_delete()
     Mailbox.objects.get().restore()
@@ -112,7 +112,7 @@ def test_unknown_moment_is_not_found(support, sales, moment):
     assert Mailbox.objects.get().version == sales.version
 
 
-def test_viewer_sees_history_without_the_button(viewer, sales):
+def test_viewer_sees_history_without_the_restore_button(viewer, sales):
     sales.turn_transcription(on=False)
     page = open_history(viewer, sales).content.decode()
     assert "Restore this state" not in page
@@ -122,7 +122,7 @@ def test_unknown_mailbox_is_not_found(viewer):
     assert viewer.get(f"/mailboxes/{uuid4()}/history/").status_code == 404
 
 
-def test_query_count_is_constant(support, sales, django_assert_num_queries):
+def test_query_count_does_not_grow_with_the_rows(support, sales, django_assert_num_queries):
     open_history(support, sales)  # fills Django's cache of content types
     for rounds in (1, 20):
         for number in range(rounds):

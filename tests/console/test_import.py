@@ -118,7 +118,9 @@ def test_import_is_discarded(support, account):
     assert not ImportRow.objects.exists()
 
 
-def test_preview_query_count_is_constant(support, sales, django_assert_num_queries):
+def test_query_count_of_the_preview_does_not_grow_with_the_rows(
+    support, sales, django_assert_num_queries
+):
     rows = "".join(f"acme,Desk {n}\n" for n in range(imports.ROWS_PER_PAGE))
     address, _ = open_preview(support, f"account,name\n{rows}")
     # Session, user, rights twice, second factor, import, count, rows, mailboxes.
@@ -152,7 +154,7 @@ def test_button_checks_one_slice(support, account, one_row_slices):
     assert "2 created" in response.content.decode()
 
 
-def test_check_after_the_import_counts_nothing_again(support, account):
+def test_check_after_the_import_keeps_the_counts(support, account):
     address, _ = open_preview(support, NEW)
     support.post(f"{address}write/")
     response = support.post(f"{address}check/", headers={"HX-Request": "true"})

@@ -40,7 +40,7 @@ def test_suggested_pass_code_is_not_saved(support, account):
     assert not Mailbox.objects.exists()
 
 
-def test_weak_pass_code_is_warned_about(support, account):
+def test_page_warns_of_a_weak_pass_code(support, account):
     typed = TYPED | {"password": "1111"}
     page = support.post(f"{NEW}pass-code/check/", typed).content.decode()
     assert "This pass code is easy to guess" in page
@@ -71,5 +71,5 @@ def test_get_request_leads_back_to_the_form(support, button):
     assert support.get(f"{NEW}pass-code/{button}/").headers["Location"] == NEW
 
 
-def test_viewer_sees_no_link(viewer, account):
+def test_viewer_sees_no_link_to_the_form(viewer, account):
     assert NEW not in viewer.get("/").content.decode()

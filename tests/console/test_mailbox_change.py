@@ -116,7 +116,7 @@ def change_concurrently(mailbox, **fields):
     other.save()
 
 
-def test_concurrent_change_is_shown_next_to_mine(support, sales):
+def test_concurrent_change_is_shown_next_to_the_typed_values(support, sales):
     mine = get_form_values(support, sales, name="Mine", beep=False)
     change_concurrently(sales, name="Theirs", password="7392", play_caller_id=True)
     before = read_values(sales)
@@ -130,7 +130,7 @@ def test_concurrent_change_is_shown_next_to_mine(support, sales):
     assert read_values(sales) == before
 
 
-def test_saving_mine_keeps_their_other_changes(support, sales):
+def test_saving_after_a_conflict_keeps_concurrent_changes_of_other_fields(support, sales):
     mine = get_form_values(support, sales, name="Mine")
     change_concurrently(sales, name="Theirs", password="7392", play_caller_id=True)
     form = support.post(get_address(sales), mine).context["form"]
@@ -141,7 +141,7 @@ def test_saving_mine_keeps_their_other_changes(support, sales):
     assert (now["name"], now["password"], now["play_caller_id"]) == ("Mine", "7392", True)
 
 
-def test_second_concurrent_change_asks_again(support, sales):
+def test_second_concurrent_change_is_shown_too(support, sales):
     mine = get_form_values(support, sales, name="Mine")
     change_concurrently(sales, name="Theirs")
     form = support.post(get_address(sales), mine).context["form"]
@@ -198,7 +198,7 @@ def test_unknown_mailbox_is_not_found(viewer):
     assert viewer.get(f"/mailboxes/{uuid4()}/").status_code == 404
 
 
-def test_query_count_is_constant(support, sales, django_assert_num_queries):
+def test_query_count_does_not_grow_with_the_rows(support, sales, django_assert_num_queries):
     for more in (1, 30):
         for number in range(more):
             sales.add_recipient(f"ann{more}-{number}@acme.example")

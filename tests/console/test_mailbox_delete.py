@@ -35,7 +35,7 @@ def test_retention_period_is_shown(support, sales, settings):
     assert "It can be restored for 7 days after that." in page.content.decode()
 
 
-def test_deleting_twice_changes_nothing_more(support, sales):
+def test_second_deletion_changes_nothing(support, sales):
     press_button(support, sales, "delete")
     version = Mailbox.objects.get().version
     assert list_messages(press_button(support, sales, "delete")) == []
@@ -43,7 +43,7 @@ def test_deleting_twice_changes_nothing_more(support, sales):
     assert Batch.objects.count() == 1
 
 
-def test_deleting_needs_delete_mailbox(sales):
+def test_deleting_needs_the_delete_mailbox_permission(sales):
     editor = sign_in_with("view_mailbox", "change_mailbox")
     assert "Delete</button>" not in editor.get(f"/mailboxes/{sales.pk}/").content.decode()
     assert press_button(editor, sales, "delete").status_code == 403

@@ -66,7 +66,7 @@ def test_search_finds_whole_or_partial_uuid(viewer, sales):
         assert list_names(viewer, f"/?q={text}") == ["Sales"]
 
 
-def test_search_finds_a_mailbox_once(viewer, sales):
+def test_search_lists_a_mailbox_with_several_matches_once(viewer, sales):
     sales.add_recipient("acme@acme.example")
     assert list_names(viewer, "/?q=acme") == ["Sales"]
 
@@ -93,14 +93,14 @@ def test_invalid_page_number_shows_the_nearest_page(viewer, sales, page):
     assert list_names(viewer, f"/?page={page}") == ["Sales"]
 
 
-def test_count_is_capped(viewer, account, monkeypatch):
+def test_count_of_mailboxes_is_capped(viewer, account, monkeypatch):
     monkeypatch.setattr("mailboxes.console.views.mailbox_list.CappedPaginator.max_rows", 2)
     for number in range(3):
         Mailbox.objects.create(account=account, name=f"Desk {number}")
     assert "1–2 of 2 or more: search to see others" in get_source(viewer)
 
 
-def test_query_count_is_constant(viewer, django_assert_num_queries):
+def test_query_count_does_not_grow_with_the_rows(viewer, django_assert_num_queries):
     for rows in (3, 60):
         for number in range(rows):
             account = Account.objects.create(name=f"account-{rows}-{number}")

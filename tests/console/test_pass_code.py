@@ -32,7 +32,7 @@ def test_pass_code_is_masked_until_shown(support, sales):
     assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_showing_is_recorded(support, sales):
+def test_showing_a_pass_code_is_recorded(support, sales):
     press_button(support, sales, "show")
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_id) == (support.user, str(sales.pk))
@@ -41,7 +41,7 @@ def test_showing_is_recorded(support, sales):
     assert "Who saw or exported the pass code" in page
 
 
-def test_other_requests_record_no_view(support, sales):
+def test_other_requests_are_not_recorded_as_showing(support, sales):
     support.get(get_address(sales))
     press_button(support, sales, "check")
     press_button(support, sales, "suggest")
@@ -65,7 +65,7 @@ def test_suggested_pass_code_is_not_saved(support, sales):
     assert Mailbox.objects.get().password == "1234"
 
 
-def test_weak_pass_code_is_warned_about(support, sales):
+def test_page_warns_of_a_weak_pass_code(support, sales):
     assert WEAK in support.get(get_address(sales)).content.decode()
     for code in ("1111", "4321", "1984", "2580"):
         assert WEAK in press_button(support, sales, "check", password=code).content.decode()
@@ -93,7 +93,7 @@ def test_missing_pass_code_is_explained(support, sales):
     assert "Without a pass code nobody can listen to the messages by phone." in page
 
 
-def test_lost_key_is_explained(support, sales, settings):
+def test_pass_code_with_a_lost_key_is_explained(support, sales, settings):
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
     response = press_button(support, sales, "show")
     assert "A pass code cannot be decrypted" in list_messages(response)[0]

@@ -97,7 +97,7 @@ def test_page_shows_key_address_and_qr_code(browser):
     assert "no-store" in page["Cache-Control"]
 
 
-def test_first_code_turns_it_on_and_shows_recovery_codes(browser):
+def test_first_code_turns_the_second_factor_on_and_shows_recovery_codes(browser):
     _, app = start_set_up(browser)
     page = send_code(browser, app.code(), "/me/second-factor/")
     assert page.status_code == 200  # no redirect, so the codes are stored nowhere
@@ -155,13 +155,13 @@ def test_start_is_refused_after_set_up(browser, app):
         "/nowhere/",
     ],
 )
-def test_pages_redirect_before_the_code(app, page):
+def test_pages_redirect_until_the_code_is_entered(app, page):
     assert (
         sign_in_with_password().get(page, follow=True).redirect_chain[-1][0].startswith(CODE_PAGE)
     )
 
 
-def test_forms_are_refused_before_the_code(app, rosa):
+def test_forms_are_refused_until_the_code_is_entered(app, rosa):
     answer = sign_in_with_password().post("/me/second-factor/start/")
     assert answer.url == f"{CODE_PAGE}?next=/"
     form = {"action": "delete_selected", "_selected_action": [rosa.pk], "post": "yes"}
@@ -175,7 +175,7 @@ def test_code_page_has_no_links_to_other_pages(app):
     assert 'href="/me/"' not in page
 
 
-def test_code_redirects_to_the_requested_page(app):
+def test_right_code_redirects_to_the_requested_page(app):
     browser = sign_in_with_password()
     page = browser.get("/changes/?page=2", follow=True)
     assert page.context["next"] == "/changes/?page=2"
@@ -201,7 +201,7 @@ def test_code_is_accepted_once(app):
     assert not is_signed_in(browser)
 
 
-def test_right_code_is_delayed_after_wrong_codes(app):
+def test_right_code_is_refused_for_a_while_after_wrong_codes(app):
     browser = sign_in_with_password()
     send_code(browser, app.wrong_code())
     TOTPDevice.objects.update(
@@ -243,7 +243,7 @@ def test_recovery_code_is_accepted_once(codes):
     assert not is_signed_in(again)
 
 
-def test_few_remaining_recovery_codes_are_warned_about(app, codes):
+def test_page_warns_of_few_remaining_recovery_codes(app, codes):
     browser = sign_in_with_password()
     send_code(browser, app.code(ahead=1))
     assert "Get new ones" not in browser.get("/me/").text
@@ -268,7 +268,7 @@ def test_device_of_another_user_in_the_session_is_refused(app):
     assert not is_signed_in(browser)
 
 
-def test_older_sessions_need_a_code_too(browser, app):
+def test_sessions_older_than_the_second_factor_need_a_code_too(browser, app):
     assert not is_signed_in(browser)
     send_code(browser, app.code(ahead=1))
     assert is_signed_in(browser)
@@ -279,7 +279,7 @@ def test_code_page_redirects_if_no_code_is_needed(browser, client, rosa):
     assert client.get(CODE_PAGE).url == "/"
 
 
-def test_sign_out_works_before_the_code(app):
+def test_sign_out_works_without_the_code(app):
     browser = sign_in_with_password()
     assert browser.post("/sign-out/").url == "/sign-in/"
     assert browser.get(CODE_PAGE).url == "/"
@@ -335,7 +335,7 @@ def test_second_factor_is_turned_off(verified, codes):
 
 
 @pytest.mark.parametrize("page", [CODES_PAGE, OFF_PAGE])
-def test_change_needs_a_valid_code(verified, app, codes, page):
+def test_new_recovery_codes_and_turning_off_need_a_valid_code(verified, app, codes, page):
     for code in ("", app.wrong_code(), "abcdefgh"):
         assert get_code_error(send_code(verified, code, page))
     assert set(StaticToken.objects.values_list("token", flat=True)) == set(codes)
@@ -343,7 +343,7 @@ def test_change_needs_a_valid_code(verified, app, codes, page):
 
 
 @pytest.mark.parametrize("page", [CODES_PAGE, OFF_PAGE])
-def test_page_redirects_without_second_factor(browser, page):
+def test_code_pages_redirect_if_there_is_no_second_factor(browser, page):
     assert browser.get(page).url == "/me/"
 
 

@@ -72,16 +72,16 @@ def test_undo_returns_to_the_page_of_the_button(support, deleted):
     assert response.headers["Location"] == "/?q=sales"
 
 
-def test_viewer_sees_no_button(viewer, deleted):
+def test_viewer_sees_no_undo_button(viewer, deleted):
     assert "Undo</button>" not in viewer.get("/changes/").content.decode()
 
 
-def test_undoing_a_deletion_needs_delete_mailbox(deleted):
+def test_undoing_a_deletion_needs_the_delete_mailbox_permission(deleted):
     editor = sign_in_with("view_mailbox", "change_mailbox")
     assert editor.post(f"/changes/{deleted.pk}/undo/").status_code == 403
 
 
-def test_undoing_the_undo_of_a_deletion_needs_delete_mailbox(support, deleted):
+def test_undoing_the_undo_of_a_deletion_needs_the_delete_mailbox_permission(support, deleted):
     support.post(f"/changes/{deleted.pk}/undo/")
     undoing = Batch.objects.get(action="undone")
     editor = sign_in_with("view_mailbox", "change_mailbox")
@@ -108,7 +108,7 @@ def test_empty_list_is_explained(viewer):
     assert "No changes yet" in viewer.get("/changes/").content.decode()
 
 
-def test_query_count_is_constant(support, django_assert_num_queries):
+def test_query_count_does_not_grow_with_the_rows(support, django_assert_num_queries):
     for rows in (2, 40):
         for _ in range(rows):
             Batch.objects.create(user=support.user, action=Batch.Action.CHANGED, count=2)
