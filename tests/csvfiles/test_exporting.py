@@ -17,7 +17,7 @@ from tests.service import shows
 PRINTABLE = st.characters(exclude_categories=["Cc", "Cs"])
 
 
-def test_row_has_all_of_a_mailbox(rosa, sales):
+def test_row_has_every_setting_and_recipient_of_the_mailbox(rosa, sales):
     assert read_file(export_file(pass_codes_for=rosa)) == [
         {
             "uuid": str(sales.pk),
@@ -66,7 +66,7 @@ def test_export_makes_few_queries(sales, django_assert_num_queries):
 
 class TestNames(TestCase):
     @given(st.lists(st.text(st.one_of(TRICKY, PRINTABLE), min_size=1, max_size=100), min_size=1))
-    def test_random_name_is_read_back(self, names):
+    def test_random_name_is_imported_as_it_was_exported(self, names):
         account = Account.objects.create(name="acme")
         rosa = User.objects.create_user("rosa")
         Mailbox.objects.bulk_create(Mailbox(account=account, name=name) for name in names)

@@ -42,7 +42,7 @@ def test_wrong_file_is_refused_and_leaves_nothing(rosa, data, message):
     assert not Import.objects.exists()
 
 
-def test_number_of_reported_columns_is_limited(rosa):
+def test_number_of_reported_wrong_columns_is_limited(rosa):
     with pytest.raises(ValidationError) as refusal:
         check_file(rosa, b"name,x" * 100_000 + b"\n1\n")
     assert len(refusal.value.messages) == importing.MAX_HEADER_ERRORS + 1
@@ -72,7 +72,7 @@ def test_staged_pass_codes_are_encrypted(rosa, account):
     assert not shows(ImportRow.objects.values().get(), "8305")
 
 
-def test_next_upload_removes_wrong_imports(rosa, sales, settings):
+def test_next_upload_removes_imports_with_errors(rosa, sales, settings):
     wrong = check_file(rosa, b"name\nno account\n")
     good = check_file(rosa, b"name,account\nx,acme\n")
     assert not Import.objects.filter(pk=wrong.pk)
@@ -161,7 +161,7 @@ def test_rows_are_numbered_as_in_a_spreadsheet(rosa, account):
     assert [row.number for row in source.rows.all()] == [2, 4]
 
 
-def test_order_of_recipients_is_no_change(rosa, sales):
+def test_another_order_of_recipients_is_no_change(rosa, sales):
     line = f"uuid,recipients\n{sales.pk},mary@acme.example;pete@acme.example\n"
     assert count_outcomes(check_file(rosa, line.encode()))["unchanged"] == 1
 
@@ -206,7 +206,7 @@ def test_unchanged_recipients_keep_their_rows(rosa, sales):
     assert sales.email_recipients.filter(pk=stays.pk).exists()
 
 
-def test_import_adds_history_once(rosa, sales):
+def test_import_adds_one_history_row_for_each_change(rosa, sales):
     row = f"{sales.pk},Sales team,8305,new@acme.example"
     batch = import_text(rosa, f"uuid,name,password,recipients\n{row}\n")
     written = Mailbox.history.get(history_batch=batch)
@@ -273,7 +273,7 @@ def test_mailbox_changed_since_the_check_stops_the_import(rosa, sales):
 
 
 @pytest.mark.parametrize("change", ["created", "no account"])
-def test_new_mailbox_that_became_impossible_stops_the_import(rosa, account, change):
+def test_new_mailbox_whose_uuid_is_taken_or_account_gone_stops_the_import(rosa, account, change):
     uuid = "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b"
     source = check_file(rosa, f"uuid,account,name\n{uuid},acme,New\n".encode())
     if change == "created":
