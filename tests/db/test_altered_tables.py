@@ -40,7 +40,7 @@ def run_sql(service, *commands):
             connection.execute(command)
 
 
-def test_reads_do_not_fail(service, path):
+def test_api_reads_do_not_fail(service, path):
     assert {service.get(path).status for _ in MANY} == {200}
     run_sql(service, MAILBOXES, CREDENTIALS)
     assert {service.get(path).status for _ in MANY} == {200}

@@ -62,6 +62,6 @@ class TestPlans(TestCase):
         }
         assert not any(found.values()), "\n\n".join(chain.from_iterable(found.values()))
 
-    def test_full_scan_is_detected(self):
+    def test_checker_finds_a_full_table_scan(self):
         assert find_full_scans(lambda: OF_ALL_ACCOUNTS["table of all, by search"](self.ordinary))
         assert find_full_scans(lambda: list(Mailbox.objects.filter(name="x")))

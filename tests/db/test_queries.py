@@ -42,7 +42,7 @@ def accounts(db):
     return accounts
 
 
-def test_run_uses_its_own_values(accounts):
+def test_each_run_uses_its_own_values(accounts):
     for account in accounts:
         for name, count in (("Sales", 2), ("100 % of it", 1), ("Unknown", 0)):
             expected = Mailbox.objects.filter(account=account, name=name).order_by("uuid")
@@ -111,7 +111,7 @@ class TestDeadConnection:
         end_connection()
         assert len(list(BY_NAME.rows(account=accounts[0].pk, name="Sales"))) == 2
 
-    def test_dead_connection_in_a_transaction_is_an_error(self, accounts):
+    def test_dead_connection_in_a_transaction_raises_an_error(self, accounts):
         with pytest.raises(OperationalError):
             self.run_in_transaction_after_the_end(accounts[0])
 
@@ -134,7 +134,7 @@ class TestDeadConnection:
         assert len([sql for sql in queries if "mailboxes_mailbox" in sql]) == 1
 
     @pytest.mark.usefixtures("short_timeout")
-    def test_client_times_out_if_the_server_does_not(self, accounts):
+    def test_client_times_out_if_postgresql_hangs(self, accounts):
         """A PostgreSQL that hangs does not apply its own timeouts either."""
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0; SET lock_timeout = 10000")
