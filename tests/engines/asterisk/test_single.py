@@ -58,7 +58,7 @@ def test_missing_pass_code_cannot_be_dialled(asterisk, mailbox):
     assert asterisk.mailbox(mailbox)["password"] != ""
 
 
-def test_pass_code_that_no_key_decrypts_counts_as_none(asterisk, mailbox, caplog):
+def test_pass_code_that_no_key_decrypts_cannot_be_dialled(asterisk, mailbox, caplog):
     Mailbox.objects.update(password_sealed="0badf00d:AAAA")
     assert asterisk.mailbox(mailbox)["password"] == "none"
     assert f"{mailbox.pk}: A pass code cannot be decrypted" in caplog.text
@@ -74,7 +74,7 @@ def test_address_that_would_be_split_is_left_out(asterisk, mailbox):
     assert asterisk.mailbox(mailbox)["email"] == "ann@acme.example|bob@acme.example"
 
 
-def test_texts_written_by_users_come_last(asterisk, mailbox):
+def test_columns_with_texts_of_users_come_last(asterisk, mailbox):
     """In REALTIME_HASH a comma after a backslash could begin another column."""
     assert list(asterisk.mailbox(mailbox))[-2:] == ["email", "fullname"]
 

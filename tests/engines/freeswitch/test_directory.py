@@ -147,7 +147,7 @@ def test_missing_pass_code_cannot_be_dialled(freeswitch, mailbox):
     assert freeswitch.user(mailbox).params["vm-password"] == "none"
 
 
-def test_pass_code_that_no_key_decrypts_counts_as_none(freeswitch, mailbox, caplog):
+def test_pass_code_that_no_key_decrypts_cannot_be_dialled(freeswitch, mailbox, caplog):
     Mailbox.objects.update(password_sealed="0badf00d:AAAA")
     assert freeswitch.user(mailbox).params["vm-password"] == "none"
     assert f"{mailbox.pk}: A pass code cannot be decrypted" in caplog.text
