@@ -94,7 +94,7 @@ def test_backup_during_writes_is_consistent(databases, tmp_path, size, promise):
 
 @pytest.mark.long
 @on_sqlite
-def test_wrong_state_of_a_backup_is_found(databases, tmp_path):
+def test_checker_finds_a_wrong_state_of_a_backup(databases, tmp_path):
     url = databases.copy()
     headers = create_caller(url)
     with Server(url) as server, open_writers(1, headers, server.port, SnapshotWriter) as writers:

@@ -199,7 +199,7 @@ def test_session_is_valid_and_ends_on_all_instances(browser):
     assert get_signed_in(browser) == [False] * 3
 
 
-def test_signed_out_session_opens_no_instance(browser):
+def test_signed_out_session_is_invalid_on_all_instances(browser):
     stolen = dict(browser.cookies)
     browser.post("/sign-out/")
     browser.cookies = stolen
@@ -215,7 +215,7 @@ def test_lock_out_counts_attempts_on_all_instances(database, proxy):
         assert [browser.sign_in("hugo").status for _ in range(3)] == [429] * 3
 
 
-def test_code_of_the_second_factor_works_once(database, proxy):
+def test_code_of_the_second_factor_works_once_on_all_instances(database, proxy):
     with default_database(database):
         user = create_superuser("ida")
         app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(user)))

@@ -162,7 +162,7 @@ def test_every_list_parameter_is_tested():
     assert {*SEARCHES, "cursor"} == {*ListParameters().fields}
 
 
-def test_query_that_starts_elsewhere_is_found(mailbox, others):
+def test_checker_finds_a_query_that_does_not_start_from_the_account(mailbox, others):
     for queryset in (
         Mailbox.objects.all(),
         Mailbox.objects.filter(pk=mailbox.pk),

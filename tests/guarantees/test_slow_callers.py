@@ -104,7 +104,7 @@ def test_server_out_of_connections_logs_it_and_recovers(few_files):
     assert "Too many open files" not in few_files.output()
 
 
-def test_long_bodies_leave_files_to_the_service(few_files):
+def test_long_bodies_leave_file_descriptors_to_other_requests(few_files):
     """The limit counts bodies of callers without a credential too."""
     start = build_request("POST /import/", {}, "Content-Length: 3000000")
     with open_connections(few_files, 100) as uploads:

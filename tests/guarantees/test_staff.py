@@ -219,5 +219,5 @@ def test_every_page_of_the_admin_is_visited():
     assert {endpoint.page.removeprefix("admin:") for endpoint in ADMIN} == pages - everyones
 
 
-def test_every_group_visits():
+def test_visits_include_every_group():
     assert [*GROUPS] == [name for name, rank in RANKS.items() if rank > STAFF]
