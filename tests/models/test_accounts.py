@@ -18,26 +18,26 @@ def tree():
     return acme, child, grandchild, Account.objects.create(name="stranger")
 
 
-def test_tree_has_the_account_and_all_below(tree):
+def test_tree_returns_the_account_and_customers_at_any_depth(tree):
     acme, child, grandchild, stranger = tree
     assert set(Account.objects.tree(acme)) == {acme, child, grandchild}
     assert set(Account.objects.tree(child)) == {child, grandchild}
     assert set(Account.objects.tree(stranger)) == {stranger}
 
 
-def test_below_has_customers_at_any_depth(tree):
+def test_below_returns_customers_at_any_depth(tree):
     acme, child, grandchild, stranger = tree
     assert set(Account.objects.below(acme)) == {child, grandchild}
     assert not Account.objects.below(stranger)
 
 
-def test_resellers_has_all_above(tree):
+def test_resellers_returns_resellers_at_any_distance(tree):
     acme, child, grandchild, _ = tree
     assert set(Account.objects.resellers(grandchild)) == {child, acme}
     assert not Account.objects.resellers(acme)
 
 
-def test_chain_has_all_above_topmost_first(tree):
+def test_chain_returns_resellers_topmost_first(tree):
     acme, child, grandchild, _ = tree
     assert grandchild.chain() == [acme, child]
     assert acme.chain() == []
@@ -81,14 +81,14 @@ def test_account_as_its_own_reseller_is_refused(tree):
         acme.save()
 
 
-def test_longer_loop_is_refused(tree):
+def test_longer_loop_of_resellers_is_refused(tree):
     acme, _, grandchild, _ = tree
     acme.reseller = grandchild
     with pytest.raises(ValidationError, match="grandchild is this account or its customer"):
         acme.full_clean()
 
 
-def test_queries_end_in_spite_of_a_loop(tree):
+def test_tree_queries_end_in_spite_of_a_loop_of_resellers(tree):
     acme, child, grandchild, _ = tree
     Account.objects.filter(pk=acme.pk).update(reseller=grandchild)
     assert set(Account.objects.tree(acme)) == {acme, child, grandchild}

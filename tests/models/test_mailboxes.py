@@ -87,7 +87,7 @@ def test_account_with_mailboxes_cannot_be_deleted(mailbox, account):
         account.delete()
 
 
-def test_forced_update_of_a_deleted_row_is_an_error(account):
+def test_forced_update_of_a_deleted_row_raises_an_error(account):
     mailbox = Mailbox.objects.create(account=account, name="Gone")
     Mailbox.objects.filter(pk=mailbox.pk).delete()
     for options in ({"update_fields": ["name"]}, {"force_update": True}):
@@ -107,26 +107,26 @@ def test_numbers_for_booleans_are_stored_as_booleans(account):
 # --- Recipients ---------------------------------------------------------------
 
 
-def test_database_refuses_a_second_address_in_any_case(mailbox):
+def test_database_refuses_a_duplicate_address_in_any_case(mailbox):
     mailbox.add_recipient("pete@acme.example")
     with pytest.raises(IntegrityError), transaction.atomic():
         EmailRecipient.objects.create(mailbox=mailbox, email="PETE@acme.example")
 
 
-def test_second_address_is_an_error_of_the_field(mailbox):
+def test_duplicate_address_is_an_error_of_the_email_field(mailbox):
     mailbox.add_recipient("pete@acme.example")
     with pytest.raises(ValidationError) as refusal:
         mailbox.add_recipient("PETE@acme.example")
     assert refusal.value.message_dict == {"email": ["This mailbox already has that address."]}
 
 
-def test_change_of_a_recipient_increments_the_mailboxs_version(mailbox):
+def test_recipient_change_increments_the_mailbox_version(mailbox):
     recipient = mailbox.add_recipient("pete@acme.example")
     recipient.save()
     recipient.delete()
     assert Mailbox.objects.get().version == mailbox.version == 4
 
 
-def test_history_of_a_recipient_outlives_it(mailbox):
+def test_history_of_a_deleted_recipient_is_kept(mailbox):
     mailbox.add_recipient("pete@acme.example").delete()
     assert [row.history_type for row in EmailRecipient.history.all()] == ["-", "+"]
