@@ -102,7 +102,7 @@ def test_traceback_is_logged_with_the_request_id(service, server):
     assert "RuntimeError: out of order" in server.output()
 
 
-def test_input_cannot_begin_a_line(service, server):
+def test_input_of_a_client_cannot_forge_a_log_line(service, server):
     """In path, header or error message. `parse_lines` fails on a line of another format."""
     before = len(parse_lines(server))
     service.get(f"/voip/x%0A{FORGED.replace(' ', '%20')}%E2%80%A8{FORGED.replace(' ', '%20')}")

@@ -74,7 +74,7 @@ def sum_samples(server, name="mailboxes_http_requests_total", **labels) -> float
 
 
 @pytest.mark.long
-def test_other_networks_get_404(measured):
+def test_caller_from_another_network_gets_404(measured):
     answer = get_metrics(measured, **PROMETHEUS)
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -84,7 +84,7 @@ def test_other_networks_get_404(measured):
     assert get_metrics(measured, **https).status == 404
 
 
-def test_ipv6_address_is_a_network_of_one(measured):
+def test_ipv6_address_in_the_setting_allows_that_address_only(measured):
     https = {"Host": "localhost", "X-Forwarded-Proto": "https"}
     for address, status in (("2001:db8::9", 200), ("2001:db8::8", 404)):
         assert get_metrics(measured, **https, **{"X-Forwarded-For": address}).status == status
