@@ -14,7 +14,7 @@ def text(client, db):
     return response.content.decode()
 
 
-def test_published_texts_are_kept(text):
+def test_page_has_the_texts_of_the_published_reference(text):
     for words in (
         "Voicemails &amp; Mailboxes",
         "Mailboxes are used in call routes to allow callers to leave a voicemail message",
@@ -51,7 +51,7 @@ def test_python_samples_use_https_if_the_page_does(client, db):
     assert "HTTPSConnection(&quot;testserver&quot;)" in text
 
 
-def test_migration_is_explained(text):
+def test_page_explains_migration_from_the_hosted_api(text):
     for words in ("Changes in your program", "The same as before", "Additions", "Points to check"):
         assert words in text
 
