@@ -120,7 +120,7 @@ def test_request_hidden_in_a_body_is_not_executed(production, account, caller, l
         b"X-Auth-For: customer\xff",
     ],
 )
-def test_ambiguous_customer_is_refused(account, caller, line):
+def test_ambiguous_x_auth_for_is_refused(account, caller, line):
     Account.objects.create(name="customer", reseller=account)
     length = f"Content-Length: {len(BODY)}"
     request = build_creation(headers_for(account), length)

@@ -51,7 +51,7 @@ def test_form_without_its_token_is_refused(staff_browser, rows, headers):
     assert read_database() == before
 
 
-def test_get_changes_nothing(staff_browser, rows):
+def test_get_request_changes_nothing(staff_browser, rows):
     """A link or an image on another site's page makes a browser send GET with its cookies."""
     before = read_database()
     for address in build_addresses(rows):

@@ -46,12 +46,12 @@ def find_all_faults(browser, rows) -> dict:
     return {address: fault for address, fault in found.items() if fault[1] or fault[0] >= 500}
 
 
-def test_every_address_has_its_headers_for_a_stranger(browser, rows):
+def test_security_headers_are_set_for_anonymous_visitors(browser, rows):
     assert len(build_addresses(rows)) > 100
     assert find_all_faults(browser, rows) == {}
 
 
-def test_every_address_and_cookie_is_protected_for_staff(browser, rows):
+def test_security_headers_and_cookie_flags_are_set_for_staff(browser, rows):
     assert browser.sign_in().status == 302
     assert find_all_faults(browser, rows) == {}
     cookies = [cookie for cookie in browser.received if cookie.value]  # an empty one is deleted
@@ -81,30 +81,30 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("status", "path", "headers"), ERRORS.values(), ids=ERRORS.keys())
-def test_refusal_has_its_headers(browser, status, path, headers):
+def test_refusal_has_security_headers(browser, status, path, headers):
     answer = browser.get(path, **headers)
     assert (answer.status, find_faults(answer)) == (status, {})
 
 
 @pytest.mark.parametrize("path", [f"/{name}" for name in contract.HEALTH.split("|")])
-def test_health_check_has_its_headers(browser, path):
+def test_health_check_has_security_headers(browser, path):
     answer = browser.get(path, Host="192.0.2.1")
     assert (answer.status, find_faults(answer)) == (200, {})
 
 
-def test_refused_form_has_its_headers(browser):
+def test_refused_form_has_security_headers(browser):
     answer = browser.post("/sign-in/", {"username": "rosa"})
     assert (answer.status, find_faults(answer)) == (403, {})
 
 
-def test_forbidden_page_has_its_headers(browser, rosa, account):
+def test_forbidden_page_has_security_headers(browser, rosa, account):
     type(rosa).objects.update(is_superuser=False)
     browser.sign_in()
     answer = browser.get("/accounts/-/new/")
     assert (answer.status, find_faults(answer)) == (403, {})
 
 
-def test_crash_has_its_headers(settings):
+def test_crash_has_security_headers(settings):
     settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600
     settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = settings.SECURE_HSTS_PRELOAD = True
     settings.ROOT_URLCONF = "tests.console.test_error_pages"
@@ -112,7 +112,7 @@ def test_crash_has_its_headers(settings):
     assert (answer.status_code, find_faults(answer)) == (500, {})
 
 
-def test_static_file_has_its_headers_and_is_cached(browser):
+def test_static_file_has_security_headers_and_is_cached(browser):
     answer = browser.get("/static/img/logo.svg")
     assert (answer.status, find_faults(answer, is_cacheable=True)) == (200, {})
     assert "public" in answer.headers["cache-control"]

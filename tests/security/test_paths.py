@@ -46,7 +46,7 @@ def parse_status(answer) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-def test_sought_files_exist():
+def test_files_that_the_attacks_request_exist():
     assert all((ROOT / name).exists() for name in OUTSIDE[:3])
     assert (ROOT / "var/static/css/base.css").exists()
 

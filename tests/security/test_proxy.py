@@ -51,7 +51,7 @@ def test_forged_addresses_give_no_more_attempts_at_a_password(production, rosa):
 
 
 @pytest.mark.parametrize("address", ["2001:db8::7", "192.0.2.7:4711", "nonsense"])
-def test_unusual_address_is_locked_out_alone(production, rosa, address):
+def test_lock_out_of_an_unusual_address_affects_no_other_address(production, rosa, address):
     with Browser(production.port, address) as browser, Browser(production.port) as other:
         statuses = [browser.sign_in(password="wrong").status for _ in range(5)]
         assert statuses == [200, 200, 200, 200, 429]
@@ -69,7 +69,7 @@ def get_status(browser, credential, **headers):
     return browser.get("/authenticated", **credential, **headers).status
 
 
-def test_credential_opens_from_its_networks_only(browser, credential):
+def test_credential_is_accepted_from_its_networks_only(browser, credential):
     assert get_status(browser, credential) == 403
     for address in ("198.51.100.1", "::ffff:198.51.100.1", "2001:db8::99"):
         assert get_status(browser, credential, **{"X-Forwarded-For": address}) == 200
@@ -77,14 +77,14 @@ def test_credential_opens_from_its_networks_only(browser, credential):
         assert get_status(browser, credential, **{"X-Forwarded-For": address}) == 403
 
 
-def test_forged_address_does_not_open_a_credential(browser, credential):
+def test_credential_is_refused_from_a_forged_address(browser, credential):
     statuses = {
         forged: get_status(browser, credential, **build_headers(forged)) for forged in FORGED
     }
     assert statuses == dict.fromkeys(FORGED, 403)
 
 
-def test_second_header_does_not_open_a_credential(production, credential):
+def test_credential_is_refused_if_a_second_header_forges_the_address(production, credential):
     """Two headers of the same name are one list, in the order in which they were sent."""
     lines = [f"{name}: {value}" for name, value in credential.items()]
     forged = [

@@ -70,20 +70,20 @@ def assert_stays_here(answers):
     assert hosts == dict.fromkeys(ELSEWHERE, HOST)
 
 
-def test_hostile_targets_would_leave_the_site():
+def test_hostile_targets_are_other_hosts_for_a_browser():
     targets = ["/\\evil.example", "/\t/evil.example"]
     assert {get_target_host(target) for target in targets} == {"evil.example"}
 
 
-def test_sign_in_stays_on_this_host(visitor):
+def test_sign_in_redirects_to_this_host_only(visitor):
     assert_stays_here({target: sign_in(visitor, target) for target in ELSEWHERE})
 
 
-def test_sign_out_stays_on_this_host(visitor):
+def test_sign_out_redirects_to_this_host_only(visitor):
     assert_stays_here({x: visitor.post("/sign-out/", {"next": x}) for x in ELSEWHERE})
 
 
-def test_second_factor_stays_on_this_host(visitor, rosa):
+def test_second_factor_redirects_to_this_host_only(visitor, rosa):
     second_factor.confirm_authenticator(
         rosa, AuthenticatorApp(format_key(second_factor.start_set_up(rosa))).code()
     )
@@ -95,7 +95,7 @@ def test_second_factor_stays_on_this_host(visitor, rosa):
     assert_stays_here(answers)
 
 
-def test_form_of_the_console_stays_on_this_host(visitor, rows):
+def test_form_of_the_console_redirects_to_this_host_only(visitor, rows):
     sign_in(visitor)
     address = reverse("console:mailbox-delete", args=[rows["mailbox"].pk])
     assert_stays_here({x: visitor.post(address, {"next": x}) for x in ELSEWHERE})
@@ -104,6 +104,6 @@ def test_form_of_the_console_stays_on_this_host(visitor, rows):
 @pytest.mark.parametrize(
     "path", ["//evil.example", "///evil.example", "/\\evil.example", "//evil.example/.."]
 )
-def test_path_that_looks_like_a_host_stays_on_this_host(wire, path):
+def test_path_that_looks_like_a_host_redirects_to_this_host_only(wire, path):
     """The redirect that adds a missing slash must not turn the path into a host."""
     assert get_target_host(wire.get(path).headers.get("location", "/")) == HOST

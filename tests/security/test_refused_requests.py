@@ -81,7 +81,7 @@ def test_ambiguous_request_is_refused(production, reseller, caller, lines):
         (b"X-Auth-For: \r\n\tcustomer", 400),
     ],
 )
-def test_unusual_customer_is_refused(reseller, caller, line, status):
+def test_unusual_x_auth_for_is_refused(reseller, caller, line, status):
     send_creation(caller, reseller, line)
     assert caller.status() == status
     assert not Mailbox.objects.exists()
@@ -90,7 +90,7 @@ def test_unusual_customer_is_refused(reseller, caller, line, status):
 @pytest.mark.parametrize(
     ("line", "name"), [("X-Auth-For:", "acme"), ("X-Auth-For: customer", "customer")]
 )
-def test_empty_customer_means_none(reseller, caller, line, name):
+def test_empty_x_auth_for_means_no_customer(reseller, caller, line, name):
     send_creation(caller, reseller, line)
     assert caller.status() == 201
     assert Mailbox.objects.get().account.name == name
@@ -114,7 +114,7 @@ def impatient(django_db_setup):
 
 
 @pytest.mark.parametrize(("path", "seconds"), [("/voip/mailbox", 1), ("/import/", 3)])
-def test_deadline_of_a_body_does_not_grow(impatient, account, path, seconds):
+def test_deadline_of_a_slow_body_is_not_extended(impatient, account, path, seconds):
     start = time.monotonic()
     with Caller(impatient.port) as caller:
         send_creation(caller, account, path=path, length=900_000)

@@ -24,7 +24,7 @@ def is_valid_key(production, key) -> bool:
         return browser.get("/me/").status == 200
 
 
-def test_key_planted_before_sign_in_opens_nothing(browser, production, rosa):
+def test_session_key_planted_before_sign_in_is_invalid(browser, production, rosa):
     ours = SessionStore()
     ours.create()
     for planted in ("x" * 32, ours.session_key):
@@ -37,14 +37,14 @@ def test_key_planted_before_sign_in_opens_nothing(browser, production, rosa):
 @pytest.mark.parametrize(
     "key", ['"\\000aaaaaaa"', '"\\303\\050aaaaaaa"', "%00aaaaaaa", "é" * 8, "'" * 8]
 )
-def test_malformed_key_opens_nothing_and_breaks_nothing(production, key):
+def test_malformed_session_key_is_invalid_and_causes_no_error(production, key):
     """PostgreSQL would raise an error for some of them."""
     with Browser(production.port) as browser:
         browser.cookies["sessionid"] = key
         assert browser.get("/me/").status == 302
 
 
-def test_key_from_before_the_second_factor_opens_nothing(browser, production, rosa):
+def test_session_key_from_before_the_second_factor_is_invalid(browser, production, rosa):
     app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(rosa)))
     second_factor.confirm_authenticator(rosa, app.code())
     browser.sign_in()
