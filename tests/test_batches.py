@@ -183,7 +183,7 @@ def test_change_each_is_all_or_none(account, rosa):
     assert not Batch.objects.exists()
 
 
-def test_change_each_needs_few_queries(account, rosa, django_assert_max_num_queries):
+def test_change_each_takes_few_queries(account, rosa, django_assert_max_num_queries):
     mailboxes = create_desks(account, 400)
     versions = {mailbox.pk: mailbox.version for mailbox in mailboxes}
     with django_assert_max_num_queries(40):  # SQLite accepts some dozens of rows in one statement

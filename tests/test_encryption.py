@@ -21,7 +21,7 @@ def test_same_text_is_encrypted_differently_each_time():
     assert ring.encrypt("0007", b"owner") != ring.encrypt("0007", b"owner")
 
 
-def test_text_of_another_owner_is_refused():
+def test_text_encrypted_for_another_owner_is_refused():
     ring = KeyRing.parse(OLD)
     with pytest.raises(UnknownKeyError):
         ring.decrypt(ring.encrypt("0007", b"owner"), b"thief")

@@ -37,7 +37,7 @@ def imports(path):
         yield from (name.split(".")[1] for name in names if name.startswith("mailboxes."))
 
 
-def test_every_part_has_a_layer():
+def test_every_module_and_folder_has_a_layer():
     parts = {path.relative_to(ROOT / "mailboxes").parts[0].removesuffix(".py") for path in SOURCES}
     assert parts == {"__init__"}.union(*LAYERS)
 

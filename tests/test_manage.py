@@ -46,7 +46,7 @@ def test_unreachable_database_is_named_without_its_password(command):
     assert "s3cret" not in done.stdout + done.stderr
 
 
-def test_two_hosts_are_both_named():
+def test_both_database_hosts_are_named():
     done = manage("migrate", url=AWAY.replace("1:1", "1:1,127.0.0.1:2"))
     assert "The database mailboxes on 127.0.0.1,127.0.0.1, port 1,2, cannot" in done.stderr
     assert len(done.stderr.splitlines()) == 1
