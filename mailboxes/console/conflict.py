@@ -7,7 +7,7 @@ from mailboxes.history import FIELDS, Change, masked_fields
 
 
 class Difference(NamedTuple):
-    """A setting when the page was loaded, as saved since by someone else, and as typed now."""
+    """A setting's value on the loaded page, as saved since by another user, and as typed now."""
 
     label: object
     original: object

@@ -53,7 +53,7 @@ def skip_if_locked(using: str = "default"):
 
 @contextmanager
 def limit_lock_wait(seconds: int, using: str = "default"):
-    """Limit the wait for locks. On PostgreSQL, do not wait for the disk or a standby either.
+    """Limit the block's wait for locks. On PostgreSQL, do not wait for disk or standby either.
 
     Raises OperationalError, and writes nothing, if the time is over.
     """

@@ -29,7 +29,7 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def remove_signatures(line: str) -> str:
-    """Remove signatures of greetings: a reader of the log could fetch the greeting."""
+    """Remove the signatures of greetings' URLs: a reader of the log could fetch the greeting."""
     return SIGNED_PATH.sub(r"\1-", line)
 
 

@@ -33,7 +33,7 @@ def create_handler(dsn) -> EventHandler:
 
 
 def remove_data(event, hint):
-    """Remove everything that may contain data. Messages are in the log, with the request id."""
+    """Remove what may be data from a report; the log has the message, with the request id."""
     report = {name: event[name] for name in REPORTED_KEYS if name in event}
     report["tags"] = {"request_id": request_id.get()}
     if "exception" in event:
@@ -50,4 +50,4 @@ def remove_message(error) -> dict:
 
 
 def flush_silently(pending, timeout):
-    """Replace Sentry's callback, which prints into the command's output."""
+    """Do nothing at exit: Sentry's own callback prints into the command's output."""

@@ -106,7 +106,7 @@ def format_type(schema) -> str:
 
 
 def build_answer(status, response) -> dict:
-    """Return a response with its example.
+    """Return a documented response for the page, with its example.
 
     204 has no body: its example is what a client library returns, as on the hosted API's page.
     """

@@ -40,7 +40,7 @@ def get_unconfirmed(user) -> TOTPDevice | None:
 
 
 def format_key(authenticator) -> str:
-    """Return the key in base32, which authenticator apps accept by typing."""
+    """Return the authenticator's key in base32, which can be typed into an app."""
     return b32encode(authenticator.bin_key).decode()
 
 
