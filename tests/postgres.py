@@ -38,7 +38,7 @@ def drop_root_rights() -> list[str]:
 
 
 class PrivatePostgres:
-    """Context manager: a running server."""
+    """Context manager: a running PostgreSQL that only these tests use."""
 
     host = "127.0.0.1"
     prefix: tuple = ()  # prefix of its commands

@@ -14,7 +14,7 @@ from tests.server import ROOT, until
 
 
 class Proxy:
-    """Context manager: a program that listens on `port`."""
+    """Context manager: a running proxy or pooler, which listens on `port`."""
 
     name: str  # of the program and of its Debian package
     sample: str  # path in docs

@@ -23,7 +23,7 @@ def process_environment(url, **more) -> dict:
 
 
 def until(condition):
-    """Return the first true result. Raise AssertionError after a minute."""
+    """Call until the result is true, and return it. Raise AssertionError after a minute."""
     deadline = time.monotonic() + 60
     while not (result := condition()):
         assert time.monotonic() < deadline

@@ -71,7 +71,7 @@ def check_make(name, *variables):
 
 
 def check_pip(*arguments):
-    """Compare with the Makefile, or with the extras of the project."""
+    """Compare a pip command with the Makefile, or with the extras of the project."""
     if "--requirement" in arguments:
         assert " ".join(arguments) == "install --require-hashes --requirement requirements/run.txt"
         assert "--require-hashes --requirement\n" in MAKEFILE
@@ -83,7 +83,7 @@ def check_pip(*arguments):
 
 
 def check_python(*arguments):
-    """Compare with the Makefile, or check that the files for a load harness exist."""
+    """Compare with the Makefile, or check that the named files of a load harness exist."""
     if arguments[0] == "-m":
         assert arguments == ("-m", "venv", ".venv")
         assert "$(PYTHON) -m venv $(VENV)\n" in MAKEFILE

@@ -78,7 +78,7 @@ class PlainMailbox(serializers.ModelSerializer):
 
 
 def serialize(mailboxes):
-    """Return bytes, so that a comparison covers the order of keys."""
+    """Return the serializers' JSON as bytes, so that a comparison covers the order of keys."""
     return orjson.dumps(PlainMailbox(mailboxes, many=True).data)
 
 

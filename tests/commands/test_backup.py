@@ -17,7 +17,7 @@ from tests.service import shows
 
 
 def refusal(url, *arguments):
-    """Return the command's error."""
+    """Run `backup`, which must fail, and return its error."""
     with default_database(url), pytest.raises(CommandError) as refused:
         call_command("backup", *map(str, arguments))
     return str(refused.value)

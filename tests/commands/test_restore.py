@@ -143,7 +143,7 @@ def test_file_that_is_no_backup_is_refused(databases, tmp_path):
 
 
 def change_manifest(backup, change):
-    """Write the backup again with another manifest and a matching seal."""
+    """Write the backup again with another manifest and a matching digest."""
     with ZipFile(backup) as file:
         manifest = json.loads(file.read(archive.MANIFEST))
         (dump,) = set(file.namelist()) - {archive.MANIFEST}

@@ -133,7 +133,7 @@ def database(databases, settings):
 
 
 def refusal():
-    """Return the command's error."""
+    """Run `rotate_pass_codes`, which must fail, and return its error."""
     with pytest.raises(CommandError) as refused:
         call_command("rotate_pass_codes")
     assert refused.value.returncode == 1

@@ -67,7 +67,7 @@ class BadGateway(BaseHTTPRequestHandler):
 
 
 class Exchange:
-    """Context manager: all of it runs on the loopback of this machine."""
+    """Context manager: Asterisk, service, phone and mail server on this machine's loopback."""
 
     def __init__(self, kit, programs, sounds, folder):
         self.kit, self.programs, self.folder = kit, programs, folder
