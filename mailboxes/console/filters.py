@@ -117,7 +117,7 @@ class MailboxFilter(forms.Form):
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """Return the parameters that are set, as names and values."""
+        """Return the filters that are set, as names and values of the query string."""
         return [(name, self.data[name]) for name in self.fields if self.data.get(name)]
 
     @property

@@ -11,7 +11,7 @@ from mailboxes.history import EXPORTED
 
 
 def export_rows(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[str]:
-    """Yield the text of a file in chunks of rows.
+    """Yield a CSV file of the mailboxes, as texts of many rows each.
 
     It has pass codes only with `pass_codes_for`, a user. Each pass code is logged in the admin
     log for that user before it is yielded.

@@ -30,7 +30,7 @@ class HistoryWriter:
         self.model, self.history = model, history
 
     def insert(self, row: models.Model, history: dict, using: str) -> None:
-        """Insert the row, and a history row with these extra fields. Raises django.db.Error."""
+        """Insert the row, and a history row with the `history` fields. Raises django.db.Error."""
         connection = connections[using]
         values = column_values(row, self.columns)
         query = insert_sql(self.model, tuple(values))
@@ -39,7 +39,7 @@ class HistoryWriter:
     def update(
         self, row: models.Model, history: dict, using: str, names: Iterable[str] = (), **expected
     ) -> bool:
-        """Update these fields, or all, and insert a history row with these extra fields.
+        """Update the named fields, or all, and insert a history row with the `history` fields.
 
         Return False, and write nothing, if the row is gone or differs from the `expected` values.
         Raises django.db.Error.

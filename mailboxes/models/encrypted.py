@@ -43,7 +43,7 @@ class EncryptedRow:
 
     @classmethod
     def counts_by_key(cls) -> Counter[str]:
-        """Count the texts by the id of their key."""
+        """Count the encrypted texts by the id of the key that encrypted them."""
         start = Substr(cls.ENCRYPTED_COLUMN, 1, KEY_ID_LENGTH + 1)  # key id and colon
         encrypted = cls._rows().exclude(**{cls.ENCRYPTED_COLUMN: None}).order_by()
         counts: Counter[str] = Counter()

@@ -15,7 +15,7 @@ class ServerProcessQuerySet(models.QuerySet):
         return self.filter(seen_at__gt=Now() - ServerProcess.ALIVE_AGE)
 
     def lagging(self):
-        """Return live processes that do not yet encrypt with the first of PASS_CODE_KEYS."""
+        """Return live processes that encrypt with another key than the first of PASS_CODE_KEYS."""
         return self.alive().exclude(key=settings.PASS_CODE_KEYS.current)
 
     def expired(self):

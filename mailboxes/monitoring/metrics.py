@@ -80,7 +80,7 @@ def can_read_metrics(address: str) -> bool:
 
 
 def get_registry() -> CollectorRegistry:
-    """Return the metrics of all processes of this server, also of those that have ended."""
+    """Return Prometheus' registry of all processes of this server, also of ended ones."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return OWN_REGISTRY
     registry = CollectorRegistry()
