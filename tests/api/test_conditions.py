@@ -110,7 +110,7 @@ def test_if_match_and_if_none_match_follow_rfc_9110(service, path, header, statu
     assert service.patch(path, {"beep": False}, headers=header).status == status
 
 
-def test_conditions_work_over_the_wire(wire):
+def test_conditional_headers_work_over_the_wire(wire):
     path = f"/voip/mailbox/{wire.post('/voip/mailbox', {'name': 'Sales'}).result['uuid']}"
     known = get_tag(wire, path)
     assert wire.get(path, headers={"If-None-Match": known}).status == 304

@@ -78,7 +78,7 @@ def test_deletion_and_restoration_are_listed(service, path):
     ]
 
 
-def test_change_by_a_reseller_names_the_reseller(service, account):
+def test_change_by_a_reseller_names_the_reseller_as_author(service, account):
     customer = Account.objects.create(name="customer", reseller=account)
     headers = {"X-Auth-For": "customer"}
     uuid = service.post("/voip/mailbox", {"name": "Sales"}, headers=headers).result["uuid"]

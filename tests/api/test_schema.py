@@ -134,7 +134,7 @@ def test_request_for_the_unchanged_schema_is_304(db):
 
 
 @pytest.mark.parametrize("query", ["version=9", "version=%0d%0aX:1", "lang=../x", "unknown=1"])
-def test_schema_does_not_depend_on_the_query(query, db):
+def test_schema_does_not_depend_on_the_query_string(query, db):
     assert yaml.safe_load(Client().get(f"/voip/schema?{query}").content) == document()
 
 

@@ -66,7 +66,7 @@ def test_credential_is_issued_used_and_revoked(page, manager, tree, service):
     program.close()
 
 
-def test_secret_and_call_are_copied(page, manager, tree):
+def test_secret_and_sample_call_are_copied(page, manager, tree):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/accounts/acme/credentials/new/")
     page.get_by_label("Name").fill("pbx")

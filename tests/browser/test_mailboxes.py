@@ -224,7 +224,7 @@ def test_mailbox_is_created(page, acme, rosa):
     assert Mailbox.objects.get().email_recipients.count() == 2
 
 
-def test_keyboard_selects_searches_and_opens(page, desks, rosa):
+def test_keyboard_selects_searches_and_opens_mailboxes(page, desks, rosa):
     keys = page.keyboard
     keys.press("j")
     keys.press("j")

@@ -155,7 +155,7 @@ def test_engine_credential_is_issued(account):
     assert credential.account == account
 
 
-def test_engine_credential_for_every_account_is_issued(db):
+def test_engine_credential_for_all_accounts_is_issued(db):
     printed = json.loads(issue("-", "pbx", "--engine", "--json"))
     assert list(printed) == ["User", "Password"]
     credential = ApiCredential.objects.authenticate(
@@ -164,5 +164,5 @@ def test_engine_credential_for_every_account_is_issued(db):
     assert credential.account is None
 
 
-def test_api_credential_for_every_account_is_refused(db):
+def test_api_credential_for_all_accounts_is_refused(db):
     assert "ACCOUNT: Use 3 to 64 lower-case letters" in refusal("-", "api")

@@ -339,7 +339,7 @@ def sign_in_once_wrong_and_once_right():
         Client(REMOTE_ADDR="192.0.2.7").post("/sign-in/", {"username": "mary", "password": "wrong"})
 
 
-def test_processes_of_the_server_are_not_in_a_backup(databases, tmp_path):
+def test_rows_of_server_processes_are_not_in_a_backup(databases, tmp_path):
     """After a restore their rows would name processes that are not running."""
     url = databases.copy()
     with default_database(url):
@@ -350,7 +350,7 @@ def test_processes_of_the_server_are_not_in_a_backup(databases, tmp_path):
     assert all_rows(other_url) == all_rows(databases.filled)
 
 
-def test_processes_of_the_server_do_not_count_as_data(databases, backup):
+def test_rows_of_server_processes_do_not_count_as_data(databases, backup):
     """An empty service that was killed needs no --replace."""
     other_url = databases.empty()
     with default_database(other_url):

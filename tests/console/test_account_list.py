@@ -135,7 +135,7 @@ def test_query_count_does_not_grow_with_the_rows(
 ENGINES = "Telephone engines for all accounts"
 
 
-def test_engine_credentials_of_every_account_are_listed(manager, account):
+def test_engine_credentials_for_all_accounts_are_listed(manager, account):
     credential, secret = ApiCredential.objects.issue(None, "pbx", is_engine=True)
     ApiCredential.objects.issue(account, "api")
     page = get_text(manager.get("/accounts/"))
@@ -145,14 +145,14 @@ def test_engine_credentials_of_every_account_are_listed(manager, account):
     assert secret not in page
 
 
-def test_engine_credentials_of_every_account_are_listed_on_the_whole_list_only(manager, account):
+def test_engine_credentials_for_all_accounts_are_listed_on_the_whole_list_only(manager, account):
     Account.objects.create(name="beta", reseller=account)
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
     for address in ("/accounts/acme/customers/", "/accounts/?q=acme", "/accounts/acme/"):
         assert ENGINES not in get_text(manager.get(address))
 
 
-def test_engine_credentials_of_every_account_need_view_apicredential(account):
+def test_engine_credentials_for_all_accounts_need_the_view_permission(account):
     ApiCredential.objects.issue(None, "pbx", is_engine=True)
     assert ENGINES not in get_text(sign_in_with("view_account").get("/accounts/"))
 

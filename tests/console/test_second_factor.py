@@ -121,7 +121,7 @@ def test_wrong_first_code_keeps_the_key(browser):
     assert is_signed_in(sign_in_with_password())
 
 
-def test_second_start_creates_another_key(browser):
+def test_second_start_of_the_set_up_creates_another_key(browser):
     (first, _), (second, _) = start_set_up(browser), start_set_up(browser)
     assert first.context["key"] != second.context["key"]
     assert TOTPDevice.objects.count() == 1

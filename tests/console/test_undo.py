@@ -89,7 +89,7 @@ def test_undoing_the_undo_of_a_deletion_needs_the_delete_mailbox_permission(supp
     assert not Mailbox.objects.get().is_deleted
 
 
-def test_button_needs_the_permission_for_the_reverse_change(sales):
+def test_undo_button_needs_the_permission_for_the_reverse_change(sales):
     editor = sign_in_with("view_mailbox", "change_mailbox")
     batch = batches.change_each(
         editor.user, Batch.Action.CHANGED, {sales.pk: sales.version}, lambda mailbox: True

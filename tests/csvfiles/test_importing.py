@@ -130,7 +130,7 @@ def test_wrong_cells_of_a_row_are_named(rosa, account):
     assert set(errors) == {"account", "name", "beep", "password"}
 
 
-def test_file_cannot_move_a_mailbox(rosa, sales, stranger):
+def test_file_cannot_move_a_mailbox_to_another_account(rosa, sales, stranger):
     errors = find_errors(rosa, ["uuid", "account"], [str(sales.pk), "stranger"])
     assert "belongs to the account “acme”" in errors["account"][0]
 
@@ -196,7 +196,7 @@ def test_empty_cells_clear_fields(rosa, sales):
     assert (mailbox.password, mailbox.email_recipients.count()) == (None, 0)
 
 
-def test_unchanged_recipients_keep_their_rows(rosa, sales):
+def test_unchanged_recipients_keep_their_database_rows(rosa, sales):
     stays = sales.email_recipients.get(email="pete@acme.example")
     import_text(rosa, f"uuid,recipients\n{sales.pk},new@acme.example pete@acme.example\n")
     assert {recipient.email for recipient in sales.email_recipients.all()} == {

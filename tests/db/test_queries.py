@@ -51,7 +51,7 @@ def test_each_run_uses_its_own_values(accounts):
             assert len(rows) == count
 
 
-def test_value_is_never_part_of_the_query(accounts):
+def test_parameter_value_is_never_part_of_the_sql(accounts):
     assert not list(BY_NAME.rows(account=accounts[0].pk, name="' OR 1=1 --"))
 
 

@@ -73,7 +73,7 @@ def test_api_credential_is_refused_by_the_lookups(account, mailbox):
     assert look_up_statuses(Asterisk(basic_header("api", secret)), mailbox) == [401, 401, 401]
 
 
-def test_engine_credential_of_every_account_is_refused_by_the_api(db):
+def test_engine_credential_for_all_accounts_is_refused_by_the_api(db):
     _, secret = ApiCredential.objects.issue(None, "pbx", is_engine=True)
     for reseller in ("", "None", "acme"):
         headers = {"X-Auth-Reseller": reseller, "X-Auth-User": "pbx", "X-Auth-Password": secret}

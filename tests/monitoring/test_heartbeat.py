@@ -53,7 +53,7 @@ def test_process_is_recorded_from_start_to_stop(database):
     assert (process.returncode, process.final_output) == (0, "started\n")
 
 
-def test_row_is_refreshed(database):
+def test_row_of_the_process_is_refreshed(database):
     with RunningProcess(database, interval=INTERVAL) as process:
         row = find_row(process)
         assert wait_for_refresh(row).started_at == row.started_at

@@ -63,7 +63,7 @@ def test_last_lines_are_written_when_it_stops(capfd, monkeypatch):
     assert capfd.readouterr().out == "last\n"
 
 
-def test_line_after_the_stop_is_not_waited_for(monkeypatch):
+def test_line_after_the_stop_does_not_block_the_process(monkeypatch):
     """Two processes write to one pipe, so one may find it full only after its last line."""
     monkeypatch.setattr(LineWriter, "running", None)
     LineWriter.start()

@@ -84,7 +84,7 @@ def test_every_response_header_is_explained(text):
     assert [name for name in RESPONSE_HEADERS if name not in text] == []
 
 
-def test_contents_list_every_section(text):
+def test_table_of_contents_lists_every_section(text):
     sections = re.findall(r'<h2 id="([\w-]+)">', text)
     assert len(sections) == 10
     assert [section for section in sections if f'href="#{section}"' not in text] == []

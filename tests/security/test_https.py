@@ -30,7 +30,7 @@ def test_api_call_is_refused(http_browser, account):
     assert not Mailbox.objects.exists()
 
 
-def test_engine_is_refused_without_a_page(http_browser, account):
+def test_engine_is_refused_with_an_empty_body_or_0(http_browser, account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     form = {"Content-Type": "application/x-www-form-urlencoded", **engine_headers(account)}
     query = f"mailbox={mailbox.pk}&context=acme"

@@ -153,7 +153,7 @@ def test_other_spelling_of_the_api_needs_a_credential(production):
     assert find_shown(production, OTHER_SPELLINGS_OF_THE_API) == {}
 
 
-def test_headers_do_not_change_the_path_or_the_method(production):
+def test_override_headers_do_not_change_the_path_or_the_method(production):
     for header in (
         "X-Original-URL: /accounts/",
         "X-Rewrite-URL: /accounts/",

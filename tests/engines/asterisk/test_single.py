@@ -181,7 +181,7 @@ def test_mailboxes_of_reseller_and_stranger_are_not_found(mailbox, customer, str
         assert asterisk.single(mailbox.pk, "acme").body == b""
 
 
-def test_engine_of_every_account_finds_all_mailboxes(mailbox, stranger):
+def test_engine_for_all_accounts_finds_all_mailboxes(mailbox, stranger):
     theirs = Mailbox.objects.create(account=stranger, name="Theirs")
     asterisk = Asterisk(engine_headers())
     assert asterisk.mailbox(mailbox)["fullname"] == "Sales"

@@ -46,7 +46,7 @@ def test_api_shows_the_pass_code_and_history_names_the_engine(asterisk, mailbox,
     assert (last["before"], last["after"]) == ({"password": "••••"}, {"password": "••••"})
 
 
-def test_history_names_an_engine_of_every_account(mailbox, account):
+def test_history_names_an_engine_for_all_accounts(mailbox, account):
     Asterisk(engine_headers()).update(mailbox.pk, "acme", "2468")
     api = InProcess(headers_for(account))
     last = api.get(f"/voip/mailbox/{mailbox.pk}/history").result[0]
