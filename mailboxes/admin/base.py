@@ -1,0 +1,106 @@
+"""The base class of the admin's pages, and a filter with Yes and No."""
+
+from contextlib import suppress
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import model_ngettext
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q
+from django.template.response import TemplateResponse
+
+MAX_SEARCH_LENGTH = 254  # characters, as in an email address
+
+
+class ValidAutocompleteSelect(AutocompleteSelect):
+    """An autocomplete field that ignores invalid keys, for which Django's raises ValueError."""
+
+    def optgroups(self, name, value, attr=None):
+        return super().optgroups(name, list(filter(self.is_key, value)), attr)
+
+    def is_key(self, text) -> bool:
+        with suppress(ValidationError):
+            return self.field.target_field.clean(text, None) is not None
+        return False
+
+
+class ServiceAdmin(admin.ModelAdmin):
+    """Lock rows before a write; an action applies to all selected rows or to none."""
+
+    show_full_result_count = False
+    locked = ["self"]
+
+    def lookup_allowed(self, lookup, value, request):
+        """Allow filters of the page only: others in the URL could reveal encrypted columns."""
+        filters = [getattr(f, "parameter_name", f) for f in self.get_list_filter(request)]
+        return lookup.partition("__")[0] in filters
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = ValidAutocompleteSelect(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_changeform_initial_data(self, request):
+        """Ignore initial data from the query string."""
+        return {}
+
+    def get_search_results(self, request, rows, search_term):
+        """Find nothing for very long texts, because each word is a condition of the query."""
+        if len(search_term) > MAX_SEARCH_LENGTH:
+            return rows.none(), False
+        return self.search(request, rows, search_term.replace("\0", ""))
+
+    def search(self, request, rows, text):
+        """Return the matching rows, and True if they may have duplicates."""
+        return super().get_search_results(request, rows, text)
+
+    def lock(self, rows):
+        return rows.select_related(*self.list_select_related).select_for_update(of=self.locked)
+
+    def get_object(self, request, object_id, from_field=None):
+        """Lock the row if a transaction is open: the admin opens one only to write."""
+        row = super().get_object(request, object_id, from_field)
+        if row and not transaction.get_autocommit():
+            row.refresh_from_db(from_queryset=self.lock(self.model.objects.all()))
+        return row
+
+    @transaction.atomic
+    def response_action(self, request, queryset):
+        return super().response_action(request, self.lock(queryset))
+
+    def delete_queryset(self, request, queryset):
+        """Delete row by row, because a bulk delete calls no model methods."""
+        for row in queryset:
+            self.delete_model(request, row)
+
+    def change_each(self, request, rows, change, description):
+        """Call `change` for each row, log it, and show a message with the number of rows."""
+        for row in rows:
+            change(row)
+            self.log_change(request, row, f"{description}.")
+        done = f"{description}: {len(rows)} {model_ngettext(self.opts, len(rows))}."
+        nothing = "Nothing to do: no selected row needs this change."
+        self.message_user(
+            request, done if rows else nothing, messages.SUCCESS if rows else messages.WARNING
+        )
+
+    def show_once(self, request, template, title, **context):
+        """Render a secret in the answer itself, because messages are stored in a cookie."""
+        context |= {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
+        return TemplateResponse(
+            request, f"admin/mailboxes/{self.opts.model_name}/{template}.html", context
+        )
+
+
+class YesNoFilter(admin.SimpleListFilter):
+    """Filter the list by a condition (Yes) or by its opposite (No)."""
+
+    condition: Q
+
+    def lookups(self, request, model_admin):
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request, queryset):
+        conditions = {"yes": self.condition, "no": ~self.condition}
+        return queryset.filter(conditions.get(self.value(), Q()))

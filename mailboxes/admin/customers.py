@@ -1,0 +1,114 @@
+"""Accounts and API credentials in the admin."""
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.db.models import Q, TextField
+
+from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.models import Account, ApiCredential
+
+
+class AccountTree(ChangeList):
+    """A list page that shows each account below its reseller."""
+
+    def get_ordering(self, request, queryset):
+        return ["lineage"]
+
+
+@admin.register(Account)
+class AccountAdmin(ServiceAdmin):
+    list_display = ["indented_name", "contact_name", "reseller", "is_active"]
+    list_filter = ["is_active"]
+    list_select_related = ["reseller"]
+    sortable_by = []
+    search_fields = ["name", "contact_name"]
+    autocomplete_fields = ["reseller"]
+    readonly_fields = ["created_at"]
+    actions = ["suspend", "reactivate"]
+
+    def get_queryset(self, request):
+        return Account.objects.in_tree_order()
+
+    def get_changelist(self, request, **kwargs):
+        return AccountTree
+
+    def get_readonly_fields(self, request, account=None):
+        """Make the name of an existing account read-only, because programs send it in calls."""
+        return ["name", *self.readonly_fields] if account else self.readonly_fields
+
+    def has_delete_permission(self, request, account=None):
+        """Allow deletion of empty accounts only; one with data can be suspended instead."""
+        has_data = account is None or any(
+            rows.exists() for rows in (account.mailboxes, account.credentials, account.customers)
+        )
+        return super().has_delete_permission(request, account) and not has_data
+
+    @admin.display(description="name")
+    def indented_name(self, account):
+        return "\N{NO-BREAK SPACE}" * 6 * account.depth + account.name
+
+    @admin.action(description="Suspend selected accounts", permissions=["change"])
+    def suspend(self, request, accounts):
+        self.change_each(request, accounts.filter(is_active=True), Account.suspend, "Suspended")
+
+    @admin.action(description="Reactivate selected accounts", permissions=["change"])
+    def reactivate(self, request, accounts):
+        self.change_each(
+            request, accounts.filter(is_active=False), Account.reactivate, "Reactivated"
+        )
+
+
+class IsRevoked(YesNoFilter):
+    title = parameter_name = "revoked"
+    condition = Q(revoked_at__isnull=False)
+
+
+@admin.register(ApiCredential)
+class ApiCredentialAdmin(ServiceAdmin):
+    list_display = [
+        "name",
+        "account",
+        "is_engine",
+        "prefix",
+        "networks",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    ]
+    list_filter = ["is_engine", IsRevoked]
+    list_select_related = ["account"]
+    search_fields = ["name", "account__name", "prefix"]
+    autocomplete_fields = ["account"]
+    fields = ["account", "is_engine", "name", "networks", "expires_at"]
+    record = ["prefix", "created_at", "last_used_at", "revoked_at"]
+    actions = ["revoke"]
+    formfield_overrides = {TextField: {"widget": AdminTextInputWidget}}
+
+    def get_fields(self, request, credential=None):
+        return self.fields + self.record if credential else self.fields
+
+    def get_readonly_fields(self, request, credential=None):
+        return ["account", "is_engine", "name", *self.record] if credential else []
+
+    def has_delete_permission(self, request, credential=None):
+        """Credentials are revoked instead, because history names them as authors."""
+        return False
+
+    def save_model(self, request, credential, form, change):
+        if change:
+            super().save_model(request, credential, form, change)
+        else:
+            credential.secret = credential.issue()
+
+    def response_add(self, request, credential, post_url_continue=None):
+        login_fields = credential.login_fields(credential.secret)
+        return self.show_once(
+            request, "secret", "Credential issued", credential=credential, login_fields=login_fields
+        )
+
+    @admin.action(description="Revoke selected API credentials", permissions=["change"])
+    def revoke(self, request, credentials):
+        self.change_each(
+            request, credentials.filter(revoked_at=None), ApiCredential.revoke, "Revoked"
+        )

@@ -1,0 +1,234 @@
+"""Mailboxes and their recipients in the admin."""
+
+from functools import partial
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.http import Http404
+from django.shortcuts import redirect
+from django.urls import path
+
+from mailboxes import contract
+from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.encryption import UnknownKeyError
+from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
+from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
+from mailboxes.history import list_changes, reveal_pass_code
+from mailboxes.models import EmailRecipient, Mailbox
+
+
+class RecipientInline(admin.TabularInline):
+    model = EmailRecipient
+    formset = RecipientFormSet
+    fields = ["email"]
+    extra = 1
+    max_num = contract.MAX_RECIPIENTS
+
+    def get_formset(self, request, mailbox=None, **kwargs):
+        return super().get_formset(request, mailbox, validate_max=True, **kwargs)
+
+
+class State(admin.SimpleListFilter):
+    """Filter mailboxes by state: active (the default), deleted or all."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request, model_admin):
+        return [("deleted", "Deleted"), ("all", "All")]
+
+    def choices(self, changelist):
+        first, *others = super().choices(changelist)
+        return [first | {"display": "Active"}, *others]
+
+    def queryset(self, request, mailboxes):
+        match self.value():
+            case "all":
+                return mailboxes
+            case "deleted":
+                return mailboxes.exclude(deleted_at=None)
+            case _:
+                return mailboxes.active()
+
+
+class HasPassCode(YesNoFilter):
+    title = "pass code"
+    parameter_name = "pass_code"
+    condition = HAS_PASS_CODE
+
+
+class HasWeakPassCode(YesNoFilter):
+    title = "weak pass code"
+    parameter_name = "weak"
+    condition = HAS_WEAK_PASS_CODE
+
+
+class HasRecipients(YesNoFilter):
+    title = parameter_name = "recipients"
+    condition = HAS_RECIPIENTS
+
+
+class HasGreeting(YesNoFilter):
+    title = parameter_name = "greeting"
+    condition = HAS_GREETING
+
+
+class ReadOnlyIfDeleted(ServiceAdmin):
+    """Admin of a mailbox or its recipients: read-only while the mailbox is deleted."""
+
+    def get_mailbox(self, row):
+        return row
+
+    def has_change_permission(self, request, row=None):
+        is_deleted = row is not None and self.get_mailbox(row).is_deleted
+        return super().has_change_permission(request, row) and not is_deleted
+
+    def has_delete_permission(self, request, row=None):
+        is_deleted = row is not None and self.get_mailbox(row).is_deleted
+        return super().has_delete_permission(request, row) and not is_deleted
+
+
+@admin.register(Mailbox)
+class MailboxAdmin(ReadOnlyIfDeleted):
+    form = MailboxForm
+    inlines = [RecipientInline]
+    list_display = [
+        "name",
+        "account",
+        "password",
+        "recipients",
+        "transcribe",
+        "created",
+        "updated",
+        "state",
+    ]
+    list_filter = [State, "transcribe", HasPassCode, HasWeakPassCode, HasRecipients, HasGreeting]
+    list_select_related = ["account"]
+    search_fields = ["name", "account__name", "email_recipients__email", "uuid"]
+    autocomplete_fields = ["account"]
+    fieldsets = [
+        (None, {"fields": ["account", "name", "password", "greeting"]}),
+        ("Messages", {"fields": ["beep", "play_caller_id", "play_timestamp", "transcribe"]}),
+    ]
+    record = ["uuid", "state", "version", "created_at", "updated_at"]
+    readonly_fields = record
+    actions = ["restore", "turn_transcription_on", "turn_transcription_off"]
+
+    def get_queryset(self, request):
+        recipients = EmailRecipient.objects.filter(mailbox=OuterRef("pk")).order_by()
+        counted = recipients.values("mailbox").annotate(count=Count("pk")).values("count")
+        mailboxes = super().get_queryset(request)
+        return mailboxes.annotate(recipient_count=Coalesce(Subquery(counted), 0))
+
+    def search(self, request, mailboxes, text):
+        """Search as the console does, which also finds parts of a UUID."""
+        for word in text.split():
+            mailboxes = mailboxes.search(word, all_accounts=True)
+        return mailboxes, False
+
+    def get_fieldsets(self, request, mailbox=None):
+        return [*self.fieldsets, ("Record", {"fields": self.record})] if mailbox else self.fieldsets
+
+    def get_urls(self):
+        show = self.admin_site.admin_view(self.show_pass_code)
+        return [
+            path("<uuid:uuid>/pass-code/", show, name="mailboxes_mailbox_pass_code"),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="pass code", ordering="password_is_weak")
+    def password(self, mailbox):
+        """Hide the model's `password`, which a read-only page would show in clear."""
+        if mailbox.password_sealed is None:
+            return None
+        return "weak" if mailbox.password_is_weak else "set"
+
+    @admin.display(ordering="recipient_count")
+    def recipients(self, mailbox):
+        return mailbox.recipient_count
+
+    @admin.display(ordering="created_at")
+    def created(self, mailbox):
+        return mailbox.created_on
+
+    @admin.display(ordering="updated_at")
+    def updated(self, mailbox):
+        return mailbox.updated_on
+
+    @admin.display(ordering="deleted_at")
+    def state(self, mailbox):
+        return "deleted" if mailbox.is_deleted else "active"
+
+    @transaction.atomic
+    def show_pass_code(self, request, uuid):
+        """Show the pass code to users who may change it, and log that."""
+        if request.method != "POST":  # a bookmark or a typed address
+            return redirect("admin:mailboxes_mailbox_change", uuid)
+        mailbox = self.get_object(request, uuid)
+        if mailbox is None:
+            raise Http404
+        if not self.has_change_permission(request, mailbox):
+            raise PermissionDenied
+        try:
+            code = reveal_pass_code(mailbox, request.user)
+        except UnknownKeyError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return redirect("admin:mailboxes_mailbox_change", uuid)
+        return self.show_once(request, "pass_code", "Pass code", mailbox=mailbox, code=code)
+
+    def history_view(self, request, object_id, extra_context=None):
+        """Add the mailbox's own history to Django's list of changes in the admin."""
+        mailbox = self.get_object(request, object_id)
+        extra_context = {"changes": list_changes(mailbox) if mailbox else []}
+        return super().history_view(request, object_id, extra_context)
+
+    # Deletion is soft and does not cascade, so there are no related rows to collect.
+
+    def get_deleted_objects(self, mailboxes, request):
+        names = [str(mailbox) for mailbox in mailboxes]
+        return names, {self.opts.verbose_name_plural: len(names)}, set(), []
+
+    def delete_model(self, request, mailbox):
+        mailbox.soft_delete()
+
+    @admin.action(description="Restore selected mailboxes", permissions=["delete"])
+    def restore(self, request, mailboxes):
+        self.change_each(request, mailboxes.exclude(deleted_at=None), Mailbox.restore, "Restored")
+
+    @admin.action(description="Turn transcription on", permissions=["change"])
+    def turn_transcription_on(self, request, mailboxes):
+        turn_on = partial(Mailbox.turn_transcription, on=True)
+        self.change_each(
+            request, mailboxes.filter(transcribe=False), turn_on, "Transcription turned on"
+        )
+
+    @admin.action(description="Turn transcription off", permissions=["change"])
+    def turn_transcription_off(self, request, mailboxes):
+        turn_off = partial(Mailbox.turn_transcription, on=False)
+        self.change_each(
+            request, mailboxes.filter(transcribe=True), turn_off, "Transcription turned off"
+        )
+
+
+@admin.register(EmailRecipient)
+class EmailRecipientAdmin(ReadOnlyIfDeleted):
+    form = EmailRecipientForm
+    fields = ["mailbox", "email"]
+    list_display = ["email", "mailbox", "account", "created_at"]
+    list_select_related = ["mailbox__account"]
+    locked = ["mailbox"]  # as every writer of recipients does
+    search_fields = ["email", "mailbox__name", "mailbox__account__name"]
+    autocomplete_fields = ["mailbox"]
+
+    def get_mailbox(self, recipient):
+        return recipient.mailbox
+
+    def get_readonly_fields(self, request, recipient=None):
+        """Make the mailbox of an existing recipient read-only: a recipient cannot move."""
+        return ["mailbox"] if recipient else []
+
+    @admin.display(ordering="mailbox__account__name")
+    def account(self, recipient):
+        return recipient.mailbox.account
