@@ -3,26 +3,42 @@
 from contextlib import suppress
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import model_ngettext
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
+from django.forms import ModelMultipleChoiceField
 from django.template.response import TemplateResponse
 
 MAX_SEARCH_LENGTH = 254  # characters, as in an email address
 
 
+def is_key(field, text) -> bool:
+    """Return True if the text can be a key in this field of a table."""
+    with suppress(ValidationError):
+        return field.clean(text, None) is not None
+    return False
+
+
 class ValidAutocompleteSelect(AutocompleteSelect):
-    """An autocomplete field that ignores invalid keys, for which Django's raises ValueError."""
+    """Ignore values that cannot be keys, for which Django's widget raises ValueError."""
 
     def optgroups(self, name, value, attr=None):
-        return super().optgroups(name, list(filter(self.is_key, value)), attr)
+        valid = [text for text in value if is_key(self.field.target_field, text)]
+        return super().optgroups(name, valid, attr)
 
-    def is_key(self, text) -> bool:
-        with suppress(ValidationError):
-            return self.field.target_field.clean(text, None) is not None
-        return False
+
+class ValidMultipleChoiceField(ModelMultipleChoiceField):
+    """Refuse values that cannot be keys, for which SQLite raises OverflowError."""
+
+    def clean(self, value):
+        for text in value or []:
+            if not is_key(self.queryset.model._meta.pk, text):
+                message = self.error_messages["invalid_pk_value"]
+                raise ValidationError(message, "invalid_pk_value", {"pk": text})
+        return super().clean(value)
 
 
 class ServiceAdmin(admin.ModelAdmin):
@@ -32,14 +48,19 @@ class ServiceAdmin(admin.ModelAdmin):
     locked = ["self"]
 
     def lookup_allowed(self, lookup, value, request):
-        """Allow filters of the page only: others in the URL could reveal encrypted columns."""
+        """Allow the page's own filters only: others could guess encrypted columns bit by bit."""
         filters = [getattr(f, "parameter_name", f) for f in self.get_list_filter(request)]
-        return lookup.partition("__")[0] in filters
+        field, _, kind = lookup.partition("__")
+        return field in filters and kind in ("", "exact", "id__exact", "isnull")
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs["widget"] = ValidAutocompleteSelect(db_field, self.admin_site)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field, request=None, **kwargs):
+        kwargs["form_class"] = ValidMultipleChoiceField
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_changeform_initial_data(self, request):
         """Ignore initial data from the query string."""
@@ -67,6 +88,10 @@ class ServiceAdmin(admin.ModelAdmin):
 
     @transaction.atomic
     def response_action(self, request, queryset):
+        selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not all(is_key(self.opts.pk, text) for text in selected):
+            self.message_user(request, "Select rows of this list.", messages.ERROR)
+            return None  # shows the list again
         return super().response_action(request, self.lock(queryset))
 
     def delete_queryset(self, request, queryset):
@@ -75,7 +100,7 @@ class ServiceAdmin(admin.ModelAdmin):
             self.delete_model(request, row)
 
     def change_each(self, request, rows, change, description):
-        """Call `change` for each row, log it, and show a message with the number of rows."""
+        """Change and log each row, and show how many were changed."""
         for row in rows:
             change(row)
             self.log_change(request, row, f"{description}.")
@@ -94,7 +119,7 @@ class ServiceAdmin(admin.ModelAdmin):
 
 
 class YesNoFilter(admin.SimpleListFilter):
-    """Filter the list by a condition (Yes) or by its opposite (No)."""
+    """Filter by a condition, or its opposite."""
 
     condition: Q
 

@@ -1,6 +1,60 @@
-"""Users, groups and failed sign-ins in the admin."""
+"""Users, groups, second factors and failed sign-ins in the admin."""
 
-from axes.models import AccessFailureLog, AccessLog
+from axes.admin import AccessAttemptAdmin, IsLockedOutFilter
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from mailboxes.admin.base import ServiceAdmin
 
 admin.site.unregister([AccessFailureLog, AccessLog])  # django-axes writes nothing to them here
+admin.site.unregister([AccessAttempt, Group, StaticDevice, TOTPDevice, User])
+
+
+@admin.register(User)
+class StaffAdmin(ServiceAdmin, UserAdmin):
+    list_select_related = []
+
+    def lookup_allowed(self, lookup, value, request):
+        """Refuse lookups for which SQLite raises OverflowError; the filter has another one."""
+        is_group = lookup in ("groups", "groups__exact")
+        return not is_group and super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(Group)
+class StaffGroupAdmin(ServiceAdmin, GroupAdmin):
+    list_select_related = []
+
+
+@admin.register(AccessAttempt)
+class FailedSignInAdmin(ServiceAdmin, AccessAttemptAdmin):
+    list_select_related = []
+    list_filter = [IsLockedOutFilter]
+    date_hierarchy = None
+
+
+@admin.register(StaticDevice, TOTPDevice)
+class DeviceAdmin(ServiceAdmin):
+    """A list of devices, from which they can be deleted. Only their users can set them up."""
+
+    list_display = ["user", "name", "created_at", "last_used_at", "confirmed"]
+    list_select_related = ["user"]
+    search_fields = ["user__username", "user__email"]
+    fields = [
+        "user",
+        "name",
+        "confirmed",
+        "created_at",
+        "last_used_at",
+        "throttling_failure_timestamp",
+        "throttling_failure_count",
+    ]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, device=None):
+        return False

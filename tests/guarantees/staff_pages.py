@@ -10,7 +10,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mailboxes.console.filters import Selection
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Import, Mailbox
@@ -355,6 +354,4 @@ ADMIN = [
     *other_endpoints(),
     get("admin:auth_user_password_change", NOBODY, first_kwargs(User, "id")),
     post("admin:auth_user_password_change", NOBODY, kwargs=first_kwargs(User, "id")),
-    get("admin:otp_totp_totpdevice_config", NOBODY, first_kwargs(TOTPDevice, "pk")),
-    get("admin:otp_totp_totpdevice_qrcode", NOBODY, first_kwargs(TOTPDevice, "pk")),
 ]
