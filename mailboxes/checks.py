@@ -1,31 +1,41 @@
 """Checks of the data when the server starts, and in `migrate` and `check`."""
 
+from collections.abc import Iterator
+
 from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError
 
-from mailboxes.models import Mailbox
+from mailboxes.models import AuthenticatorKey, Mailbox, RecoveryCode
+from mailboxes.models.encrypted import EncryptedRow
+
+# Model, name of its texts, and consequence if they cannot be decrypted, by the warning's id.
+ENCRYPTED: dict[str, tuple[type[EncryptedRow], str, str]] = {
+    "mailboxes.W001": (Mailbox, "pass codes", "these mailboxes are shown without a pass code"),
+    "mailboxes.W002": (AuthenticatorKey, "authenticator keys", "codes of these apps are refused"),
+    "mailboxes.W003": (RecoveryCode, "recovery codes", "they are refused"),
+}
 
 
 @checks.register(checks.Tags.database)
 def check_pass_code_keys(databases=None, **kwargs) -> list[checks.Warning]:
-    """Warn of pass codes that no key decrypts, with their number for each key id."""
-    if not databases:
-        return []
-    try:
-        counts = Mailbox.counts_by_key()
-    except DatabaseError:
-        return []  # the database is down, or has no tables yet: other code reports it
-    missing = settings.PASS_CODE_KEYS.find_missing(counts)
-    if not missing:
-        return []
-    decrypted = counts.total() - sum(counts[key] for key in missing)
-    others = ", ".join(f"{counts[key]} with key {key}" for key in missing)
-    return [
-        checks.Warning(
-            f"PASS_CODE_KEYS decrypts {decrypted} of {counts.total()} pass codes. "
-            f"The keys of the others are missing: {others}.",
-            hint="Add the missing keys. Until then these mailboxes are shown without a pass code.",
-            id="mailboxes.W001",
-        )
-    ]
+    """Warn of texts that no key decrypts, with their number for each key id."""
+    return list(find_missing_keys()) if databases else []
+
+
+def find_missing_keys() -> Iterator[checks.Warning]:
+    for warning_id, (model, name, consequence) in ENCRYPTED.items():
+        try:
+            counts = model.counts_by_key()
+        except DatabaseError:
+            return  # the database is down, or has no such table yet: other code reports it
+        missing = settings.PASS_CODE_KEYS.find_missing(counts)
+        if missing:
+            decrypted = counts.total() - sum(counts[key] for key in missing)
+            others = ", ".join(f"{counts[key]} with key {key}" for key in missing)
+            yield checks.Warning(
+                f"PASS_CODE_KEYS decrypts {decrypted} of {counts.total()} {name}. "
+                f"The keys of the others are missing: {others}.",
+                hint=f"Add the missing keys. Until then {consequence}.",
+                id=warning_id,
+            )

@@ -4,10 +4,12 @@ import base64
 import secrets
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Mailbox
+from tests.authenticator import set_up_second_factor
 from tests.server import Server
 
 KEY = secrets.token_bytes(KEY_BYTES)
@@ -33,6 +35,16 @@ def test_unreadable_pass_codes_are_counted_by_key(capsys):
     assert f"1 with key {LOST.current}" in output
     assert "1 with key ?" in output
     assert "8305" not in output
+
+
+def test_unreadable_second_factors_are_counted_by_key(db, settings, capsys):
+    set_up_second_factor(User.objects.create_user("rosa"))
+    lost, settings.PASS_CODE_KEYS = settings.PASS_CODE_KEYS.current, LOST
+    call_command("check", databases=["default"])
+    output = capsys.readouterr().err
+    for text, count in (("authenticator keys", 1), ("recovery codes", 10)):
+        assert f"PASS_CODE_KEYS decrypts 0 of {count} {text}. " in output
+        assert f"{count} with key {lost}." in output
 
 
 @pytest.mark.usefixtures("mailboxes")

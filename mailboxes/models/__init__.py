@@ -7,15 +7,25 @@ from mailboxes.models.idempotency import IdempotentAnswer
 from mailboxes.models.imports import Import, ImportRow
 from mailboxes.models.mailboxes import EmailRecipient, Mailbox
 from mailboxes.models.processes import ServerProcess
+from mailboxes.models.second_factor import (
+    Authenticator,
+    AuthenticatorKey,
+    RecoveryCode,
+    RecoveryDevice,
+)
 
 __all__ = [
     "Account",
     "ApiCredential",
+    "Authenticator",
+    "AuthenticatorKey",
     "Batch",
     "EmailRecipient",
     "IdempotentAnswer",
     "Import",
     "ImportRow",
     "Mailbox",
+    "RecoveryCode",
+    "RecoveryDevice",
     "ServerProcess",
 ]

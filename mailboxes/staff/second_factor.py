@@ -1,9 +1,7 @@
-"""The second factor of staff: an authenticator app, and recovery codes in case it is lost.
-
-django-otp stores keys and codes unencrypted in the database.
-"""
+"""The second factor of staff: an authenticator app, and recovery codes in case it is lost."""
 
 from base64 import b32encode
+from contextlib import suppress
 from math import ceil
 
 from django.core.exceptions import ValidationError
@@ -13,15 +11,18 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django_otp.models import Device
-from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp.plugins.otp_static.models import StaticToken
+from django_otp.plugins.otp_totp.models import default_key
+
+from mailboxes.encryption import UnknownKeyError
+from mailboxes.models.second_factor import Authenticator, RecoveryCode, RecoveryDevice
 
 CODE_DIGITS = 6  # of an authenticator's code; a recovery code is longer
 RECOVERY_CODES = 10
 
 
 def is_enabled(user) -> bool:
-    return TOTPDevice.objects.devices_for_user(user, confirmed=True).exists()
+    return Authenticator.objects.devices_for_user(user, confirmed=True).exists()
 
 
 def needs_code(user) -> bool:
@@ -29,14 +30,21 @@ def needs_code(user) -> bool:
     return user.is_authenticated and not user.is_verified() and is_enabled(user)
 
 
-def start_set_up(user) -> TOTPDevice:
+@transaction.atomic
+def start_set_up(user) -> Authenticator:
     """Create an unconfirmed authenticator, in place of an earlier unconfirmed one."""
-    TOTPDevice.objects.devices_for_user(user, confirmed=False).delete()
-    return TOTPDevice.objects.create(user=user, name="Authenticator app", confirmed=False)
+    Authenticator.objects.devices_for_user(user, confirmed=False).delete()
+    device = Authenticator.objects.create(user=user, name="Authenticator app", confirmed=False)
+    device.encrypt_key(default_key())
+    return device
 
 
-def get_unconfirmed(user) -> TOTPDevice | None:
-    return TOTPDevice.objects.devices_for_user(user, confirmed=False).first()
+def get_unconfirmed(user) -> Authenticator | None:
+    """Return the authenticator to confirm, unless its key cannot be decrypted."""
+    device = Authenticator.objects.devices_for_user(user, confirmed=False).first()
+    with suppress(UnknownKeyError):
+        return device if device and device.bin_key else None
+    return None
 
 
 def format_key(authenticator) -> str:
@@ -44,9 +52,9 @@ def format_key(authenticator) -> str:
     return b32encode(authenticator.bin_key).decode()
 
 
-def confirm_authenticator(user, code) -> TOTPDevice:
+def confirm_authenticator(user, code) -> Authenticator:
     """Enable the unconfirmed authenticator if it generated the code. Raises ValidationError."""
-    authenticator = accept_code(TOTPDevice.objects.devices_for_user(user, confirmed=False), code)
+    authenticator = accept_code(Authenticator.objects.devices_for_user(user, confirmed=False), code)
     authenticator.confirmed = True
     authenticator.save(update_fields=["confirmed"])
     return authenticator
@@ -55,7 +63,7 @@ def confirm_authenticator(user, code) -> TOTPDevice:
 def verify_code(user, code) -> Device:
     """Check a code, and return its device: app or recovery codes. Raises ValidationError."""
     is_authenticator_code = len(code) == CODE_DIGITS and code.isdigit()
-    model = TOTPDevice if is_authenticator_code else StaticDevice
+    model = Authenticator if is_authenticator_code else RecoveryDevice
     return accept_code(model.objects.devices_for_user(user, confirmed=True), code)
 
 
@@ -63,21 +71,23 @@ def create_recovery_codes(user) -> list[str]:
     """Replace the user's recovery codes. Each code can be used once."""
     with transaction.atomic():
         # Keep the device: sessions that one of its codes verified refer to it.
-        device = StaticDevice.objects.devices_for_user(user, confirmed=True).first()
-        device = device or StaticDevice.objects.create(user=user, name="Recovery codes")
+        device = RecoveryDevice.objects.devices_for_user(user, confirmed=True).first()
+        device = device or RecoveryDevice.objects.create(user=user, name="Recovery codes")
         device.token_set.all().delete()
+        device.recovery_codes.all().delete()
         codes = [StaticToken.random_token() for number in range(RECOVERY_CODES)]
-        StaticToken.objects.bulk_create(StaticToken(device=device, token=code) for code in codes)
+        for code in codes:
+            device.add_code(code)
     return codes
 
 
 def count_recovery_codes(user) -> int:
-    return StaticToken.objects.filter(device__user=user, device__confirmed=True).count()
+    return RecoveryCode.objects.filter(device__user=user, device__confirmed=True).count()
 
 
 @transaction.atomic
 def disable(user):
-    for model in (TOTPDevice, StaticDevice):
+    for model in (Authenticator, RecoveryDevice):
         model.objects.devices_for_user(user).delete()
 
 
@@ -87,10 +97,15 @@ def accept_code(devices, code) -> Device:
     A right code cannot be used again. Each wrong code doubles the wait until the next try.
     Raises ValidationError.
     """
-    with transaction.atomic():  # an exception in here would undo the count of wrong codes
-        device = devices.select_for_update().first()
-        refusal = device.verify_is_allowed()[1] if device else None
-        is_right = device is not None and device.verify_token(code)
+    try:
+        with transaction.atomic():  # an exception in here would undo the count of wrong codes
+            device = devices.select_for_update().first()
+            refusal = device.verify_is_allowed()[1] if device else None
+            is_right = device is not None and device.verify_token(code)
+    except UnknownKeyError:
+        raise ValidationError(
+            _("The server has lost the key for this code. Ask an administrator."), "lost"
+        ) from None
     if refusal:
         raise ValidationError(describe_wait(refusal["locked_until"]), "too_soon")
     if not is_right:

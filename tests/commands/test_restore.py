@@ -238,20 +238,6 @@ def test_backup_of_a_newer_version_is_refused(databases, tmp_path):
     )
 
 
-def test_backup_of_an_older_version_can_be_migrated(databases, tmp_path, capsys):
-    url = databases.copy()
-    with default_database(url):
-        call_command("migrate", "mailboxes", "0002", verbosity=0)
-    older = back_up(url, tmp_path / "mailboxes.backup")
-    newer = databases.copy()
-    restore(newer, older, "--replace")
-    assert capsys.readouterr().out.endswith("run manage.py migrate now.\n")
-    with default_database(newer):
-        call_command("migrate", verbosity=0)
-        assert find_failure() is None
-        assert Mailbox.objects.count() == 20
-
-
 @on_sqlite
 def test_sqlite_database_in_use_is_not_overwritten(databases, backup):
     url = databases.copy()

@@ -15,7 +15,15 @@ from django.db.models.functions import Now
 
 from mailboxes.csvfiles import importing
 from mailboxes.encryption import KEY_BYTES, KeyRing
-from mailboxes.models import IdempotentAnswer, ImportRow, Mailbox, ServerProcess
+from mailboxes.models import (
+    Authenticator,
+    IdempotentAnswer,
+    ImportRow,
+    Mailbox,
+    RecoveryCode,
+    ServerProcess,
+)
+from tests.authenticator import set_up_second_factor
 from tests.databases import default_database
 from tests.processes import RunningProcess
 
@@ -37,7 +45,9 @@ def mailbox(service, settings):
     uuid = service.post("/voip/mailbox", body, headers={"Idempotency-Key": "k"}).result["uuid"]
     service.post("/voip/mailbox", {"name": "No pass code"})
     file = io.BytesIO(b"account,name,password\nacme,Support,7392\n")
-    importing.stage_file(User.objects.create_user("rosa"), file, "mailboxes.csv")
+    rosa = User.objects.create_user("rosa")
+    importing.stage_file(rosa, file, "mailboxes.csv")
+    set_up_second_factor(rosa)
     settings.PASS_CODE_KEYS = KeyRing([NEW, OLD])
     return Mailbox.objects.get(pk=uuid)
 
@@ -57,7 +67,7 @@ def test_every_text_is_encrypted_with_the_new_key(mailbox, settings, capsys):
     assert KeyRing.make_key_id(OLD) in str(rows())
     call_command("rotate_pass_codes")
     assert capsys.readouterr().out == (
-        f"{ORDER}\nEncrypted with an older key: 4 (4 with {NAMES[OLD]}).\n{DONE}\n"
+        f"{ORDER}\nEncrypted with an older key: 15 (15 with {NAMES[OLD]}).\n{DONE}\n"
     )
     assert KeyRing.make_key_id(OLD) not in str(rows())
     settings.PASS_CODE_KEYS = KeyRing([NEW])
@@ -65,6 +75,8 @@ def test_every_text_is_encrypted_with_the_new_key(mailbox, settings, capsys):
     assert Mailbox.history.get(uuid=mailbox.pk).password == "4829"
     assert json.loads(IdempotentAnswer.objects.get().body)["result"]["password"] == "4829"
     assert ImportRow.objects.get().cells["password"] == "7392"
+    assert len(Authenticator.objects.get().bin_key) == 20
+    assert all(len(code.decrypt()) == 8 for code in RecoveryCode.objects.all())
 
 
 def test_other_columns_are_unchanged(mailbox):
@@ -76,6 +88,8 @@ def test_other_columns_are_unchanged(mailbox):
         "HistoricalMailbox": "password_sealed",
         "IdempotentAnswer": "body_sealed",
         "ImportRow": "cells_sealed",
+        "AuthenticatorKey": "key_sealed",
+        "RecoveryCode": "code_sealed",
     }
     for name in before:
         column = encrypted.get(name)

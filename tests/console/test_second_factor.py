@@ -1,17 +1,20 @@
 """Set up, use and turn off the second factor."""
 
 import re
+import secrets
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
-from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
+from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from mailboxes.encryption import KEY_BYTES, KeyRing
+from mailboxes.models import Authenticator, AuthenticatorKey, RecoveryCode
 from mailboxes.staff import second_factor
 from tests.admin.browser import sign_in
-from tests.authenticator import AuthenticatorApp
+from tests.authenticator import AuthenticatorApp, set_up_second_factor
 from tests.conftest import headers_for
 from tests.service import shows
 
@@ -21,13 +24,6 @@ CODE_PAGE = "/sign-in/code/"
 
 def create_superuser(name):
     return User.objects.create_superuser(name, password=PASSWORD)
-
-
-def set_up_second_factor(user):
-    """Set up the second factor; return the authenticator app and the recovery codes."""
-    app = AuthenticatorApp(second_factor.format_key(second_factor.start_set_up(user)))
-    second_factor.confirm_authenticator(user, app.code())
-    return app, second_factor.create_recovery_codes(user)
 
 
 def sign_in_with_password(name="rosa"):
@@ -218,6 +214,17 @@ def test_right_code_is_refused_for_a_while_after_wrong_codes(app):
     assert not is_signed_in(browser)
 
 
+def test_right_recovery_code_is_delayed_after_wrong_codes(codes):
+    browser = sign_in_with_password()
+    for code in ("wrong123", codes[0]):
+        answer = send_code(browser, code)
+    assert get_code_error(answer) == "Too soon after a wrong code. Try again in 1 second."
+    StaticDevice.objects.update(throttling_failure_count=5)
+    assert "Try again in 1" in get_code_error(send_code(browser, codes[0]))
+    assert StaticDevice.objects.get().throttling_failure_count == 5
+    assert RecoveryCode.objects.count() == len(codes)
+
+
 @pytest.mark.parametrize("code", ["", "\0", "x" * 33, "abc", "²²²²²²", "123-456"])
 def test_malformed_code_is_refused(app, code):
     page = send_code(sign_in_with_password(), code)
@@ -247,7 +254,8 @@ def test_page_warns_of_few_remaining_recovery_codes(app, codes):
     browser = sign_in_with_password()
     send_code(browser, app.code(ahead=1))
     assert "Get new ones" not in browser.get("/me/").text
-    StaticToken.objects.filter(token__in=codes[2:]).delete()
+    kept = RecoveryCode.objects.values("pk")[:2]
+    RecoveryCode.objects.exclude(pk__in=kept).delete()
     assert "Get new ones" in browser.get("/me/").text
 
 
@@ -257,6 +265,23 @@ def test_codes_of_another_user_are_refused(app):
         browser = sign_in_with_password()
         assert get_code_error(send_code(browser, code))
         assert not is_signed_in(browser)
+
+
+def test_code_under_a_lost_key_is_refused(app, codes, settings):
+    settings.PASS_CODE_KEYS = KeyRing([secrets.token_bytes(KEY_BYTES)])
+    browser = sign_in_with_password()
+    for code in (app.code(ahead=1), codes[0]):
+        message = get_code_error(send_code(browser, code))
+        assert message == "The server has lost the key for this code. Ask an administrator."
+    assert not is_signed_in(browser)
+
+
+def test_set_up_begins_again_after_its_key_is_lost(browser, settings):
+    start_set_up(browser)
+    settings.PASS_CODE_KEYS = KeyRing([secrets.token_bytes(KEY_BYTES)])
+    assert browser.get("/me/second-factor/").url == "/me/"
+    _, app = start_set_up(browser)
+    assert send_code(browser, app.code(), "/me/second-factor/").context["codes"]
 
 
 def test_device_of_another_user_in_the_session_is_refused(app):
@@ -331,14 +356,15 @@ def test_second_factor_is_turned_off(verified, codes):
     assert is_signed_in(verified)
     assert is_signed_in(sign_in_with_password())
     assert not TOTPDevice.objects.exists()
-    assert not StaticToken.objects.exists()
+    assert not AuthenticatorKey.objects.exists()
+    assert not RecoveryCode.objects.exists()
 
 
 @pytest.mark.parametrize("page", [CODES_PAGE, OFF_PAGE])
 def test_new_recovery_codes_and_turning_off_need_a_valid_code(verified, app, codes, page):
     for code in ("", app.wrong_code(), "abcdefgh"):
         assert get_code_error(send_code(verified, code, page))
-    assert set(StaticToken.objects.values_list("token", flat=True)) == set(codes)
+    assert {row.decrypt() for row in RecoveryCode.objects.all()} == set(codes)
     assert not is_signed_in(sign_in_with_password())
 
 
@@ -362,6 +388,8 @@ def test_keys_and_codes_are_not_logged(browser, caplog):
 
 # --- Administrators ----------------------------------------------------------------
 
+DEVICES = "/admin/otp_totp/totpdevice/"
+
 
 @pytest.fixture
 def admin(db):
@@ -370,17 +398,33 @@ def admin(db):
 
 def test_administrator_removes_the_second_factor_of_a_user(admin, app):
     device = TOTPDevice.objects.get()
-    assert "rosa" in admin.get("/admin/otp_totp/totpdevice/").text
-    admin.post(f"/admin/otp_totp/totpdevice/{device.pk}/delete/", {"post": "yes"})
+    assert "rosa" in admin.get(f"{DEVICES}?q=rosa").text
+    admin.post(f"{DEVICES}{device.pk}/delete/", {"post": "yes"})
+    assert is_signed_in(sign_in_with_password())
+
+
+def test_administrator_removes_several_second_factors(admin, app):
+    form = {"action": "delete_selected", "_selected_action": [TOTPDevice.objects.get().pk]}
+    admin.post(DEVICES, form | {"post": "yes"})
     assert is_signed_in(sign_in_with_password())
 
 
 def test_admin_shows_no_key_and_no_codes(admin, app, codes):
-    device, recovery = TOTPDevice.objects.get(), StaticDevice.objects.get()
-    pages = [
-        admin.get(f"/admin/otp_totp/totpdevice/{device.pk}/change/"),
-        admin.get(f"/admin/otp_static/staticdevice/{recovery.pk}/change/"),
-    ]
-    assert [page.status_code for page in pages] == [200, 200]
-    for secret in (device.key, second_factor.format_key(device), *codes):
-        assert not any(secret in page.text for page in pages)
+    device, recovery = Authenticator.objects.get(), StaticDevice.objects.get()
+    paths = [f"{DEVICES}{device.pk}", f"/admin/otp_static/staticdevice/{recovery.pk}"]
+    for path in paths:
+        for page in ("change", "history", "delete"):
+            answer = admin.get(f"{path}/{page}/")
+            assert answer.status_code == 200
+            for secret in (device.bin_key.hex(), second_factor.format_key(device), *codes):
+                assert not shows(answer.text, secret)
+
+
+def test_admin_neither_adds_nor_changes_devices(admin, app):
+    device = TOTPDevice.objects.get()
+    form = {"name": "Another", "digits": "8"}
+    for path in (DEVICES, "/admin/otp_static/staticdevice/"):
+        assert admin.get(f"{path}add/?tolerance=x&user={'9' * 40}").status_code == 403
+        assert admin.post(f"{path}add/", form).status_code == 403
+    assert admin.post(f"{DEVICES}{device.pk}/change/", form).status_code == 403
+    assert TOTPDevice.objects.get().name == device.name
