@@ -1,7 +1,8 @@
 """The app's configuration."""
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.core.management.base import CommandError
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class MailboxesConfig(AppConfig):
@@ -13,6 +14,17 @@ class MailboxesConfig(AppConfig):
         from mailboxes.models.second_factor import encrypt_plain_secrets
         from mailboxes.staff.groups import update_groups
 
+        pre_migrate.connect(refuse_to_go_back, sender=self)
         # Runs after Django's own receiver, which creates the permissions.
         post_migrate.connect(update_groups, sender=self)
         post_migrate.connect(encrypt_plain_secrets, sender=self)
+
+
+def refuse_to_go_back(plan, **kwargs) -> None:
+    """Raise CommandError if `migrate` would undo migrations. Nothing has been undone yet."""
+    undone = [migration for migration, is_backwards in plan if is_backwards]
+    if undone:
+        raise CommandError(
+            f"{undone[0]} cannot be undone: going back would lose data, or give credentials more "
+            "rights. Restore a backup that the older version made."
+        )

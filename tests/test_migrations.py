@@ -3,18 +3,22 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from django.contrib.postgres.operations import AddConstraintNotValid
+from django.core.management import CommandError, call_command
 from django.db import migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import F, Q
 from django.test import override_settings
 
+from mailboxes.models import ApiCredential
 from tests.databases import default_database
 from tests.guarantees.upgrade.settings import MIGRATION_MODULES
 
+NAMES = sorted(name for app, name in MigrationLoader(None).disk_migrations if app == "mailboxes")
 SQUAWK = Path(sys.executable).with_name("squawk")
 IGNORED_RULES = [
     "prefer-bigint-over-int",  # a matter of taste
@@ -135,3 +139,48 @@ def test_unsafe_operation_is_found(connection, operation, rules):
     migration.operations = [operation]
     state = MigrationLoader(connection).project_state()
     assert find_broken_rules(connection, migration, state) == rules
+
+
+def read_schema(connection):
+    """Return the applied migrations, and the columns of all tables."""
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+        get_columns = connection.introspection.get_table_description
+        columns = {table: get_columns(cursor, table) for table in tables}
+        cursor.execute("SELECT app, name FROM django_migrations ORDER BY 1, 2")
+        return cursor.fetchall(), columns
+
+
+def assert_refused(connection, *target):
+    """Check that `migrate` with this target is refused, and changes nothing."""
+    before = read_schema(connection)
+    with pytest.raises(CommandError, match="cannot be undone: going back would lose data"):
+        call_command("migrate", *target, verbosity=0)
+    assert read_schema(connection) == before
+
+
+def test_going_back_from_each_migration_is_refused(databases):
+    with default_database(databases.empty()) as connection:
+        for before, name in pairwise(["zero", *NAMES]):
+            call_command("migrate", "mailboxes", name, verbosity=0)
+            assert_refused(connection, "mailboxes", before)
+
+
+@pytest.mark.parametrize("target", [*NAMES[:-1], "zero"])
+def test_going_back_over_several_migrations_is_refused(databases, target):
+    with default_database(databases.filled) as connection:
+        assert_refused(connection, "mailboxes", target)
+        assert_refused(connection, "mailboxes", target, "--fake")
+
+
+@pytest.mark.parametrize("app", ["auth", "axes", "otp_static", "otp_totp", "sessions"])
+def test_going_back_in_another_app_is_refused(databases, app):
+    with default_database(databases.filled) as connection:
+        assert_refused(connection, app, "zero")
+
+
+def test_engine_credential_stays_one_when_going_back_is_refused(databases):
+    with default_database(databases.copy()) as connection:
+        ApiCredential.objects.issue(None, "pbx", is_engine=True)
+        assert_refused(connection, "mailboxes", "0003")
+        assert ApiCredential.objects.get(name="pbx").is_engine
