@@ -28,6 +28,17 @@ def blocks(document, language) -> list[tuple[str, str]]:
     return found
 
 
+def steps(document, heading) -> list[tuple[str, str]]:
+    """Return the language and the text of each code block under the heading, in order."""
+    found, is_under = [], False
+    for before, token in pairwise(parse_document(document)):
+        if before.type == "heading_open":
+            is_under = token.content == heading
+        elif token.type == "fence" and is_under:
+            found.append((token.info, token.content))
+    return found
+
+
 def commands(document, *headings) -> str:
     """Return the shell commands, all or those under these headings, as one script."""
     found = blocks(document, "sh")

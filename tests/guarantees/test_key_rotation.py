@@ -20,8 +20,10 @@ from django.db import connection, transaction
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox
 from mailboxes.models.encrypted import EncryptedRow
+from tests.authenticator import AuthenticatorApp
+from tests.commands.test_serve import documented_reload
 from tests.databases import default_database, headers_for, prepare
-from tests.documents import commands
+from tests.documents import steps
 from tests.guarantees.writers import (
     find_differences,
     open_writers,
@@ -29,6 +31,7 @@ from tests.guarantees.writers import (
     watch_growth,
     writing,
 )
+from tests.security.browser import Browser, create_superuser
 from tests.server import ROOT, Server, process_environment, reload, until, workers
 from tests.service import OverSocket
 
@@ -191,46 +194,76 @@ def env_file(tmp_path):
     return file
 
 
+def set_up_second_factor(port, user):
+    """Set up the user's second factor on the pages. Return the app, and a recovery code."""
+    with Browser(port) as browser:
+        browser.sign_in(user)
+        assert browser.post("/me/second-factor/start/").status == 302
+        page = browser.get("/me/second-factor/").body.decode()
+        app = AuthenticatorApp(re.search(r'id="key">(\w+)<', page)[1])
+        page = browser.post("/me/second-factor/", {"code": app.code()}).body.decode()
+        return app, re.search(r'<pre id="codes".*?>(\S+)', page)[1]
+
+
+def is_accepted(port, user, code) -> bool:
+    """Sign in with the password and this code."""
+    with Browser(port) as browser:
+        browser.sign_in(user)
+        browser.post("/sign-in/code/", {"code": code})
+        return browser.get("/me/").status == 200
+
+
 @pytest.mark.long
-def test_documented_rotation_loses_no_pass_code(databases, env_file, size, promise):
-    """Follow the steps of docs/operations.md during writes."""
-    command = commands("docs/operations.md", "Change the pass code key")
-    manage, *arguments = command.split()
-    assert manage == "manage"
+def test_documented_rotation_loses_nothing(databases, env_file, size, promise):
+    """Follow the steps of docs/operations.md, and write before, during and after each."""
+    documented = steps("docs/operations.md", "Change the pass code key")
+    assert [language for language, _ in documented] == ["dotenv", "dotenv", "sh", "dotenv"]
     url, rotations = databases.empty(), size(1, 3)
     headers = prepare(url)
+    users = [f"rosa{number}" for number in range(rotations * len(documented))]
+    with default_database(url):
+        for user in users:
+            create_superuser(user)
 
-    def change_keys(*keys):
-        """Reload with these keys. Each writer writes before, during and after the reload."""
-        until(watch_growth(writers, "acknowledged", by=5))
-        env_file.write_text(f"PASS_CODE_KEYS={','.join(keys)}\n")
+    def follow(language, text, keys):
+        """Change the settings and reload, or run the command. The writers write meanwhile."""
         have_written = watch_growth(writers, "acknowledged")
-        reload(server)
-        assert have_written()
+        if language == "dotenv":
+            env_file.write_text(re.sub("OLD|NEW", lambda match: keys[match[0]], text))
+            reload(server, documented_reload(server))
+            assert have_written()
+        else:
+            manage, *arguments = text.split()
+            assert manage == "manage"
+            output = server.manage(*arguments)
+            assert f"PASS_CODE_KEYS, {get_name(keys['NEW'])}. You can remove" in output
         until(watch_growth(writers, "acknowledged", by=5))
 
+    factors, new = {}, OLD
+    environment = {"ENV_FILE": str(env_file), "PASS_CODE_KEYS": None}
     with (
-        Server(url, ENV_FILE=str(env_file), PASS_CODE_KEYS=None) as server,
+        Server(url, TRUSTED_PROXIES="127.0.0.1", **environment) as server,
         open_writers(WRITERS, headers, server.port) as writers,
     ):
-        new = OLD
         with writing(writers):
-            for _ in range(rotations):
-                old, new = new, generate_key()
-                change_keys(old, new)
-                change_keys(new, old)
-                output = server.manage(*arguments)
-                assert f"PASS_CODE_KEYS, {get_name(new)}. You can remove" in output
-                change_keys(new)
+            for number, user in enumerate(users):
+                if number % len(documented) == 0:
+                    old, new = new, generate_key()
+                factors[user] = set_up_second_factor(server.port, user)
+                follow(*documented[number % len(documented)], {"OLD": old, "NEW": new})
         with closing(OverSocket(headers, port=server.port)) as service:
             wrong = find_differences(service, writers)
+        for user, (app, recovery_code) in factors.items():
+            for code in (app.code(ahead=1), recovery_code):
+                wrong += [] if is_accepted(server.port, user, code) else [user]
         assert "PASS_CODE_KEYS" not in server.output()  # no key was missing at any time
     with default_database(url):
         keys = {key for model in EncryptedRow.encrypted_models() for key in model.counts_by_key()}
     assert keys == {get_name(new)}
     promise(
-        f"The documented key change loses no write, {databases.engine}",
-        f"{rotations} key changes, {sum_counts(writers, 'acknowledged'):,} acknowledged writes",
+        f"The documented key change loses nothing, {databases.engine}",
+        f"{rotations} key changes, {sum_counts(writers, 'acknowledged'):,} acknowledged writes, "
+        f"{len(users)} second factors",
         len(wrong),
     )
 
