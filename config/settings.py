@@ -307,7 +307,6 @@ AXES_VERBOSE = False  # commands that print JSON must print nothing else
 AXES_DISABLE_ACCESS_LOG = True  # the table would grow without limit
 
 OTP_TOTP_ISSUER = "Mailbox service"
-OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
