@@ -23,7 +23,7 @@ def is_key(field, text) -> bool:
 
 
 class ValidAutocompleteSelect(AutocompleteSelect):
-    """Ignore values that cannot be keys, for which Django's widget raises ValueError."""
+    """An autocomplete field that ignores invalid keys, for which Django's raises ValueError."""
 
     def optgroups(self, name, value, attr=None):
         valid = [text for text in value if is_key(self.field.target_field, text)]
@@ -31,7 +31,7 @@ class ValidAutocompleteSelect(AutocompleteSelect):
 
 
 class ValidMultipleChoiceField(ModelMultipleChoiceField):
-    """Refuse values that cannot be keys, for which SQLite raises OverflowError."""
+    """A field that refuses invalid keys, for which Django raises OverflowError on SQLite."""
 
     def clean(self, value):
         for text in value or []:
@@ -48,7 +48,7 @@ class ServiceAdmin(admin.ModelAdmin):
     locked = ["self"]
 
     def lookup_allowed(self, lookup, value, request):
-        """Allow the page's own filters only: others could guess encrypted columns bit by bit."""
+        """Allow filters of the page only: others in the URL could reveal encrypted columns."""
         filters = [getattr(f, "parameter_name", f) for f in self.get_list_filter(request)]
         field, _, kind = lookup.partition("__")
         return field in filters and kind in ("", "exact", "id__exact", "isnull")
@@ -100,7 +100,7 @@ class ServiceAdmin(admin.ModelAdmin):
             self.delete_model(request, row)
 
     def change_each(self, request, rows, change, description):
-        """Change and log each row, and show how many were changed."""
+        """Call `change` for each row, log it, and show a message with the number of rows."""
         for row in rows:
             change(row)
             self.log_change(request, row, f"{description}.")
@@ -119,7 +119,7 @@ class ServiceAdmin(admin.ModelAdmin):
 
 
 class YesNoFilter(admin.SimpleListFilter):
-    """Filter by a condition, or its opposite."""
+    """Filter the list by a condition (Yes) or by its opposite (No)."""
 
     condition: Q
 
