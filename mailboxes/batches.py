@@ -45,8 +45,7 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     for mailbox in created:
         updated.pop(mailbox.pk, None)
     for mailbox in updated.values():
-        mailbox.version += 1
-        mailbox.updated_at = now
+        mailbox.mark_changed(now)
     Mailbox.objects.bulk_create(created, batch_size=CHUNK_SIZE)
     # Updates many rows in one query. Each exists and is locked, so none is inserted.
     Mailbox.objects.bulk_create(

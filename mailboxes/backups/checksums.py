@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from django.core.management.base import CommandError
 
 from mailboxes.encryption import KEY_ID_LENGTH
-from mailboxes.models import ServerProcess
+from mailboxes.models import ChangeFeed, ServerProcess
 from mailboxes.models.encrypted import EncryptedRow
 
 # Tables that `migrate` fills: a database with rows in these only counts as empty.
@@ -18,9 +18,11 @@ FILLED_BY_MIGRATE = {
     "django_migrations",
 }
 
-# Tables that are backed up without their rows: processes that do not run after a restore, sessions
-# (whoever has a session's key is signed in), and failed sign-ins.
+# Tables that are backed up without their rows: feeds of changes (a cursor from before a restore must
+# be refused), processes that do not run after it, sessions (whoever has a session's key is signed
+# in), and failed sign-ins.
 EXCLUDED = {
+    ChangeFeed._meta.db_table,
     ServerProcess._meta.db_table,
     "axes_accessattempt",
     "axes_accessattemptexpiration",

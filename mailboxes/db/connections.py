@@ -46,15 +46,16 @@ def is_closed(connection) -> bool:
     return getattr(connection.connection, "closed", False)
 
 
-def skip_if_locked(using: str = "default"):
+def skip_if_locked(using: str = "default", durable: bool = False):
     """Let a best-effort write fail instead of waiting for a lock: see `limit_lock_wait`."""
-    return limit_lock_wait(0, using)
+    return limit_lock_wait(0, using, durable)
 
 
 @contextmanager
-def limit_lock_wait(seconds: int, using: str = "default"):
-    """Limit the block's wait for locks. On PostgreSQL, do not wait for disk or standby either.
+def limit_lock_wait(seconds: int, using: str = "default", durable: bool = False):
+    """Limit the block's wait for locks.
 
+    Unless the write must be durable, PostgreSQL does not wait for the disk or a standby either.
     Raises OperationalError, and writes nothing, if the time is over.
     """
     connection = connections[using]
@@ -62,9 +63,9 @@ def limit_lock_wait(seconds: int, using: str = "default"):
     if connection.vendor == "postgresql":
         lock_timeout = milliseconds or 1  # 0 means no limit
         with transaction.atomic(using), connection.cursor() as cursor:
-            cursor.execute(
-                f"SET LOCAL lock_timeout = {lock_timeout}; SET LOCAL synchronous_commit = off"
-            )
+            cursor.execute(f"SET LOCAL lock_timeout = {lock_timeout}")
+            if not durable:
+                cursor.execute("SET LOCAL synchronous_commit = off")
             yield
     else:
         with connection.cursor() as cursor:

@@ -1,6 +1,7 @@
 """Models."""
 
 from mailboxes.models.accounts import Account
+from mailboxes.models.changes import ChangeFeed
 from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.history import Batch
 from mailboxes.models.idempotency import IdempotentAnswer
@@ -20,6 +21,7 @@ __all__ = [
     "Authenticator",
     "AuthenticatorKey",
     "Batch",
+    "ChangeFeed",
     "EmailRecipient",
     "IdempotentAnswer",
     "Import",

@@ -111,9 +111,11 @@ class HistoryRecords(HistoricalRecords):
         }
 
 
-def history_table(*bases):
+def history_table(*bases, excluded=()):
     return HistoryRecords(
-        bases=[HistoryAuthor, *bases], history_id_field=models.BigAutoField(primary_key=True)
+        bases=[HistoryAuthor, *bases],
+        excluded_fields=excluded,
+        history_id_field=models.BigAutoField(primary_key=True),
     )
 
 

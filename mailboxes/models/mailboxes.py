@@ -155,11 +155,13 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     )
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
+    # Null after each change, until ChangeFeed numbers it.
+    change_number = models.BigIntegerField(null=True, editable=False)
 
     recipients_as_json = "[]"  # set by the API, which reads them with the mailbox
 
     objects = MailboxQuerySet.as_manager()
-    history = history_table(EncryptedPassCode)
+    history = history_table(EncryptedPassCode, excluded=["change_number"])
 
     class Meta(Timestamped.Meta):
         verbose_name_plural = _("mailboxes")
@@ -168,7 +170,8 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
                 fields=["account", "created_at", "uuid"],
                 condition=Q(deleted_at=None),
                 name="active_mailboxes_of_account",
-            )
+            ),
+            models.Index(fields=["account", "change_number"], name="mailboxes_by_change"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -188,8 +191,14 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     def save(self, **kwargs):
         """Save with the next version. Lock an existing row before you read and save it."""
         if not self._state.adding:
-            self.version += 1
+            self.mark_changed(timezone.now())
         super().save(**kwargs)
+
+    def mark_changed(self, now: datetime) -> None:
+        """Set the columns that every change sets, without saving."""
+        self.version += 1
+        self.updated_at = now
+        self.change_number = None
 
     @classmethod
     def create(cls, account: Account, credential: ApiCredential, **values) -> "Mailbox":
@@ -205,9 +214,8 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
         read_version = self.version
         for name, value in values.items():
             setattr(self, name, value)
-        self.version += 1
-        self.updated_at = timezone.now()
-        names = {"version", "updated_at", *values}
+        self.mark_changed(timezone.now())
+        names = {"version", "updated_at", "change_number", *values}
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
         fields = HistoryRecords.history_fields("~", credential)
@@ -257,10 +265,9 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
 
     def touch(self) -> None:
         """Raise the version after a change of recipients. This locks the row until commit."""
-        self.version += 1
-        self.updated_at = timezone.now()
+        self.mark_changed(timezone.now())
         Mailbox.objects.filter(pk=self.pk).update(
-            version=F("version") + 1, updated_at=self.updated_at
+            version=F("version") + 1, updated_at=self.updated_at, change_number=None
         )
 
     def next_position(self) -> int:

@@ -9,7 +9,7 @@ from mailboxes.models.mailboxes import ChangedMeanwhileError
 
 pytestmark = pytest.mark.django_db
 
-COLUMNS = [field.attname for field in Mailbox._meta.concrete_fields]
+COLUMNS = [field.attname for field in Mailbox.history.model.tracked_fields]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from mailboxes.models import EmailRecipient, Import, Mailbox, ServerProcess
+from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, ServerProcess
 
 BATCH = 500
 
@@ -33,7 +33,9 @@ def purge_batch() -> int:
     """
     past = Mailbox.objects.past_retention().select_for_update()
     uuids = list(past.values_list("pk", flat=True)[:BATCH])
-    Mailbox.objects.filter(pk__in=uuids).delete()
+    mailboxes = Mailbox.objects.filter(pk__in=uuids)
+    ChangeFeed.record_removal(mailboxes)
+    mailboxes.delete()
     Mailbox.history.filter(uuid__in=uuids).delete()
     EmailRecipient.history.filter(mailbox_id__in=uuids).delete()
     return len(uuids)
