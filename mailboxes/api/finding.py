@@ -12,9 +12,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import replace_query_param
 
+from mailboxes.api.changes import MAX_LIMIT, ChangesCursorField, check_combination
 from mailboxes.api.representation import select_texts
 
-MAX_LIMIT = 1000
 ORDERS = {"created": "created_at", "name": "name", "updated": "updated_at"}
 
 
@@ -88,7 +88,14 @@ class ListParameters(serializers.Serializer):
     has_password = YesOrNoField(required=False, help_text="Whether there is a pass code")
     recipient = serializers.CharField(required=False, help_text="A recipient's whole address")
     updated_since = MomentField(
-        required=False, help_text="Only mailboxes created or updated since this date or time"
+        required=False,
+        help_text="Only mailboxes created or updated since this date or time. This misses updates "
+        "that are still being written: to keep a copy, use changed_since",
+    )
+    changed_since = ChangesCursorField(
+        required=False,
+        help_text="All mailboxes changed since this cursor, the X-Changes-Cursor of the previous "
+        "answer; 0 starts with all mailboxes. It can be combined with deleted and limit only",
     )
     deleted = YesOrNoField(
         required=False, help_text="true: only deleted mailboxes that can be restored"
@@ -125,6 +132,8 @@ class ListParameters(serializers.Serializer):
         return parameters.validated_data
 
     def validate(self, parameters):
+        if "changed_since" in parameters:
+            check_combination(parameters)
         if "cursor" in parameters and parameters["cursor"][0] != parameters.get("order", "created"):
             raise ValidationError({"cursor": "It belongs to a list in another order."})
         return parameters

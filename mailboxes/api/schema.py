@@ -97,8 +97,9 @@ RESPONSE_HEADERS = {
     "RateLimit": "The calls that the credential has left (r), and the seconds until the limit resets (t)",
     "RateLimit-Policy": "The calls that a credential may make (q) in a number of seconds (w)",
     "Retry-After": "The seconds to wait",
-    "X-Total-Count": "The number of mailboxes on all pages",
+    "X-Total-Count": "The number of mailboxes on all pages; not with changed_since",
     "Link": "The address of the next page, if there is one",
+    "X-Changes-Cursor": "Only with changed_since: its value for the next call of the same list",
     "X-Pass-Code-Warning": "Why the pass code sent is easy to guess, if it is. "
     "If PASS_CODE_POLICY is reject, such a new pass code is refused (400) instead",
     "Idempotency-Replayed": "true: this is the first answer to this key, sent again",
@@ -366,6 +367,7 @@ def describe_headers(status, operation, parameters) -> dict:
         "RateLimit-Policy": status not in UNCOUNTED,
         "Retry-After": status in (429, 503),
         "WWW-Authenticate": status == 401,
+        "X-Changes-Cursor": is_success and "changed_since" in parameters,
         "X-Pass-Code-Warning": is_success and operation["operationId"] in SET_PASS_CODE,
         "X-Request-ID": True,
         "X-Total-Count": is_success and "cursor" in parameters,

@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api import representation, writing
+from mailboxes.api.changes import list_changed_mailboxes
 from mailboxes.api.conditions import (
     apply_conditions,
     evaluate_conditions,
@@ -184,9 +185,17 @@ class MailboxViewSet(AccountViewSet):
         return Response(representation.represent_saved(self.row))
 
     @extend_schema(parameters=[ListParameters])
-    @reads_from_replica
     def list(self, request, *args, **kwargs):
-        if parameters := ListParameters.parse(request.query_params):
+        parameters = ListParameters.parse(request.query_params)
+        if "changed_since" in parameters:
+            url = request.build_absolute_uri()
+            mailboxes, headers = list_changed_mailboxes(request.user, parameters, url)
+            return Response(mailboxes, headers=headers)
+        return self.list_found(request, parameters)
+
+    @reads_from_replica
+    def list_found(self, request, parameters):
+        if parameters:
             page = Page(request.user.mailboxes.using(self.using), parameters)
             texts, page_headers = page.texts(), page.headers(request.build_absolute_uri())
             mailboxes, headers = representation.render_texts(texts)

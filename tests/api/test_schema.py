@@ -27,8 +27,9 @@ def document():
 
 
 COMMANDS = [(method.upper(), path) for path, of in document()["paths"].items() for method in of]
-# Sent with a repeated answer, with a page that has a next one, and after a weak pass code was set.
-OPTIONAL_HEADERS = {"Idempotency-Replayed", "Link", "X-Pass-Code-Warning"}
+# Sent with a repeated answer, with a page that has a next one, with `changed_since`, and after a weak
+# pass code was set.
+OPTIONAL_HEADERS = {"Idempotency-Replayed", "Link", "X-Changes-Cursor", "X-Pass-Code-Warning"}
 
 
 def get_operation(method, path):

@@ -51,6 +51,13 @@ class Callers:
     def list_mailboxes(self, **query):
         return self.program.get(f"{PATH}?{urlencode(query)}")
 
+    def list_changes(self):
+        first = self.list_mailboxes(changed_since="0")
+        self.program.patch(self.written_path, {"name": "Sales"})
+        cursor = first.headers["x-changes-cursor"]
+        second = self.list_mailboxes(changed_since=cursor)
+        return first, second, self.list_mailboxes(changed_since="0", deleted="true")
+
     def create_mailbox(self, **headers):
         return self.program.post(PATH, SETTINGS, headers=headers)
 
@@ -109,6 +116,7 @@ API = {
     "list, by name": lambda c: c.list_mailboxes(name="Box 77"),
     "list, by recipient": lambda c: c.list_mailboxes(recipient=f"ann@{c.account.name}.example"),
     "list, updated since": lambda c: c.list_mailboxes(updated_since=yesterday(), order="-updated"),
+    "list, changed since": lambda c: c.list_changes(),
     "list, deleted": lambda c: c.list_mailboxes(deleted="true"),
     "list, for a customer": lambda c: c.reseller.get(PATH),
     "get": lambda c: c.program.get(c.path),

@@ -12,6 +12,7 @@ from mailboxes.models import (
     Account,
     ApiCredential,
     Batch,
+    ChangeFeed,
     EmailRecipient,
     IdempotentAnswer,
     Mailbox,
@@ -56,6 +57,7 @@ def fill_tables(count, size=SIZE) -> Account:
     accounts = resellers + Account.objects.bulk_create(customers)
     ApiCredential.objects.bulk_create(map(build_credential, accounts))
     IdempotentAnswer.objects.bulk_create(map(build_answer, accounts))
+    ChangeFeed.objects.bulk_create(ChangeFeed(account=account, last=0) for account in accounts)
     Batch.objects.bulk_create(Batch(action=Batch.Action.CHANGED) for _account in accounts)
     rows = (row for number in range(size) for row in build_mailboxes(accounts, number))
     while chunk := list(islice(rows, CHUNK)):

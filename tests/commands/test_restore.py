@@ -24,7 +24,15 @@ from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox, ServerProcess
 from mailboxes.monitoring.health import find_failure
 from tests.commands.test_backup import contents
-from tests.databases import PASS_CODE, default_database, on_postgres, on_sqlite, rows
+from tests.databases import (
+    PASS_CODE,
+    default_database,
+    headers_for,
+    on_postgres,
+    on_sqlite,
+    rows,
+)
+from tests.service import InProcess
 
 PASSWORD = "correct horse"
 
@@ -381,6 +389,19 @@ def test_sessions_and_failed_sign_ins_are_not_in_a_backup(databases, tmp_path):
     with default_database(other_url):
         assert not Session.objects.exists()
         assert not AccessAttempt.objects.exists()
+
+
+def test_cursor_of_changes_is_outdated_after_a_restore(databases, tmp_path):
+    url = databases.copy()
+    with default_database(url):
+        service = InProcess(headers_for(Account.objects.get(), "poller"))
+        first = service.get("/voip/mailbox?changed_since=0")
+    restore(url, back_up(url, tmp_path / "mailboxes.backup"), "--replace")
+    with default_database(url):
+        cursor = first.headers["x-changes-cursor"]
+        refused = service.get(f"/voip/mailbox?changed_since={cursor}")
+        assert (refused.status, refused.errors["changed_since"][0]["code"]) == (400, "outdated")
+        assert service.get("/voip/mailbox?changed_since=0").result == first.result
 
 
 def test_sessions_of_an_older_versions_backup_are_not_restored(databases, tmp_path, monkeypatch):

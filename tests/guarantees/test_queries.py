@@ -33,6 +33,7 @@ SEARCHES = {
     "has_password": "false",
     "recipient": "pete@example.com",
     "updated_since": "2023-06-02",
+    "changed_since": "0",
     "deleted": "false",
     "order": "name",
     "limit": "1",

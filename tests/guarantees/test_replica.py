@@ -117,6 +117,18 @@ def test_write_is_visible_at_once_if_the_replica_lags(replica, service):
     wait_until_replica_is_read(replica, service)
 
 
+def test_change_is_listed_at_once_if_the_replica_lags(replica, service):
+    uuid = service.post(LIST, {"name": "Sales"}).result["uuid"]
+    wait_until_replica_is_read(replica, service)
+    with replica.paused():
+        first = service.get(f"{LIST}?changed_since=0")
+        assert [mailbox["name"] for mailbox in first.result] == ["Sales"]
+        service.patch(f"{LIST}/{uuid}", {"name": "Lobby"})
+        cursor = first.headers["x-changes-cursor"]
+        changed = service.get(f"{LIST}?changed_since={cursor}").result
+        assert [mailbox["name"] for mailbox in changed] == ["Lobby"]
+
+
 def test_suspension_and_revocation_take_effect_if_the_replica_lags(primary, replica, caller):
     account, service = caller
     assert service.get(LIST).status == 200

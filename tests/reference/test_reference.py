@@ -66,7 +66,7 @@ def test_example_without_content_has_a_status_message(text):
         "answers": ["401", "404", "405", "406", "500", "503", "X-Request-ID", "Retry-After"],
         "two-programs": ["ETag", "If-Match", "If-None-Match", "304", "412"],
         "safe-retries": ["Idempotency-Key", "Idempotency-Replayed", "24 hours", "409", "422"],
-        "finding": ["limit", "cursor", "Link", "X-Total-Count", "400"],
+        "finding": ["limit", "cursor", "Link", "X-Total-Count", "400", "changed_since", "outdated"],
         "limits": ["RateLimit", "RateLimit-Policy", "Retry-After", "429"],
     }.items(),
 )
