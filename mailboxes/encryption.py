@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 KEY_ID_LENGTH = 8  # characters
 KEY_ID = re.compile(rf"([0-9a-f]{{{KEY_ID_LENGTH}}}):")
 NONCE_BYTES = 12  # NIST SP 800-38D, 5.2.1.1
+NONCE_LENGTH = NONCE_BYTES * 4 // 3  # characters in base64
 KEY_BYTES = 32
 
 
@@ -71,7 +72,23 @@ class KeyRing:
 
     def encrypt(self, text: str, owner: bytes) -> str:
         """Encrypt the text, so that it can be decrypted only with the same owner."""
-        nonce = os.urandom(NONCE_BYTES)
+        return self._encrypt(text, owner, os.urandom(NONCE_BYTES))
+
+    def reencrypt(self, encrypted: str, owner: bytes) -> str:
+        """Encrypt the text with the first key. Raises UnknownKeyError.
+
+        The nonce stays, so that `get_nonce` does. That is safe, since the text stays too: only
+        different texts must not have the same key and nonce.
+        """
+        text = self.decrypt(encrypted, owner)
+        return self._encrypt(text, owner, a2b_base64(self.get_nonce(encrypted)))
+
+    @staticmethod
+    def get_nonce(encrypted: str) -> str:
+        """Return the random part: only copies of an encrypted text have the same one."""
+        return encrypted.partition(":")[2][:NONCE_LENGTH]
+
+    def _encrypt(self, text: str, owner: bytes, nonce: bytes) -> str:
         ciphertext = self._ciphers[self.current].encrypt(nonce, text.encode(), owner)
         return f"{self.current}:{base64.b64encode(nonce + ciphertext).decode()}"
 

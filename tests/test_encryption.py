@@ -35,6 +35,15 @@ def test_first_key_encrypts_and_an_older_one_still_decrypts():
     assert not encrypted.startswith(ring.current)
 
 
+def test_reencrypted_text_keeps_its_nonce():
+    encrypted = KeyRing.parse(OLD).encrypt("0007", b"owner")
+    ring = KeyRing.parse(f"{NEW},{OLD}")
+    reencrypted = ring.reencrypt(encrypted, b"owner")
+    assert KeyRing.parse(NEW).decrypt(reencrypted, b"owner") == "0007"
+    assert KeyRing.get_nonce(reencrypted) == KeyRing.get_nonce(encrypted)
+    assert KeyRing.get_nonce(ring.encrypt("0007", b"owner")) != KeyRing.get_nonce(encrypted)
+
+
 def test_error_for_a_missing_key_does_not_contain_the_text():
     encrypted = KeyRing.parse(OLD).encrypt("0007", b"owner")
     with pytest.raises(UnknownKeyError, match="PASS_CODE_KEYS") as refusal:

@@ -173,7 +173,7 @@ class MailboxSerializer(serializers.Serializer):
     def validate_password(self, code):
         mailbox = self.instance or NEW
         if code is not None:
-            mailbox.check_pass_code(code)
+            mailbox.check_pass_code(code, by_reader=True)
         elif mailbox.has_lost_pass_code:
             # It was shown as null, so a caller that sends null back does not mean to remove it.
             raise serializers.ValidationError(LOST, code="lost")

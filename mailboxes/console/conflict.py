@@ -25,8 +25,10 @@ class Conflict:
         self.original = rows.filter(version__lte=form.cleaned_data["version"]).latest()
 
     def __bool__(self):
-        return have_different_settings(self.original, self.theirs) and have_different_settings(
-            self.mine, self.theirs
+        return (
+            self.form.cleaned_data["version"] != self.theirs.version
+            and have_different_settings(self.original, self.theirs)
+            and have_different_settings(self.mine, self.theirs)
         )
 
     @property

@@ -1,12 +1,14 @@
 """Export of mailboxes to CSV."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from django.contrib.admin.models import CHANGE, LogEntry
 
 from mailboxes import batches
 from mailboxes.batches import chunks
 from mailboxes.csvfiles.rows import BOM, COLUMNS, format_cells, format_rows, list_addresses
+from mailboxes.encryption import UnknownKeyError
 from mailboxes.history import EXPORTED
 
 
@@ -23,5 +25,14 @@ def export_rows(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[st
         if pass_codes_for:
             exposed = [mailbox for mailbox in chunk if mailbox.password_sealed]
             LogEntry.objects.log_actions(pass_codes_for.pk, exposed, CHANGE, EXPORTED)
-        rows = (format_cells(mailbox, list_addresses(mailbox)) for mailbox in chunk)
+        rows = (format_row(mailbox, with_pass_code=bool(pass_codes_for)) for mailbox in chunk)
         yield format_rows(([row[column] for column in columns] for row in rows), delimiter)
+
+
+def format_row(mailbox, with_pass_code: bool) -> dict[str, str]:
+    """Return the mailbox's cells. A pass code that no key decrypts stays masked."""
+    cells = format_cells(mailbox, list_addresses(mailbox))
+    if with_pass_code:
+        with suppress(UnknownKeyError):
+            cells["password"] = mailbox.password or ""
+    return cells

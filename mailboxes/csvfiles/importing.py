@@ -199,6 +199,8 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
             wanted = form.cleaned_data.get("recipients", present)
             kept = [address for address in present if address in wanted]
             after = format_cells(mailbox, [*kept, *addresses_to_add(present, wanted)])
+            # A pass code in the file is a change, whether or not it is the present one.
+            after |= {"password": different["password"]} if "password" in different else {}
             row.outcome = get_outcome(mailbox, before, after)
             row.cells = {column: after[column] for column in cells}
         errors |= {column: [*texts] for column, texts in form.errors.items()}

@@ -61,11 +61,7 @@ def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
         # The name and account of a new mailbox are shown separately.
         columns = [column for column in after if mailbox or column not in (*FIXED, "name")]
         changes = [
-            (
-                column,
-                mask_pass_code(column, before.get(column, "")),
-                mask_pass_code(column, after[column]),
-            )
+            (column, before.get(column, ""), mask_pass_code(column, after[column]))
             for column in columns
             if after[column] != before.get(column, "")
         ]

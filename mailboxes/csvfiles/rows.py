@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mailboxes.contract import MASK
-from mailboxes.encryption import UnknownKeyError
 from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
 from mailboxes.models import Mailbox
 
@@ -33,17 +32,13 @@ FORMULA = re.compile(r"'*(?:[=+\-@\t\r\n]|0[0-9]+\Z|[0-9]{12,}\Z)")
 
 
 def format_cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
-    """Return the mailbox's text for each column, with these recipients' addresses."""
-    try:
-        password = mailbox.password or ""
-    except UnknownKeyError:
-        password = MASK
+    """Return the mailbox's text for each column, with these addresses; the pass code masked."""
     return {
         "uuid": str(mailbox.pk),
         "state": "deleted" if mailbox.is_deleted else "active",
         "account": mailbox.account.name,
         "name": mailbox.name,
-        "password": password,
+        "password": MASK if mailbox.password_sealed else "",
         "greeting": str(mailbox.greeting or ""),
         **{flag: YES if getattr(mailbox, flag) else NO for flag in SWITCHES},
         "recipients": "; ".join(addresses),

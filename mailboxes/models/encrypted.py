@@ -1,6 +1,7 @@
 """Rows with an encrypted text."""
 
 from collections import Counter
+from contextlib import suppress
 from uuid import UUID
 
 from django.apps import apps
@@ -59,7 +60,8 @@ class EncryptedRow:
         """
         column = self.ENCRYPTED_COLUMN
         unchanged = self._rows().filter(pk=self.pk, **{column: getattr(self, column)})
-        self.encrypt(self.decrypt())
+        encrypted = settings.PASS_CODE_KEYS.reencrypt(getattr(self, column), self.owner)
+        setattr(self, column, encrypted)
         return unchanged.update(**{column: getattr(self, column)}) == 1
 
     @classmethod
@@ -97,15 +99,27 @@ class EncryptedPassCode(EncryptedRow):
 
     @property
     def has_lost_pass_code(self) -> bool:
-        encrypted = self.password_sealed
-        return encrypted is not None and self.comparable_value("password") == encrypted
+        try:
+            _ = self.password
+        except UnknownKeyError:
+            return True
+        return False
+
+    def has_pass_code(self, code: str) -> bool:
+        """Return True if this is the pass code. Tell nobody who cannot read it."""
+        with suppress(UnknownKeyError):
+            return self.password == code
+        return False
 
     def comparable_value(self, field: str):
-        """Return the field's value, or the encrypted text of a pass code that no key decrypts."""
-        try:
-            return getattr(self, field)
-        except UnknownKeyError:
-            return self.password_sealed
+        """Return the field's value; for the pass code, a text that differs each time it is set.
+
+        So to set the same pass code again is a change too. Otherwise pass codes could be found by
+        trying which one is no change.
+        """
+        if field == "password":
+            return self.password_sealed and KeyRing.get_nonce(self.password_sealed)
+        return getattr(self, field)
 
     def copy_fields(self, row: "EncryptedPassCode", fields) -> None:
         """Copy these fields from a row of the same mailbox. The pass code stays encrypted."""

@@ -53,8 +53,15 @@ def test_pass_code_is_masked_before_and_after(service, path):
 
 
 def test_same_values_are_no_change(service, path):
-    service.put(path, {"name": "Sales", "password": "4829"})
+    service.patch(path, {"name": "Sales", "beep": True})
     assert len(get_history(service, path)) == 1
+
+
+def test_same_pass_code_is_a_change(service, path):
+    assert service.put(path, {"name": "Sales", "password": "4829"}).headers["etag"] == '"2"'
+    assert list_changes(service, path)[1:] == [
+        ("changed", {"password": "••••"}, {"password": "••••"})
+    ]
 
 
 def test_changes_of_recipients_have_their_addresses(service, path):

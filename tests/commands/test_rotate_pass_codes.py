@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from mailboxes.csvfiles import importing
 from mailboxes.encryption import KEY_BYTES, KeyRing
+from mailboxes.history import list_changes
 from mailboxes.models import (
     Authenticator,
     IdempotentAnswer,
@@ -95,6 +96,16 @@ def test_other_columns_are_unchanged(mailbox):
         column = encrypted.get(name)
         assert without(column, after[name]) == without(column, before[name])
         assert not column or after[name] != before[name]
+
+
+def test_new_key_is_no_change_of_the_pass_code(service, mailbox):
+    service.patch(f"/voip/mailbox/{mailbox.pk}", {"name": "Support"})
+    before = list_changes(mailbox)
+    call_command("rotate_pass_codes")
+    service.patch(f"/voip/mailbox/{mailbox.pk}", {"beep": False})
+    changes = list_changes(mailbox)
+    assert changes[1:] == before
+    assert changes[0].after == {"beep": False}
 
 
 def test_second_run_changes_nothing(mailbox, capsys):

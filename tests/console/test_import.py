@@ -88,8 +88,15 @@ def test_pass_codes_are_masked(support, sales):
         assert not any(shows(page, code) for code in ("8305", "7391", "48260"))
 
 
+def test_preview_says_that_a_pass_code_is_set(support, sales):
+    for code in ("8305", "7391"):
+        _, page = open_preview(support, f"uuid,password\n{sales.pk},{code}\n")
+        assert "0 created, 1 changed, 0 unchanged" in page
+        assert "sets the pass code" in page
+
+
 def test_exported_file_changes_nothing(support, sales):
-    data = support.post("/export/?all=on", {"delimiter": ";", "pass_codes": "on"}).getvalue()
+    data = support.post("/export/?all=on", {"delimiter": ";"}).getvalue()
     _, page = open_preview(support, data)
     assert "Nothing to import" in page
     assert "Import 1 mailbox" not in page

@@ -80,8 +80,11 @@ def test_long_file_is_imported_exported_and_undone(importer, print_figures):
     assert import_file(importer, format_rows(lines), "made", print_figures).created == ROWS
     assert Mailbox.objects.count() == ROWS
 
+    without_pass_codes = importer.post("/export/?all=on", {"delimiter": ","}).getvalue().decode()
+    source = import_file(importer, without_pass_codes, "unchanged", print_figures)
+    assert source.unchanged == ROWS
+
     exported = importer.post("/export/?all=on", EXPORT).getvalue().decode()
-    assert import_file(importer, exported, "unchanged", print_figures).unchanged == ROWS
 
     changed = exported.replace(",Desk ", ",Table ").replace("; b@", "; c@")
     assert import_file(importer, changed, "changed", print_figures).changed == ROWS

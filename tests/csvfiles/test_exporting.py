@@ -82,9 +82,17 @@ def test_exported_file_changes_no_mailbox(rosa, sales):
     Mailbox.objects.create(account=sales.account, name="Gone").soft_delete()
     Mailbox.objects.create(account=sales.account, name=" kept blanks ", greeting=sales.pk)
     EmailRecipient.objects.create(mailbox=sales, email='"a;b, c"@acme.example')
-    for options in ({}, {"pass_codes_for": rosa}, {"delimiter": ";"}):
+    for options in ({}, {"delimiter": ";"}):
         source = check_file(rosa, export_file(**options))
         assert count_outcomes(source) == {"wrong": 0, "changed": 0, "created": 0, "unchanged": 3}
+
+
+def test_exported_pass_codes_are_set_again(rosa, sales):
+    Mailbox.objects.create(account=sales.account, name="Without")
+    source = check_file(rosa, export_file(pass_codes_for=rosa))
+    assert count_outcomes(source) == {"wrong": 0, "changed": 1, "created": 0, "unchanged": 1}
+    importing.write_import(source, rosa)
+    assert (Mailbox.objects.get(pk=sales.pk).password, sales.password) == ("0830", "0830")
 
 
 def test_exported_file_fills_an_empty_service(rosa, sales):

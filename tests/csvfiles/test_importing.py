@@ -55,15 +55,24 @@ def test_file_with_too_many_rows_is_refused(rosa, monkeypatch):
         importing.stage_file(rosa, io.BytesIO(b"name\n1\n2\n3\n"), "long.csv")
 
 
-def test_new_weak_pass_codes_are_refused_if_the_policy_is_reject(rosa, account, settings):
+def test_weak_pass_codes_are_refused_if_the_policy_is_reject(rosa, account, settings):
     weak = Mailbox.objects.create(account=account, name="Weak", password="1234")
     settings.PASS_CODE_POLICY = "reject"
     rows = [(str(weak.pk), "", "Still weak", "1234"), ("", "acme", "New", "7777")]
     data = format_rows([["uuid", "account", "name", "password"], *rows])
     source = check_file(rosa, data.encode())
-    assert count_outcomes(source) == {"created": 0, "changed": 1, "unchanged": 0, "wrong": 1}
-    wrong = source.rows.get(outcome="wrong")
-    assert wrong.errors == {"password": ["It is easy to guess: it repeats one digit."]}
+    assert count_outcomes(source) == {"created": 0, "changed": 0, "unchanged": 0, "wrong": 2}
+    present, new = source.rows.all()
+    assert present.errors == {"password": ["It is easy to guess: its digits count up or down."]}
+    assert new.errors == {"password": ["It is easy to guess: it repeats one digit."]}
+
+
+def test_masked_weak_pass_code_is_kept_if_the_policy_is_reject(rosa, account, settings):
+    weak = Mailbox.objects.create(account=account, name="Weak", password="1234")
+    settings.PASS_CODE_POLICY = "reject"
+    import_text(rosa, f"uuid,name,password\n{weak.pk},Still weak,••••\n")
+    weak.refresh_from_db()
+    assert (weak.name, weak.password) == ("Still weak", "1234")
 
 
 def test_staged_pass_codes_are_encrypted(rosa, account):

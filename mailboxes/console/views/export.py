@@ -28,7 +28,10 @@ class ExportForm(forms.Form):
     pass_codes = forms.BooleanField(
         label=_("Include pass codes"),
         required=False,
-        help_text=_("Each mailbox's history will record that you exported its pass code."),
+        help_text=_(
+            "Each mailbox's history will record that you exported its pass code. If you import the "
+            "file again, it sets every pass code in it."
+        ),
     )
 
 

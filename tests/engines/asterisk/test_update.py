@@ -68,10 +68,11 @@ def test_correct_form_is_accepted_too(asterisk, mailbox, query):
     assert pass_code(mailbox) == "2468"
 
 
-def test_same_pass_code_again_is_no_change(asterisk, mailbox):
+def test_same_pass_code_again_is_a_change(asterisk, mailbox):
     before = mailbox.history.count()
     assert asterisk.update(mailbox.pk, "acme", "4829").body == b"1"
-    assert mailbox.history.count() == before
+    assert pass_code(mailbox) == "4829"
+    assert mailbox.history.count() == before + 1
 
 
 @pytest.mark.parametrize("code", ["", "1", "12345", "12a4", "١٢٣٤", "1*34", "-123", "\x00", "&a=b"])
