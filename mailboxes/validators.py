@@ -3,6 +3,7 @@
 import re
 import secrets
 import unicodedata
+from functools import lru_cache
 from ipaddress import ip_network
 from itertools import pairwise
 from uuid import UUID
@@ -105,6 +106,7 @@ def validate_ascii(value: str) -> None:
         )
 
 
+@lru_cache(maxsize=1000)  # each API call needs those of its credential
 def parse_networks(value: str) -> list:
     """Parse networks separated by commas or white space. Raises ValidationError."""
     networks = []

@@ -11,7 +11,7 @@ from mailboxes.monitoring import logs
 class CredentialAuthentication(BaseAuthentication):
     """Authenticate a call by its X-Auth headers, or by its bearer token.
 
-    `request.user` becomes the account acted on, `request.auth` the credential.
+    `request.user` becomes the credential's account, `request.auth` the credential.
     """
 
     def __init__(self, **combined_query):
@@ -21,18 +21,7 @@ class CredentialAuthentication(BaseAuthentication):
         credential = self.find_credential(request)
         if credential is None:
             raise AuthenticationFailed
-        if not credential.allows(request.META["REMOTE_ADDR"]):
-            logs.refusal.set("network")
-            raise PermissionDenied
-        account = credential.account
-        try:
-            if customer := request.META.get("HTTP_X_AUTH_FOR", "").strip(" \t"):
-                account = account.get_customer(customer)
-        except Account.DoesNotExist:
-            logs.refusal.set("not-a-customer")
-            raise PermissionDenied from None
-        credential.mark_used()
-        return account, credential
+        return credential.account, credential
 
     def authenticate_header(self, request):
         return 'Bearer realm="mailboxes"'
@@ -56,6 +45,23 @@ class CredentialAuthentication(BaseAuthentication):
             }
         scheme, _, secret = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
         return {"secret": secret.strip()} if scheme.lower() == "bearer" else {}
+
+
+def authorize(request) -> None:
+    """Set `request.user` to the account to act on. Raises PermissionDenied.
+
+    Call it after the throttle, which counts refused calls too.
+    """
+    if not request.auth.allows(request.META["REMOTE_ADDR"]):
+        logs.refusal.set("network")
+        raise PermissionDenied
+    if customer := request.META.get("HTTP_X_AUTH_FOR", "").strip(" \t"):
+        try:
+            request.user = request.user.get_customer(customer)
+        except Account.DoesNotExist:
+            logs.refusal.set("not-a-customer")
+            raise PermissionDenied from None
+    request.auth.mark_used()
 
 
 class HasCredential(BasePermission):

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from rest_framework.exceptions import NotFound, Throttled
 
 from mailboxes.api import representation, writing
-from mailboxes.api.authentication import CredentialAuthentication
+from mailboxes.api.authentication import CredentialAuthentication, authorize
 from mailboxes.api.conditions import get_etag, hash_to_etag
 from mailboxes.api.parsers import JSONObjectParser, accepts_json, is_json
 from mailboxes.api.renderers import MEDIA_TYPE
@@ -114,6 +114,7 @@ class PlainCall(WSGIRequest):
         throttle = CredentialThrottle()
         if not throttle.allow_request(self, view=None):
             raise Throttled(throttle.wait())
+        authorize(self)
         try:
             status, result, headers = self.fetch() if self.method == "GET" else self.save()
         except NotFound:

@@ -107,7 +107,7 @@ RESPONSE_HEADERS = {
     "WWW-Authenticate": "How to send a credential",
     "X-Request-ID": "The identifier of this call in the service's log",
 }
-UNCOUNTED = {401, 403, 406, 500, 503}  # answered before the call is counted, or without counting
+UNCOUNTED = {401, 406, 500, 503}  # answered before the call is counted, or without counting
 IF_MATCH = "An ETag: refuse the command if the mailbox or its recipients have changed since"
 IF_NONE_MATCH = "An ETag: answer 304 without a body if the content has not changed since"
 KEY = "A key that the caller chooses for this call. Repeated with it within a day, it is done only once"

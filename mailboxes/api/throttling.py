@@ -23,14 +23,17 @@ class LocalCounts(LocMemCache):
 class CredentialThrottle(BaseThrottle):
     """Allow each credential the number of calls in a time window that RATE_LIMIT sets.
 
-    With CACHE_URL all processes count together; without it each worker has its share.
+    Every call with a valid credential counts, also if it is refused. With CACHE_URL all processes
+    count together; without it each worker has its share.
     """
 
     def allow_request(self, request, view) -> bool:
         self.calls, self.seconds = settings.RATE_LIMIT
         window, elapsed = divmod(time.time(), self.seconds)
         self.reset = self.seconds - elapsed
-        calls = count_call(f"calls:{request.auth.pk}:{window:.0f}", self.seconds)
+        # Counted apart, so that others cannot use up a credential's calls with its stolen secret.
+        kind = "calls" if request.auth.allows(request.META["REMOTE_ADDR"]) else "outside"
+        calls = count_call(f"{kind}:{request.auth.pk}:{window:.0f}", self.seconds)
         self.remaining = max(self.calls - calls, 0)
         request.throttle = self
         return calls <= self.calls

@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from mailboxes.api import representation, writing
+from mailboxes.api.authentication import authorize
 from mailboxes.api.changes import list_changed_mailboxes
 from mailboxes.api.conditions import (
     apply_conditions,
@@ -43,7 +44,7 @@ ACTIONS_WITH_PASS_CODE = ["create", "update", "partial_update"]
 
 
 class Command(APIView):
-    """Base of all API commands: checks the method, the credential and the body, in this order."""
+    """Base of all API commands: checks method, credential, limit, account and body, in turn."""
 
     takes_body = True
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
@@ -59,7 +60,8 @@ class Command(APIView):
             self.http_method_not_allowed(request)
         if call := request.META.get(REFUSED_CALL):
             call.raise_error(request)
-        super().initial(request, *args, **kwargs)
+        super().initial(request, *args, **kwargs)  # authentication, then the throttle
+        authorize(request)
         if self.takes_body and request.method in METHODS_WITH_BODY:
             if not request.body:
                 raise ParseError("The body must be a JSON object.")

@@ -3,11 +3,12 @@
 import re
 import time
 from contextlib import ExitStack, closing
+from uuid import UUID
 
 import pytest
 from django.core.cache import cache
 
-from mailboxes.models import Account
+from mailboxes.models import Account, ApiCredential
 from tests.conftest import database_url, headers_for
 from tests.server import Server
 from tests.service import InProcess, OverSocket
@@ -66,6 +67,34 @@ def test_calls_for_a_customer_count_for_the_reseller(service, account):
         service.get("/voip/mailbox", headers={"X-Auth-For": "customer"})
     assert call_repeatedly(service, 1) == [429]
     assert call_repeatedly(InProcess(headers_for(customer)), 1) == [200]
+
+
+@pytest.mark.parametrize("query", ["", "?through=view"])
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/voip/mailbox", {"X-Auth-For": "stranger"}, 403),
+        ("GET", "/voip/mailbox", {"X-Auth-For": "nobody"}, 403),
+        ("GET", "/voip/mailbox", {"X-Auth-For": "not a name"}, 403),
+        ("GET", f"/voip/mailbox/{UUID(int=1)}", {}, 404),
+        ("GET", f"/voip/mailbox/{UUID(int=1)}/history", {}, 404),
+        ("POST", "/voip/mailbox", {}, 400),
+        ("PUT", f"/voip/mailbox/{UUID(int=1)}", {"Content-Type": "text/plain"}, 415),
+    ],
+)
+def test_refused_calls_count(service, stranger, method, path, headers, status, query):
+    body = None if method == "GET" else "{"
+    answers = [service.call(method, path + query, body, headers=headers) for _ in range(5)]
+    assert [answer.status for answer in answers] == [status] * 3 + [429] * 2
+    assert "r=2;" in answers[0].headers["ratelimit"]
+    assert call_repeatedly(service, 1) == [429]
+
+
+def test_calls_from_outside_the_networks_leave_the_owners_calls(account):
+    caller = InProcess(headers_for(account, networks="192.0.2.1"))
+    assert call_repeatedly(caller, 5) == [403, 403, 403, 429, 429]
+    ApiCredential.objects.update(networks="127.0.0.1")
+    assert call_repeatedly(caller, 4) == [200, 200, 200, 429]
 
 
 def test_wrong_credentials_are_not_counted(service):
