@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from django.db import connections, models
 from django.db.models.base import ModelState
+from django.db.models.expressions import RawSQL
 from psycopg import adapters
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
@@ -63,7 +64,13 @@ class PreparedQuery:
         connection = connections[using]
         return run_with_reconnect(connection, lambda: self.run(connection, values))
 
-    def run(self, connection, values):
+    def exists(self, using: str = "default", **values) -> RawSQL:
+        """Return a condition for `filter`: this query has a row for these values."""
+        sql, params, *_ = self.prepare(connections[using], values)
+        return RawSQL(f"EXISTS ({sql})", params, models.BooleanField())  # noqa: S611  by the ORM
+
+    def prepare(self, connection, values) -> tuple:
+        """Return the SQL, its parameters, and the converters of its columns with their compiler."""
         if connection.vendor not in self.compiled:
             self.compiled[connection.vendor] = self.compile(connection.alias)
         sql, params, converters, compiler = self.compiled[connection.vendor]
@@ -73,6 +80,10 @@ class PreparedQuery:
             else param
             for param in params
         ]
+        return sql, params, converters, compiler
+
+    def run(self, connection, values):
+        sql, params, converters, compiler = self.prepare(connection, values)
         cursor = shared_cursor(connection)
         try:
             cursor.execute(sql, params)
@@ -85,7 +96,7 @@ class PreparedQuery:
         return compiler.apply_converters(rows, converters) if converters else rows
 
     def compile(self, using):
-        """Return the SQL, its parameters, and the converters of its columns with their compiler."""
+        """Compile the query, with Params among its parameters."""
         compiler = self.build().query.get_compiler(using)
         sql, params = compiler.as_sql()
         columns = [expression for expression, _sql, _alias in compiler.select]

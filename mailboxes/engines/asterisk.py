@@ -45,7 +45,7 @@ def single(request, credential):
 def multi(request, credential):
     """Answer with the mailboxes of a context, without pass codes: no list needs them."""
     account = request.POST.get("context", "")
-    mailboxes = Mailbox.objects.readable_by(credential, name=account).with_account_name(account)
+    mailboxes = Mailbox.objects.readable_by(credential, account__name=account)
     return text_response("".join(map(format_mailbox, mailboxes.with_addresses())))
 
 

@@ -20,7 +20,7 @@ def find_mailbox(credential, uuid: str, account: str | None = None):
         pk = validators.parse_uuid(uuid)
     except ValidationError:
         return Mailbox.objects.none()
-    found = Mailbox.objects.readable_by(credential, mailboxes=pk).filter(pk=pk)
+    found = Mailbox.objects.readable_by(credential, pk=pk)
     return found if account is None else found.with_account_name(account)
 
 

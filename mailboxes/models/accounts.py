@@ -4,8 +4,8 @@ import re
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Q, Value
-from django.db.models.functions import Concat
+from django.db.models import ExpressionWrapper, F, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Concat, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
@@ -16,6 +16,8 @@ from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 
 # It sorts before every character of an account's name, so that customers follow their reseller.
 LINEAGE_SEPARATOR = " / "
+
+REFUSAL_STEPS = 16  # resellers that are followed before an account is refused
 
 
 class AccountQuerySet(models.QuerySet):
@@ -30,9 +32,33 @@ class AccountQuerySet(models.QuerySet):
         """Return the account's reseller, that one's reseller, and so on, unordered."""
         return self._follow(Account.objects.filter(customers=account.pk), "customers").order_by()
 
-    def with_resellers(self, **account):
-        """Return the account with these fields, if it exists, and its resellers, unordered."""
-        return self._follow(Account.objects.filter(**account), "customers").order_by()
+    def reached_from(self, root, **account):
+        """Return the account with these fields if it is the root or below it. `root` is an id.
+
+        The work is the same whether such an account is elsewhere or does not exist: it follows
+        REFUSAL_STEPS resellers, from any other account if there is none with these fields, and
+        stays at the top. It takes more steps only for an account with more resellers.
+        """
+        sought = Subquery(Account.objects.filter(**account).order_by().values("id"))
+        other = Subquery(Account.objects.exclude(pk=root).order_by("id").values("id")[:1])
+
+        def build(cte):
+            start = Account.objects.filter(pk=root).order_by()
+            following = (
+                cte.join(Account, id=cte.col.above)
+                .annotate(found=ExpressionWrapper(cte.col.found, models.BigIntegerField()))
+                .filter(Q(found=None) | ~Q(pk=root))
+                .order_by()
+            )
+            step = Least(cte.col.step + Value(1, models.IntegerField()), Value(REFUSAL_STEPS))
+            # A union ends when a row repeats: when it stays at the top, or if there is a loop.
+            return start.values(
+                found=sought, above=Coalesce(sought, other), step=Value(0, models.IntegerField())
+            ).union(following.values("found", above=Coalesce("reseller_id", "id"), step=step))
+
+        cte = CTE.recursive(build, name="followed")
+        found = cte.join(self, id=cte.col.found).annotate(above=cte.col.above)
+        return with_cte(cte, select=found.filter(above=root).order_by())
 
     def _follow(self, start, relation):
         """Return accounts reached from `start` by the relation, at any distance, with one query."""
@@ -187,18 +213,21 @@ class Account(models.Model):
         if name == self.name:
             return self
         if re.match(validators.ACCOUNT_NAME, name):  # PostgreSQL does not accept NUL
-            # One query in both cases, so that its time does not reveal whether the account exists.
-            rows = WITH_RESELLERS.rows(name=name)
-            found = [instance_from_row(Account, ACCOUNT_COLUMNS, row, PRIMARY) for row in rows]
-            if self in found:
-                return next(account for account in found if account.name == name)
+            for row in REACHED_BY_NAME.rows(value=name, root=self.pk):
+                return instance_from_row(Account, ACCOUNT_COLUMNS, row, PRIMARY)
         raise Account.DoesNotExist
 
 
 ACCOUNT_COLUMNS = ["id", "name", "is_active"]  # that every API call needs
 
-WITH_RESELLERS = PreparedQuery(
-    lambda: Account.objects.with_resellers(
-        name=Param("name", models.CharField()), is_active=True
-    ).values_list(*ACCOUNT_COLUMNS)
-)
+
+def reached_account(**lookup) -> PreparedQuery:
+    return PreparedQuery(
+        lambda: Account.objects.reached_from(
+            Param("root", models.BigIntegerField()), is_active=True, **lookup
+        ).values_list(*ACCOUNT_COLUMNS)
+    )
+
+
+REACHED_BY_NAME = reached_account(name=Param("value", models.CharField()))
+REACHED_BY_MAILBOX = reached_account(mailboxes=Param("value", models.UUIDField()))

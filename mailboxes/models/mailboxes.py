@@ -10,7 +10,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Cast, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes import contract, validators
 from mailboxes.db.connections import PRIMARY
-from mailboxes.models.accounts import Account
+from mailboxes.models.accounts import REACHED_BY_MAILBOX, REACHED_BY_NAME, Account
 from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.encrypted import EncryptedPassCode
 from mailboxes.models.history import HistoryMixin, HistoryRecords, history_table
@@ -60,6 +60,10 @@ class ChangedMeanwhileError(Exception):
     """The mailbox has changed since it was read."""
 
 
+# How `readable_by` finds out whether an engine may read mailboxes.
+REACHED_BY = {"pk": REACHED_BY_MAILBOX, "account__name": REACHED_BY_NAME}
+
+
 class MailboxQuerySet(models.QuerySet):
     def active(self):
         return self.filter(deleted_at=None)
@@ -69,17 +73,21 @@ class MailboxQuerySet(models.QuerySet):
             return self.none()
         return self.filter(account__name=name)
 
-    def readable_by(self, credential, **account):
-        """Return the active mailboxes that a telephone engine may read with this credential.
+    def readable_by(self, credential, **key):
+        """Return the active mailboxes with this key that a telephone engine may read.
 
-        `account` are lookups of an account. The result is empty unless the credential belongs to
-        that account, to one of its resellers, or to no account, which means all.
+        The key is `pk` or `account__name`. Readable are mailboxes of the credential's account and
+        of its customers; of all accounts if the credential has none.
         """
-        reachable = self.active().filter(account__is_active=True).select_related("account")
-        if credential.account_id is None:
-            return reachable
-        readers = Account.objects.with_resellers(**account)
-        return reachable.filter(Exists(readers.filter(pk=credential.account_id)))
+        ((field, value),) = key.items()
+        if "\x00" in str(value):  # PostgreSQL does not accept NUL
+            return self.none()
+        if credential.account_id is not None:
+            reached = REACHED_BY[field].exists(root=credential.account_id, value=value)
+            # In the key, so that it is evaluated first: the same work without such a mailbox.
+            value = Case(When(reached, then=Value(value)))
+        found = self.active().filter(account__is_active=True, **{field: value})
+        return found.select_related("account")
 
     def past_retention(self):
         return self.filter(deleted_at__lte=retention_start())

@@ -88,13 +88,28 @@ def test_longer_loop_of_resellers_is_refused(tree):
         acme.full_clean()
 
 
+def test_customer_is_found_at_any_depth(tree):
+    acme = above = tree[0]
+    for number in range(30):
+        above = Account.objects.create(name=f"level-{number}", reseller=above)
+        assert acme.get_customer(above.name) == above
+    for name in ("stranger", "nobody", "not a name"):
+        with pytest.raises(Account.DoesNotExist):
+            acme.get_customer(name)
+    with pytest.raises(Account.DoesNotExist):
+        above.get_customer("acme")
+
+
 def test_tree_queries_end_in_spite_of_a_loop_of_resellers(tree):
-    acme, child, grandchild, _ = tree
+    acme, child, grandchild, stranger = tree
     Account.objects.filter(pk=acme.pk).update(reseller=grandchild)
     assert set(Account.objects.tree(acme)) == {acme, child, grandchild}
     assert set(Account.objects.resellers(acme)) == {acme, child, grandchild}
     assert child.chain() == [child, grandchild, acme]
     assert [row.name for row in Account.objects.in_tree_order()] == ["stranger"]
+    assert acme.get_customer("grandchild") == grandchild
+    with pytest.raises(Account.DoesNotExist):
+        stranger.get_customer("grandchild")
 
 
 @pytest.mark.parametrize("name", ["Ab!", "ab", "x" * 65, "abc\n"])
