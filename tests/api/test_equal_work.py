@@ -2,7 +2,10 @@
 
 import json
 import re
+from contextlib import closing
 from datetime import timedelta
+from statistics import median
+from time import perf_counter
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailboxes.models import Account, ApiCredential, Mailbox
+from tests.databases import default_database, on_postgres, prepare
 from tests.engines.engine import Asterisk, FreeSWITCH, engine_headers
+from tests.server import Server
+from tests.service import OverSocket
 
 # How far the work may differ, in steps of SQLite or pages of PostgreSQL: about a microsecond.
 TOLERANCE = 40 if connection.vendor == "sqlite" else 6
@@ -159,3 +165,27 @@ def test_credential_that_has_ended_takes_the_same_work(service, account, change)
         assert service.get("/voip/mailbox", headers=headers).status == 401
 
     assert_equal_work([lambda: call({"X-Auth-Password": "mbx_other"}), lambda: call({})])
+
+
+@pytest.mark.long
+@on_postgres
+def test_time_of_a_refusal_is_the_same_for_every_name(databases):
+    url = databases.empty()
+    headers = prepare(url)
+    with default_database(url):
+        stranger = Account.objects.create(name="stranger")
+        Account.objects.create(name="customer-of-stranger", reseller=stranger)
+
+    def measure_time(name) -> float:
+        start = perf_counter()
+        assert caller.get("/authenticated", headers={"X-Auth-For": name}).status == 403
+        return perf_counter() - start
+
+    names = ["not-an-account-at-all", "customer-of-stranger"]
+    differences = []
+    with Server(url) as server, closing(OverSocket(headers, port=server.port)) as caller:
+        for number in range(8000):
+            order = names if number % 2 else names[::-1]
+            times = {name: measure_time(name) for name in order}
+            differences.append(times["customer-of-stranger"] - times["not-an-account-at-all"])
+    assert abs(median(differences[200:])) < 10e-6
