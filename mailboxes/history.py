@@ -1,5 +1,6 @@
 """The changes of a mailbox and its recipients, built from their history rows."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
 # Messages in the admin log when a person sees a pass code.
 REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
 
+VERSION = re.compile("[1-9][0-9]{0,9}", re.ASCII)
+
 FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
 
 
@@ -33,6 +36,7 @@ class Change:
     credential: ApiCredential | None
     user: object | None
     batch: UUID | None
+    version: int  # of the mailbox, after the change
     before: dict
     after: dict
 
@@ -44,6 +48,7 @@ class Change:
             row.history_credential,
             row.history_user,
             row.history_batch_id,
+            row.version,
             before or {},
             after or {},
         )
@@ -71,7 +76,8 @@ def list_changes(mailbox: Mailbox) -> list[Change]:
     changes = [*mailbox_changes(list(own))]
     for _uuid, rows in groupby(recipients, attrgetter("uuid")):
         changes += recipient_changes(list(rows))
-    return sorted(changes, key=attrgetter("at"), reverse=True)
+    # Not by time, because a clock may be set back.
+    return sorted(changes, key=attrgetter("version"), reverse=True)
 
 
 def mailbox_changes(rows) -> Iterator[Change]:
@@ -107,6 +113,11 @@ def recipient_changes(rows) -> Iterator[Change]:
             )
 
 
+def parse_version(text: str | None) -> int | None:
+    """Return the version, or None if the text is no positive number."""
+    return int(text) if text and VERSION.fullmatch(text) else None
+
+
 def masked_fields(row) -> dict:
     fields = {field: getattr(row, field) for field in FIELDS if field != "password"}
     return fields | {"password": MASK if row.password_sealed else None}
@@ -123,7 +134,8 @@ def reveal_pass_code(mailbox: Mailbox, user) -> str | None:
 
 
 def list_reveals(mailbox: Mailbox):
-    """Return the admin log's entries of the pass code shown or exported, the newest first."""
+    """Return the admin log's entries of the pass code shown or exported, the last one first."""
     content_type = ContentType.objects.get_for_model(Mailbox)
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(mailbox.pk))
-    return entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")
+    entries = entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")
+    return entries.order_by("-pk")

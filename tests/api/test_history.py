@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
+from tests.histories import set_clock_back
 from tests.service import InProcess, shows
 
 
@@ -115,6 +116,23 @@ def test_history_of_a_deleted_mailbox_is_served_during_the_retention(service, pa
 
 def test_history_of_another_accounts_mailbox_is_not_found(path, stranger):
     assert InProcess(headers_for(stranger)).get(f"{path}/history").status == 404
+
+
+def test_order_is_kept_when_the_clock_is_set_back(service, path):
+    ann = service.post(f"{path}/email-recipient", {"email": "ann@acme.example"}).result["uuid"]
+    service.patch(path, {"beep": False})
+    set_clock_back()
+    service.delete(f"{path}/email-recipient/{ann}")
+    service.patch(path, {"beep": True})
+    service.post(f"{path}/email-recipient", {"email": "bob@acme.example"})
+    assert [action for action, _, _ in list_changes(service, path)] == [
+        "created",
+        "recipient added",
+        "changed",
+        "recipient removed",
+        "changed",
+        "recipient added",
+    ]
 
 
 def test_history_works_over_the_wire(wire):

@@ -6,9 +6,11 @@ import pytest
 
 from mailboxes.console.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
+from tests.conftest import headers_for
 from tests.console.conftest import get_undo_address, list_messages, read_values
 from tests.console.pages import get_text
-from tests.service import shows
+from tests.histories import set_clock_back
+from tests.service import InProcess, shows
 
 
 def get_address(mailbox):
@@ -165,6 +167,17 @@ def test_concurrent_equal_change_is_no_conflict(support, sales):
     assert list_messages(support.post(get_address(sales), mine, follow=True)) == [
         "Nothing was changed."
     ]
+
+
+def test_author_after_the_clock_was_set_back_is_the_last(support, sales):
+    mine = get_form_values(support, sales, name="Mine")
+    change_concurrently(sales, name="Theirs")
+    set_clock_back()
+    InProcess(headers_for(sales.account, "sync")).patch(
+        f"/voip/mailbox/{sales.pk}", {"name": "Newest"}
+    )
+    page = get_text(support.post(get_address(sales), mine))
+    assert "sync of acme, through the API, saved changes" in page
 
 
 def test_mailbox_deleted_meanwhile_is_refused(support, sales):

@@ -7,6 +7,7 @@ import pytest
 from mailboxes import batches
 from mailboxes.models import Batch, Mailbox
 from tests.console.conftest import create_desks, get_undo_address, list_messages, sign_in_with
+from tests.histories import set_clock_back
 
 
 @pytest.fixture
@@ -65,6 +66,13 @@ def test_long_list_of_skipped_mailboxes_is_shortened(support, account):
     response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
     assert "7 mailboxes have changed since" in list_messages(response)[0]
     assert list_messages(response)[0].endswith("y, y, y, y, y, …")
+
+
+def test_order_is_kept_when_the_clock_is_set_back(support, deleted):
+    set_clock_back()
+    support.post(f"/changes/{deleted.pk}/undo/")
+    page = support.get("/changes/").context["page"]
+    assert [batch.action for batch in page] == ["undone", "deleted"]
 
 
 def test_undo_returns_to_the_page_of_the_button(support, deleted):
