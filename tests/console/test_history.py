@@ -1,17 +1,20 @@
 """The history of a mailbox, and putting back an earlier state."""
 
+import re
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import LogEntry
 
 from mailboxes.encryption import KeyRing
+from mailboxes.history import reveal_pass_code
 from mailboxes.models import EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import get_undo_address, list_messages, read_values, sign_in_with
 from tests.console.pages import get_text
 from tests.console.test_mailbox_change import save_form
 from tests.engines.engine import Asterisk, engine_headers
-from tests.histories import set_clock_back
+from tests.histories import rename_often, set_clock_back
 from tests.service import InProcess, shows
 
 
@@ -118,6 +121,70 @@ def test_putting_back_a_deleted_mailbox_needs_the_restore_permission(sales):
 def test_unknown_version_is_not_found(support, sales, version):
     assert put_back(support, sales, version).status_code == 404
     assert Mailbox.objects.get().version == sales.version
+
+
+# --- Pages --------------------------------------------------------------------
+
+
+def find_link(response, label) -> str | None:
+    found = re.search(rf'href="([^"]*)">{label}<', response.content.decode())
+    return found and found[1].replace("&amp;", "&")
+
+
+def read_names(response):
+    return [step[0].after.get("name") for step in read_steps(response)]
+
+
+def test_history_has_pages_in_both_directions(viewer, sales):
+    rename_often(sales, 118)
+    first = open_history(viewer, sales)
+    assert read_names(first) == [f"Name {number}" for number in range(117, 67, -1)]
+    assert find_link(first, "Newer changes") is None
+    second = viewer.get(find_link(first, "Older changes"))
+    assert read_names(second) == [f"Name {number}" for number in range(67, 17, -1)]
+    third = viewer.get(find_link(second, "Older changes"))
+    assert read_names(third)[:18] == [f"Name {number}" for number in range(17, -1, -1)]
+    assert len(read_names(third)) == 20  # with the creation, and the recipient
+    assert find_link(third, "Older changes") is None
+    again = viewer.get(find_link(third, "Newer changes"))
+    assert read_names(again) == read_names(second)
+    assert read_names(viewer.get(find_link(again, "Newer changes"))) == read_names(first)
+
+
+def test_state_on_a_later_page_is_put_back(support, sales):
+    rename_often(sales, 118)
+    page = support.get(find_link(open_history(support, sales), "Older changes"))
+    assert page.content.decode().count("Restore this state") == 50
+    put_back(support, sales, read_steps(page)[0][0].version)
+    assert read_values(sales)["name"] == "Name 67"
+
+
+@pytest.mark.parametrize("before", ["", "0", "-1", "x", "1e3", "9" * 10, "9" * 99, "٣"])
+def test_wrong_page_is_the_first(viewer, sales, before):
+    response = viewer.get(f"/mailboxes/{sales.pk}/history/?before={before}")
+    assert len(read_steps(response)) == 2
+
+
+def test_page_without_changes_says_so(viewer, sales):
+    for _time in range(20):
+        sales.save()
+    response = viewer.get(f"/mailboxes/{sales.pk}/history/?before=1")
+    assert "There are no changes on this page." in get_text(response)
+
+
+def test_views_of_the_pass_code_have_pages(support, sales):
+    for _time in range(25):
+        reveal_pass_code(sales, support.user)
+    LogEntry.objects.update(action_time="2023-06-02T12:00:00Z")  # the order does not need it
+    response = open_history(support, sales)
+    assert len(response.context["reveals"]) == 20
+    assert find_link(response, "Later") is None
+    address = f"/mailboxes/{sales.pk}/history/"
+    older = support.get(address + find_link(response, "Earlier"))
+    assert len(older.context["reveals"]) == 5
+    assert find_link(older, "Earlier") is None
+    pks = [entry.pk for page in (response, older) for entry in page.context["reveals"]]
+    assert pks == sorted(pks, reverse=True)
 
 
 def test_viewer_sees_history_without_the_restore_button(viewer, sales):

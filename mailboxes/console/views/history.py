@@ -4,26 +4,36 @@ from itertools import groupby
 from operator import attrgetter
 
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.console.access import add_success, staff_with
-from mailboxes.history import list_changes, list_reveals, parse_version
+from mailboxes.history import HistoryPage, list_reveals, parse_version
 from mailboxes.models import Batch, Mailbox
+
+VERSIONS_PER_PAGE = 50
+REVEALS_PER_PAGE = 20
 
 
 @require_safe
 @staff_with("mailboxes.view_mailbox")
 def history(request, uuid):
-    """Show all changes of the mailbox, newest first; group those of one version."""
+    """Show a page of changes, the newest first; group those of one version.
+
+    `?before=` is the version that the page ends before, and `?seen=` the page of the views of the
+    pass code.
+    """
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
-    groups = groupby(list_changes(mailbox), attrgetter("version"))
+    page = HistoryPage(mailbox, VERSIONS_PER_PAGE, parse_version(request.GET.get("before")))
+    reveals = Paginator(list_reveals(mailbox), REVEALS_PER_PAGE)
     context = {
         "mailbox": mailbox,
-        "steps": [list(step) for _version, step in groups],
-        "reveals": list_reveals(mailbox),
+        "page": page,
+        "steps": [list(step) for _version, step in groupby(page.changes, attrgetter("version"))],
+        "reveals": reveals.get_page(request.GET.get("seen")),
         "may_put_back": request.user.has_perms(Batch.permissions(Batch.Action.PUT_BACK)),
     }
     return render(request, "console/history.html", context)
