@@ -12,7 +12,7 @@ from django.utils import timezone
 from mailboxes import contract
 from mailboxes.history import FIELDS
 from mailboxes.models import Batch, EmailRecipient, Mailbox
-from mailboxes.models.history import NEWEST_FIRST
+from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
 
 # The fields of a mailbox that an undo reverts.
@@ -23,6 +23,10 @@ CHUNK_SIZE = 500
 
 class AlreadyUndoneError(Exception):
     pass
+
+
+class HistoryTrimmedError(Exception):
+    """The state to put back has been removed from the history: see `mailboxes.trimming`."""
 
 
 def lock_for_update(uuids: Iterable, recipients=True) -> list[Mailbox]:
@@ -166,6 +170,14 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     return undoing, skipped
 
 
+def count_unknown(batch: Batch) -> int:
+    """Return how many mailboxes of the batch have no row of it in their history any more."""
+    rows = {"history_batch": batch}
+    known = Mailbox.history.filter(**rows).order_by().values_list("uuid")
+    of_recipients = EmailRecipient.history.filter(**rows).order_by().values_list("mailbox_id")
+    return batch.count - known.union(of_recipients).count()
+
+
 def states_before(batch, uuids) -> dict:
     earlier = Mailbox.history.filter(
         uuid=OuterRef("uuid"), version__lt=OuterRef("version")
@@ -226,10 +238,12 @@ def build_missing_recipients(mailbox, rows, removed) -> list[EmailRecipient]:
 def revert_to(mailbox: Mailbox, version: int, user) -> Batch:
     """Restore the mailbox, with the settings and recipients of this version.
 
-    Raises HistoricalMailbox.DoesNotExist if the history has no such version.
+    Raises HistoryTrimmedError.
     """
     (mailbox,) = lock_for_update([mailbox.pk])
-    then = mailbox.history.filter(version__lte=version).latest("version", "history_id")
+    then = mailbox.history.filter(version__lte=version).order_by(*NEWEST_FIRST).first()
+    if then is None or mailbox.history.filter(history_type=START, version__gt=version).exists():
+        raise HistoryTrimmedError
     mailbox.copy_fields(then, FIELDS)
     mailbox.deleted_at = None
     rows = EmailRecipient.history.filter(mailbox_id=mailbox.pk, version__lte=version)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
 from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
-from mailboxes.models.history import NEWEST_FIRST
+from mailboxes.models.history import NEWEST_FIRST, START
 
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
     "password": _("pass code")
@@ -72,8 +72,8 @@ class Change:
 class HistoryPage:
     """The changes that `size` successive versions of a mailbox brought, the newest first.
 
-    `older` is the `before` of the next page, or None on the last one. Versions give the order, since
-    a clock may be set back.
+    `older` is the `before` of the next page, or None on the last one. `is_trimmed` is True there if
+    older changes have been removed. Versions give the order, since a clock may be set back.
     """
 
     def __init__(self, mailbox: Mailbox, size: int, before: int | None = None):
@@ -81,6 +81,7 @@ class HistoryPage:
         self.end = min(before or mailbox.version + 1, mailbox.version + 1)
         self.changes: list[Change] = []
         self.older: int | None = self.end
+        self.is_trimmed = False
         for _number in range(min(MAX_WINDOWS, MAX_VERSIONS // size) or 1):
             if not self.changes and self.older:
                 self.read_window(self.older)
@@ -102,7 +103,12 @@ class HistoryPage:
         found = found.select_related(*AUTHORS).order_by(*NEWEST_FIRST)
         rows = list(found[: self.size + 1])  # one more, for the state before the oldest change
         first = max(end - self.size, 1)
-        self.older = None if first == 1 else first
+        start = next((row.version for row in rows if row.history_type == START), 0)
+        if start:
+            first = max(first, start + 1)
+        is_start = start > 0 and first == start + 1
+        self.is_trimmed = is_start or (not rows and end > 1)
+        self.older = None if first == 1 or self.is_trimmed else first
         if first == 1:
             first = 0  # rows that were written during an upgrade have no version yet
         changes = [*mailbox_changes(rows, first)]
@@ -141,8 +147,9 @@ def recipient_changes(rows) -> Iterator[Change]:
     earlier = EmailRecipient.history.filter(
         uuid=OuterRef("uuid"), history_id__lt=OuterRef("history_id")
     ).order_by("-history_id")
+    rows = rows.exclude(history_type=START).select_related(*AUTHORS)
     rows = rows.annotate(old_email=Subquery(earlier.values("email")[:1]))
-    for row in rows.select_related(*AUTHORS).order_by("-version", "history_id"):
+    for row in rows.order_by("-version", "history_id"):
         if row.history_type == "-":
             yield Change.from_row(row, "recipient removed", before={"email": row.email})
         elif row.history_type == "+" or row.old_email is None:

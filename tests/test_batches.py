@@ -233,7 +233,7 @@ def test_put_back_restores_the_place_of_a_recipient_added_again(sales, rosa):
 
 
 def test_put_back_to_a_version_before_the_creation_is_refused(sales, rosa):
-    with pytest.raises(Mailbox.history.model.DoesNotExist):
+    with pytest.raises(batches.HistoryTrimmedError):
         batches.revert_to(sales, 0, rosa)
 
 

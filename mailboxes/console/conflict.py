@@ -24,12 +24,13 @@ class Conflict:
         rows = theirs.history.select_related("history_user", "history_credential__account")
         rows = rows.order_by(*NEWEST_FIRST)
         self.last_change = Change.from_row(rows[0], "changed")
-        self.original = rows.filter(version__lte=form.cleaned_data["version"])[0]
+        read = rows.filter(version__lte=form.cleaned_data["version"]).first()
+        # If the history no longer has what was on the page, each difference may be a conflict.
+        self.has_changed = read is None or have_different_settings(read, theirs)
+        self.original = read or theirs
 
     def __bool__(self):
-        return have_different_settings(self.original, self.theirs) and have_different_settings(
-            self.mine, self.theirs
-        )
+        return self.has_changed and have_different_settings(self.mine, self.theirs)
 
     @property
     def differences(self) -> list[Difference]:

@@ -91,6 +91,9 @@ class HistoryAuthor(models.Model):
 # The order of a mailbox's history rows. Unlike ids alone, an index has it.
 NEWEST_FIRST = ["-version", "-history_id"]
 
+# The type of a history row that stays when older ones are removed, and is no change itself.
+START = "="
+
 
 class HistoryRecords(HistoricalRecords):
     """simple-history's records, written by a HistoryWriter, with the credential as author."""

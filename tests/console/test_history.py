@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 
+from mailboxes import trimming
 from mailboxes.encryption import KeyRing
 from mailboxes.history import reveal_pass_code
 from mailboxes.models import EmailRecipient, Mailbox
@@ -14,7 +15,7 @@ from tests.console.conftest import get_undo_address, list_messages, read_values,
 from tests.console.pages import get_text
 from tests.console.test_mailbox_change import save_form
 from tests.engines.engine import Asterisk, engine_headers
-from tests.histories import rename_often, set_clock_back
+from tests.histories import let_pass, rename_often, set_clock_back
 from tests.service import InProcess, shows
 
 
@@ -121,6 +122,21 @@ def test_putting_back_a_deleted_mailbox_needs_the_restore_permission(sales):
 def test_unknown_version_is_not_found(support, sales, version):
     assert put_back(support, sales, version).status_code == 404
     assert Mailbox.objects.get().version == sales.version
+
+
+def test_removed_state_is_not_put_back_and_the_reason_is_shown(support, sales, settings):
+    settings.HISTORY_DAYS, settings.HISTORY_CHANGES = 30, 1000
+    save_form(support, sales, name="Support")
+    let_pass(days=31)
+    save_form(support, sales, name="Service")
+    trimming.trim_histories()
+    response = put_back(support, sales, sales.version)
+    assert list_messages(response) == [
+        "This state is no longer in the history, so it was not restored. "
+        "Changes are kept for 30 days, and at most the last 1000 of each mailbox."
+    ]
+    assert "Older changes have been removed." in get_text(response)
+    assert read_values(sales)["name"] == "Service"
 
 
 # --- Pages --------------------------------------------------------------------

@@ -4,12 +4,13 @@ from uuid import uuid4
 
 import pytest
 
+from mailboxes import trimming
 from mailboxes.console.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import get_undo_address, list_messages, read_values
 from tests.console.pages import get_text
-from tests.histories import set_clock_back
+from tests.histories import rename_often, set_clock_back
 from tests.service import InProcess, shows
 
 
@@ -167,6 +168,17 @@ def test_concurrent_equal_change_is_no_conflict(support, sales):
     assert list_messages(support.post(get_address(sales), mine, follow=True)) == [
         "Nothing was changed."
     ]
+
+
+def test_page_from_before_the_kept_history_is_a_conflict(support, sales, settings):
+    settings.HISTORY_DAYS, settings.HISTORY_CHANGES = 30, 10
+    mine = get_form_values(support, sales, beep=False)
+    rename_often(sales, 20)
+    trimming.trim_histories()
+    response = support.post(get_address(sales), mine)
+    assert "Name Name 19 Name 19 Sales" in get_text(response)
+    assert response.context["form"]["name"].value() == "Sales"
+    assert read_values(sales)["name"] == "Name 19"
 
 
 def test_author_after_the_clock_was_set_back_is_the_last(support, sales):

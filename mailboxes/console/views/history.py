@@ -3,16 +3,19 @@
 from itertools import groupby
 from operator import attrgetter
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.history import HistoryPage, list_reveals, parse_version
 from mailboxes.models import Batch, Mailbox
+from mailboxes.trimming import describe_trimming
 
 VERSIONS_PER_PAGE = 50
 REVEALS_PER_PAGE = 20
@@ -33,6 +36,7 @@ def history(request, uuid):
         "mailbox": mailbox,
         "page": page,
         "steps": [list(step) for _version, step in groupby(page.changes, attrgetter("version"))],
+        "trimming": describe_trimming(),
         "reveals": reveals.get_page(request.GET.get("seen")),
         "may_put_back": request.user.has_perms(Batch.permissions(Batch.Action.PUT_BACK)),
     }
@@ -49,6 +53,11 @@ def put_back(request, uuid):
         raise Http404
     if mailbox.is_deleted and not request.user.has_perms(Batch.permissions(Batch.Action.RESTORED)):
         raise PermissionDenied
-    batch = batches.revert_to(mailbox, version, request.user)
+    try:
+        batch = batches.revert_to(mailbox, version, request.user)
+    except batches.HistoryTrimmedError:
+        gone = _("This state is no longer in the history, so it was not restored.")
+        messages.warning(request, f"{gone} {describe_trimming()}")
+        return redirect("console:history", uuid)
     add_success(request, str(batch), batch)
     return redirect("console:mailbox", uuid)
