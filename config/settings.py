@@ -43,6 +43,8 @@ if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
 TRUSTED_PROXIES = env.read_networks("TRUSTED_PROXIES")
 
 RETENTION_DAYS = env.read_number("RETENTION_DAYS", "30", "a whole number of days")
+HISTORY_DAYS = env.read_number("HISTORY_DAYS", "365", "a whole number of days")
+HISTORY_CHANGES = env.read_number("HISTORY_CHANGES", "10000")
 
 SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")
 SOUNDS_URL = env.read_setting(

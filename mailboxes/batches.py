@@ -6,12 +6,13 @@ from itertools import chain, islice
 from uuid import uuid4
 
 from django.db import connection, models, transaction
-from django.db.models import OuterRef, Subquery, Value
+from django.db.models import F, Max, OuterRef, Subquery, Value
 from django.utils import timezone
 
 from mailboxes import contract
 from mailboxes.history import FIELDS
 from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
 
 # The fields of a mailbox that an undo reverts.
@@ -22,6 +23,10 @@ CHUNK_SIZE = 500
 
 class AlreadyUndoneError(Exception):
     pass
+
+
+class HistoryTrimmedError(Exception):
+    """The state to put back has been removed from the history: see `mailboxes.trimming`."""
 
 
 def lock_for_update(uuids: Iterable, recipients=True) -> list[Mailbox]:
@@ -68,7 +73,7 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
 
 def record_batch(batch, rows, kind, now) -> None:
     """Copy rows from the database to history. `kind` is `+` created, `~` changed, `-` removed."""
-    extra_columns = {
+    extra_columns: dict[str, models.F | Value] = {
         "history_date": Value(now, models.DateTimeField()),
         "history_type": Value(kind),
         "history_user_id": Value(batch.user_id),
@@ -76,6 +81,8 @@ def record_batch(batch, rows, kind, now) -> None:
     }
     for chunk in chunks(rows):
         model = type(chunk[0])
+        if model is EmailRecipient:
+            extra_columns["version"] = F("mailbox__version")
         history = model.history.model
         tracked = [field.attname for field in history.tracked_fields]
         states = model.objects.filter(pk__in=[row.pk for row in chunk]).order_by()
@@ -163,10 +170,18 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     return undoing, skipped
 
 
+def count_unknown(batch: Batch) -> int:
+    """Return how many mailboxes of the batch have no row of it in their history any more."""
+    rows = {"history_batch": batch}
+    known = Mailbox.history.filter(**rows).order_by().values_list("uuid")
+    of_recipients = EmailRecipient.history.filter(**rows).order_by().values_list("mailbox_id")
+    return batch.count - known.union(of_recipients).count()
+
+
 def states_before(batch, uuids) -> dict:
     earlier = Mailbox.history.filter(
-        uuid=OuterRef("uuid"), history_id__lt=OuterRef("history_id")
-    ).order_by("-history_id")
+        uuid=OuterRef("uuid"), version__lt=OuterRef("version")
+    ).order_by(*NEWEST_FIRST)
     of_batch = Mailbox.history.filter(history_batch=batch, uuid__in=uuids).order_by()
     ids = of_batch.values_list(Subquery(earlier.values("history_id")[:1]), flat=True)
     return {row.uuid: row for row in Mailbox.history.filter(history_id__in=list(ids))}
@@ -220,21 +235,20 @@ def build_missing_recipients(mailbox, rows, removed) -> list[EmailRecipient]:
 
 
 @transaction.atomic
-def revert_to(mailbox: Mailbox, moment, user) -> Batch:
-    """Restore the mailbox, with the settings and recipients that it had at a moment.
+def revert_to(mailbox: Mailbox, version: int, user) -> Batch:
+    """Restore the mailbox, with the settings and recipients of this version.
 
-    Raises HistoricalMailbox.DoesNotExist if the mailbox did not exist at that moment.
+    Raises HistoryTrimmedError.
     """
     (mailbox,) = lock_for_update([mailbox.pk])
-    then = mailbox.history.filter(history_date__lte=moment).latest("history_id")
+    then = mailbox.history.filter(version__lte=version).order_by(*NEWEST_FIRST).first()
+    if then is None or mailbox.history.filter(history_type=START, version__gt=version).exists():
+        raise HistoryTrimmedError
     mailbox.copy_fields(then, FIELDS)
     mailbox.deleted_at = None
-    rows = (
-        EmailRecipient.history.filter(mailbox_id=mailbox.pk, history_date__lte=moment)
-        .latest_of_each()
-        .exclude(history_type="-")
-        .order_by(*WITHIN_MAILBOX)
-    )
+    rows = EmailRecipient.history.filter(mailbox_id=mailbox.pk, version__lte=version)
+    latest = rows.order_by().values("uuid").annotate(latest=Max("history_id")).values("latest")
+    rows = rows.filter(history_id__in=latest).exclude(history_type="-").order_by(*WITHIN_MAILBOX)
     # A recipient that was added again or changed since is replaced, so that the order is restored too.
     old_recipients = {(row.uuid, row.email) for row in rows}
     removed = [

@@ -171,9 +171,10 @@ class Demo:
         return timedelta(seconds=self.random.randrange(1, days * DAY))
 
 
-def history_row(row, history_type):
+def history_row(row, history_type, **fields):
     model = HISTORY[type(row)]
     return model(
+        **fields,
         history_date=row.updated_at,
         history_type=history_type,
         **{field.attname: getattr(row, field.attname) for field in model.tracked_fields},

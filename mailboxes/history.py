@@ -1,25 +1,35 @@
 """The changes of a mailbox and its recipients, built from their history rows."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby, pairwise
+from itertools import zip_longest
 from operator import attrgetter
 from uuid import UUID
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import OuterRef, Subquery
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
 from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
+from mailboxes.models.history import NEWEST_FIRST, START
 
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
     "password": _("pass code")
 }
 # Messages in the admin log when a person sees a pass code.
 REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
+
+AUTHORS = ("history_credential__account", "history_user")
+# Many programs save again and again what is there already. So a page reads successive windows of
+# versions until one has a change, at most this number with at most these versions.
+MAX_WINDOWS, MAX_VERSIONS = 10, 1000
+
+VERSION = re.compile("[1-9][0-9]{0,9}", re.ASCII)
 
 FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
 
@@ -33,6 +43,7 @@ class Change:
     credential: ApiCredential | None
     user: object | None
     batch: UUID | None
+    version: int  # of the mailbox, after the change
     before: dict
     after: dict
 
@@ -44,6 +55,7 @@ class Change:
             row.history_credential,
             row.history_user,
             row.history_batch_id,
+            row.version,
             before or {},
             after or {},
         )
@@ -57,29 +69,67 @@ class Change:
         ]
 
 
-def list_changes(mailbox: Mailbox) -> list[Change]:
-    """Return all changes of the mailbox and its recipients, the newest first, in two queries."""
-    authors = ("history_credential__account", "history_user")
-    database = mailbox._state.db  # the replica, if the mailbox was read there
-    own = mailbox.history.using(database).select_related(*authors).order_by("history_id")
-    recipients = (
-        EmailRecipient.history.using(database)
-        .filter(mailbox_id=mailbox.pk)
-        .select_related(*authors)
-        .order_by("uuid", "history_id")
-    )
-    changes = [*mailbox_changes(list(own))]
-    for _uuid, rows in groupby(recipients, attrgetter("uuid")):
-        changes += recipient_changes(list(rows))
-    return sorted(changes, key=attrgetter("at"), reverse=True)
+class HistoryPage:
+    """The changes that `size` successive versions of a mailbox brought, the newest first.
+
+    `older` is the `before` of the next page, or None on the last one. `is_trimmed` is True there if
+    older changes have been removed. Versions give the order, since a clock may be set back.
+    """
+
+    def __init__(self, mailbox: Mailbox, size: int, before: int | None = None):
+        self.mailbox, self.size = mailbox, size
+        self.end = min(before or mailbox.version + 1, mailbox.version + 1)
+        self.changes: list[Change] = []
+        self.older: int | None = self.end
+        self.is_trimmed = False
+        for _number in range(min(MAX_WINDOWS, MAX_VERSIONS // size) or 1):
+            if not self.changes and self.older:
+                self.read_window(self.older)
+
+    @property
+    def is_first(self) -> bool:
+        return self.end > self.mailbox.version
+
+    @property
+    def newer(self) -> int | None:
+        """Return the `before` of the page before this one, or None if that is the first."""
+        end = self.end + self.size
+        return end if end <= self.mailbox.version else None
+
+    def read_window(self, end: int) -> None:
+        """Add the changes of the versions before `end`, in two queries."""
+        database = self.mailbox._state.db  # the replica, if the mailbox was read there
+        found = self.mailbox.history.using(database).filter(version__lt=end)
+        found = found.select_related(*AUTHORS).order_by(*NEWEST_FIRST)
+        rows = list(found[: self.size + 1])  # one more, for the state before the oldest change
+        first = max(end - self.size, 1)
+        start = next((row.version for row in rows if row.history_type == START), 0)
+        if start:
+            first = max(first, start + 1)
+        is_start = start > 0 and first == start + 1
+        self.is_trimmed = is_start or (not rows and end > 1)
+        self.older = None if first == 1 or self.is_trimmed else first
+        if first == 1:
+            first = 0  # rows that were written during an upgrade have no version yet
+        changes = [*mailbox_changes(rows, first)]
+        of_recipients = EmailRecipient.history.using(database).filter(mailbox_id=self.mailbox.pk)
+        changes += recipient_changes(of_recipients.filter(version__gte=first, version__lt=end))
+        self.changes += sorted(changes, key=attrgetter("version"), reverse=True)
 
 
-def mailbox_changes(rows) -> Iterator[Change]:
-    """Yield the mailbox's creation, then how each history row differs from the one before it."""
-    if not rows:
-        return
-    yield Change.from_row(rows[0], "created", after=masked_fields(rows[0]))
-    for old, new in pairwise(rows):
+def parse_version(text: str | None) -> int | None:
+    """Return the version, or None if the text is no positive number."""
+    return int(text) if text and VERSION.fullmatch(text) else None
+
+
+def mailbox_changes(rows, first: int) -> Iterator[Change]:
+    """Yield the differences of rows, the newest first, from this version on."""
+    for new, old in zip_longest(rows, rows[1:]):
+        if new.version < first:
+            return
+        if old is None:
+            yield Change.from_row(new, "created", after=masked_fields(new))
+            return
         if bool(old.deleted_at) != bool(new.deleted_at):
             yield Change.from_row(new, "deleted" if new.deleted_at else "restored")
         different = [
@@ -94,17 +144,19 @@ def mailbox_changes(rows) -> Iterator[Change]:
 
 
 def recipient_changes(rows) -> Iterator[Change]:
-    yield Change.from_row(rows[0], "recipient added", after={"email": rows[0].email})
-    for old, new in pairwise(rows):
-        before = {"email": old.email}
-        if new.history_type == "-":
-            yield Change.from_row(new, "recipient removed", before=before)
-        elif old.history_type == "-":
-            yield Change.from_row(new, "recipient added", after={"email": new.email})
-        elif old.email != new.email:
-            yield Change.from_row(
-                new, "recipient changed", before=before, after={"email": new.email}
-            )
+    earlier = EmailRecipient.history.filter(
+        uuid=OuterRef("uuid"), history_id__lt=OuterRef("history_id")
+    ).order_by("-history_id")
+    rows = rows.exclude(history_type=START).select_related(*AUTHORS)
+    rows = rows.annotate(old_email=Subquery(earlier.values("email")[:1]))
+    for row in rows.order_by("-version", "history_id"):
+        if row.history_type == "-":
+            yield Change.from_row(row, "recipient removed", before={"email": row.email})
+        elif row.history_type == "+" or row.old_email is None:
+            yield Change.from_row(row, "recipient added", after={"email": row.email})
+        elif row.old_email != row.email:
+            emails = {"email": row.old_email}, {"email": row.email}
+            yield Change.from_row(row, "recipient changed", *emails)
 
 
 def masked_fields(row) -> dict:
@@ -123,7 +175,8 @@ def reveal_pass_code(mailbox: Mailbox, user) -> str | None:
 
 
 def list_reveals(mailbox: Mailbox):
-    """Return the admin log's entries of the pass code shown or exported, the newest first."""
+    """Return the admin log's entries of the pass code shown or exported, the last one first."""
     content_type = ContentType.objects.get_for_model(Mailbox)
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(mailbox.pk))
-    return entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")
+    entries = entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")
+    return entries.order_by("-pk")

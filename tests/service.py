@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -58,6 +59,14 @@ class Service:
 
     def get(self, path, **kwargs):
         return self.call("GET", path, **kwargs)
+
+    def get_rows(self, path) -> Iterator:
+        """Yield the rows of this page of a list and of those after it."""
+        while path:
+            answer = self.get(path)
+            yield from answer.result
+            link = re.match(r'<https?://[^/]+(.*)>; rel="next"', answer.headers.get("link", ""))
+            path = link and link[1]
 
     def post(self, path, body=None, **kwargs):
         return self.call("POST", path, body, **kwargs)

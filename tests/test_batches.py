@@ -193,14 +193,14 @@ def test_change_each_takes_few_queries(account, rosa, django_assert_max_num_quer
 
 def test_put_back_restores_an_earlier_state(sales, rosa):
     before = read_values(sales)
-    moment = timezone.now()
+    version = Mailbox.objects.get().version
     sales.email_recipients.get().delete()
     sales = Mailbox.objects.get()
     sales.add_recipient("bob@acme.example")
     sales.name, sales.password = "Support", "0001"
     sales.save()
     sales.soft_delete()
-    batch = batches.revert_to(sales, moment, rosa)
+    batch = batches.revert_to(sales, version, rosa)
     assert read_values(sales) == before
     assert (batch.action, batch.count) == ("put back", 1)
     batches.undo_batch(batch, rosa)
@@ -212,10 +212,10 @@ def test_put_back_restores_an_earlier_state(sales, rosa):
 def test_put_back_restores_the_order_of_recipients(sales, rosa):
     for name in ("bob", "cleo"):
         sales.add_recipient(f"{name}@acme.example")
-    moment = timezone.now()
+    version = Mailbox.objects.get().version
     sales.email_recipients.exclude(email__startswith="cleo").first().delete()
     sales.add_recipient("dan@acme.example")
-    batch = batches.revert_to(sales, moment, rosa)
+    batch = batches.revert_to(sales, version, rosa)
     assert read_values(sales)["recipients"] == [f"{n}@acme.example" for n in ("ann", "bob", "cleo")]
     batches.undo_batch(batch, rosa)
     assert read_values(sales)["recipients"] == [f"{n}@acme.example" for n in ("bob", "cleo", "dan")]
@@ -223,28 +223,28 @@ def test_put_back_restores_the_order_of_recipients(sales, rosa):
 
 def test_put_back_restores_the_place_of_a_recipient_added_again(sales, rosa):
     sales.add_recipient("bob@acme.example")
-    moment = timezone.now()
+    version = Mailbox.objects.get().version
     sales.email_recipients.get(email__startswith="ann").delete()
     sales.add_recipient("Ann@acme.example")
-    batch = batches.revert_to(sales, moment, rosa)
+    batch = batches.revert_to(sales, version, rosa)
     assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     batches.undo_batch(batch, rosa)
     assert read_values(sales)["recipients"] == ["bob@acme.example", "Ann@acme.example"]
 
 
-def test_put_back_to_a_time_before_the_creation_is_refused(sales, rosa):
-    with pytest.raises(Mailbox.history.model.DoesNotExist):
-        batches.revert_to(sales, sales.created_at.replace(year=2000), rosa)
+def test_put_back_to_a_version_before_the_creation_is_refused(sales, rosa):
+    with pytest.raises(batches.HistoryTrimmedError):
+        batches.revert_to(sales, 0, rosa)
 
 
 def test_put_back_undoes_an_address_moved_between_recipients(sales, rosa):
     bob = sales.add_recipient("bob@acme.example")
-    moment = timezone.now()
+    version = Mailbox.objects.get().version
     bob.delete()
     ann = EmailRecipient.objects.get()
     ann.email = "bob@acme.example"
     ann.save()
-    batch = batches.revert_to(sales, moment, rosa)
+    batch = batches.revert_to(sales, version, rosa)
     assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@acme.example"]
     batches.undo_batch(batch, rosa)
     assert read_values(sales)["recipients"] == ["bob@acme.example"]

@@ -13,7 +13,7 @@ LAYERS = [
     {"validators"},
     {"models"},
     {"monitoring", "staff"},
-    {"backups", "checks", "demo", "filters", "forms", "history", "http"},
+    {"backups", "checks", "demo", "filters", "forms", "history", "http", "trimming"},
     {"apps", "batches"},
     {"csvfiles"},
     {"admin", "api", "console", "engines", "management"},

@@ -25,7 +25,7 @@ ALTER TABLE mailboxes_historicalmailbox
     ADD FOREIGN KEY (history_user_id) REFERENCES auth_user DEFERRABLE INITIALLY DEFERRED,
     ADD FOREIGN KEY (history_credential_id) REFERENCES mailboxes_apicredential DEFERRABLE INITIALLY DEFERRED,
     ADD FOREIGN KEY (history_batch_id) REFERENCES mailboxes_batch DEFERRABLE INITIALLY DEFERRED;
-CREATE INDEX ON mailboxes_historicalmailbox (uuid);
+CREATE INDEX mailbox_history_by_version ON mailboxes_historicalmailbox (uuid, version);
 CREATE INDEX ON mailboxes_historicalmailbox (history_date);
 CREATE INDEX ON mailboxes_historicalmailbox (history_user_id);
 CREATE INDEX ON mailboxes_historicalmailbox (history_credential_id);

@@ -16,7 +16,7 @@ from mailboxes.admin.base import ServiceAdmin, YesNoFilter
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
-from mailboxes.history import list_changes, reveal_pass_code
+from mailboxes.history import HistoryPage, parse_version, reveal_pass_code
 from mailboxes.models import EmailRecipient, Mailbox
 
 
@@ -181,8 +181,9 @@ class MailboxAdmin(ReadOnlyIfDeleted):
     def history_view(self, request, object_id, extra_context=None):
         """Add the mailbox's own history to Django's list of changes in the admin."""
         mailbox = self.get_object(request, object_id)
-        extra_context = {"changes": list_changes(mailbox) if mailbox else []}
-        return super().history_view(request, object_id, extra_context)
+        before = parse_version(request.GET.get("before"))
+        page = HistoryPage(mailbox, self.list_per_page, before) if mailbox else None
+        return super().history_view(request, object_id, {"page": page})
 
     # Deletion is soft and does not cascade, so there are no related rows to collect.
 

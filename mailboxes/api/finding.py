@@ -1,4 +1,4 @@
-"""Filters, sorting and pages of the list of mailboxes."""
+"""Filters, sorting and pages of the list of mailboxes, and pages of a history."""
 
 import base64
 from datetime import UTC, datetime, time
@@ -15,6 +15,8 @@ from rest_framework.utils.urls import replace_query_param
 from mailboxes.api.changes import MAX_LIMIT, ChangesCursorField, check_combination
 from mailboxes.api.representation import select_texts
 
+HISTORY_LIMIT = 100  # if there is no parameter
+MAX_VERSION = 2**31 - 1  # of a column in PostgreSQL
 ORDERS = {"created": "created_at", "name": "name", "updated": "updated_at"}
 
 
@@ -77,7 +79,47 @@ class CursorField(serializers.CharField):
             self.fail("invalid")
 
 
-class ListParameters(serializers.Serializer):
+class QueryParameters(serializers.Serializer):
+    """Base of a command's query parameters."""
+
+    @classmethod
+    def parse(cls, query) -> dict:
+        """Return the valid parameters. Raises ValidationError naming each wrong one.
+
+        Unknown parameters alone are ignored, since existing clients send some. Together with
+        a known one they are a mistake, and refused.
+        """
+        known = cls().fields.keys() & query.keys()
+        if not known:
+            return {}
+        unknown = {
+            name: [serializers.ErrorDetail("There is no such parameter.", "unknown")]
+            for name in query.keys() - known
+        }
+        parameters = cls(data=query.dict())
+        if not parameters.is_valid() or unknown:
+            raise ValidationError(dict(parameters.errors) | unknown)
+        return parameters.validated_data
+
+
+class HistoryParameters(QueryParameters):
+    """Query parameters of a mailbox's history, which always has pages."""
+
+    limit = serializers.IntegerField(
+        default=HISTORY_LIMIT,
+        min_value=1,
+        max_value=MAX_LIMIT,
+        help_text="How many versions of the mailbox a page covers: each change makes one",
+    )
+    cursor = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_VERSION,
+        help_text="The end of the previous page, from its Link header",
+    )
+
+
+class ListParameters(QueryParameters):
     """Query parameters of the list of mailboxes. Without any, all the account's are listed."""
 
     search = serializers.CharField(
@@ -111,25 +153,6 @@ class ListParameters(serializers.Serializer):
     cursor = CursorField(
         required=False, help_text="The end of the previous page, from its Link header"
     )
-
-    @classmethod
-    def parse(cls, query) -> dict:
-        """Return the valid parameters. Raises ValidationError naming each wrong one.
-
-        Unknown parameters alone are ignored, since existing clients send some. Together with
-        a known one they are a mistake, and refused.
-        """
-        known = cls().fields.keys() & query.keys()
-        if not known:
-            return {}
-        unknown = {
-            name: [serializers.ErrorDetail("There is no such parameter.", "unknown")]
-            for name in query.keys() - known
-        }
-        parameters = cls(data=query.dict())
-        if not parameters.is_valid() or unknown:
-            raise ValidationError(dict(parameters.errors) | unknown)
-        return parameters.validated_data
 
     def validate(self, parameters):
         if "changed_since" in parameters:
@@ -202,5 +225,9 @@ class Page:
             value, uuid = self.last
             key = [self.order, value if isinstance(value, str) else value.isoformat(), uuid.hex]
             cursor = base64.urlsafe_b64encode(orjson.dumps(key)).decode()
-            headers["Link"] = f'<{replace_query_param(url, "cursor", cursor)}>; rel="next"'
+            headers |= link_to_next(url, cursor)
         return headers
+
+
+def link_to_next(url: str, cursor) -> dict:
+    return {"Link": f'<{replace_query_param(url, "cursor", cursor)}>; rel="next"'}

@@ -10,6 +10,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import NotAcceptable
+from rest_framework.serializers import IntegerField
 
 from mailboxes import contract
 from mailboxes.api.exceptions import ContentTooLarge, PreconditionFailed, ServiceUnavailable
@@ -52,7 +53,8 @@ COMMANDS = {
     "GET /voip/mailbox/{uuid}/history": Command(
         "get_history",
         MAILBOXES,
-        "Gets all changes of a mailbox, the newest first",
+        "Gets the changes of a mailbox, the newest first, in pages",
+        "A page may have few changes, or none, and still not be the last: follow its Link header. "
         "A deleted mailbox has a history too, as long as it can be restored. Pass codes are masked.",
     ),
     "POST /voip/mailbox/{uuid}/restore": Command(
@@ -152,6 +154,7 @@ ERRORS = {
 }
 ABOUT_A_FIELD = {400, 409}
 BAD_KEY = ("invalid", WRONG_KEY)
+NO_NUMBER = ("invalid", IntegerField.default_error_messages["invalid"])
 STILL_RUNS = (StillRuns.default_code, StillRuns.default_detail)
 
 # The values of the hosted API's page. All examples are built from them.
@@ -370,7 +373,7 @@ def describe_headers(status, operation, parameters) -> dict:
         "X-Changes-Cursor": is_success and "changed_since" in parameters,
         "X-Pass-Code-Warning": is_success and operation["operationId"] in SET_PASS_CODE,
         "X-Request-ID": True,
-        "X-Total-Count": is_success and "cursor" in parameters,
+        "X-Total-Count": is_success and "order" in parameters,
     }
     return {
         name: {"description": RESPONSE_HEADERS[name], "schema": {"type": "string"}}
@@ -406,6 +409,8 @@ def describe_error(status, operation) -> dict:
             field, (code, message) = "non_field_errors", STILL_RUNS
         if status == 400 and operation["operationId"] == "restore_mailbox":
             field, (code, message) = HEADER, BAD_KEY
+        if status == 400 and operation["operationId"] == "get_history":
+            field, (code, message) = "limit", NO_NUMBER
         errors = {field: [{"code": code, "message": str(message)}]}
     return describe_json(
         status, {"$ref": "#/components/schemas/Error"}, contract.envelope(status, errors=errors)

@@ -30,13 +30,19 @@ from mailboxes.api.conditions import (
     refuse_if_changed,
 )
 from mailboxes.api.fastpath import REFUSED_CALL
-from mailboxes.api.finding import ListParameters, Page
+from mailboxes.api.finding import (
+    HISTORY_LIMIT,
+    HistoryParameters,
+    ListParameters,
+    Page,
+    link_to_next,
+)
 from mailboxes.api.idempotency import run_once
 from mailboxes.api.schema import get_document
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.replica import reads_from_replica
-from mailboxes.history import list_changes
+from mailboxes.history import HistoryPage
 
 TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
@@ -212,10 +218,15 @@ class MailboxViewSet(AccountViewSet):
         )
         return Response(mailbox, headers=headers)
 
-    @extend_schema(responses=ChangeSerializer(many=True))
+    @extend_schema(parameters=[HistoryParameters], responses=ChangeSerializer(many=True))
     @reads_from_replica
     def history(self, request, *args, **kwargs):
-        return Response(ChangeSerializer(list_changes(self.get_object()), many=True).data)
+        parameters = HistoryParameters.parse(request.query_params)
+        limit, cursor = parameters.get("limit", HISTORY_LIMIT), parameters.get("cursor")
+        page = HistoryPage(self.get_object(), limit, cursor)
+        url = request.build_absolute_uri()
+        headers = link_to_next(url, page.older) if page.older else {}
+        return Response(ChangeSerializer(page.changes, many=True).data, headers=headers)
 
     @extend_schema(request=None, responses={200: MailboxSerializer})
     def restore(self, request, *args, **kwargs):

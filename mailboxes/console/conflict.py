@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from mailboxes.forms import MailboxSettingsForm
 from mailboxes.history import FIELDS, Change, masked_fields
+from mailboxes.models.history import NEWEST_FIRST
 
 
 class Difference(NamedTuple):
@@ -21,13 +22,17 @@ class Conflict:
     def __init__(self, form: MailboxSettingsForm, theirs):
         self.form, self.mine, self.theirs = form, form.instance, theirs
         rows = theirs.history.select_related("history_user", "history_credential__account")
-        self.last_change = Change.from_row(rows.latest(), "changed")
-        self.original = rows.filter(version__lte=form.cleaned_data["version"]).latest()
+        rows = rows.order_by(*NEWEST_FIRST)
+        self.last_change = Change.from_row(rows[0], "changed")
+        read = rows.filter(version__lte=form.cleaned_data["version"]).first()
+        # If the history no longer has what was on the page, each difference may be a conflict.
+        self.has_changed = read is None or have_different_settings(read, theirs)
+        self.original = read or theirs
 
     def __bool__(self):
         return (
             self.form.cleaned_data["version"] != self.theirs.version
-            and have_different_settings(self.original, self.theirs)
+            and self.has_changed
             and have_different_settings(self.mine, self.theirs)
         )
 

@@ -1,5 +1,6 @@
 """History rows, their authors, and batches of changes."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from django.conf import settings
@@ -40,6 +41,8 @@ class Batch(models.Model):
     uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     action = models.CharField(max_length=16, choices=Action)
+    # Times do not give the order, because a clock may be set back.
+    number = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     made_at = models.DateTimeField(default=timezone.now, db_index=True)
     undone_at = models.DateTimeField(null=True)
     count = models.PositiveIntegerField(default=0, help_text="The number of changed mailboxes.")
@@ -50,7 +53,8 @@ class Batch(models.Model):
 
     class Meta:
         verbose_name_plural = "batches"
-        ordering = ["-made_at"]
+        ordering = ["-number", "-made_at"]
+        indexes = [models.Index(fields=["number", "made_at"], name="batches_in_order")]
 
     def __str__(self):
         done = self.get_action_display()
@@ -59,6 +63,13 @@ class Batch(models.Model):
         return ngettext(
             "%(done)s: %(count)s mailbox.", "%(done)s: %(count)s mailboxes.", self.count
         ) % {"done": done, "count": self.count}
+
+    def save(self, **kwargs):
+        """Save, and number a new batch after all others."""
+        if self._state.adding:
+            last = Batch.objects.aggregate(number=models.Max("number", default=0))
+            self.number = last["number"] + 1
+        super().save(**kwargs)
 
     @classmethod
     def permissions(cls, action) -> list[str]:
@@ -77,8 +88,22 @@ class HistoryAuthor(models.Model):
         abstract = True
 
 
+# The order of a mailbox's history rows. Unlike ids alone, an index has it.
+NEWEST_FIRST = ["-version", "-history_id"]
+
+# The type of a history row that stays when older ones are removed, and is no change itself.
+START = "="
+
+
 class HistoryRecords(HistoricalRecords):
     """simple-history's records, written by a HistoryWriter, with the credential as author."""
+
+    indexes: Sequence[models.Index] = ()
+
+    def get_meta_options(self, model):
+        """Order by id instead of time, because a clock may be set back."""
+        order = {"ordering": ["-history_id"], "get_latest_by": "history_id"}
+        return super().get_meta_options(model) | order | {"indexes": self.indexes}
 
     def create_history_model(self, model, inherited):
         history = super().create_history_model(model, inherited)
@@ -89,7 +114,7 @@ class HistoryRecords(HistoricalRecords):
         """Write the state of a deleted row. Other changes are written by HistoryMixin."""
         model = instance.history_writer.history
         state = {field.attname: getattr(instance, field.attname) for field in model.tracked_fields}
-        model(**state, **self.history_fields(history_type)).save()
+        model(**state, **instance.get_history_fields(history_type)).save()
 
     @classmethod
     def history_fields(cls, history_type: str, credential: ApiCredential | None = None) -> dict:
@@ -111,12 +136,14 @@ class HistoryRecords(HistoricalRecords):
         }
 
 
-def history_table(*bases, excluded=()):
-    return HistoryRecords(
+def history_table(*bases, indexes, excluded=()):
+    records = HistoryRecords(
         bases=[HistoryAuthor, *bases],
         excluded_fields=excluded,
         history_id_field=models.BigAutoField(primary_key=True),
     )
+    records.indexes = indexes
+    return records
 
 
 class HistoryMixin(models.Model):
@@ -143,10 +170,16 @@ class HistoryMixin(models.Model):
         """
         using = using or PRIMARY
         is_updated = not (force_insert or self._state.adding) and self.history_writer.update(
-            self, HistoryRecords.history_fields("~", credential), using, update_fields or ()
+            self, self.get_history_fields("~", credential), using, update_fields or ()
         )
         if not is_updated and (update_fields or force_update):
             raise DatabaseError("The row to update does not exist any more.")
         if not is_updated:
-            self.history_writer.insert(self, HistoryRecords.history_fields("+", credential), using)
+            self.history_writer.insert(self, self.get_history_fields("+", credential), using)
         self._state.db, self._state.adding = using, False
+
+    def get_history_fields(
+        self, history_type: str, credential: ApiCredential | None = None
+    ) -> dict:
+        """Return the fields of a history row other than the state: see HistoryRecords."""
+        return HistoryRecords.history_fields(history_type, credential)

@@ -21,7 +21,7 @@ from mailboxes.db.connections import PRIMARY
 from mailboxes.models.accounts import REACHED_BY_MAILBOX, REACHED_BY_NAME, Account
 from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.encrypted import EncryptedPassCode
-from mailboxes.models.history import HistoryMixin, HistoryRecords, history_table
+from mailboxes.models.history import HistoryMixin, history_table
 
 # The order of an account's mailboxes, and of a mailbox's recipients.
 IN_ORDER = ["created_at", "uuid"]
@@ -169,7 +169,11 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     recipients_as_json = "[]"  # set by the API, which reads them with the mailbox
 
     objects = MailboxQuerySet.as_manager()
-    history = history_table(EncryptedPassCode, excluded=["change_number"])
+    history = history_table(
+        EncryptedPassCode,
+        excluded=["change_number"],
+        indexes=[models.Index(fields=["uuid", "version"], name="mailbox_history_by_version")],
+    )
 
     class Meta(Timestamped.Meta):
         verbose_name_plural = _("mailboxes")
@@ -226,7 +230,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
         names = {"version", "updated_at", "change_number", *values}
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
-        fields = HistoryRecords.history_fields("~", credential)
+        fields = self.get_history_fields("~", credential)
         if not self.history_writer.update(
             self, fields, PRIMARY, sorted(names), version=read_version
         ):
@@ -275,9 +279,10 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     def touch(self) -> None:
         """Raise the version after a change of recipients. This locks the row until commit."""
         self.mark_changed(timezone.now())
-        Mailbox.objects.filter(pk=self.pk).update(
-            version=F("version") + 1, updated_at=self.updated_at, change_number=None
-        )
+        row = Mailbox.objects.filter(pk=self.pk)
+        row.update(version=F("version") + 1, updated_at=self.updated_at, change_number=None)
+        # Read back, because the caller may have read an older version.
+        self.version = row.values_list("version", flat=True).get()
 
     def next_position(self) -> int:
         """Return the position after the last recipient. The caller must have locked the mailbox."""
@@ -299,6 +304,20 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
         return recipient
 
 
+class RecipientHistory(models.Model):
+    """The place of a recipient's change among those of its mailbox.
+
+    Times do not give it, because a clock may be set back.
+    """
+
+    version = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The mailbox's version after the change."
+    )
+
+    class Meta:
+        abstract = True
+
+
 class EmailRecipient(Timestamped, HistoryMixin):
     """An address that gets a mailbox's messages by email."""
 
@@ -308,7 +327,13 @@ class EmailRecipient(Timestamped, HistoryMixin):
     # Creation times do not give the order, because the clocks of several machines differ.
     position = models.IntegerField(default=0, db_default=0, editable=False)
 
-    history = history_table()
+    history = history_table(
+        RecipientHistory,
+        indexes=[
+            models.Index(fields=["mailbox", "version"], name="recipient_history_by_version"),
+            models.Index(fields=["uuid", "history_id"], name="history_of_recipient"),
+        ],
+    )
 
     class Meta(Timestamped.Meta):
         ordering = WITHIN_MAILBOX
@@ -343,6 +368,10 @@ class EmailRecipient(Timestamped, HistoryMixin):
     def delete(self, **kwargs):
         self.mailbox.touch()
         return super().delete(**kwargs)
+
+    def get_history_fields(self, history_type, credential=None):
+        fields = super().get_history_fields(history_type, credential)
+        return fields | {"version": self.mailbox.version}
 
     def clean(self):
         """Refuse too many recipients. This is only exact if the caller has locked the mailbox."""

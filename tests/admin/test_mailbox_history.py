@@ -3,6 +3,7 @@
 from mailboxes.models import Mailbox
 from tests.admin.browser import sign_in_with
 from tests.conftest import headers_for
+from tests.histories import rename_often
 from tests.service import InProcess, shows
 
 
@@ -27,6 +28,18 @@ def test_pass_codes_are_masked(staff, mailbox):
 def test_history_of_a_deleted_mailbox_is_shown(staff, mailbox):
     mailbox.soft_delete()
     assert "deleted" in staff.open("mailbox_history", mailbox.pk).text
+
+
+def test_history_has_pages(staff, mailbox):
+    rename_often(mailbox, 150)
+    page = staff.open("mailbox_history", mailbox.pk)
+    assert "Name 149" in page.text
+    assert "Name 49<" not in page.text
+    address = f"/admin/mailboxes/mailbox/{mailbox.pk}/history/?before=52"
+    assert f'href="{address}">Older changes<' in page.text
+    older = staff.get(address)
+    assert "Name 49" in older.text
+    assert "Older changes" not in older.text
 
 
 def test_history_needs_the_view_mailbox_permission(mailbox):

@@ -240,7 +240,7 @@ def test_error_is_like_the_documented_example(
     if status == 404:
         address = path.format(mailbox_uuid=uuid4(), uuid=uuid4())
     elif status == 400 and method == "GET":
-        address += "?name="
+        address += "?limit=" if path.endswith("/history") else "?name="
     elif status == 400 and path.endswith("/restore"):
         call = {"headers": {"Idempotency-Key": "two words"}}
     elif status == 409 and "recipient" not in path:

@@ -2,10 +2,13 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
+from mailboxes.history import reveal_pass_code
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_accessible
+from tests.histories import rename_often
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
@@ -39,6 +42,19 @@ def test_empty_mailbox_table_is_accessible(page, rosa):
     page.get_by_role("link", name="Clear the search").click()
     page.get_by_role("link", name="Active", exact=True).click()
     expect(page.get_by_role("heading", name="No mailboxes yet")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_pages_of_a_long_history_are_accessible(page, rosa):
+    mailbox = Mailbox.objects.create(account=Account.objects.create(name="acme"), name="Sales")
+    rename_often(mailbox, 120)
+    for _time in range(25):
+        reveal_pass_code(mailbox, User.objects.get())
+    page.goto(f"/mailboxes/{mailbox.pk}/history/")
+    page.get_by_role("link", name="Earlier").click()
+    page.get_by_role("link", name="Older changes").click()
+    expect(page.get_by_role("link", name="Newer changes")).to_be_visible()
+    expect(page.get_by_role("link", name="Later")).to_be_visible()
     assert_accessible(page)
 
 

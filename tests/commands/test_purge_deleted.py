@@ -5,10 +5,13 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox, ServerProcess
+from tests.histories import rename_often
 
 
 @pytest.fixture
@@ -32,6 +35,25 @@ def test_mailbox_past_the_retention_time_is_removed_with_its_history(mailboxes, 
         assert set(rows.values_list("uuid", flat=True)) == kept
     for rows in (EmailRecipient.objects, EmailRecipient.history):
         assert set(rows.values_list("mailbox_id", flat=True)) == kept
+
+
+def test_old_history_is_removed(account, settings, capsys):
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    settings.HISTORY_CHANGES = 10
+    rename_often(mailbox, 30)
+    call_command("purge_deleted")
+    assert capsys.readouterr().out == "Removed 20 old rows of history.\nRemoved 0 mailboxes.\n"
+    assert mailbox.history.count() == 11
+
+
+def test_long_history_of_a_removed_mailbox_is_removed_in_short_transactions(mailboxes):
+    rename_often(mailboxes[2], 1200)
+    with CaptureQueriesContext(connection) as captured:
+        call_command("purge_deleted")
+    assert not mailboxes[2].history.exists()
+    table = Mailbox.history.model._meta.db_table
+    removals = [row["sql"] for row in captured if row["sql"].startswith(f'DELETE FROM "{table}"')]
+    assert len(removals) == 4  # three of the history, and the last one with the mailbox
 
 
 def test_retention_time_is_a_setting(mailboxes, settings):

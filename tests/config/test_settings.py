@@ -62,6 +62,8 @@ def test_good_settings_are_accepted():
         ({"CACHE_URL": "nonsense"}, "CACHE_URL is wrong: "),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY must be a whole number"),
         ({"RETENTION_DAYS": "0"}, "RETENTION_DAYS must be a whole number"),
+        ({"HISTORY_DAYS": "0"}, "HISTORY_DAYS must be a whole number"),
+        ({"HISTORY_CHANGES": "all"}, "HISTORY_CHANGES must be a whole number"),
         ({"SOUNDS_DIR": "/nowhere"}, "SOUNDS_DIR must be an existing folder."),
         ({"SOUNDS_URL": "files.test"}, "SOUNDS_URL is wrong: "),
         ({"SOUNDS_URL": "https://files.test/?a=b&c="}, "SOUNDS_URL is wrong: "),

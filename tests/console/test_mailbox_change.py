@@ -4,11 +4,14 @@ from uuid import uuid4
 
 import pytest
 
+from mailboxes import trimming
 from mailboxes.console.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
+from tests.conftest import headers_for
 from tests.console.conftest import get_undo_address, list_messages, read_values
 from tests.console.pages import get_text
-from tests.service import shows
+from tests.histories import rename_often, set_clock_back
+from tests.service import InProcess, shows
 
 
 def get_address(mailbox):
@@ -164,6 +167,28 @@ def test_concurrent_equal_change_is_no_conflict(support, sales):
     assert list_messages(support.post(get_address(sales), mine, follow=True)) == [
         "Nothing was changed."
     ]
+
+
+def test_page_from_before_the_kept_history_is_a_conflict(support, sales, settings):
+    settings.HISTORY_DAYS, settings.HISTORY_CHANGES = 30, 10
+    mine = get_form_values(support, sales, beep=False)
+    rename_often(sales, 20)
+    trimming.trim_histories()
+    response = support.post(get_address(sales), mine)
+    assert "Name Name 19 Name 19 Sales" in get_text(response)
+    assert response.context["form"]["name"].value() == "Sales"
+    assert read_values(sales)["name"] == "Name 19"
+
+
+def test_author_after_the_clock_was_set_back_is_the_last(support, sales):
+    mine = get_form_values(support, sales, name="Mine")
+    change_concurrently(sales, name="Theirs")
+    set_clock_back()
+    InProcess(headers_for(sales.account, "sync")).patch(
+        f"/voip/mailbox/{sales.pk}", {"name": "Newest"}
+    )
+    page = get_text(support.post(get_address(sales), mine))
+    assert "sync of acme, through the API, saved changes" in page
 
 
 def test_mailbox_deleted_meanwhile_is_refused(support, sales):

@@ -4,9 +4,10 @@ from uuid import uuid4
 
 import pytest
 
-from mailboxes import batches
+from mailboxes import batches, trimming
 from mailboxes.models import Batch, Mailbox
 from tests.console.conftest import create_desks, get_undo_address, list_messages, sign_in_with
+from tests.histories import rename_often, set_clock_back
 
 
 @pytest.fixture
@@ -65,6 +66,30 @@ def test_long_list_of_skipped_mailboxes_is_shortened(support, account):
     response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
     assert "7 mailboxes have changed since" in list_messages(response)[0]
     assert list_messages(response)[0].endswith("y, y, y, y, y, …")
+
+
+def test_order_is_kept_when_the_clock_is_set_back(support, deleted):
+    set_clock_back()
+    support.post(f"/changes/{deleted.pk}/undo/")
+    page = support.get("/changes/").context["page"]
+    assert [batch.action for batch in page] == ["undone", "deleted"]
+
+
+def test_change_removed_from_the_history_is_explained(support, account, settings):
+    settings.HISTORY_DAYS, settings.HISTORY_CHANGES = 30, 10
+    desks = create_desks(account, 3)
+    versions = {mailbox.pk: 1 for mailbox in desks}
+    batch = batches.change_each(support.user, Batch.Action.DELETED, versions, batches.mark_deleted)
+    for mailbox in desks[:2]:
+        mailbox.refresh_from_db()
+        rename_often(mailbox, 20)
+    trimming.trim_histories()
+    response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
+    assert list_messages(response) == [
+        "Undone: “Desk 002”.",
+        "2 mailboxes were not undone: this change has been removed from their history. "
+        "Changes are kept for 30 days, and at most the last 10 of each mailbox.",
+    ]
 
 
 def test_undo_returns_to_the_page_of_the_button(support, deleted):

@@ -9,7 +9,6 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 from django.urls import reverse
-from django.utils import timezone
 
 from mailboxes.console.filters import Selection
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Import, Mailbox
@@ -181,7 +180,7 @@ CONSOLE = [
     post("mailbox-delete", SUPPORT, kwargs=mailbox_kwargs),
     post("mailbox-restore", SUPPORT, kwargs=mailbox_kwargs),
     get("history", kwargs=mailbox_kwargs),
-    post("put-back", SUPPORT, lambda visit: {"moment": timezone.now().isoformat()}, mailbox_kwargs),
+    post("put-back", SUPPORT, lambda visit: {"version": 1}, mailbox_kwargs),
     get("account-list"),
     get("account-add", MANAGER),
     post("account-add", MANAGER, lambda visit: {"name": f"new-{next(numbers)}"}),

@@ -6,7 +6,9 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from django.core.management import call_command
 
+from tests.databases import default_database
 from tests.guarantees.writers import find_differences, open_writers, writing
 from tests.server import ROOT, PreparedServer
 from tests.service import OverSocket
@@ -50,3 +52,17 @@ def test_partitioned_history_loses_no_write(postgres, server):
             for writer in writers:
                 writer.settle()
             assert find_differences(service, writers) == []
+
+
+@pytest.mark.long
+def test_partitioned_history_is_migrated(postgres):
+    url = postgres.create("partitioned_and_migrated")
+    with default_database(url):
+        call_command("migrate", "mailboxes", "0012_order_of_changes", verbosity=0)
+    partition_history(postgres, url)
+    with default_database(url), psycopg.connect(url) as connection:
+        connection.execute("DROP INDEX mailbox_history_by_version")
+        connection.commit()
+        call_command("migrate", verbosity=0)
+        query = "SELECT count(*) FROM pg_indexes WHERE indexname = 'mailbox_history_by_version'"
+        assert connection.execute(query).fetchone() == (1,)

@@ -215,7 +215,7 @@ def find_differences(service, writers) -> list:
     wrong = sorted(found.keys() ^ active)
     for uuid in found.keys() & active:
         row, mailbox = found[uuid], expected[uuid]
-        history = service.get(f"{LIST}/{uuid}/history").result
+        history = list(service.get_rows(f"{LIST}/{uuid}/history?limit=1000"))
         recipients = {recipient["uuid"] for recipient in row["email_recipients"]}
         if (
             {field: row[field] for field in mailbox.fields} != mailbox.fields

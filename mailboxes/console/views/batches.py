@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mailboxes import batches
 from mailboxes.console.access import add_success, get_next_page, staff_with
 from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.trimming import describe_trimming
 
 BATCHES_PER_PAGE = 50
 NAMES_SHOWN = 5
@@ -44,6 +45,7 @@ def undo(request, uuid):
     batch = get_object_or_404(Batch, pk=uuid)
     if not may_undo(request.user, batch):
         raise PermissionDenied
+    unknown = batches.count_unknown(batch)
     try:
         undoing, skipped = batches.undo_batch(batch, request.user)
     except batches.AlreadyUndoneError:
@@ -52,8 +54,10 @@ def undo(request, uuid):
         if undoing:
             undoable = undoing if may_undo(request.user, undoing) else None
             add_success(request, str(undoing), undoable)
-        elif not skipped:
+        elif not (skipped or unknown):
             messages.warning(request, _("There is nothing left to undo."))
+        if unknown:
+            messages.warning(request, describe_unknown(unknown))
         if skipped:
             messages.warning(request, describe_skipped(skipped))
     return redirect(get_next_page(request, "console:batch-list"))
@@ -62,6 +66,14 @@ def undo(request, uuid):
 def may_undo(user, batch) -> bool:
     """Return True if the user may do what the batch did, which includes undoing it."""
     return user.has_perms(Batch.permissions(batch.action))
+
+
+def describe_unknown(count) -> str:
+    return ngettext(
+        "%(count)s mailbox was not undone: this change has been removed from its history. %(why)s",
+        "%(count)s mailboxes were not undone: this change has been removed from their history. %(why)s",
+        count,
+    ) % {"count": count, "why": describe_trimming()}
 
 
 def describe_skipped(mailboxes) -> str:

@@ -1,31 +1,43 @@
 """The history of a mailbox, and restoring an earlier state."""
 
-from datetime import UTC, datetime
 from itertools import groupby
+from operator import attrgetter
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.console.access import add_success, staff_with
-from mailboxes.history import list_changes, list_reveals
+from mailboxes.history import HistoryPage, list_reveals, parse_version
 from mailboxes.models import Batch, Mailbox
+from mailboxes.trimming import describe_trimming
+
+VERSIONS_PER_PAGE = 50
+REVEALS_PER_PAGE = 20
 
 
 @require_safe
 @staff_with("mailboxes.view_mailbox")
 def history(request, uuid):
-    """Show all changes of the mailbox, newest first; group those of one batch."""
+    """Show a page of changes, the newest first; group those of one version.
+
+    `?before=` is the version that the page ends before, and `?seen=` the page of the views of the
+    pass code.
+    """
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
-    groups = groupby(list_changes(mailbox), lambda change: change.batch or id(change))
-    steps = [list(step) for batch, step in groups]
+    page = HistoryPage(mailbox, VERSIONS_PER_PAGE, parse_version(request.GET.get("before")))
+    reveals = Paginator(list_reveals(mailbox), REVEALS_PER_PAGE)
     context = {
         "mailbox": mailbox,
-        "steps": steps,
-        "reveals": list_reveals(mailbox),
+        "page": page,
+        "steps": [list(step) for _version, step in groupby(page.changes, attrgetter("version"))],
+        "trimming": describe_trimming(),
+        "reveals": reveals.get_page(request.GET.get("seen")),
         "may_put_back": request.user.has_perms(Batch.permissions(Batch.Action.PUT_BACK)),
     }
     return render(request, "console/history.html", context)
@@ -34,25 +46,18 @@ def history(request, uuid):
 @require_POST
 @staff_with(*Batch.permissions(Batch.Action.PUT_BACK))
 def put_back(request, uuid):
-    """Restore the settings and recipients that the mailbox had at the `moment` of the form."""
+    """Restore the settings and recipients of the `version` of the form."""
     mailbox = get_object_or_404(Mailbox, pk=uuid)
-    moment = parse_moment(request.POST.get("moment", ""))
+    version = parse_version(request.POST.get("version"))
+    if version is None or version > mailbox.version:
+        raise Http404
     if mailbox.is_deleted and not request.user.has_perms(Batch.permissions(Batch.Action.RESTORED)):
         raise PermissionDenied
     try:
-        batch = batches.revert_to(mailbox, moment, request.user)
-    except Mailbox.history.model.DoesNotExist:
-        raise Http404 from None
+        batch = batches.revert_to(mailbox, version, request.user)
+    except batches.HistoryTrimmedError:
+        gone = _("This state is no longer in the history, so it was not restored.")
+        messages.warning(request, f"{gone} {describe_trimming()}")
+        return redirect("console:history", uuid)
     add_success(request, str(batch), batch)
     return redirect("console:mailbox", uuid)
-
-
-def parse_moment(text) -> datetime:
-    """Return the moment in UTC. Raises Http404 if it is invalid or has no time zone."""
-    try:
-        moment = parse_datetime(text)
-        if moment and moment.tzinfo:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # 30 February; the year 0
-        pass
-    raise Http404

@@ -65,5 +65,9 @@ def save_batch(batch) -> int:
     Mailbox.objects.bulk_create(mailboxes)
     Mailbox.history.bulk_create(chain(*history))
     EmailRecipient.objects.bulk_create(recipients)
-    EmailRecipient.history.bulk_create(history_row(recipient, "+") for recipient in recipients)
+    EmailRecipient.history.bulk_create(
+        # The first recipient was added to version 1.
+        history_row(recipient, "+", version=recipient.position + 1)
+        for recipient in recipients
+    )
     return len(recipients)

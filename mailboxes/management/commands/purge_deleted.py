@@ -1,23 +1,32 @@
-"""Permanently remove deleted mailboxes after the retention time, and stale imports."""
+"""Remove mailboxes deleted long ago, old history, and stale imports."""
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
+from django.utils import timezone
 
 from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, ServerProcess
+from mailboxes.trimming import place_rows_of_upgrade, trim_histories, trim_history
 
 BATCH = 500
+LONG_HISTORY = 50  # versions
 
 
 class Command(BaseCommand):
     help = (
         "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and "
-        "history; imports started over a day ago; and records of server processes that were "
-        "killed over a day ago."
+        "history; changes past HISTORY_DAYS or HISTORY_CHANGES; imports started over a day ago; "
+        "and records of server processes that were killed over a day ago."
     )
 
     def handle(self, *args, **options) -> str:
         Import.objects.expired().delete()
         ServerProcess.objects.expired().delete()
+        place_rows_of_upgrade()
+        if rows := trim_histories():
+            self.stdout.write(f"Removed {rows} old rows of history.")
+        long_histories = Mailbox.objects.past_retention().filter(version__gt=LONG_HISTORY)
+        for uuid in long_histories.values_list("pk", flat=True):
+            trim_history(uuid, timezone.now())  # a batch would lock the database for too long
         removed = 0
         while count := purge_batch():
             removed += count
@@ -28,13 +37,14 @@ class Command(BaseCommand):
 def purge_batch() -> int:
     """Remove some mailboxes, and return their number.
 
-    They are locked first, so that none is removed that was just restored. Their history is removed
-    last, since the removal adds to it.
+    They are locked first, so that none is removed that was just restored.
     """
     past = Mailbox.objects.past_retention().select_for_update()
     uuids = list(past.values_list("pk", flat=True)[:BATCH])
     mailboxes = Mailbox.objects.filter(pk__in=uuids)
     ChangeFeed.record_removal(mailboxes)
+    recipients = EmailRecipient.objects.filter(mailbox__in=uuids)
+    recipients._raw_delete(recipients.db)  # with signals each row would get a history row
     mailboxes.delete()
     Mailbox.history.filter(uuid__in=uuids).delete()
     EmailRecipient.history.filter(mailbox_id__in=uuids).delete()
