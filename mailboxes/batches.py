@@ -17,7 +17,11 @@ from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
 
 # The fields of a mailbox that an undo reverts.
 REVERTED_FIELDS = (*FIELDS, "deleted_at")
-UPDATED_FIELDS = [field.name for field in Mailbox._meta.concrete_fields if not field.primary_key]
+UPDATED_FIELDS = [
+    field.name
+    for field in Mailbox._meta.concrete_fields
+    if field.name not in {"uuid", Mailbox.parent_field}
+]
 CHUNK_SIZE = 500
 
 

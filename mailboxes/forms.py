@@ -191,6 +191,7 @@ class MailboxForm(forms.ModelForm):
             "greeting",
             *SWITCHES,
         ]
+        help_texts = {"account": _("It cannot be changed later.")}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -26,8 +26,9 @@ class HistoryWriter:
     transaction.
     """
 
-    def __init__(self, model: type[models.Model], history: type[models.Model]):
-        self.model, self.history = model, history
+    def __init__(self, model: type[models.Model], history: type[models.Model], parent: str):
+        """Write rows that never move from one `parent` to another: the name of a foreign key."""
+        self.model, self.history, self.parent = model, history, parent
 
     def insert(self, row: models.Model, history: dict, using: str) -> None:
         """Insert the row, and a history row with the `history` fields. Raises django.db.Error."""
@@ -41,13 +42,15 @@ class HistoryWriter:
     ) -> bool:
         """Update the named fields, or all, and insert a history row with the `history` fields.
 
-        Return False, and write nothing, if the row is gone or differs from the `expected` values.
-        Raises django.db.Error.
+        Return False, and write nothing, if the row is gone, differs from the `expected` values, or
+        belongs to another parent. Raises django.db.Error.
         """
         connection = connections[using]
         fields = get_fields(self.model, tuple(names)) or self.columns
         values = column_values(row, [field for field in fields if not field.primary_key])
-        conditions = {self.key.attname: row.pk} | expected
+        # A row that moved would show its history to its new account.
+        parent = column_values(row, get_fields(self.model, (self.parent,)))
+        conditions = {self.key.attname: row.pk} | parent | expected
         query = update_sql(self.model, tuple(values), tuple(conditions))
         params = prepare_values(self.model, values, connection)
         params += prepare_values(self.model, conditions, connection)

@@ -166,6 +166,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     # Null after each change, until ChangeFeed numbers it.
     change_number = models.BigIntegerField(null=True, editable=False)
 
+    parent_field = "account"
     recipients_as_json = "[]"  # set by the API, which reads them with the mailbox
 
     objects = MailboxQuerySet.as_manager()
@@ -327,6 +328,7 @@ class EmailRecipient(Timestamped, HistoryMixin):
     # Creation times do not give the order, because the clocks of several machines differ.
     position = models.IntegerField(default=0, db_default=0, editable=False)
 
+    parent_field = "mailbox"
     history = history_table(
         RecipientHistory,
         indexes=[
