@@ -100,10 +100,15 @@ class ServiceAdmin(admin.ModelAdmin):
             self.delete_model(request, row)
 
     def change_each(self, request, rows, change, description):
-        """Call `change` for each row, log it, and show a message with the number of rows."""
-        for row in rows:
-            change(row)
-            self.log_change(request, row, f"{description}.")
+        """Call `change` for each row, log it, and show a message with the number of rows, or an error."""
+        try:
+            with transaction.atomic():
+                for row in rows:
+                    change(row)
+                    self.log_change(request, row, f"{description}.")
+        except ValidationError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return
         done = f"{description}: {len(rows)} {model_ngettext(self.opts, len(rows))}."
         nothing = "Nothing to do: no selected row needs this change."
         self.message_user(

@@ -199,7 +199,8 @@ class MailboxAdmin(ReadOnlyIfDeleted):
 
     @admin.action(description="Restore selected mailboxes", permissions=["delete"])
     def restore(self, request, mailboxes):
-        self.change_each(request, mailboxes.exclude(deleted_at=None), Mailbox.restore, "Restored")
+        deleted = mailboxes.exclude(deleted_at=None).order_by("account")  # as check_quotas locks
+        self.change_each(request, deleted, Mailbox.restore, "Restored")
 
     @admin.action(description="Turn transcription on", permissions=["change"])
     def turn_transcription_on(self, request, mailboxes):
