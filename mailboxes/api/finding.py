@@ -1,6 +1,7 @@
 """Filters, sorting and pages of the list of mailboxes, and pages of a history."""
 
 import base64
+from collections.abc import Generator
 from datetime import UTC, datetime, time
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import replace_query_param
 
 from mailboxes.api.changes import MAX_LIMIT, ChangesCursorField, check_combination
+from mailboxes.api.lists import CHUNK_SIZE
 from mailboxes.api.representation import select_texts
 
 HISTORY_LIMIT = 100  # if there is no parameter
@@ -212,9 +214,10 @@ class Page:
             **{self.field: value, f"uuid__{operator}": uuid}
         )
 
-    def texts(self):
+    def texts(self) -> Generator[str]:
         found = self.found.order_by().values("uuid")
-        return select_texts(self.mailboxes.filter(uuid__in=found), *self.fields)
+        texts = select_texts(self.mailboxes.filter(uuid__in=found), *self.fields)
+        return (text for text in texts) if self.limit else texts.iterator(CHUNK_SIZE)
 
     def headers(self, url) -> dict:
         """Return Link if there is a next page, and X-Total-Count if the list is in pages."""

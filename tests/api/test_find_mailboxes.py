@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mailboxes.api import representation
+from mailboxes.api import lists
 from mailboxes.api.finding import Page
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
@@ -245,7 +245,7 @@ def test_mailbox_deleted_after_the_page_was_chosen_is_left_out(account):
     boxes = [Mailbox.objects.create(account=account, name=f"Box {number}") for number in range(3)]
     page = Page(account.mailboxes, {"limit": 3})
     boxes[1].soft_delete()
-    rows, _headers = representation.render_texts(page.texts())
+    rows, _headers = lists.render_texts(page.texts())
     assert [mailbox["name"] for mailbox in orjson.loads(orjson.dumps(rows))] == ["Box 0", "Box 2"]
 
 

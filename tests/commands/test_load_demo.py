@@ -138,7 +138,7 @@ def test_database_with_accounts_is_refused(account):
 
 def test_account_above_the_quota_is_refused(db, settings):
     settings.MAX_MAILBOXES_PER_ACCOUNT = 10
-    with pytest.raises(CommandError, match="at most 10 active mailboxes .* Use more --accounts"):
+    with pytest.raises(CommandError, match=r"at most 10 active mailboxes .* Use more --accounts"):
         call_command("load_demo")
     assert not Account.objects.exists()
 

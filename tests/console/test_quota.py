@@ -1,4 +1,4 @@
-"""The quota of an account's active mailboxes, on every staff page that creates or restores."""
+"""The quota of an account's active mailboxes, on the staff pages."""
 
 import pytest
 

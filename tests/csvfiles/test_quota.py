@@ -1,4 +1,4 @@
-"""The quota of an account's active mailboxes, when a file is checked and when it is written."""
+"""The quota of an account's active mailboxes, in imports."""
 
 import pytest
 
