@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
 
 from mailboxes import validators
+from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.history_writer import Guard
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
@@ -129,6 +130,9 @@ class AccountQuerySet(models.QuerySet):
         )
 
     def search(self, text):
+        """Return the accounts with the text in their names; none if it is too long."""
+        if len(text) > MAX_SEARCH_LENGTH:
+            return self.none()
         text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
         return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
 
