@@ -104,7 +104,7 @@ class ServiceAdmin(admin.ModelAdmin):
             self.delete_model(request, row)
 
     def change_each(self, request, rows, change, description):
-        """Call `change` for each row, log it, and show a message with the number of rows, or an error."""
+        """Call `change` for each row, log it, and show the number of rows or the error."""
         try:
             with transaction.atomic():
                 for row in rows:

@@ -199,7 +199,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
 
     @admin.action(description="Restore selected mailboxes", permissions=["delete"])
     def restore(self, request, mailboxes):
-        deleted = mailboxes.exclude(deleted_at=None).order_by("account")  # as check_quotas locks
+        deleted = mailboxes.exclude(deleted_at=None).order_by("account_id")  # as check_quotas locks
         self.change_each(request, deleted, Mailbox.restore, "Restored")
 
     @admin.action(description="Turn transcription on", permissions=["change"])
