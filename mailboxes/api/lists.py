@@ -13,11 +13,11 @@ from itertools import chain, islice
 import orjson
 from django.db.models import OuterRef
 
+from mailboxes.api import representation
 from mailboxes.api.conditions import format_hash
 from mailboxes.api.representation import (
     PassCodes,
     account_by_id,
-    decrypt_in_place,
     mailbox_json,
     select_texts,
 )
@@ -79,7 +79,7 @@ class LongList:
         between, codes = start + b"[", PassCodes()
         while chunk := list(islice(texts, CHUNK_SIZE)):
             yield between
-            yield decrypt_in_place(",".join(chunk).encode(), codes)
+            yield representation.decrypt_in_place(",".join(chunk).encode(), codes)
             between = b","
             self.count += len(chunk)
         yield b"]" + end
@@ -119,7 +119,7 @@ def render_texts(texts: Generator[str]) -> tuple[orjson.Fragment | LongList, dic
 
 def render_text(text: bytes) -> tuple[orjson.Fragment, dict]:
     codes = PassCodes()
-    mailboxes = decrypt_in_place(text, codes)
+    mailboxes = representation.decrypt_in_place(text, codes)
     codes.log_lost()
     return orjson.Fragment(mailboxes), {"X-Total-Count": str(count_mailboxes(text))}
 
