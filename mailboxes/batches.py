@@ -13,11 +13,15 @@ from mailboxes import contract
 from mailboxes.history import FIELDS
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.history import NEWEST_FIRST, START
-from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError
+from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError, check_quotas
 
 # The fields of a mailbox that an undo reverts.
 REVERTED_FIELDS = (*FIELDS, "deleted_at")
-UPDATED_FIELDS = [field.name for field in Mailbox._meta.concrete_fields if not field.primary_key]
+UPDATED_FIELDS = [
+    field.name
+    for field in Mailbox._meta.concrete_fields
+    if field.name not in {"uuid", Mailbox.parent_field}
+]
 CHUNK_SIZE = 500
 
 
@@ -38,12 +42,17 @@ def lock_for_update(uuids: Iterable, recipients=True) -> list[Mailbox]:
 
 
 @transaction.atomic
-def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> None:
+def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -> set[int]:
     """Save mailboxes and recipients, with a new version and history rows by the batch's user.
 
     The caller has validated everything, and locked the `changed` mailboxes and those of `added`
-    and `removed` recipients.
+    and `removed` recipients. Returns the accounts that got more active mailboxes: the caller must
+    pass them to `check_quotas`, after the last batch of the transaction.
     """
+    restored = Mailbox.objects.exclude(deleted_at=None).filter(
+        pk__in=[mailbox.pk for mailbox in changed if not mailbox.is_deleted]
+    )
+    grown = {mailbox.account_id for mailbox in [*created, *restored]}
     now = timezone.now()
     updated = {recipient.mailbox.pk: recipient.mailbox for recipient in chain(added, removed)}
     updated |= {mailbox.pk: mailbox for mailbox in changed}
@@ -69,6 +78,7 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     batch.count += len(created) + len(updated)
     batch.name = next(chain(created, updated.values())).name if batch.count == 1 else ""
     batch.save()
+    return grown
 
 
 def record_batch(batch, rows, kind, now) -> None:
@@ -99,16 +109,18 @@ def change_each(user, action, versions: dict, change) -> Batch:
     """Apply `change` to each mailbox: all are changed, or none.
 
     `change` sets fields of a mailbox, and returns False if nothing changes. `versions` is the
-    expected version by uuid. Raises ChangedMeanwhileError if one differs.
+    expected version by uuid. Raises ChangedMeanwhileError if one differs, and AccountFullError.
     """
     batch = Batch.objects.create(user=user, action=action)
+    grown: set[int] = set()
     for uuids in chunks(sorted(versions)):
         mailboxes = lock_for_update(uuids, recipients=False)
         if {mailbox.pk: mailbox.version for mailbox in mailboxes} != {
             uuid: versions[uuid] for uuid in uuids
         }:
             raise ChangedMeanwhileError
-        write_batch(batch, changed=[mailbox for mailbox in mailboxes if change(mailbox)])
+        grown |= write_batch(batch, changed=[mailbox for mailbox in mailboxes if change(mailbox)])
+    check_quotas(grown)
     return batch
 
 
@@ -128,7 +140,9 @@ def mark_restored(mailbox: Mailbox) -> bool:
 
 @transaction.atomic
 def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
-    """Undo what the batch changed in each mailbox. Raises AlreadyUndoneError.
+    """Undo what the batch changed in each mailbox.
+
+    Raises AlreadyUndoneError, and AccountFullError if it would restore too many.
 
     Returns the batch of the undo, which can be undone too, or None if nothing could be undone;
     and the mailboxes that were skipped, because they have changed again since.
@@ -142,7 +156,8 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     for row in EmailRecipient.history.filter(history_batch=batch):
         rows_of_recipients[row.mailbox_id].append(row)
     after = {row.uuid: row for row in Mailbox.history.filter(history_batch=batch)}
-    skipped = []
+    skipped: list[Mailbox] = []
+    grown: set[int] = set()
     for uuids in chunks(sorted(after.keys() | rows_of_recipients.keys())):
         before = states_before(batch, uuids)
         changed, added, removed = [], [], []
@@ -161,7 +176,8 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
                 to_add, to_remove = revert_recipients(mailbox, rows_of_recipients[mailbox.pk])
                 added += to_add
                 removed += to_remove
-        write_batch(undoing, changed=changed, added=added, removed=removed)
+        grown |= write_batch(undoing, changed=changed, added=added, removed=removed)
+    check_quotas(grown)
     if not undoing.count:
         undoing.delete()
         return None, skipped
@@ -238,7 +254,7 @@ def build_missing_recipients(mailbox, rows, removed) -> list[EmailRecipient]:
 def revert_to(mailbox: Mailbox, version: int, user) -> Batch:
     """Restore the mailbox, with the settings and recipients of this version.
 
-    Raises HistoryTrimmedError.
+    Raises HistoryTrimmedError, and AccountFullError.
     """
     (mailbox,) = lock_for_update([mailbox.pk])
     then = mailbox.history.filter(version__lte=version).order_by(*NEWEST_FIRST).first()
@@ -258,7 +274,7 @@ def revert_to(mailbox: Mailbox, version: int, user) -> Batch:
     ]
     added = build_missing_recipients(mailbox, rows, removed)
     batch = Batch.objects.create(user=user, action=Batch.Action.PUT_BACK)
-    write_batch(batch, changed=[mailbox], added=added, removed=removed)
+    check_quotas(write_batch(batch, changed=[mailbox], added=added, removed=removed))
     return batch
 
 

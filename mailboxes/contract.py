@@ -8,6 +8,8 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 MAX_NAME_LENGTH = 100
 MAX_RECIPIENTS = 50
+MAX_SEARCH_LENGTH = 254  # characters, as in an email address
+MAX_SEARCH_WORDS = 10
 
 RETRY_SECONDS = 5  # sent in Retry-After while the database does not answer
 

@@ -6,9 +6,11 @@ from itertools import count, product
 from random import Random
 from uuid import UUID
 
+from django.conf import settings
 from django.utils.text import slugify
 
 from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.models.accounts import AccountFullError
 
 # A fixed day, so that the same seed always gives the same dates.
 OPENED = datetime(2019, 3, 1, 8, tzinfo=UTC)
@@ -79,9 +81,15 @@ class Demo:
         return accounts
 
     def mailboxes(self, accounts, number):
-        """Yield each mailbox with its recipients and history, in order of creation by account."""
+        """Yield each mailbox with its recipients and history, in order of creation by account.
+
+        Raises AccountFullError.
+        """
         weights = [1.5, *(self.random.expovariate(1) for _ in accounts[1:])]
         sizes = Counter(self.random.choices(range(len(accounts)), weights, k=number))
+        if max(sizes.values()) > settings.MAX_MAILBOXES_PER_ACCOUNT:
+            ((index, _size),) = sizes.most_common(1)
+            raise AccountFullError(accounts[index])
         for index, account in enumerate(accounts):
             ages = sorted(self.random.sample(range(FOUR_YEARS), sizes[index]))
             names = self.mailbox_names(sizes[index])

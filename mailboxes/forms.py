@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from mailboxes import validators
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
+from mailboxes.models.mailboxes import check_quotas
 
 # Names and networks are not prose, so browsers should not correct them.
 NO_CORRECTION = {"autocapitalize": "off", "spellcheck": "false"}
@@ -191,11 +192,18 @@ class MailboxForm(forms.ModelForm):
             "greeting",
             *SWITCHES,
         ]
+        help_texts = {"account": _("It cannot be changed later.")}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.instance.password_sealed:
             self.initial["password"] = MASK
+
+    def clean_account(self):
+        """Refuse a full account. It stays locked until the mailbox is saved."""
+        account = self.cleaned_data["account"]
+        check_quotas([account.pk], adding=1)
+        return account
 
     def clean_password(self):
         code = self.cleaned_data["password"]

@@ -12,7 +12,9 @@ from django.db.models import Q
 from django.forms import ModelMultipleChoiceField
 from django.template.response import TemplateResponse
 
-MAX_SEARCH_LENGTH = 254  # characters, as in an email address
+from mailboxes.contract import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS
+
+TOO_LONG = f"Search for at most {MAX_SEARCH_WORDS} words and {MAX_SEARCH_LENGTH} characters."
 
 
 def is_key(field, text) -> bool:
@@ -67,8 +69,10 @@ class ServiceAdmin(admin.ModelAdmin):
         return {}
 
     def get_search_results(self, request, rows, search_term):
-        """Find nothing for very long texts, because each word is a condition of the query."""
-        if len(search_term) > MAX_SEARCH_LENGTH:
+        """Refuse long texts and many words, because each word is a condition of the query."""
+        is_long = len(search_term) > MAX_SEARCH_LENGTH
+        if is_long or len(search_term.split()) > MAX_SEARCH_WORDS:
+            self.message_user(request, TOO_LONG, messages.ERROR)
             return rows.none(), False
         return self.search(request, rows, search_term.replace("\0", ""))
 
@@ -100,10 +104,15 @@ class ServiceAdmin(admin.ModelAdmin):
             self.delete_model(request, row)
 
     def change_each(self, request, rows, change, description):
-        """Call `change` for each row, log it, and show a message with the number of rows."""
-        for row in rows:
-            change(row)
-            self.log_change(request, row, f"{description}.")
+        """Call `change` for each row, log it, and show the number of rows or the error."""
+        try:
+            with transaction.atomic():
+                for row in rows:
+                    change(row)
+                    self.log_change(request, row, f"{description}.")
+        except ValidationError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return
         done = f"{description}: {len(rows)} {model_ngettext(self.opts, len(rows))}."
         nothing = "Nothing to do: no selected row needs this change."
         self.message_user(

@@ -113,7 +113,6 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         ("Messages", {"fields": ["beep", "play_caller_id", "play_timestamp", "transcribe"]}),
     ]
     record = ["uuid", "state", "version", "created_at", "updated_at"]
-    readonly_fields = record
     actions = ["restore", "turn_transcription_on", "turn_transcription_off"]
 
     def get_queryset(self, request):
@@ -127,6 +126,10 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         for word in text.split():
             mailboxes = mailboxes.search(word, all_accounts=True)
         return mailboxes, False
+
+    def get_readonly_fields(self, request, mailbox=None):
+        """Keep the account: its history would show a new one the names and addresses of the old."""
+        return ["account", *self.record] if mailbox else self.record
 
     def get_fieldsets(self, request, mailbox=None):
         return [*self.fieldsets, ("Record", {"fields": self.record})] if mailbox else self.fieldsets
@@ -196,7 +199,8 @@ class MailboxAdmin(ReadOnlyIfDeleted):
 
     @admin.action(description="Restore selected mailboxes", permissions=["delete"])
     def restore(self, request, mailboxes):
-        self.change_each(request, mailboxes.exclude(deleted_at=None), Mailbox.restore, "Restored")
+        deleted = mailboxes.exclude(deleted_at=None).order_by("account_id")  # as check_quotas locks
+        self.change_each(request, deleted, Mailbox.restore, "Restored")
 
     @admin.action(description="Turn transcription on", permissions=["change"])
     def turn_transcription_on(self, request, mailboxes):

@@ -9,7 +9,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.utils.urls import replace_query_param
 
-from mailboxes.api.representation import mailbox_json, render_texts
+from mailboxes.api.lists import render_text
+from mailboxes.api.representation import mailbox_json
 from mailboxes.db.json import Concatenated
 from mailboxes.models import ChangeFeed
 
@@ -114,5 +115,6 @@ def list_changed_mailboxes(account, parameters, url) -> tuple[orjson.Fragment, d
     if feed.has_more or following.number <= feed.last:
         link = replace_query_param(url, "changed_since", str(following))
         headers["Link"] = f'<{link}>; rel="next"'
-    result, _count = render_texts(text for _number, _uuid, text in rows)
+    texts = ",".join(text for _number, _uuid, text in rows)
+    result, _count = render_text(f"[{texts}]".encode())
     return result, headers

@@ -24,7 +24,11 @@ def format_etag(version: int | str) -> str:
 
 def hash_to_etag(content: bytes) -> str:
     """Return the ETag of content that has no version, such as a list: a hash."""
-    return quote_etag(sha256(content).hexdigest()[:32])
+    return format_hash(sha256(content))
+
+
+def format_hash(digest) -> str:
+    return quote_etag(digest.hexdigest()[:32])
 
 
 def refuse_if_changed(request, row) -> None:

@@ -11,6 +11,7 @@ from rest_framework.views import exception_handler as rest_exception_handler
 
 from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, UNEXPLAINED
 from mailboxes.db.connections import UNAVAILABLE
+from mailboxes.http.bodies import TooManyFilesError
 
 # Codes of a model's ValidationError that mean a conflict with stored rows (409), not a bad value (400).
 CONFLICTS = {"unique", "limit"}
@@ -53,6 +54,8 @@ def exception_handler(exc, context):
         case IntegrityError():
             # Another writer was faster than our validation; a database constraint caught it.
             exc = Conflict()
+        case TooManyFilesError():
+            exc = ServiceUnavailable("Too many long answers at once: try again later.")
         case _ if isinstance(exc, UNAVAILABLE):
             exc = ServiceUnavailable()
     response = rest_exception_handler(exc, context)

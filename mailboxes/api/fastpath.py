@@ -16,12 +16,13 @@ from rest_framework.exceptions import NotFound, Throttled
 from mailboxes.api import representation, writing
 from mailboxes.api.authentication import CredentialAuthentication, authorize
 from mailboxes.api.conditions import get_etag, hash_to_etag
+from mailboxes.api.lists import CALLER_AND_LIST, LongList, fetch_list, render_list
 from mailboxes.api.parsers import JSONObjectParser, accepts_json, is_json
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.throttling import CredentialThrottle
 from mailboxes.contract import MAILBOX_PATH, MAX_BODY_BYTES, envelope, status_message
 from mailboxes.db import replica
-from mailboxes.db.connections import REPLICA
+from mailboxes.db.connections import PRIMARY, REPLICA
 from mailboxes.http.machine_paths import lacks_https
 from mailboxes.http.proxies import TrustedProxies
 from mailboxes.models import Account, ApiCredential, Mailbox
@@ -86,7 +87,7 @@ class FastPath:
             count_request(call.view, call.method, status, time.perf_counter() - start)
         headers |= self.headers | {"X-Request-ID": request_id}
         start_response(f"{status} {status_message(status)}", list(headers.items()))
-        return [body]
+        return body
 
 
 class PlainCall(WSGIRequest):
@@ -107,7 +108,7 @@ class PlainCall(WSGIRequest):
         self.method, self.path, self.uuid = environ["REQUEST_METHOD"], environ["PATH_INFO"], uuid
         self.view = "mailbox-detail" if uuid else "mailbox-list"
 
-    def answer(self) -> tuple[int, bytes, dict]:
+    def answer(self) -> tuple[int, list[bytes] | LongList, dict]:
         """Return status, body and headers of a 200, 201 or 404. Other refusals are raised."""
         authentication = CredentialAuthentication(**self.combined_query())
         self.user, self.auth = authentication.authenticate(self)
@@ -119,12 +120,15 @@ class PlainCall(WSGIRequest):
             status, result, headers = self.fetch() if self.method == "GET" else self.save()
         except NotFound:
             status, result, headers = 404, None, {}
+        throttle.add_headers(headers)
+        headers["Content-Type"] = MEDIA_TYPE
+        if isinstance(result, LongList):
+            return status, result, headers
         body = orjson.dumps(envelope(status, result))
         if status == 200 and "ETag" not in headers:
             headers["ETag"] = hash_to_etag(body)
-        throttle.add_headers(headers)
-        headers |= {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
-        return status, body, headers
+        headers["Content-Length"] = str(len(body))
+        return status, [body], headers
 
     def combined_query(self) -> dict:
         """Return the prepared query that reads the credential and its mailboxes, and its values.
@@ -139,20 +143,21 @@ class PlainCall(WSGIRequest):
             return {}
         if self.uuid:
             return {"query": representation.CALLER_AND_ONE, "uuid": self.uuid}
-        return {"query": representation.CALLER_AND_LIST}
+        return {"query": CALLER_AND_LIST}
 
-    def fetch(self) -> tuple[int, orjson.Fragment, dict]:
+    def fetch(self) -> tuple[int, orjson.Fragment | LongList, dict]:
         if self.auth.extra_columns:
             (text,) = self.auth.extra_columns
             self.auth.extra_columns = ()  # frees a long text early
-            render = representation.render_one if self.uuid else representation.render_list
-            return 200, *render(text)
+            if self.uuid:
+                return 200, *representation.render_one(text)
+            return 200, *render_list(text, PRIMARY, self.user.pk)
         return 200, *replica.read_with_fallback(self.auth.wal_position, self.read_from)
 
-    def read_from(self, using: str) -> tuple[orjson.Fragment, dict]:
+    def read_from(self, using: str) -> tuple[orjson.Fragment | LongList, dict]:
         if self.uuid:
             return representation.fetch_one(using, self.user.pk, self.uuid)
-        return representation.fetch_list(using, self.user.pk)
+        return fetch_list(using, self.user.pk)
 
     def save(self) -> tuple[int, dict, dict]:
         data = JSONObjectParser().parse(self.environ["wsgi.input"])

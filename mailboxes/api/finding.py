@@ -1,6 +1,7 @@
 """Filters, sorting and pages of the list of mailboxes, and pages of a history."""
 
 import base64
+from collections.abc import Generator
 from datetime import UTC, datetime, time
 from uuid import UUID
 
@@ -13,10 +14,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import replace_query_param
 
 from mailboxes.api.changes import MAX_LIMIT, ChangesCursorField, check_combination
+from mailboxes.api.lists import CHUNK_SIZE
 from mailboxes.api.representation import select_texts
+from mailboxes.contract import MAX_NAME_LENGTH, MAX_SEARCH_LENGTH
 
 HISTORY_LIMIT = 100  # if there is no parameter
 MAX_VERSION = 2**31 - 1  # of a column in PostgreSQL
+MAX_UNKNOWN = 10  # parameters that an error names
 ORDERS = {"created": "created_at", "name": "name", "updated": "updated_at"}
 
 
@@ -94,7 +98,7 @@ class QueryParameters(serializers.Serializer):
             return {}
         unknown = {
             name: [serializers.ErrorDetail("There is no such parameter.", "unknown")]
-            for name in query.keys() - known
+            for name in sorted(query.keys() - known)[:MAX_UNKNOWN]
         }
         parameters = cls(data=query.dict())
         if not parameters.is_valid() or unknown:
@@ -123,12 +127,18 @@ class ListParameters(QueryParameters):
     """Query parameters of the list of mailboxes. Without any, all the account's are listed."""
 
     search = serializers.CharField(
-        required=False, help_text="Text in the name, a recipient's address or the UUID"
+        required=False,
+        max_length=MAX_SEARCH_LENGTH,
+        help_text="Text in the name, a recipient's address or the UUID",
     )
-    name = serializers.CharField(required=False, help_text="The whole name")
+    name = serializers.CharField(
+        required=False, max_length=MAX_NAME_LENGTH, help_text="The whole name"
+    )
     transcribe = YesOrNoField(required=False, help_text="Whether messages are transcribed")
     has_password = YesOrNoField(required=False, help_text="Whether there is a pass code")
-    recipient = serializers.CharField(required=False, help_text="A recipient's whole address")
+    recipient = serializers.CharField(
+        required=False, max_length=MAX_SEARCH_LENGTH, help_text="A recipient's whole address"
+    )
     updated_since = MomentField(
         required=False,
         help_text="Only mailboxes created or updated since this date or time. This misses updates "
@@ -140,7 +150,8 @@ class ListParameters(QueryParameters):
         "answer; 0 starts with all mailboxes. It can be combined with deleted and limit only",
     )
     deleted = YesOrNoField(
-        required=False, help_text="true: only deleted mailboxes that can be restored"
+        required=False,
+        help_text="true: only deleted mailboxes that can be restored, at most 1000 on a page",
     )
     order = serializers.ChoiceField(
         required=False,
@@ -187,12 +198,13 @@ class Page:
     def __init__(self, mailboxes, parameters):
         self.mailboxes = mailboxes
         self.order = parameters.get("order", "created")
-        self.limit = parameters.get("limit")
+        # Deleted mailboxes always come in pages, because no quota limits their number.
+        self.limit = parameters.get("limit", MAX_LIMIT if parameters.get("deleted") else None)
         self.field = ORDERS[self.order.removeprefix("-")]
         sign = "-" if self.order.startswith("-") else ""
         self.fields = (f"{sign}{self.field}", f"{sign}uuid")
         found = filter_mailboxes(mailboxes, parameters)
-        self.total = found.count() if {"limit", "cursor"} & parameters.keys() else None
+        self.total = found.count() if self.limit or "cursor" in parameters else None
         if "cursor" in parameters:
             found = found.filter(self.after_cursor(*parameters["cursor"]))
         self.found, self.last = found, None
@@ -212,9 +224,10 @@ class Page:
             **{self.field: value, f"uuid__{operator}": uuid}
         )
 
-    def texts(self):
+    def texts(self) -> Generator[str]:
         found = self.found.order_by().values("uuid")
-        return select_texts(self.mailboxes.filter(uuid__in=found), *self.fields)
+        texts = select_texts(self.mailboxes.filter(uuid__in=found), *self.fields)
+        return (text for text in texts) if self.limit else texts.iterator(CHUNK_SIZE)
 
     def headers(self, url) -> dict:
         """Return Link if there is a next page, and X-Total-Count if the list is in pages."""

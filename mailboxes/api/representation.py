@@ -1,13 +1,13 @@
 """JSON of mailboxes, written by the database except for the pass codes.
 
 Making Python values of each row, and JSON of those, takes several times as long as the query.
-So the database writes a whole list as one text, with the encrypted pass codes in their places.
+So the database writes it as text, with the encrypted pass codes in their places.
 The keys are the contract's; `serializers` describes each.
 """
 
 import logging
 from binascii import a2b_hex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from json.encoder import encode_basestring
 from uuid import UUID
 
@@ -49,7 +49,7 @@ from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from mailboxes.models.credentials import CALLER_COLUMNS, credentials_by_secret
-from mailboxes.models.mailboxes import IN_ORDER, WITHIN_MAILBOX
+from mailboxes.models.mailboxes import WITHIN_MAILBOX
 
 log = logging.getLogger("mailboxes.api")
 
@@ -92,17 +92,6 @@ def select_texts(mailboxes, *order: str):
     return mailboxes.order_by(*order).values_list(Concatenated(*mailbox_json()), flat=True)
 
 
-def list_text(account: str) -> RawText:
-    """Return an SQL expression for the account's active mailboxes: one JSON array.
-
-    One long row is much faster than a row for each mailbox.
-    """
-    mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
-    return RawText(
-        Concatenated("[", JsonRows(mailboxes.values(one=Concatenated(*mailbox_json()))), "]")
-    )
-
-
 def active_mailbox():
     return Mailbox.objects.active().filter(uuid=Param("uuid", UUIDField())).order_by()
 
@@ -124,11 +113,7 @@ def account_by_id():
 
 
 # Each returns one text; with CALLER, after the columns that authentication needs.
-LIST = PreparedQuery(lambda: account_by_id().values_list(list_text("pk")))
 ONE = PreparedQuery(lambda: account_by_id().values_list(mailbox_text("pk")))
-CALLER_AND_LIST = PreparedQuery(
-    lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, list_text("account"))
-)
 CALLER_AND_ONE = PreparedQuery(
     lambda: credentials_by_secret().values_list(*CALLER_COLUMNS, mailbox_text("account"))
 )
@@ -164,20 +149,6 @@ CALLER_AND_TO_CHANGE = PreparedQuery(
 )
 
 
-def fetch_list(using: str, account: int) -> tuple[orjson.Fragment, dict]:
-    ((text,),) = LIST.rows(using, account=account)
-    return render_list(text)
-
-
-def render_texts(texts: Iterable[str]) -> tuple[orjson.Fragment, dict]:
-    return render_list(f"[{','.join(texts)}]".encode())
-
-
-def render_list(text: bytes) -> tuple[orjson.Fragment, dict]:
-    mailboxes, count = decrypt_in_place(text)
-    return orjson.Fragment(mailboxes), {"X-Total-Count": str(count)}
-
-
 def fetch_one(using: str, account: int, uuid) -> tuple[orjson.Fragment, dict]:
     """Return the account's mailbox as JSON, and its ETag header. Raises NotFound."""
     ((text,),) = ONE.rows(using, account=account, uuid=uuid)
@@ -189,7 +160,9 @@ def render_one(text: bytes | None) -> tuple[orjson.Fragment, dict]:
     if text is None:
         raise NotFound
     version, _, text = text.partition(DELIMITER.encode())
-    mailbox, _count = decrypt_in_place(text)
+    codes = PassCodes()
+    mailbox = decrypt_in_place(text, codes)
+    codes.log_lost()
     return orjson.Fragment(mailbox), {"ETag": format_etag(version.decode())}
 
 
@@ -230,13 +203,10 @@ def represent_saved(mailbox: Mailbox) -> dict:
     return result
 
 
-def decrypt_in_place(text: bytes) -> tuple[bytes, int]:
-    codes = PassCodes()
+def decrypt_in_place(text: bytes, codes: "PassCodes") -> bytes:
     parts = text.split(DELIMITER.encode())
-    encrypted = parts[1::2]
-    parts[1::2] = map(codes.to_json, encrypted)
-    codes.log_lost()
-    return b"".join(parts), len(encrypted)
+    parts[1::2] = map(codes.to_json, parts[1::2])
+    return b"".join(parts)
 
 
 class PassCodes:

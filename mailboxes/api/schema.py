@@ -129,8 +129,8 @@ DESCRIPTIONS = {
     "or without HTTPS, or X-Auth-For does not name a customer of its account.",
     404: "The account has no mailbox or recipient with this UUID.",
     406: f"The Accept header does not include {MEDIA_TYPE}.",
-    409: "The mailbox has this address already, or as many recipients as it may have; "
-    "or the first call with this Idempotency-Key is still running.",
+    409: "The account has as many active mailboxes as it may have; or the mailbox has this address "
+    "already, or as many recipients as it may have; or the first call with this Idempotency-Key is still running.",
     412: "The mailbox or its recipients have changed since the ETag in If-Match. Read it again.",
     413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB.",
     415: f"The body has another content type than {MEDIA_TYPE}.",

@@ -4,7 +4,7 @@ from functools import cache, partial
 
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from mailboxes.api import representation, writing
+from mailboxes.api import lists, representation, writing
 from mailboxes.api.authentication import authorize
 from mailboxes.api.changes import list_changed_mailboxes
 from mailboxes.api.conditions import (
@@ -38,6 +38,7 @@ from mailboxes.api.finding import (
     link_to_next,
 )
 from mailboxes.api.idempotency import run_once
+from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.schema import get_document
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
 from mailboxes.db.connections import PRIMARY
@@ -145,7 +146,7 @@ class AccountViewSet(Command, ModelViewSet):
         if response.status_code in (200, 201):
             if row := getattr(self, "row", None):
                 response["ETag"] = get_etag(row)
-            if request.method in SAFE_METHODS:
+            if request.method in SAFE_METHODS and not response.streaming:
                 response.add_post_render_callback(partial(apply_conditions, request))
         return response
 
@@ -205,11 +206,21 @@ class MailboxViewSet(AccountViewSet):
     def list_found(self, request, parameters):
         if parameters:
             page = Page(request.user.mailboxes.using(self.using), parameters)
-            texts, page_headers = page.texts(), page.headers(request.build_absolute_uri())
-            mailboxes, headers = representation.render_texts(texts)
-            return Response(mailboxes, headers=headers | page_headers)
-        mailboxes, headers = representation.fetch_list(self.using, request.user.pk)
+            page_headers = page.headers(request.build_absolute_uri())
+            mailboxes, headers = lists.render_texts(page.texts())
+            headers |= page_headers
+        else:
+            mailboxes, headers = lists.fetch_list(self.using, request.user.pk)
+        if isinstance(mailboxes, lists.LongList):
+            return self.send_long_list(mailboxes, headers)
         return Response(mailboxes, headers=headers)
+
+    def send_long_list(self, mailboxes, headers):
+        response = StreamingHttpResponse(mailboxes, content_type=MEDIA_TYPE, headers=headers)
+        conditional = apply_conditions(self.request, response)
+        if conditional is not response:
+            mailboxes.close()
+        return conditional
 
     @reads_from_replica
     def retrieve(self, request, *args, **kwargs):

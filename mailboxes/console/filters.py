@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import AccountNameField
 from mailboxes.models import Account, Mailbox
@@ -36,7 +37,7 @@ class MailboxFilter(forms.Form):
 
     q = forms.CharField(
         label=_("Search the mailboxes"),
-        max_length=254,
+        max_length=MAX_SEARCH_LENGTH,
         widget=forms.TextInput(
             {
                 "type": "search",

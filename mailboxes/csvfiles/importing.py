@@ -7,14 +7,16 @@ and written with its history in one transaction.
 import csv
 import io
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from time import monotonic
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from mailboxes import batches, validators
@@ -33,6 +35,8 @@ from mailboxes.csvfiles.rows import (
 )
 from mailboxes.forms import SWITCHES, AddressesField
 from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
+from mailboxes.models.accounts import AccountFullError
+from mailboxes.models.mailboxes import check_quotas
 
 MAX_MIB = 32
 MAX_ROWS = 100_000
@@ -161,6 +165,7 @@ def check_chunk(source, rows) -> None:
     accounts = find_accounts(cells_of_rows)
     for row, cells in zip(rows, cells_of_rows, strict=True):
         check_row(row, cells, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid])
+    check_room(source, [row for row in rows if row.outcome == ImportRow.Outcome.CREATED])
     with transaction.atomic():
         # The rows are deleted once the import is written or discarded.
         if Import.objects.select_for_update().filter(pk=source.pk, batch=None):
@@ -169,7 +174,10 @@ def check_chunk(source, rows) -> None:
                 batch_size=batches.CHUNK_SIZE,
                 update_conflicts=True,
                 unique_fields=["id"],
-                update_fields=["cells_sealed", "mailbox_uuid", "version", "outcome", "errors"],
+                update_fields=[
+                    *("cells_sealed", "mailbox_uuid", "account_key"),
+                    *("version", "outcome", "errors"),
+                ],
             )
 
 
@@ -202,6 +210,7 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
             # A pass code in the file is a change, whether or not it is the present one.
             after |= {"password": different["password"]} if "password" in different else {}
             row.outcome = get_outcome(mailbox, before, after)
+            row.account_key = mailbox.account_id
             row.cells = {column: after[column] for column in cells}
         errors |= {column: [*texts] for column, texts in form.errors.items()}
     if row.outcome == ImportRow.Outcome.CHANGED and mailbox.is_deleted:
@@ -209,6 +218,21 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
     if errors:
         row.outcome = ImportRow.Outcome.WRONG
     row.errors = errors
+
+
+def check_room(source: Import, new_rows: list[ImportRow]) -> None:
+    """Set an error in new rows that are too many for their account."""
+    keys = {row.account_key for row in new_rows}
+    active = Mailbox.objects.active().filter(account__in=keys).values_list("account")
+    checked = source.rows.filter(outcome=ImportRow.Outcome.CREATED, account_key__in=keys)
+    counts: Counter[int | None] = Counter()
+    for rows in (active, checked.values_list("account_key")):
+        counts.update(dict(rows.order_by().annotate(Count("pk"))))
+    for row in new_rows:
+        counts[row.account_key] += 1
+        if counts[row.account_key] > settings.MAX_MAILBOXES_PER_ACCOUNT:
+            row.outcome = ImportRow.Outcome.WRONG
+            row.errors = {"account": [AccountFullError(row.cells["account"]).message]}
 
 
 def check_identity(row, different, before, numbers) -> dict[str, list[str]]:
@@ -265,19 +289,24 @@ def write_import(source: Import, user) -> Batch:
             source.batch = Batch.objects.create(user=user, action=Batch.Action.IMPORTED)
             source.save()
             # The order in which all writers lock mailboxes, so that there is no deadlock.
+            grown: set[int] = set()
             for rows in chunks(to_write.order_by("mailbox_uuid").iterator()):
-                write_chunk(source.batch, rows)
+                grown |= write_chunk(source.batch, rows)
+            check_quotas(grown)
             source.rows.all().delete()
             return source.batch
     # DoesNotExist: the import was discarded meanwhile.
-    except (NotReadyError, IntegrityError, Import.DoesNotExist):
+    except (NotReadyError, AccountFullError, IntegrityError, Import.DoesNotExist):
         to_write.update(outcome="")
         source.count()
         raise NotReadyError from None
 
 
-def write_chunk(batch, rows) -> None:
-    """Write the rows' mailboxes. Raises NotReadyError if one has changed since the check."""
+def write_chunk(batch, rows) -> set[int]:
+    """Write the rows' mailboxes, as `batches.write_batch` does.
+
+    Raises NotReadyError if one has changed since the check.
+    """
     locked = {
         mailbox.pk: mailbox
         for mailbox in batches.lock_for_update([row.mailbox_uuid for row in rows])
@@ -304,7 +333,9 @@ def write_chunk(batch, rows) -> None:
             present = [recipient.email for recipient in recipients]
             removed += [recipient for recipient in recipients if recipient.email not in wanted]
             added += mailbox.recipients_to_add(addresses_to_add(present, wanted))
-    batches.write_batch(batch, created=created, changed=changed, added=added, removed=removed)
+    return batches.write_batch(
+        batch, created=created, changed=changed, added=added, removed=removed
+    )
 
 
 def apply_cells(mailbox, cells) -> None:

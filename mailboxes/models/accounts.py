@@ -2,6 +2,7 @@
 
 import re
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import ExpressionWrapper, F, Q, Subquery, Value
@@ -11,13 +12,32 @@ from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
 
 from mailboxes import validators
+from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.db.connections import PRIMARY
+from mailboxes.db.history_writer import Guard
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
+
+CLAIM = """
+    UPDATE mailboxes_account SET mailboxes_at_most = mailboxes_at_most + 1
+    WHERE id = %s AND mailboxes_at_most < %s
+"""
 
 # It sorts before every character of an account's name, so that customers follow their reseller.
 LINEAGE_SEPARATOR = " / "
 
 REFUSAL_STEPS = 16  # resellers that are followed before an account is refused
+
+
+class AccountFullError(ValidationError):
+    """The account has as many active mailboxes as the service allows, or would have more."""
+
+    def __init__(self, account):
+        text = _(
+            "The account “%(account)s” can have at most %(most)s active mailboxes "
+            "(MAX_MAILBOXES_PER_ACCOUNT)."
+        )
+        most = f"{settings.MAX_MAILBOXES_PER_ACCOUNT:,}"
+        super().__init__(text % {"account": account, "most": most}, code="limit")
 
 
 class AccountQuerySet(models.QuerySet):
@@ -110,6 +130,9 @@ class AccountQuerySet(models.QuerySet):
         )
 
     def search(self, text):
+        """Return the accounts with the text in their names; none if it is too long."""
+        if len(text) > MAX_SEARCH_LENGTH:
+            return self.none()
         text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
         return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
 
@@ -152,6 +175,11 @@ class Account(models.Model):
         ),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    mailboxes_at_most = models.PositiveIntegerField(
+        null=True,
+        editable=False,
+        help_text="An upper bound of the number of active mailboxes. Null: count them.",
+    )
 
     objects = AccountQuerySet.as_manager()
 
@@ -207,6 +235,13 @@ class Account(models.Model):
     def reactivate(self) -> None:
         self.is_active = True
         self.save(update_fields=["is_active"])
+
+    def claim_mailbox(self) -> Guard:
+        """Return a Guard that raises the upper bound, unless it is unknown or at the quota.
+
+        It saves most creations the lock and the count of `check_quotas`.
+        """
+        return Guard(CLAIM, [self.pk, settings.MAX_MAILBOXES_PER_ACCOUNT])
 
     def get_customer(self, name):
         """Return the account itself or its active customer, of any level. Raises DoesNotExist."""

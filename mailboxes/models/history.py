@@ -107,7 +107,7 @@ class HistoryRecords(HistoricalRecords):
 
     def create_history_model(self, model, inherited):
         history = super().create_history_model(model, inherited)
-        model.history_writer = HistoryWriter(model, history)
+        model.history_writer = HistoryWriter(model, history, model.parent_field)
         return history
 
     def create_historical_record(self, instance, history_type, using=None):
@@ -146,10 +146,18 @@ def history_table(*bases, indexes, excluded=()):
     return records
 
 
+class GuardError(Exception):
+    """The guard of a new row did not update a row."""
+
+
 class HistoryMixin(models.Model):
-    """A row that is saved together with its history row, by its HistoryWriter."""
+    """A row that is saved together with its history row, by its HistoryWriter.
+
+    It never moves to another parent, which could belong to another account.
+    """
 
     history_writer: HistoryWriter
+    parent_field: str  # a foreign key that never changes
 
     class Meta:
         abstract = True
@@ -162,20 +170,24 @@ class HistoryMixin(models.Model):
         using=None,
         update_fields=None,
         credential=None,
+        guard=None,
     ):
         """Save with a prepared query, and add a history row with the credential as author.
 
         Without a credential, the author is the caller of the current request. No signals are sent.
-        Raises DatabaseError if the row to update does not exist.
+        Raises DatabaseError if the row to update does not exist or belongs to another parent, and
+        GuardError if the Guard of a new row updates nothing.
         """
         using = using or PRIMARY
         is_updated = not (force_insert or self._state.adding) and self.history_writer.update(
             self, self.get_history_fields("~", credential), using, update_fields or ()
         )
         if not is_updated and (update_fields or force_update):
-            raise DatabaseError("The row to update does not exist any more.")
+            raise DatabaseError("The row to update is gone, or belongs to another parent.")
         if not is_updated:
-            self.history_writer.insert(self, self.get_history_fields("+", credential), using)
+            fields = self.get_history_fields("+", credential)
+            if not self.history_writer.insert(self, fields, using, guard):
+                raise GuardError
         self._state.db, self._state.adding = using, False
 
     def get_history_fields(

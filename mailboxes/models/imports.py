@@ -80,6 +80,7 @@ class ImportRow(EncryptedRow, models.Model):
     number = models.PositiveIntegerField()
     cells_sealed = models.TextField()
     mailbox_uuid = models.UUIDField(null=True)
+    account_key = models.BigIntegerField(null=True, help_text="The account of a new mailbox.")
     version = models.PositiveIntegerField(
         null=True, help_text="The mailbox's version when the row was checked."
     )

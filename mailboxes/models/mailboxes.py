@@ -1,7 +1,8 @@
 """Mailboxes and their email recipients."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -10,18 +11,23 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
-from django.db.models.functions import Cast, Length, Lower, Replace
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Cast, Coalesce, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import contract, validators
 from mailboxes.db.connections import PRIMARY
-from mailboxes.models.accounts import REACHED_BY_MAILBOX, REACHED_BY_NAME, Account
+from mailboxes.models.accounts import (
+    REACHED_BY_MAILBOX,
+    REACHED_BY_NAME,
+    Account,
+    AccountFullError,
+)
 from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.encrypted import EncryptedPassCode
-from mailboxes.models.history import HistoryMixin, history_table
+from mailboxes.models.history import GuardError, HistoryMixin, history_table
 
 # The order of an account's mailboxes, and of a mailbox's recipients.
 IN_ORDER = ["created_at", "uuid"]
@@ -129,6 +135,22 @@ class MailboxQuerySet(models.QuerySet):
         return self.alias(digits=digits_of_uuid).filter(matches)
 
 
+def check_quotas(accounts: Collection[int], adding: int = 0) -> None:
+    """Refuse more active mailboxes than each of these accounts may have.
+
+    Locks the accounts until the transaction ends, so that the numbers stay exact. To avoid
+    deadlocks, mailboxes must be locked before. Raises AccountFullError.
+    """
+    rows = Account.objects.filter(pk__in=accounts)
+    list(rows.select_for_update(no_key=True).order_by("pk").only("pk"))  # all in the same order
+    active = Mailbox.objects.active().filter(account=OuterRef("pk")).order_by().values("account")
+    count = Coalesce(Subquery(active.values(count=Count("pk"))), 0)
+    rows.update(mailboxes_at_most=count + adding)
+    full = rows.filter(mailboxes_at_most__gt=settings.MAX_MAILBOXES_PER_ACCOUNT).first()
+    if full:
+        raise AccountFullError(full)
+
+
 class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     """A mailbox, where callers leave voicemail messages."""
 
@@ -166,6 +188,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     # Null after each change, until ChangeFeed numbers it.
     change_number = models.BigIntegerField(null=True, editable=False)
 
+    parent_field = "account"
     recipients_as_json = "[]"  # set by the API, which reads them with the mailbox
 
     objects = MailboxQuerySet.as_manager()
@@ -214,8 +237,18 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
 
     @classmethod
     def create(cls, account: Account, credential: ApiCredential, **values) -> "Mailbox":
+        """Create a mailbox with one query, unless the account may be full.
+
+        Raises AccountFullError.
+        """
         mailbox = cls(account=account, **values)
-        mailbox.save(force_insert=True, credential=credential)
+        save = partial(mailbox.save, force_insert=True, credential=credential)
+        try:
+            save(guard=account.claim_mailbox())
+        except GuardError:
+            with transaction.atomic():
+                check_quotas([account.pk], adding=1)
+                save()
         return mailbox
 
     def change(self, values: dict, credential: ApiCredential | None = None) -> None:
@@ -267,7 +300,9 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
             self.save()
 
     def restore(self) -> None:
+        """Restore a deleted mailbox, in a transaction. Raises AccountFullError."""
         if self.is_deleted:
+            check_quotas([self.account_id], adding=1)
             self.deleted_at = None
             self.save()
 
@@ -327,6 +362,7 @@ class EmailRecipient(Timestamped, HistoryMixin):
     # Creation times do not give the order, because the clocks of several machines differ.
     position = models.IntegerField(default=0, db_default=0, editable=False)
 
+    parent_field = "mailbox"
     history = history_table(
         RecipientHistory,
         indexes=[

@@ -60,10 +60,14 @@ def test_history_names_the_author(staff, mailbox):
     assert latest.history_credential is None
 
 
-def test_account_can_be_changed(staff, mailbox, stranger):
-    staff.save("mailbox_change", mailbox.pk, account=stranger.pk)
-    mailbox.refresh_from_db()
-    assert (mailbox.account, mailbox.password) == (stranger, "0007")
+def test_mailbox_does_not_move_to_another_account(staff, mailbox, stranger):
+    page = staff.open("mailbox_change", mailbox.pk)
+    assert "account" not in page.context["adminform"].form.fields
+    assert "It cannot be changed later." in page.text
+    staff.save("mailbox_change", mailbox.pk, name="Support", account=stranger.pk)
+    after = Mailbox.objects.get()
+    assert (after.account, after.name) == (mailbox.account, "Support")
+    assert not Mailbox.history.filter(account=stranger).exists()
 
 
 def test_recipients_are_added_changed_and_removed(staff, mailbox):

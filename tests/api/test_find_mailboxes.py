@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mailboxes.api import representation
+from mailboxes.api import lists
 from mailboxes.api.finding import Page
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
@@ -245,7 +245,7 @@ def test_mailbox_deleted_after_the_page_was_chosen_is_left_out(account):
     boxes = [Mailbox.objects.create(account=account, name=f"Box {number}") for number in range(3)]
     page = Page(account.mailboxes, {"limit": 3})
     boxes[1].soft_delete()
-    rows, _headers = representation.render_texts(page.texts())
+    rows, _headers = lists.render_texts(page.texts())
     assert [mailbox["name"] for mailbox in orjson.loads(orjson.dumps(rows))] == ["Box 0", "Box 2"]
 
 
@@ -258,3 +258,39 @@ def test_filters_work_over_the_wire(wire):
     for name in ("Zoë", "東京"):
         wire.post(LIST, {"name": name})
     assert get_names(wire.get(f"{LIST}?name={quote('東京')}&limit=1")) == ["東京"]
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("search", 254), ("name", 100), ("recipient", 254)],
+)
+def test_overlong_parameter_is_refused_by_its_name(service, mailboxes, name, most):
+    answer = service.get(f"{LIST}?{name}={'x' * (most + 1)}")
+    assert answer.status == 400
+    assert list(answer.errors) == [name]
+    assert f"no more than {most} characters" in answer.errors[name][0]["message"]
+    assert service.get(f"{LIST}?{name}={'x' * most}").status == 200
+
+
+def test_many_wrong_parameters_get_a_short_answer(service, mailboxes):
+    query = "&".join(f"x{number}=1" for number in range(900))
+    answer = service.get(f"{LIST}?limit=1&{query}")
+    assert (answer.status, len(answer.errors)) == (400, 10)
+
+
+def test_more_parameters_than_anybody_needs_are_refused(service, mailboxes):
+    query = "&".join(f"x{number}=1" for number in range(2000))
+    answer = service.get(f"{LIST}?limit=1&{query}")
+    assert (answer.status, answer.json["status_code"]) == (400, 400)
+
+
+def test_deleted_mailboxes_come_in_pages(service, account, monkeypatch):
+    monkeypatch.setattr("mailboxes.api.finding.MAX_LIMIT", 2)
+    for number in range(3):
+        Mailbox.objects.create(account=account, name=f"Box {number}").soft_delete()
+    answer = service.get(f"{LIST}?deleted=true")
+    assert [row["name"] for row in answer.result] == ["Box 0", "Box 1"]
+    assert answer.headers["x-total-count"] == "3"
+    address = urlsplit(answer.headers["link"].partition(">")[0][1:])
+    (last,) = service.get(f"{address.path}?{address.query}").result
+    assert last["name"] == "Box 2"

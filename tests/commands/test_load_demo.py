@@ -136,6 +136,13 @@ def test_database_with_accounts_is_refused(account):
     assert (Account.objects.count(), Mailbox.objects.count()) == (1, 0)
 
 
+def test_account_above_the_quota_is_refused(db, settings):
+    settings.MAX_MAILBOXES_PER_ACCOUNT = 10
+    with pytest.raises(CommandError, match=r"at most 10 active mailboxes .* Use more --accounts"):
+        call_command("load_demo")
+    assert not Account.objects.exists()
+
+
 @pytest.mark.parametrize("option", ["--accounts", "--mailboxes"])
 @pytest.mark.parametrize("number", ["0", "-1", "1.5", "many", ""])
 def test_size_below_one_is_refused(db, option, number):

@@ -61,6 +61,10 @@ def test_good_settings_are_accepted():
         ({"RATE_LIMIT": "100/year"}, "RATE_LIMIT is wrong: "),
         ({"CACHE_URL": "nonsense"}, "CACHE_URL is wrong: "),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY must be a whole number"),
+        (
+            {"MAX_MAILBOXES_PER_ACCOUNT": "0"},
+            "MAX_MAILBOXES_PER_ACCOUNT must be a whole number",
+        ),
         ({"RETENTION_DAYS": "0"}, "RETENTION_DAYS must be a whole number"),
         ({"HISTORY_DAYS": "0"}, "HISTORY_DAYS must be a whole number"),
         ({"HISTORY_CHANGES": "all"}, "HISTORY_CHANGES must be a whole number"),

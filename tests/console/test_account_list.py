@@ -243,3 +243,10 @@ class TestRefusals:
 
     def test_post_is_not_allowed(self, viewer, account, address):
         assert viewer.post(address).status_code == 405
+
+
+def test_overlong_search_is_refused(viewer, account):
+    page = viewer.get("/accounts/?q=" + "a" * 255)
+    assert "Search for at most 254 characters." in get_text(page)
+    assert not page.context["page"].object_list
+    assert not viewer.get("/accounts/-/names/?q=" + "a" * 255).context["accounts"]

@@ -1,7 +1,7 @@
 """History writer: a row and its history row are written together, or neither."""
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from mailboxes.models import Mailbox
 from mailboxes.models.history import HistoryRecords
@@ -45,10 +45,23 @@ def test_other_fields_are_not_saved_with_update_fields(mailbox):
     assert history_states(mailbox)[0] == current_state(mailbox)
 
 
-def test_relation_is_updated_by_its_field_name(mailbox, stranger):
-    mailbox.account = stranger
-    mailbox.save(update_fields=["account"])
-    assert Mailbox.objects.get().account == mailbox.history.first().account == stranger
+@pytest.mark.parametrize("fields", [None, ["account"], ["name"]])
+def test_mailbox_never_moves_to_another_account(mailbox, stranger, fields):
+    before = current_state(mailbox)
+    mailbox.account, mailbox.name = stranger, "Moved"
+    with pytest.raises(DatabaseError), transaction.atomic():
+        mailbox.save(update_fields=fields)
+    with pytest.raises(ChangedMeanwhileError):
+        mailbox.change({"account": stranger})
+    assert current_state(mailbox) == before == history_states(mailbox)[0]
+
+
+def test_recipient_never_moves_to_another_mailbox(mailbox, stranger):
+    recipient = mailbox.add_recipient("pete@acme.example")
+    recipient.mailbox = Mailbox.objects.create(account=stranger, name="Other")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        recipient.save()
+    assert mailbox.email_recipients.get() == recipient
 
 
 def test_row_with_another_version_is_not_updated(mailbox):

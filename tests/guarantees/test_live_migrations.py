@@ -100,7 +100,7 @@ def test_large_tables_are_migrated_during_calls(databases, size, promise):
     url = databases.copy()
     with default_database(url):
         call_command("flush", interactive=False, verbosity=0)
-        call_command("load_demo", "--mailboxes", str(count))
+        call_command("load_demo", "--accounts", "100", "--mailboxes", str(count))
         headers = headers_for(Account.objects.create(name="caller"))
     with Server(url) as server, open_writers(CALLERS, headers, server.port) as writers:
         with writing(writers), psycopg.connect(url) as reader:

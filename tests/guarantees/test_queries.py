@@ -79,7 +79,7 @@ def capture_queries(service, method, path, body=None, headers=None):
 
 def filters_by_account(query, account) -> bool:
     by_number = re.search(rf"\baccount_id = \(?{account.pk}\b", query)
-    by_join = re.search(rf"\bmailboxes_account\.id = \({account.pk}\)", query)
+    by_join = re.search(rf"\bmailboxes_account\.id (= |IN )\({account.pk}\)", query)
     return bool(by_number or (by_join and "account_id = (mailboxes_account.id)" in query))
 
 
@@ -112,10 +112,10 @@ def test_command_queries_start_from_the_account(service, mailbox, others, comman
     path = path.format(mailbox=mailbox.pk, recipient=recipient.pk)
     headers = {"Idempotency-Key": key}
     queries = capture_queries(service, method, path, BODIES.get(command), headers)
+    assert_own_rows_only(queries, mailbox, others)
     if command == "create" and key is None:
-        assert not queries  # it only inserts
-    else:
-        assert_own_rows_only(queries, mailbox, others)
+        # The first creation has counted the mailboxes. The next ones only insert.
+        assert not capture_queries(service, method, path, BODIES.get(command), headers)
 
 
 @pytest.mark.parametrize("name", [None, *SEARCHES])

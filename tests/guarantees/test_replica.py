@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
-from mailboxes.models import Account
+from mailboxes.api.lists import MAX_IN_MEMORY
+from mailboxes.models import Account, Mailbox
 from tests.databases import default_database, headers_for
 from tests.guarantees.conftest import FULL
 from tests.guarantees.writers import LIST
@@ -101,6 +102,20 @@ def test_reads_go_to_the_replica(replica, service):
     uuid = service.post(LIST, {"name": "Sales"}).result["uuid"]
     for path in ("", "?search=Sales", f"/{uuid}", f"/{uuid}/history"):
         wait_until_replica_is_read(replica, service, path)
+
+
+def test_long_list_is_read_from_the_replica(replica, primary, caller):
+    account, service = caller
+    with default_database(primary.url()):
+        rows = [Mailbox(account=account, name=f"Box {n}") for n in range(MAX_IN_MEMORY + 1)]
+        Mailbox.objects.bulk_create(rows)
+    for path in ("", "?order=created"):
+        wait_until_replica_is_read(replica, service, path)
+        before = replica.count_queries()
+        assert [row["uuid"] for row in service.get(LIST + path).result] == [
+            str(row.pk) for row in rows
+        ]
+        assert replica.count_queries() > before
 
 
 def test_write_is_visible_at_once_if_the_replica_lags(replica, service):

@@ -1,5 +1,6 @@
 """Accounts: the tree, one account, create, change, suspend and reactivate it."""
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -9,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
+from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.forms import AccountForm
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.models.accounts import LINEAGE_SEPARATOR
@@ -38,6 +40,9 @@ def account_list(request, name=None):
     text = request.GET.get("q", "").strip()
     if text:
         accounts = accounts.search(text)
+        if len(text) > MAX_SEARCH_LENGTH:
+            most = {"most": MAX_SEARCH_LENGTH}
+            messages.error(request, _("Search for at most %(most)s characters.") % most)
     state = request.GET.get("state")
     state = state if state in STATES else ""
     if state:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mailboxes import batches
 from mailboxes.console.access import add_success, get_next_page, staff_with
 from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.models.accounts import AccountFullError
 from mailboxes.trimming import describe_trimming
 
 BATCHES_PER_PAGE = 50
@@ -50,6 +51,8 @@ def undo(request, uuid):
         undoing, skipped = batches.undo_batch(batch, request.user)
     except batches.AlreadyUndoneError:
         messages.warning(request, _("This change was already undone."))
+    except AccountFullError as error:
+        messages.error(request, error.message)
     else:
         if undoing:
             undoable = undoing if may_undo(request.user, undoing) else None

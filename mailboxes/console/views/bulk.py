@@ -1,6 +1,7 @@
 """Change many mailboxes at once: confirm the exact effects, then write in one transaction."""
 
 from django.conf import settings
+from django.contrib import messages
 from django.db.models import Count, Q
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
@@ -15,6 +16,7 @@ from mailboxes.console.access import (
 from mailboxes.console.filters import Selection
 from mailboxes.forms import SettingsForm
 from mailboxes.models import Batch
+from mailboxes.models.accounts import AccountFullError
 
 NAMES_SHOWN = 20
 
@@ -78,6 +80,8 @@ def confirm(request, template, action, change, selection, *, is_possible=True, *
         except batches.ChangedMeanwhileError:
             has_changed = True
             selection = Selection(request.GET, selection.deleted)
+        except AccountFullError as error:
+            messages.error(request, error.message)
         else:
             add_success(request, str(batch), batch)
             return redirect_to_table(selection)

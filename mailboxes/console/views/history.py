@@ -15,6 +15,7 @@ from mailboxes import batches
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.history import HistoryPage, list_reveals, parse_version
 from mailboxes.models import Batch, Mailbox
+from mailboxes.models.accounts import AccountFullError
 from mailboxes.trimming import describe_trimming
 
 VERSIONS_PER_PAGE = 50
@@ -59,5 +60,8 @@ def put_back(request, uuid):
         gone = _("This state is no longer in the history, so it was not restored.")
         messages.warning(request, f"{gone} {describe_trimming()}")
         return redirect("console:history", uuid)
-    add_success(request, str(batch), batch)
+    except AccountFullError as error:
+        messages.error(request, error.message)
+    else:
+        add_success(request, str(batch), batch)
     return redirect("console:mailbox", uuid)

@@ -14,9 +14,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 from mailboxes import batches
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.conflict import Conflict, have_different_settings
+from mailboxes.console.writing import atomic_post
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import MailboxSettingsForm, NewMailboxForm, RecipientForm
 from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.models.accounts import AccountFullError
+from mailboxes.models.mailboxes import check_quotas
 
 CHANGE = Batch.permissions(Batch.Action.CHANGED)
 
@@ -72,6 +75,7 @@ def save_settings(request, uuid):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_with(*Batch.permissions(Batch.Action.CREATED))
+@atomic_post
 def add(request):
     """Create a mailbox; `?account=` fills in the account."""
     form = NewMailboxForm(request.POST or None, initial={"account": request.GET.get("account")})
@@ -123,7 +127,10 @@ def delete(request, uuid):
 @require_POST
 @staff_with(*Batch.permissions(Batch.Action.RESTORED))
 def restore(request, uuid):
-    apply_to_mailbox(request, uuid, Batch.Action.RESTORED, batches.mark_restored)
+    try:
+        apply_to_mailbox(request, uuid, Batch.Action.RESTORED, batches.mark_restored)
+    except AccountFullError as error:
+        messages.error(request, error.message)
     return redirect("console:mailbox", uuid)
 
 
@@ -148,7 +155,10 @@ def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:
 
 @transaction.atomic
 def write_batch(request, action, **rows) -> Batch:
-    """Write the rows (see `batches.write_batch`) as a batch of the request's user."""
+    """Write the rows (see `batches.write_batch`) as a batch of the request's user.
+
+    Raises AccountFullError.
+    """
     batch = Batch.objects.create(user=request.user, action=action)
-    batches.write_batch(batch, **rows)
+    check_quotas(batches.write_batch(batch, **rows))
     return batch

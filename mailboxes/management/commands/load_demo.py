@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from mailboxes.demo import Demo, history_row
 from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.models.accounts import AccountFullError
 
 BATCH = 500
 
@@ -52,10 +53,13 @@ class Command(BaseCommand):
             account.save()  # one by one: a customer needs its reseller's key
         stream = demo.mailboxes(tree, mailboxes)
         recipients = 0
-        with tqdm(total=mailboxes, unit=" mailboxes", disable=None) as progress:
-            while batch := list(islice(stream, BATCH)):
-                recipients += save_batch(batch)
-                progress.update(len(batch))
+        try:
+            with tqdm(total=mailboxes, unit=" mailboxes", disable=None) as progress:
+                while batch := list(islice(stream, BATCH)):
+                    recipients += save_batch(batch)
+                    progress.update(len(batch))
+        except AccountFullError as error:
+            raise CommandError(f"{error.message} Use more --accounts.") from None
         return f"Created {accounts} accounts, {mailboxes} mailboxes, {recipients} recipients."
 
 
