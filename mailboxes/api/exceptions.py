@@ -28,6 +28,14 @@ class PreconditionFailed(exceptions.APIException):
     default_code = "changed"
 
 
+class WeakETag(PreconditionFailed):
+    default_detail = (
+        "If-Match has a weak ETag, W/, which never matches. A proxy makes ETags weak if it compresses "
+        "answers: send the ETag without W/, and turn off the proxy's compression of JSON."
+    )
+    default_code = "weak_etag"
+
+
 class ContentTooLarge(exceptions.APIException):
     status_code = 413
     default_detail = f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."

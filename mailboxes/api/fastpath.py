@@ -121,7 +121,7 @@ class PlainCall(WSGIRequest):
             status, result, headers = 404, None, {}
         body = orjson.dumps(envelope(status, result))
         if status == 200 and "ETag" not in headers:
-            headers["ETag"] = hash_to_etag(body)
+            headers["ETag"] = hash_to_etag(body, headers)
         throttle.add_headers(headers)
         headers |= {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
         return status, body, headers
