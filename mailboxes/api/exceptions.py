@@ -42,6 +42,13 @@ class ContentTooLarge(exceptions.APIException):
     default_code = "too_large"
 
 
+class UnsupportedEncoding(exceptions.APIException):
+    status_code = 415
+    default_detail = "Send the body without compression, and without Content-Encoding."
+    default_code = "unsupported_encoding"
+    headers = {"Accept-Encoding": "identity"}
+
+
 class ServiceUnavailable(exceptions.APIException):
     status_code = 503
     default_detail = "The database does not answer."
@@ -69,6 +76,8 @@ def exception_handler(exc, context):
             isinstance(exc, exceptions.APIException) and exc.status_code not in UNEXPLAINED
         )
         response.data = format_errors(exc) if is_explained else None
+        for name, value in getattr(exc, "headers", {}).items():
+            response[name] = value
     return response
 
 

@@ -34,9 +34,10 @@ if settings.METRICS_NETWORKS:
 LIST_METHODS = ("GET", "POST")
 MAILBOX_METHODS = ("GET", "PUT", "PATCH")
 
-# A call with one of these keys is not plain: it is conditional, has an idempotency key, or the
-# server has refused it.
+# A call with one of these keys is not plain: its body is encoded, it is conditional, has an
+# idempotency key, or the server has refused it.
 NOT_PLAIN = {
+    "HTTP_CONTENT_ENCODING",
     "HTTP_IF_MATCH",
     "HTTP_IF_NONE_MATCH",
     "HTTP_IDEMPOTENCY_KEY",

@@ -29,6 +29,7 @@ from mailboxes.api.conditions import (
     hash_to_etag,
     refuse_if_changed,
 )
+from mailboxes.api.exceptions import UnsupportedEncoding
 from mailboxes.api.fastpath import REFUSED_CALL
 from mailboxes.api.finding import (
     HISTORY_LIMIT,
@@ -69,6 +70,8 @@ class Command(APIView):
         super().initial(request, *args, **kwargs)  # authentication, then the throttle
         authorize(request)
         if self.takes_body and request.method in METHODS_WITH_BODY:
+            if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                raise UnsupportedEncoding
             if not request.body:
                 raise ParseError("The body must be a JSON object.")
             _ = request.data  # parsed here, before a transaction begins

@@ -1,5 +1,6 @@
 """Every answer under the API's paths has the envelope, also one of middleware."""
 
+import gzip
 import json
 import logging
 
@@ -160,6 +161,26 @@ def test_html_error_is_replaced_by_the_envelope(service, settings):
         ),
     )
     for status in (400, 403, 404, 409, 412, 413, 422, 428, 429, 500, 503):
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "x", ""])
+def test_encoded_body_is_415_and_names_the_encoding_to_use(wire, method, encoding):
+    path = "/voip/mailbox"
+    if method != "POST":
+        path += f"/{wire.post(path, {'name': 'Sales'}).result['uuid']}"
+    for body in (gzip.compress(b'{"name": "x"}'), b'{"name": "x"}'):
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        answer = wire.call(method, path, body, headers)
+        assert_envelope(answer, 415, errors=True)
+        assert answer.headers["accept-encoding"] == "identity"
+        assert answer.errors["non_field_errors"][0]["code"] == "unsupported_encoding"
+    assert not Mailbox.objects.filter(name="x").exists()
+
+
+def test_body_with_the_encoding_identity_is_accepted(wire):
+    headers = {"Content-Encoding": "Identity"}
+    assert wire.post("/voip/mailbox", {"name": "x"}, headers=headers).status == 201
+
+
         assert_envelope(service.get(f"/voip/{status}"), status)
 
 
