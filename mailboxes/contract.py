@@ -53,7 +53,7 @@ MAILBOX_PATH = re.compile(
 API, HEALTH = "voip|authenticated", "healthz|readyz"
 ENGINES = "(?i:asterisk|freeswitch|sounds)"  # the configuration of an engine may use capitals
 
-API_PATH = re.compile(rf"/({API})(/|\Z)")
+API_PATH = re.compile(rf"/+({API})(/|\Z)")  # a base address may end with a slash
 ENGINE_PATH = re.compile(rf"/+{ENGINES}(/|\Z)")
 HEALTH_PATH = re.compile(rf"/({HEALTH})\Z")
 
