@@ -16,6 +16,7 @@ from mailboxes import contract
 from mailboxes.api.exceptions import ContentTooLarge, PreconditionFailed, ServiceUnavailable
 from mailboxes.api.idempotency import HEADER, WRONG_KEY, KeyUsedForAnother, StillRuns
 from mailboxes.api.renderers import MEDIA_TYPE
+from mailboxes.validators import INVISIBLE
 
 
 class Command(NamedTuple):
@@ -182,7 +183,7 @@ EXAMPLES = {
 
 # Rules of validators that drf-spectacular cannot read. A name has a visible character, and no
 # control character.
-VISIBLE, PRINTABLE = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
+VISIBLE, PRINTABLE = rf"[^\s\x00-\x1f\x7f-\x9f{INVISIBLE}]", r"[^\x00-\x1f\x7f-\x9f]"
 RULES = {
     "email": {"format": "email"},
     "name": {"pattern": f"^{PRINTABLE}*{VISIBLE}{PRINTABLE}*$"},
