@@ -90,6 +90,15 @@ class AuthenticatedView(Command):
         return Response({})
 
 
+class EmptyListView(Command):
+    """Answer an empty list, for programs that read another list to test a credential."""
+
+    schema = None  # not a command of the document
+
+    def get(self, request, *args, **kwargs):
+        return Response([])
+
+
 class SchemaView(APIView):
     """Serve the OpenAPI document to everyone: YAML, or JSON by `Accept` or `?format=json`."""
 

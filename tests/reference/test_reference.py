@@ -56,6 +56,11 @@ def test_page_explains_migration_from_the_hosted_api(text):
         assert words in text
 
 
+def test_page_names_the_resources_that_do_not_exist(text):
+    for name in ("user", "group", "phone-book", "flow", "queue-group"):
+        assert f"<code>/voip/{name}</code>" in text
+
+
 def test_example_without_content_has_a_status_message(text):
     assert "&quot;status_message&quot;: &quot;No Content&quot;" in text
 
