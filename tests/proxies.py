@@ -131,7 +131,9 @@ class Nginx(Proxy):
         compress = "gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;"
         folders = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         paths = " ".join(f"{name}_temp_path {self.folder}/{name};" for name in folders)
-        return f"events {{}} http {{ access_log off; {compress} {paths} {super().fill_in_sample()} }}"
+        return (
+            f"events {{}} http {{ access_log off; {compress} {paths} {super().fill_in_sample()} }}"
+        )
 
 
 class NginxWithTLS(Nginx):

@@ -1,5 +1,7 @@
 """The contract's commands. Every query starts from the account of the credential."""
 
+import gzip
+import re
 from functools import cache, partial
 
 from django.conf import settings
@@ -46,6 +48,7 @@ from mailboxes.db.replica import reads_from_replica
 from mailboxes.history import HistoryPage
 
 TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
+ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
 ACTIONS_WITH_PASS_CODE = ["create", "update", "partial_update"]
 
@@ -100,7 +103,10 @@ class EmptyListView(Command):
 
 
 class SchemaView(APIView):
-    """Serve the OpenAPI document to everyone: YAML, or JSON by `Accept` or `?format=json`."""
+    """Serve the OpenAPI document to everyone: YAML, or JSON by `Accept` or `?format=json`.
+
+    It is the same for everyone, so it may be compressed (see docs/operations.md).
+    """
 
     http_method_names = Command.http_method_names
     authentication_classes = []
@@ -119,12 +125,16 @@ class SchemaView(APIView):
 
     def get(self, request):
         renderer = request.accepted_renderer
-        content = render_schema(type(renderer))
+        compress = bool(ACCEPTS_GZIP.search(request.headers.get("Accept-Encoding", "")))
+        content = render_schema(type(renderer), compress)
         headers = {
             "Cache-Control": "no-cache",  # ask whether the ETag is still the same
             "Content-Disposition": f'inline; filename="{TITLE}.{renderer.format}"',
             "ETag": hash_to_etag(content),
+            "Vary": "Accept-Encoding",
         }
+        if compress:
+            headers["Content-Encoding"] = "gzip"
         content_type = renderer.media_type
         if renderer.charset:
             content_type += f"; charset={renderer.charset}"
@@ -133,8 +143,11 @@ class SchemaView(APIView):
 
 
 @cache
-def render_schema(renderer_class) -> bytes:
+def render_schema(renderer_class, compress: bool) -> bytes:
     """Return the OpenAPI document, cached: rendering it takes a tenth of a second."""
+    if compress:
+        # Without the time, so that all processes send the same ETag.
+        return gzip.compress(render_schema(renderer_class, False), mtime=0)
     return renderer_class().render(get_document(), renderer_context={})
 
 
