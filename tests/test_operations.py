@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md and the units of docs/systemd, on a copy of the project."""
+"""The commands of docs/operations.md, and docs/systemd, on a copy of the project."""
 
 import getpass
 import json
