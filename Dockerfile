@@ -1,15 +1,18 @@
-FROM python:3.11-slim
-
-WORKDIR /srv/mailboxes
-RUN useradd --system --home-dir /srv/mailboxes mailboxes
+# The image that it builds on, which must be Debian 12 or later: `--build-arg BASE=…` for another.
+ARG BASE=docker.io/library/debian:bookworm-slim
+FROM ${BASE}
 
 # pg_dump and pg_restore for backups. Their version must be PostgreSQL's or newer.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends postgresql-client \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get install --yes --no-install-recommends python3 python3-venv postgresql-client \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --home-dir /srv/mailboxes mailboxes
 
+WORKDIR /srv/mailboxes
 COPY requirements/run.txt requirements/
-RUN pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
+RUN python3 -m venv .venv \
+    && .venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
+ENV PATH=/srv/mailboxes/.venv/bin:$PATH
 
 COPY manage.py ./
 COPY config config
@@ -27,5 +30,4 @@ RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')"
 
 USER mailboxes
 EXPOSE 8000
-HEALTHCHECK CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=3)"]
 CMD ["python", "manage.py", "serve", "--host", "0.0.0.0"]

@@ -99,6 +99,12 @@ def parse_postgresql_url(url):
     return parse_database_url(url)
 
 
+def parse_whole_number(text):
+    if int(text) < 0:
+        raise ValueError
+    return int(text)
+
+
 def parse_positive_integer(text):
     if int(text) < 1:
         raise ValueError

@@ -20,6 +20,15 @@ from mailboxes.encryption import KeyRing
 
 DEBUG = env.read_switch("DEBUG", "off")
 HTTPS = env.read_switch("HTTPS", "on")
+HSTS_SECONDS = env.read_setting(
+    "HSTS_SECONDS", env.parse_whole_number, "3600", "must be a whole number of seconds, 0 or more."
+)
+HSTS_SUBDOMAINS = env.read_switch("HSTS_SUBDOMAINS", "off")
+HSTS_PRELOAD = env.read_switch("HSTS_PRELOAD", "off")
+if HSTS_PRELOAD and not (HSTS_SUBDOMAINS and (HSTS_SECONDS or 0) >= 365 * 24 * 3600):
+    env.errors.append(
+        "HSTS_PRELOAD needs HSTS_SUBDOMAINS=on and HSTS_SECONDS=31536000 (a year) or more."
+    )
 
 SECRET_KEY = env.read_text("SECRET_KEY")
 if not SECRET_KEY:
@@ -338,8 +347,11 @@ SECURE_REDIRECT_EXEMPT = [
     rf"^({contract.API}|{contract.ENGINES})(/|$)",
     rf"^({contract.HEALTH})$",
 ]
-SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS_SUBDOMAINS
+SECURE_HSTS_PRELOAD = HSTS_PRELOAD
+# Each deployment chooses them, since they hold for other services of its domain too.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W021"]
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"

@@ -46,6 +46,8 @@ RFC_9110_PHRASES = {
 
 UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
+# Resources of the hosted API that this service does not have.
+EMPTY_LISTS = ("flow", "group", "phone-book", "queue-group", "user")
 MAILBOXES = "voip/mailbox"
 MAILBOX_PATH = re.compile(
     rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z"
@@ -55,7 +57,7 @@ MAILBOX_PATH = re.compile(
 API, HEALTH = "voip|authenticated", "healthz|readyz"
 ENGINES = "(?i:asterisk|freeswitch|sounds)"  # the configuration of an engine may use capitals
 
-API_PATH = re.compile(rf"/({API})(/|\Z)")
+API_PATH = re.compile(rf"/+({API})(/|\Z)")  # a base address may end with a slash
 ENGINE_PATH = re.compile(rf"/+{ENGINES}(/|\Z)")
 HEALTH_PATH = re.compile(rf"/({HEALTH})\Z")
 

@@ -117,8 +117,21 @@ class CredentialForm(forms.ModelForm):
             )
 
 
-# A quoted address may contain separators: "a;b"@example.com.
-ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,64}"|[^\s,;])+')
+class AddressField(forms.EmailField):
+    """An email address. A name before it is left out."""
+
+    widget = forms.TextInput({"inputmode": "email"} | NO_CORRECTION)
+
+    def to_python(self, value):
+        return validators.normalize_address(super().to_python(value))
+
+
+# One with a name before it, "Smith, Ann" <ann@example.com>, or one alone. A quoted address may
+# contain separators: "a;b"@example.com.
+ADDRESS = re.compile(
+    r"""(?:"[^"]{0,100}"\s*|[^<>@,;"\r\n]{0,100})<[^<>\s]{1,254}>"""
+    r"""|(?:"(?:[^"\\]|\\.){0,64}"|[^\s,;])+"""
+)
 
 
 class AddressesField(forms.Field):
@@ -138,6 +151,7 @@ class AddressesField(forms.Field):
     def to_python(self, value) -> list[str]:
         addresses: dict[str, str] = {}
         for address in self.split(value or ""):
+            address = validators.normalize_address(address)
             addresses.setdefault(address.lower(), address)
         return list(addresses.values())
 
@@ -261,6 +275,7 @@ class RecipientForm(forms.ModelForm):
     class Meta:
         model = EmailRecipient
         fields = ["email"]
+        field_classes = {"email": AddressField}
         labels = {"email": _("Email address")}
 
 
@@ -317,6 +332,7 @@ class EmailRecipientForm(forms.ModelForm):
     class Meta:
         model = EmailRecipient
         fields = ["mailbox", "email"]
+        field_classes = {"email": AddressField}
 
     def clean_mailbox(self):
         """Lock the mailbox, so that the limit of recipients is checked reliably."""

@@ -21,8 +21,23 @@ ACCOUNT_NAME = rf"\A{ACCOUNT_NAME_TEXT}\Z"
 CREDENTIAL_NAME = r"\A[A-Za-z0-9._@+-]{1,64}\Z"
 PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
 
+# "Ann Smith <ann@example.com>", as mail programs copy an address.
+NAMED_ADDRESS = re.compile(r"\A[^<>]*<\s*([^<>\s]+)\s*>\Z")
+# The two versions of IDNA convert these differently, to domains that may have different owners.
+AMBIGUOUS_IN_DOMAINS = {*"ßς\u200c\u200d"}
+
 # The most used codes that are not a repeat, run or year (DataGenetics, "PIN analysis", 2012).
 MOST_USED_PASS_CODES = {"1004", "1010", "1122", "1313", "2001", "2580", "6969", "0852", "5683"}
+
+# Characters that show nothing, for a class of a regular expression: Unicode's
+# Default_Ignorable_Code_Point, annotation marks, and the Braille pattern without dots.
+INVISIBLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+# Those above U+FFFF are apart: not every program that reads our schema can have them in a class.
+RARE_INVISIBLE = r"\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+BLANK = re.compile(rf"[\s{INVISIBLE}{RARE_INVISIBLE}]*\Z")
 
 validate_account_name = RegexValidator(
     ACCOUNT_NAME, _("Use 3 to 64 lower-case letters, digits, hyphens, underscores or dots.")
@@ -33,12 +48,14 @@ validate_credential_name = RegexValidator(
 
 
 def validate_printable(value: str) -> None:
-    """Refuse control characters (Unicode's Cc) and lone surrogates (Cs)."""
+    """Refuse control characters (Cc), lone surrogates (Cs), and text that shows nothing."""
     categories = {unicodedata.category(character) for character in value}
     if "Cc" in categories:
         raise ValidationError(_("Leave out control characters."), code="control_character")
     if "Cs" in categories:
         raise ValidationError(_("Leave out lone surrogates."), code="surrogate")
+    if BLANK.match(value):
+        raise ValidationError(_("Use at least one visible character."), code="blank")
 
 
 def is_pass_code(value: str) -> bool:
@@ -104,6 +121,21 @@ def validate_ascii(value: str) -> None:
             _("Use an address in ASCII; write an international domain in its xn-- form."),
             code="not_ascii",
         )
+
+
+def normalize_address(value: str) -> str:
+    """Return the address without a name before it, and with its domain in ASCII.
+
+    A text that is no address is returned as it is, for the validators to refuse.
+    """
+    address = NAMED_ADDRESS.sub(r"\1", value.strip())
+    user, at, domain = address.rpartition("@")
+    if domain.isascii() or not AMBIGUOUS_IN_DOMAINS.isdisjoint(domain):
+        return address
+    try:
+        return f"{user}{at}{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return address
 
 
 @lru_cache(maxsize=1000)  # each API call needs those of its credential

@@ -47,12 +47,6 @@ def commands(document, *headings) -> str:
     return script
 
 
-def files(document) -> dict[str, str]:
-    """Return the configuration files by path; each begins with a comment with its path."""
-    found = (text.partition("\n") for _, text in blocks(document, "ini"))
-    return {first.removeprefix("# "): rest for first, _, rest in found}
-
-
 def anchors(document) -> set[str]:
     """Return the anchors that a Markdown host makes of the headings."""
     pairs = pairwise(parse_document(document))

@@ -127,6 +127,29 @@ class Nginx(Proxy):
         }
 
     def fill_in_sample(self):
+        # As a machine's own nginx.conf may have it: the sample must keep ETags strong all the same.
+        compress = "gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;"
         folders = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         paths = " ".join(f"{name}_temp_path {self.folder}/{name};" for name in folders)
-        return f"events {{}} http {{ access_log off; {paths} {super().fill_in_sample()} }}"
+        return (
+            f"events {{}} http {{ access_log off; {compress} {paths} {super().fill_in_sample()} }}"
+        )
+
+
+class NginxWithTLS(Nginx):
+    """The sample as it is printed, on another port, with a certificate for localhost."""
+
+    def replacements(self):
+        self.certificate, key = self.folder / "mailboxes.pem", self.folder / "mailboxes.key"
+        command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+        names = ("-addext", "subjectAltName=DNS:localhost")
+        files = ("-out", self.certificate, "-keyout", key)
+        subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+        if os.geteuid() == 0:
+            shutil.chown(key, "nobody")
+        return {
+            "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
+            "/etc/nginx/mailboxes.pem": str(self.certificate),
+            "/etc/nginx/mailboxes.key": str(key),
+            "http://127.0.0.1:8000": f"http://127.0.0.1:{self.server.port}",
+        }

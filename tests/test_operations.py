@@ -1,4 +1,4 @@
-"""The commands and systemd units of docs/operations.md, run on a copy of the project."""
+"""The commands of docs/operations.md, and docs/systemd, on a copy of the project."""
 
 import getpass
 import json
@@ -8,13 +8,12 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests import requirements
 from tests.clone import clone, environment, run_script
-from tests.documents import commands, files
+from tests.documents import commands
 from tests.postgres import free_port
 from tests.server import until
 
@@ -128,8 +127,10 @@ def test_systemd_accepts_the_units(copy, tmp_path):
         requirements.skip_or_fail("systemd", "systemd-analyze is not on this machine.")
     units = tmp_path / "units"
     units.mkdir()
-    for path, text in files(MANUAL).items():
-        (units / Path(path).name).write_text(text.replace("/srv/mailboxes", str(copy)))
+    [install] = lines_of("systemd", "cp").splitlines()
+    run_script(install.replace("/etc/systemd/system/", str(units)), copy)
+    for unit in units.iterdir():
+        unit.write_text(unit.read_text().replace("/srv/mailboxes", str(copy)))
     names = [
         name.replace("@", "@purge_deleted")
         for name in sorted(path.name for path in units.iterdir())

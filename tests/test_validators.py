@@ -62,6 +62,22 @@ def test_control_characters_and_lone_surrogates_are_refused(text):
 
 
 @pytest.mark.parametrize(
+    "code_point", [0x200B, 0xFEFF, 0x3164, 0xAD, 0x2060, 0x2800, 0xFFA0, 0xFE0F, 0xE0041]
+)
+def test_text_that_shows_nothing_is_blank(code_point):
+    for text in (chr(code_point), f" {chr(code_point)} \u3000{chr(code_point)}"):
+        with pytest.raises(ValidationError) as caught:
+            validators.validate_printable(text)
+        assert caught.value.code == "blank"
+    validators.validate_printable(f"{chr(code_point)}A")
+
+
+@pytest.mark.parametrize("text", ["A", "👩‍👩‍👧", "نامه‌ای", "東京", "-", "\U0001fae9"])
+def test_text_with_a_visible_character_is_accepted(text):
+    validators.validate_printable(text)
+
+
+@pytest.mark.parametrize(
     "address", ['"a\x0bb"@acme.example', '"a\x1bb"@acme.example', "ü@x.example"]
 )
 def test_address_with_other_characters_than_printable_ascii_is_refused(address):

@@ -1,12 +1,16 @@
 """Conditional requests (RFC 9110, section 13): ETag, If-Match, If-None-Match, 304 and 412."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags, quote_etag
 
-from mailboxes.api.exceptions import PreconditionFailed
+from mailboxes.api.exceptions import PreconditionFailed, WeakETag
 from mailboxes.models import EmailRecipient, Mailbox
+
+LIST_HEADERS = ("Link", "X-Total-Count")
+NO_HEADERS: Mapping[str, str] = {}
 
 
 def get_etag(row: Mailbox | EmailRecipient) -> str:
@@ -22,9 +26,13 @@ def format_etag(version: int | str) -> str:
     return f'"{version}"'
 
 
-def hash_to_etag(content: bytes) -> str:
-    """Return the ETag of content that has no version, such as a list: a hash."""
-    return format_hash(sha256(content))
+def hash_to_etag(content: bytes, headers: Mapping[str, str] = NO_HEADERS) -> str:
+    """Return the ETag of content that has no version, such as a list: a hash.
+
+    It covers the headers that say more about the list, because a 304 answer leaves them out.
+    """
+    described = [f"\n{name}: {headers[name]}" for name in LIST_HEADERS if name in headers]
+    return format_hash(sha256(content + "".join(described).encode()))
 
 
 def format_hash(digest) -> str:
@@ -33,11 +41,12 @@ def format_hash(digest) -> str:
 
 def refuse_if_changed(request, row) -> None:
     """Raise PreconditionFailed if If-Match or If-None-Match fails. Call with the row locked."""
-    # Django treats an If-Match without a valid tag as absent, which would overwrite silently.
     if_match = request.headers.get("If-Match")
-    is_malformed = if_match is not None and not parse_etags(if_match)
+    tags = parse_etags(if_match or "")
+    # Django treats an If-Match without a valid tag as absent, which would overwrite silently.
+    is_malformed = if_match is not None and not tags
     if is_malformed or evaluate_conditions(request, get_etag(row)) is not None:
-        raise PreconditionFailed
+        raise WeakETag if any(tag.startswith("W/") for tag in tags) else PreconditionFailed
 
 
 def evaluate_conditions(request, etag: str, response=None):
@@ -53,7 +62,7 @@ def evaluate_conditions(request, etag: str, response=None):
 def apply_conditions(request, response):
     """Return the rendered response to GET, with an ETag; or 304 if the caller has it already."""
     if not response.has_header("ETag"):
-        response["ETag"] = hash_to_etag(response.content)
+        response["ETag"] = hash_to_etag(response.content, response.headers)
     conditional = evaluate_conditions(request, response["ETag"], response)
     request.throttle.add_headers(conditional)  # Django's 304 is a new response
     return conditional

@@ -29,10 +29,25 @@ class PreconditionFailed(exceptions.APIException):
     default_code = "changed"
 
 
+class WeakETag(PreconditionFailed):
+    default_detail = (
+        "If-Match has a weak ETag, W/, which never matches. A proxy makes ETags weak if it compresses "
+        "answers: send the ETag without W/, and turn off the proxy's compression of JSON."
+    )
+    default_code = "weak_etag"
+
+
 class ContentTooLarge(exceptions.APIException):
     status_code = 413
     default_detail = f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
     default_code = "too_large"
+
+
+class UnsupportedEncoding(exceptions.APIException):
+    status_code = 415
+    default_detail = "Send the body without compression, and without Content-Encoding."
+    default_code = "unsupported_encoding"
+    headers = {"Accept-Encoding": "identity"}
 
 
 class ServiceUnavailable(exceptions.APIException):
@@ -64,6 +79,8 @@ def exception_handler(exc, context):
             isinstance(exc, exceptions.APIException) and exc.status_code not in UNEXPLAINED
         )
         response.data = format_errors(exc) if is_explained else None
+        for name, value in getattr(exc, "headers", {}).items():
+            response[name] = value
     return response
 
 

@@ -35,9 +35,10 @@ if settings.METRICS_NETWORKS:
 LIST_METHODS = ("GET", "POST")
 MAILBOX_METHODS = ("GET", "PUT", "PATCH")
 
-# A call with one of these keys is not plain: it is conditional, has an idempotency key, or the
-# server has refused it.
+# A call with one of these keys is not plain: its body is encoded, it is conditional, has an
+# idempotency key, or the server has refused it.
 NOT_PLAIN = {
+    "HTTP_CONTENT_ENCODING",
     "HTTP_IF_MATCH",
     "HTTP_IF_NONE_MATCH",
     "HTTP_IDEMPOTENCY_KEY",
@@ -126,7 +127,7 @@ class PlainCall(WSGIRequest):
             return status, result, headers
         body = orjson.dumps(envelope(status, result))
         if status == 200 and "ETag" not in headers:
-            headers["ETag"] = hash_to_etag(body)
+            headers["ETag"] = hash_to_etag(body, headers)
         headers["Content-Length"] = str(len(body))
         return status, [body], headers
 

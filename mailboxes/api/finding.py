@@ -17,6 +17,7 @@ from mailboxes.api.changes import MAX_LIMIT, ChangesCursorField, check_combinati
 from mailboxes.api.lists import CHUNK_SIZE
 from mailboxes.api.representation import select_texts
 from mailboxes.contract import MAX_NAME_LENGTH, MAX_SEARCH_LENGTH
+from mailboxes.validators import normalize_address
 
 HISTORY_LIMIT = 100  # if there is no parameter
 MAX_VERSION = 2**31 - 1  # of a column in PostgreSQL
@@ -171,6 +172,9 @@ class ListParameters(QueryParameters):
         if "cursor" in parameters and parameters["cursor"][0] != parameters.get("order", "created"):
             raise ValidationError({"cursor": "It belongs to a list in another order."})
         return parameters
+
+    def validate_recipient(self, address):
+        return normalize_address(address)
 
 
 def filter_mailboxes(mailboxes, parameters):

@@ -59,7 +59,7 @@ def run_once(view, work) -> Response:
 def run_with_key(key: str, view, work) -> Response:
     request = view.request
     lock_key(request.user, key)
-    fingerprint = compute_fingerprint(request)
+    fingerprint = compute_fingerprint(view)
     first = IdempotentAnswer.objects.current().filter(account=request.user, key=key).first()
     if first is None:
         response = work()
@@ -88,9 +88,15 @@ def parse_key(request) -> str | None:
     return match[1] or match[2]
 
 
-def compute_fingerprint(request) -> str:
-    # With a key: the four digits of a pass code could be found by trial from a plain hash.
-    call = f"{request.method} {request.path.rstrip('/').lower()}\n".encode() + request.body
+def compute_fingerprint(view) -> str:
+    """Return an HMAC of the call. The order of keys and white space in its body do not matter."""
+    request = view.request
+    try:
+        body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS) if view.takes_body else b""
+    except orjson.JSONEncodeError:  # orjson parses deeper nesting than it writes
+        body = request.body
+    call = f"{request.method} {request.path.rstrip('/').lower()}\n".encode() + body
+    # Not a plain hash, from which the four digits of a pass code could be found by trial.
     return salted_hmac("mailboxes.idempotency", call, algorithm="sha256").hexdigest()
 
 

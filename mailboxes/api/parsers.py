@@ -9,6 +9,7 @@ from rest_framework.parsers import JSONParser
 
 from mailboxes.api.renderers import MEDIA_TYPE
 
+HTML = {"text/html", "application/xhtml+xml"}
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
 
@@ -35,6 +36,13 @@ def accepts_json(accept: str) -> bool:
     return not accept or any(
         part.partition(";")[0].strip() in ANY_JSON for part in accept.split(",")
     )
+
+
+def prefers_json(accept: str) -> bool:
+    """Return True if an Accept header names JSON, or a kind of it, and does not name HTML."""
+    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    is_named = any(kind == "application/*" or kind.endswith(("/json", "+json")) for kind in kinds)
+    return is_named and kinds.isdisjoint(HTML)
 
 
 def is_json(content_type: str) -> bool:

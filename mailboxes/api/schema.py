@@ -1,5 +1,6 @@
 """The OpenAPI document, with the contract's texts, examples and envelope."""
 
+import json
 from functools import cache
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from mailboxes import contract
 from mailboxes.api.exceptions import ContentTooLarge, PreconditionFailed, ServiceUnavailable
 from mailboxes.api.idempotency import HEADER, WRONG_KEY, KeyUsedForAnother, StillRuns
 from mailboxes.api.renderers import MEDIA_TYPE
+from mailboxes.validators import INVISIBLE
 
 
 class Command(NamedTuple):
@@ -182,12 +184,13 @@ EXAMPLES = {
 
 # Rules of validators that drf-spectacular cannot read. A name has a visible character, and no
 # control character.
-VISIBLE, PRINTABLE = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
+VISIBLE, PRINTABLE = rf"[^\s\x00-\x1f\x7f-\x9f{INVISIBLE}]", r"[^\x00-\x1f\x7f-\x9f]"
 RULES = {
     "email": {"format": "email"},
     "name": {"pattern": f"^{PRINTABLE}*{VISIBLE}{PRINTABLE}*$"},
     "password": {"pattern": "^[0-9]{4}$"},
 }
+WITH_DEFAULTS = {"MailboxRequest"}  # of POST and PUT; with PATCH a field left out stays unchanged
 HEADER_RULES = {"Idempotency-Key": {"pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'}}
 # A searched text is not blank (Python counts a few more characters as blank than \s) and has no NUL.
 SEARCHABLE = {"pattern": r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"}
@@ -300,8 +303,10 @@ def complete_schemas(schemas):
             field |= RULES.get(key, {})
             if key in EXAMPLES:
                 field["examples"] = [EXAMPLES[key]]
-            if name.startswith("Patched"):
-                field.pop("default", None)  # a field left out stays unchanged
+            # Some generators make a field with a default mandatory, so a text says it instead.
+            default = field.pop("default", None)
+            if default is not None and name in WITH_DEFAULTS:
+                field["description"] += f" (default: {json.dumps(default)})"
         if not name.endswith("Request"):
             schemas[name] = schema | exact_object(schema["properties"])
             if "updated_on" in schema["properties"]:

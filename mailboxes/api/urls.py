@@ -5,8 +5,14 @@ A trailing slash is optional, without a redirect: that would lose the body of a 
 
 from django.urls import re_path
 
-from mailboxes.api.views import AuthenticatedView, MailboxViewSet, RecipientViewSet, SchemaView
-from mailboxes.contract import MAILBOXES, UUID_TEXT
+from mailboxes.api.views import (
+    AuthenticatedView,
+    EmptyListView,
+    MailboxViewSet,
+    RecipientViewSet,
+    SchemaView,
+)
+from mailboxes.contract import EMPTY_LISTS, MAILBOXES, UUID_TEXT
 
 MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"
@@ -23,6 +29,7 @@ def command(path, view, name):
 
 urlpatterns = [
     command("authenticated", AuthenticatedView.as_view(), "authenticated"),
+    *(command(f"voip/{name}", EmptyListView.as_view(), f"{name}-list") for name in EMPTY_LISTS),
     command("voip/schema", SchemaView.as_view(), "schema"),
     command(MAILBOXES, MailboxViewSet.as_view(LIST_ACTIONS), "mailbox-list"),
     command(MAILBOX, MailboxViewSet.as_view(MAILBOX_ACTIONS), "mailbox-detail"),

@@ -1,5 +1,7 @@
 """The contract's commands. Every query starts from the account of the credential."""
 
+import gzip
+import re
 from functools import cache, partial
 
 from django.conf import settings
@@ -29,6 +31,7 @@ from mailboxes.api.conditions import (
     hash_to_etag,
     refuse_if_changed,
 )
+from mailboxes.api.exceptions import UnsupportedEncoding
 from mailboxes.api.fastpath import REFUSED_CALL
 from mailboxes.api.finding import (
     HISTORY_LIMIT,
@@ -46,6 +49,7 @@ from mailboxes.db.replica import reads_from_replica
 from mailboxes.history import HistoryPage
 
 TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
+ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
 METHODS_WITH_BODY = ["POST", "PUT", "PATCH"]
 ACTIONS_WITH_PASS_CODE = ["create", "update", "partial_update"]
 
@@ -70,6 +74,8 @@ class Command(APIView):
         super().initial(request, *args, **kwargs)  # authentication, then the throttle
         authorize(request)
         if self.takes_body and request.method in METHODS_WITH_BODY:
+            if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                raise UnsupportedEncoding
             if not request.body:
                 raise ParseError("The body must be a JSON object.")
             _ = request.data  # parsed here, before a transaction begins
@@ -88,8 +94,20 @@ class AuthenticatedView(Command):
         return Response({})
 
 
+class EmptyListView(Command):
+    """Answer an empty list, for programs that read another list to test a credential."""
+
+    schema = None  # not a command of the document
+
+    def get(self, request, *args, **kwargs):
+        return Response([])
+
+
 class SchemaView(APIView):
-    """Serve the OpenAPI document to everyone: YAML, or JSON by `Accept` or `?format=json`."""
+    """Serve the OpenAPI document to everyone: YAML, or JSON by `Accept` or `?format=json`.
+
+    It is the same for everyone, so it may be compressed (see docs/operations.md).
+    """
 
     http_method_names = Command.http_method_names
     authentication_classes = []
@@ -108,12 +126,16 @@ class SchemaView(APIView):
 
     def get(self, request):
         renderer = request.accepted_renderer
-        content = render_schema(type(renderer))
+        compress = bool(ACCEPTS_GZIP.search(request.headers.get("Accept-Encoding", "")))
+        content = render_schema(type(renderer), compress)
         headers = {
             "Cache-Control": "no-cache",  # ask whether the ETag is still the same
             "Content-Disposition": f'inline; filename="{TITLE}.{renderer.format}"',
             "ETag": hash_to_etag(content),
+            "Vary": "Accept-Encoding",
         }
+        if compress:
+            headers["Content-Encoding"] = "gzip"
         content_type = renderer.media_type
         if renderer.charset:
             content_type += f"; charset={renderer.charset}"
@@ -122,8 +144,11 @@ class SchemaView(APIView):
 
 
 @cache
-def render_schema(renderer_class) -> bytes:
+def render_schema(renderer_class, compress: bool) -> bytes:
     """Return the OpenAPI document, cached: rendering it takes a tenth of a second."""
+    if compress:
+        # Without the time, so that all processes send the same ETag.
+        return gzip.compress(render_schema(renderer_class, False), mtime=0)
     return renderer_class().render(get_document(), renderer_context={})
 
 

@@ -409,6 +409,10 @@ class EmailRecipient(Timestamped, HistoryMixin):
         fields = super().get_history_fields(history_type, credential)
         return fields | {"version": self.mailbox.version}
 
+    def clean_fields(self, exclude=None):
+        self.email = validators.normalize_address(self.email)
+        super().clean_fields(exclude)
+
     def clean(self):
         """Refuse too many recipients. This is only exact if the caller has locked the mailbox."""
         super().clean()

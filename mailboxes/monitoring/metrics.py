@@ -3,6 +3,7 @@
 import os
 import time
 from ipaddress import ip_address
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
@@ -20,6 +21,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from mailboxes import contract
 from mailboxes.monitoring.request_log import START_KEY
+
+if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # set by `manage.py serve`
+    Path(folder).mkdir(parents=True, exist_ok=True)
 
 PATH = "/metrics"
 METHODS = {method.upper() for method in View.http_method_names}

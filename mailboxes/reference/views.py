@@ -1,9 +1,11 @@
 """The API reference, made from the OpenAPI document, and the page on telephone engines."""
 
 import json
+from functools import wraps
 
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from mailboxes import contract, sample_configuration
@@ -19,7 +21,22 @@ EXPLAINED_ONCE = {"RateLimit", "RateLimit-Policy", "X-Request-ID"}
 LANGUAGES = {"curl": "curl", "python": "Python", "javascript": "JavaScript", "php": "PHP"}
 
 
+def compress_for_strangers(view):
+    """Compress the page unless the visitor is signed in.
+
+    A signed-in visitor's page has a name and a form's token (see docs/operations.md).
+    """
+    compressed = gzip_page(view)
+
+    @wraps(view)
+    def choose(request):
+        return view(request) if request.user.is_authenticated else compressed(request)
+
+    return choose
+
+
 @require_safe
+@compress_for_strangers
 def reference(request):
     schema = get_document()
     commands = [
@@ -48,6 +65,7 @@ def reference(request):
 
 
 @require_safe
+@compress_for_strangers
 def connect(request):
     host = request.build_absolute_uri("/").rstrip("/")
     engines = sample_configuration.fill_in_samples(host)
@@ -89,7 +107,6 @@ def build_fields(schema, body) -> list[dict]:
             "name": name,
             "type": format_type(field),
             "required": name in body.get("required", []),
-            "default": json.dumps(field["default"]) if "default" in field else "",
         }
         for name, field in body["properties"].items()
     ]

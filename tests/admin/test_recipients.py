@@ -26,6 +26,11 @@ def test_address_is_changed(staff, recipient):
     assert recipient.history.latest().history_user.username == "ada"
 
 
+def test_address_is_stored_without_a_name_and_with_its_domain_in_ascii(staff, mailbox):
+    staff.save("emailrecipient_add", mailbox=mailbox.pk, email="Ann <ann@bücher.example>")
+    assert mailbox.email_recipients.get().email == "ann@xn--bcher-kva.example"
+
+
 def test_recipient_cannot_move_to_another_mailbox(staff, recipient, account):
     other = Mailbox.objects.create(account=account, name="Other")
     staff.save("emailrecipient_change", recipient.pk, mailbox=other.pk, email="bob@example.com")

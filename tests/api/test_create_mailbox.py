@@ -123,6 +123,13 @@ def test_wrong_value_is_refused_with_its_field_and_nothing_is_created(service, f
     assert not Mailbox.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["\u200b", "\ufeff", "\u3164", " \u200b\u2060 ", "\U000e0020"])
+def test_name_that_shows_nothing_is_blank(wire, name):
+    answer = wire.post("/voip/mailbox", {"name": name})
+    assert (answer.status, answer.errors["name"][0]["code"]) == (400, "blank")
+    assert wire.get("/voip/mailbox").result == []
+
+
 def test_missing_name_is_refused(wire):
     answer = wire.post("/voip/mailbox", {"beep": False})
     assert answer.status == 400

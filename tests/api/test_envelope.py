@@ -1,7 +1,9 @@
 """Every answer under the API's paths has the envelope, also one of middleware."""
 
+import gzip
 import json
 import logging
+from contextlib import closing
 
 import pytest
 from django import urls
@@ -10,7 +12,8 @@ from django.http import HttpResponse
 
 from mailboxes.contract import status_message
 from mailboxes.models import Mailbox
-from tests.service import InProcess
+from tests.conftest import headers_for
+from tests.service import InProcess, OverSocket
 
 API_PATHS = ["/voip", "/voip/", "/voip/unknown", "/authenticated/x", "/voip/mailbox/x/y/z"]
 
@@ -38,11 +41,64 @@ def test_unknown_path_is_404_with_and_without_credential(service, method, unknow
     assert_envelope(InProcess().call(method, unknown), 404)
 
 
-@pytest.mark.parametrize("path", ["/voipx", "/authenticatedx", "/x/voip/mailbox"])
-def test_path_similar_to_an_api_path_gets_an_html_404(service, path):
-    answer = service.get(path)
+UNKNOWN = [
+    "/voipx",
+    "/authenticatedx",
+    "/x/voip/mailbox",
+    "/calls/outbound",
+    "/VOIP/mailbox",
+    "/x/",
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+@pytest.mark.parametrize("accept", [None, "*/*", "text/html, application/json;q=0.9, */*;q=0.8"])
+def test_unknown_path_is_an_html_404_for_a_browser(db, path, accept):
+    answer = InProcess().get(path, headers={"Accept": accept})
     assert answer.status == 404
     assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", [*UNKNOWN, "//voip/mailbox", "/static/none.css"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Auth-User": "api"},
+        {"X-Auth-For": ""},
+        {"Authorization": "Bearer x"},
+        {"authorization": "bearer x", "Accept": "text/html"},
+        {"Accept": "application/json"},
+        {"Accept": "application/json, text/plain, */*"},
+        {"Accept": "application/problem+json"},
+        {"Accept": "application/*"},
+    ],
+)
+def test_unknown_path_is_404_in_the_envelope_for_a_program(db, path, headers):
+    assert_envelope(InProcess().get(path, headers=headers), 404)
+    assert_envelope(InProcess().post(path, {}, headers=headers), 404)
+
+
+def test_unknown_path_of_a_program_is_404_over_the_wire(wire):
+    assert_envelope(wire.get("/calls/outbound"), 404)
+    assert wire.call("HEAD", "/calls/outbound").status == 404
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["//voip/mailbox", "///voip/mailbox", "//authenticated"])
+def test_path_with_more_slashes_is_404_in_the_envelope(server, account, path):
+    """Django's test client would take the first part of such a path for a host."""
+    for headers in (headers_for(account), {}):
+        with closing(OverSocket(headers, port=server.port)) as service:
+            assert_envelope(service.get(path), 404)
+
+
+def test_page_refuses_a_program_in_the_envelope(service):
+    assert_envelope(service.post("/sign-in/", {"username": "x"}), 403)
+
+
+@pytest.mark.parametrize("accept", ["é, application/json", "application/json;" + "x" * 20_000])
+def test_malformed_accept_header_of_an_unknown_path_causes_no_crash(db, accept):
+    assert_envelope(InProcess().get("/calls/outbound", headers={"Accept": accept}), 404)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +159,26 @@ def test_other_content_type_is_415(service, content_type):
     answer = service.post("/voip/mailbox", '{"name": "x"}', headers={"Content-Type": content_type})
     assert_envelope(answer, 415, errors=True)
     assert not Mailbox.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "x", ""])
+def test_encoded_body_is_415_and_names_the_encoding_to_use(wire, method, encoding):
+    path = "/voip/mailbox"
+    if method != "POST":
+        path += f"/{wire.post(path, {'name': 'Sales'}).result['uuid']}"
+    for body in (gzip.compress(b'{"name": "x"}'), b'{"name": "x"}'):
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        answer = wire.call(method, path, body, headers)
+        assert_envelope(answer, 415, errors=True)
+        assert answer.headers["accept-encoding"] == "identity"
+        assert answer.errors["non_field_errors"][0]["code"] == "unsupported_encoding"
+    assert not Mailbox.objects.filter(name="x").exists()
+
+
+def test_body_with_the_encoding_identity_is_accepted(wire):
+    headers = {"Content-Encoding": "Identity"}
+    assert wire.post("/voip/mailbox", {"name": "x"}, headers=headers).status == 201
 
 
 @pytest.mark.parametrize(

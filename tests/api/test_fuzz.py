@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from config.wsgi import application
 from mailboxes.models import Mailbox
+from mailboxes.validators import BLANK
 from tests.conftest import headers_for
 
 pytestmark = pytest.mark.long
@@ -119,6 +120,9 @@ def inapplicable_checks(case) -> list:
     name = case.body.get("name") if isinstance(case.body, dict) else None
     if isinstance(name, str) and name != name.strip():
         checks.append(negative_data_rejection)
+    # The schema leaves out rare invisible characters: see mailboxes/validators.py.
+    if isinstance(name, str) and BLANK.match(name):
+        checks.append(positive_data_acceptance)
     # Issue 4: the cursor is opaque, so the schema cannot describe valid ones.
     if "cursor" in case.query:
         checks.append(positive_data_acceptance)

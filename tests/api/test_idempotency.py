@@ -51,6 +51,28 @@ def test_same_key_with_another_body_is_refused(service):
     assert Mailbox.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('{"name": "x", "beep": true}', ' { "beep" : true, "name": "\\u0078" }\n'),
+        ('{"name": "x", "more": {"a": 1, "b": [2]}}', '{"more": {"b": [2], "a": 1}, "name": "x"}'),
+    ],
+)
+def test_same_key_with_the_same_json_in_other_words_gets_the_first_answer(service, first, second):
+    answers = [service.post(LIST, body, headers=key_header()) for body in (first, second)]
+    assert [answer.status for answer in answers] == [201, 201]
+    assert answers[1].body == answers[0].body
+    assert Mailbox.objects.count() == 1
+
+
+@pytest.mark.parametrize("deep", ["[" * 300 + "]" * 300, "[" * 1000 + "]" * 1000])
+def test_key_works_with_a_deeply_nested_body(service, deep):
+    for _call in range(2):
+        body = f'{{"name": "x", "more": {deep}}}'
+        assert service.post(LIST, body, headers=key_header()).status == 201
+    assert Mailbox.objects.count() == 1
+
+
 def test_same_key_with_another_path_is_refused(service):
     uuid = service.post(LIST, BODY, headers=key_header()).result["uuid"]
     answer = service.post(f"{LIST}/{uuid}/email-recipient", BODY, headers=key_header())

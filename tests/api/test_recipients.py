@@ -1,5 +1,7 @@
 """/voip/mailbox/{uuid}/email-recipient: the addresses that get a mailbox's messages."""
 
+from urllib.parse import quote
+
 import pytest
 
 from mailboxes import contract
@@ -91,6 +93,30 @@ def test_history_names_the_credential_as_author(service, path):
     assert EmailRecipient.history.get(uuid=uuid).history_credential.name == "api"
 
 
+@pytest.mark.parametrize(
+    ("email", "stored"),
+    [
+        ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+        ("ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
+        ("ann@почта.example", "ann@xn--80a1acny.example"),
+        ("Ann <ann@example.com>", "ann@example.com"),
+        ('"Smith, Ann" <ann@bücher.example>', "ann@xn--bcher-kva.example"),
+        (" <ann@example.com> ", "ann@example.com"),
+    ],
+)
+def test_address_is_stored_without_a_name_and_with_its_domain_in_ascii(
+    service, path, email, stored
+):
+    created = service.post(path, {"email": email})
+    assert (created.status, created.result["email"]) == (201, stored)
+    assert service.post(path, {"email": stored}).status == 409
+    address = f"{path}/{created.result['uuid']}"
+    service.put(address, {"email": "other@example.com"})
+    assert service.put(address, {"email": email}).result["email"] == stored
+    found = service.get(f"/voip/mailbox?recipient={quote(email)}").result
+    assert [len(mailbox["email_recipients"]) for mailbox in found] == [1]
+
+
 def test_duplicate_address_in_another_case_is_refused(service, path):
     service.post(path, {"email": "pete@acme.example"})
     answer = service.post(path, {"email": "PETE@ACME.example"})
@@ -133,11 +159,15 @@ def test_fifty_recipients_are_accepted_and_the_51st_is_refused(service, path, ma
         "pete@acme.example\x00",
         '"pete\x0bb"@acme.example',
         '"pete\x1bb"@acme.example',
-        "Pete <pete@acme.example>",
+        "Pete <pete>",
+        "Pete <pete@acme.example> <mary@acme.example>",
         "pete@acme.example,mary@acme.example",
         "p" * 250 + "@acme.example",
         "péte@acme.example",
-        "pete@bücher.example",
+        "pete@straße.example",  # two versions of IDNA differ
+        "pete@a＠b.example",
+        "pete@bü..cher.example",
+        f"pete@{'ü' * 100}.example",
         5,
         True,
         None,

@@ -1,5 +1,6 @@
 """The OpenAPI schema has the same commands, bodies, headers and errors as the service."""
 
+import gzip
 import json
 from functools import cache
 from uuid import uuid4
@@ -83,7 +84,7 @@ def test_schema_has_exactly_the_routed_commands():
     routed = {
         (pattern.name, method)
         for pattern in urls.urlpatterns
-        if pattern.name != "schema"
+        if pattern.callback.cls.schema
         for method in getattr(pattern.callback, "actions", None) or ["get"]
         if method != "head"
     }
@@ -290,3 +291,47 @@ def test_body_is_accepted_only_if_the_schema_allows_it(service, fill_in, path):
         valid = jsonschema.Draft202012Validator(body).is_valid({"name": "Sales", field: value})
         answer = service.call(method, fill_in(path), {"name": "Sales", field: value})
         assert (answer.status < 300) == valid, (field, value)
+
+
+@pytest.mark.parametrize("kind", ["yaml", "json"])
+def test_schema_is_compressed_for_callers_that_accept_gzip(wire, kind):
+    path = f"/voip/schema?format={kind}"
+    plain = wire.get(path)
+    answer = wire.get(path, headers={"Accept-Encoding": "br, GZIP;q=0.5"})
+    assert gzip.decompress(answer.body) == plain.body
+    assert len(answer.body) < len(plain.body) / 8
+    for each, encoding in ((plain, None), (answer, "gzip")):
+        assert each.headers.get("content-encoding") == encoding
+        assert set(each.headers["vary"].split(", ")) == {"Accept", "Accept-Encoding"}
+        assert int(each.headers["content-length"]) == len(each.body)
+    tags = [each.headers["etag"] for each in (plain, answer)]
+    assert tags[0] != tags[1]
+    known = {"Accept-Encoding": "gzip", "If-None-Match": tags[1]}
+    assert wire.get(path, headers=known).status == 304
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.000, br", "identity"])
+def test_schema_is_not_compressed_for_other_callers(wire, accepted):
+    answer = wire.get("/voip/schema", headers={"Accept-Encoding": accepted})
+    assert "content-encoding" not in answer.headers
+    assert answer.body.startswith(b"openapi:")
+
+
+def test_answer_with_a_secret_is_not_compressed(wire):
+    for number in range(20):
+        wire.post("/voip/mailbox", {"name": f"Sales {number}"})
+    for path in ("/voip/mailbox", "/voip/user", "/voip/unknown"):
+        answer = wire.get(path, headers={"Accept-Encoding": "gzip, br"})
+        assert "content-encoding" not in answer.headers
+
+
+def test_defaults_are_in_the_texts_of_a_whole_mailbox():
+    schemas = document()["components"]["schemas"]
+    texts = {
+        name: field["description"]
+        for name, field in schemas["MailboxRequest"]["properties"].items()
+    }
+    assert texts["beep"].endswith(" (default: true)")
+    assert texts["transcribe"].endswith(" (default: false)")
+    assert "default:" not in json.dumps(schemas["PatchedMailboxRequest"])
+    assert '"default"' not in json.dumps(schemas)

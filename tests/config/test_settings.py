@@ -50,6 +50,12 @@ def test_good_settings_are_accepted():
         ({"DATABASE_URL": "postgres://host"}, "DATABASE_URL is wrong: "),
         ({"TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "TRUSTED_PROXIES is wrong: "),
         ({"HTTPS": "perhaps"}, "HTTPS must be on or off."),
+        ({"HSTS_SECONDS": "-1"}, "HSTS_SECONDS must be a whole number of seconds, 0 or more."),
+        ({"HSTS_SECONDS": "1h"}, "HSTS_SECONDS must be a whole number of seconds, 0 or more."),
+        ({"HSTS_SUBDOMAINS": "perhaps"}, "HSTS_SUBDOMAINS must be on or off."),
+        ({"HSTS_PRELOAD": "perhaps"}, "HSTS_PRELOAD must be on or off."),
+        ({"HSTS_PRELOAD": "on", "HSTS_SECONDS": "40000000"}, "HSTS_PRELOAD needs "),
+        ({"HSTS_PRELOAD": "on", "HSTS_SUBDOMAINS": "on"}, "HSTS_PRELOAD needs "),
         ({"DEBUG": "perhaps"}, "DEBUG must be on or off."),
         ({"PASS_CODE_POLICY": "perhaps"}, "PASS_CODE_POLICY must be warn or reject."),
         ({"LOG_FORMAT": "perhaps"}, "LOG_FORMAT must be text or json."),
@@ -135,3 +141,30 @@ def test_workers_share_the_rate_limit_unless_a_cache_counts():
     assert (
         read_rate_limit(RATE_LIMIT="100/hour", CACHE_URL="redis://127.0.0.1:6379/0") == "100 3600"
     )
+
+
+SHOW_HSTS = """
+from config.wsgi import application
+from django.test import RequestFactory
+environ = RequestFactory(SERVER_NAME="mailboxes.example").get("/healthz", secure=True).environ
+application(environ, lambda status, headers: print(dict(headers).get("Strict-Transport-Security")))
+"""
+YEAR = {"HSTS_SECONDS": "31536000"}
+
+
+@pytest.mark.parametrize(
+    ("change", "header"),
+    [
+        ({}, "max-age=3600"),
+        (YEAR, "max-age=31536000"),
+        (YEAR | {"HSTS_SUBDOMAINS": "on"}, "max-age=31536000; includeSubDomains"),
+        (
+            YEAR | {"HSTS_SUBDOMAINS": "on", "HSTS_PRELOAD": "on"},
+            "max-age=31536000; includeSubDomains; preload",
+        ),
+        ({"HSTS_SECONDS": "0"}, "None"),
+        (YEAR | {"HTTPS": "off"}, "None"),
+    ],
+)
+def test_hsts_header_has_what_the_settings_say(change, header):
+    assert run("-c", SHOW_HSTS, **change).stdout.strip().splitlines()[-1] == header

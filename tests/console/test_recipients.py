@@ -49,13 +49,20 @@ def test_recipient_of_another_mailbox_is_not_removed(support, sales, stranger):
     assert EmailRecipient.objects.filter(pk=theirs.pk).exists()
 
 
+@pytest.mark.parametrize("email", ["Bob <bob@bücher.example>", "bob@BÜCHER.example"])
+def test_address_is_stored_without_a_name_and_with_its_domain_in_ascii(support, sales, email):
+    response = add_recipient(support, sales, email)
+    assert list_messages(response) == ["Added: bob@xn--bcher-kva.example."]
+    assert read_values(sales)["recipients"] == ["ann@acme.example", "bob@xn--bcher-kva.example"]
+
+
 @pytest.mark.parametrize(
     ("email", "error"),
     [
         ("", "This field is required."),
         ("ann", "Enter a valid email address."),
         ("ANN@acme.example", "This mailbox already has that address."),
-        ("ann@äcme.example", "Use an address in ASCII"),
+        ("ann@straße.example", "Use an address in ASCII"),
         ("a\x00@acme.example", "Null characters are not allowed."),
         ("a" * 250 + "@acme.example", "at most 254 characters"),
     ],

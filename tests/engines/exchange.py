@@ -21,11 +21,23 @@ SAMPLE_MAILBOX = "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b"
 
 NO_KIT = "Set ASTERISK_KIT to a folder that runs a real Asterisk: see tests/requirements.py."
 
+KIT_FILES = ("get.sh", "start.sh", "call.py")
+
 # Dialled before a mailbox's uuid.
 LEAVE, LISTEN = "1", "2"
 
 # On a very busy machine the phone may fail before it records.
 ATTEMPTS = 2
+
+
+def find_fault(kit: Path | None) -> str:
+    """Return a sentence if this is no folder of a kit, else an empty text."""
+    if kit is None:
+        return NO_KIT
+    missing = [name for name in KIT_FILES if not (kit / name).is_file()]
+    if not missing:
+        return ""
+    return f"ASTERISK_KIT is {kit}, which is no kit for Asterisk: it lacks {', '.join(missing)}."
 
 
 def fetch_asterisk(kit) -> Path:

@@ -20,7 +20,7 @@ from uuid import uuid4
 import django
 
 from tests import requirements
-from tests.engines.exchange import LEAVE, LISTEN, NO_KIT, Call, Exchange, fetch_asterisk
+from tests.engines.exchange import LEAVE, LISTEN, Call, Exchange, fetch_asterisk, find_fault
 from tests.engines.sound import measure_tone, write_tone
 from tests.server import ROOT
 
@@ -282,9 +282,13 @@ def play_in_namespace(kit, programs):
 
 def main():
     kit = requirements.asterisk_kit()
-    if kit is None:
-        sys.exit(NO_KIT)
-    command = [sys.executable, "-m", "tests.engines.live_call", kit, fetch_asterisk(kit)]
+    if fault := find_fault(kit):
+        sys.exit(fault)
+    try:
+        programs = fetch_asterisk(kit)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"Asterisk's programs cannot be fetched: get.sh ended with {error.returncode}.")
+    command = [sys.executable, "-m", "tests.engines.live_call", kit, programs]
     namespace = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     settings = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     sys.exit(subprocess.run([*namespace, *command], cwd=ROOT, env=settings).returncode)

@@ -198,3 +198,19 @@ def test_counts_survive_a_reload_but_not_a_restart(account):
         server.kill()
         server.start()
         assert sum_samples(server) == 0
+
+
+@pytest.mark.long
+def test_calls_of_all_workers_are_counted_after_a_reload_turns_metrics_on(account, tmp_path):
+    settings = tmp_path / "env"
+    settings.write_text("")
+    headers = headers_for(account)
+    with Server(
+        database_url(), ENV_FILE=str(settings), TRUSTED_PROXIES="127.0.0.1", WEB_CONCURRENCY="2"
+    ) as server:
+        assert get_metrics(server, **PROMETHEUS).status == 400  # this host is not allowed
+        settings.write_text("METRICS_NETWORKS=10.0.0.0/8\n")
+        reload(server)
+        make_calls(server, headers, 12)
+        assert [sum_samples(server, view="authenticated") for _ in range(6)] == [12] * 6
+    shutil.rmtree(ROOT / "var" / f"metrics-{server.port}")

@@ -1,5 +1,6 @@
 """The API reference page."""
 
+import gzip
 import re
 
 import pytest
@@ -56,6 +57,11 @@ def test_page_explains_migration_from_the_hosted_api(text):
         assert words in text
 
 
+def test_page_names_the_resources_that_do_not_exist(text):
+    for name in ("user", "group", "phone-book", "flow", "queue-group"):
+        assert f"<code>/voip/{name}</code>" in text
+
+
 def test_example_without_content_has_a_status_message(text):
     assert "&quot;status_message&quot;: &quot;No Content&quot;" in text
 
@@ -101,3 +107,21 @@ def test_links_within_the_page_have_a_target(client, db, page):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_other_methods_are_not_allowed(client, db, page, method):
     assert client.generic(method, page).status_code == 405
+
+
+@pytest.mark.parametrize("page", ["/docs/", "/docs/connect/"])
+def test_page_is_compressed_for_visitors_who_are_not_signed_in(client, db, page):
+    plain = client.get(page, headers={"Accept-Encoding": "br"})
+    answer = client.get(page, headers={"Accept-Encoding": "gzip, br"})
+    assert gzip.decompress(answer.content) == plain.content
+    assert answer["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain
+    for each in (plain, answer):
+        assert "Accept-Encoding" in each["Vary"]
+
+
+def test_page_of_a_signed_in_user_is_not_compressed(client, admin_user):
+    """It has the form's token and the user's name, whose text its size could reveal."""
+    client.force_login(admin_user)
+    for page in ("/docs/", "/mailboxes/", "/me/"):
+        assert "Content-Encoding" not in client.get(page, headers={"Accept-Encoding": "gzip"})

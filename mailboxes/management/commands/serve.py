@@ -36,8 +36,7 @@ class Command(BaseCommand):
         listener = listen(host, port)
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("The static files are missing: run manage.py collectstatic first.")
-        if settings.METRICS_NETWORKS:
-            prepare_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
+        prepare_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
         log_start(host, port)
         raise_file_limit()
         os.environ |= MEMORY | os.environ  # for the worker processes
@@ -75,9 +74,8 @@ def log_start(host, port):
 def prepare_metrics(folder):
     """Empty the folder of the workers' metrics: METRICS_DIR, or else this one."""
     folder = Path(settings.METRICS_DIR or folder)
-    # For prometheus-client in the worker processes.
+    # For prometheus-client in the worker processes. A reload may turn metrics on.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for old_counts in folder.glob("*.db"):
         old_counts.unlink()
 
