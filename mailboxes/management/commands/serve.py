@@ -14,6 +14,7 @@ from django.db import connections
 
 from config import server
 from mailboxes.monitoring.logs import LineWriter
+from mailboxes.temporary_folders import temporary_folder
 
 log = logging.getLogger("mailboxes")
 
@@ -38,6 +39,8 @@ class Command(BaseCommand):
             raise CommandError("The static files are missing: run manage.py collectstatic first.")
         if settings.METRICS_NETWORKS:
             prepare_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
+        with temporary_folder(settings.TEMP_DIR):
+            pass  # each worker needs one: an error now has a message, and stops the start
         log_start(host, port)
         raise_file_limit()
         os.environ |= MEMORY | os.environ  # for the worker processes
