@@ -205,6 +205,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
+    "mailboxes.console.uploads.UploadPermission",  # after all that may refuse the user
 ]
 if METRICS_NETWORKS:
     # After TrustedProxies, for the caller's address; before all that can answer.
