@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from time import monotonic
+from typing import TextIO
 from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
@@ -36,8 +37,13 @@ from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
 
 MAX_MIB = 32
 MAX_ROWS = 100_000
+MAX_ROW_BYTES = 20_000  # 50 long recipients have 13,000
 MAX_HEADER_ERRORS = 10
 DELIMITERS = ",;\t"
+
+
+class TooLongRowError(Exception):
+    """A row has more than MAX_ROW_BYTES."""
 
 
 class NotReadyError(Exception):
@@ -51,9 +57,9 @@ def stage_file(user, file, file_name) -> Import:
     source = Import.objects.create(user=user, file_name=file_name)
     try:
         # Not one transaction: on SQLite it would block all other writers.
-        for chunk in chunks(parse_rows(file)):
+        for chunk in chunks(build_row(source, *row) for row in parse_rows(file)):
             source.row_count += len(chunk)
-            ImportRow.objects.bulk_create(build_row(source, *row) for row in chunk)
+            ImportRow.objects.bulk_create(chunk)
         if not source.row_count:
             raise ValidationError(_("The file has no rows below the column names."))
     except ValidationError:
@@ -71,16 +77,41 @@ def build_row(source, number, cells) -> ImportRow:
     return row
 
 
+class Lines:
+    """An iterator over a file's lines that limits the length of a row.
+
+    The CSV parser would read any row into memory: a long line, or many lines if a quotation mark
+    is missing. Set `row_bytes` to 0 at the end of each row.
+    """
+
+    def __init__(self, text: TextIO):
+        self.text, self.row_bytes = text, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> str:
+        line = self.text.readline(MAX_ROW_BYTES + 1)
+        self.row_bytes += len(line.encode())
+        if self.row_bytes > MAX_ROW_BYTES:
+            raise TooLongRowError
+        if not line:
+            raise StopIteration
+        return line
+
+
 def parse_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield number and cells of each row; row 1 has the column names. Raises ValidationError."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     number = 0
     try:
-        first_line = text.readline()
+        lines = Lines(text)
+        first_line = next(lines, "")
         delimiter = max(DELIMITERS, key=first_line.count)
-        rows = csv.reader(chain([first_line], text), delimiter=delimiter, strict=True)
+        rows = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
         columns: list[str] = []
         for number, row in enumerate(rows, start=1):
+            lines.row_bytes = 0
             if number == 1:
                 columns = parse_header(row)
             elif number > MAX_ROWS + 1:
@@ -93,6 +124,14 @@ def parse_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
     except UnicodeDecodeError:
         raise ValidationError(
             _("The file is not in UTF-8: save it as “CSV UTF-8” in your spreadsheet.")
+        ) from None
+    except TooLongRowError:
+        raise ValidationError(
+            _(
+                "Row %(number)s has more than %(most)s bytes: shorten it, or add the quotation mark "
+                "that is missing."
+            ),
+            params={"number": number + 1, "most": f"{MAX_ROW_BYTES:,}"},
         ) from None
     except csv.Error:
         raise ValidationError(
@@ -263,7 +302,9 @@ def write_import(source: Import, user) -> Batch:
             source.batch = Batch.objects.create(user=user, action=Batch.Action.IMPORTED)
             source.save()
             # The order in which all writers lock mailboxes, so that there is no deadlock.
-            for rows in chunks(to_write.order_by("mailbox_uuid").iterator()):
+            for rows in chunks(
+                to_write.order_by("mailbox_uuid").iterator(chunk_size=batches.CHUNK_SIZE)
+            ):
                 write_chunk(source.batch, rows)
             source.rows.all().delete()
             return source.batch
