@@ -38,6 +38,7 @@ from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
 MAX_MIB = 32
 MAX_ROWS = 100_000
 MAX_ROW_BYTES = 20_000  # 50 long recipients have 13,000
+MAX_CHUNK_LENGTH = 1_000_000  # characters of encrypted rows that are checked together
 MAX_HEADER_ERRORS = 10
 DELIMITERS = ",;\t"
 
@@ -180,11 +181,23 @@ def parse_cells(columns, row, number) -> dict[str, str]:
 
 def check_rows(source: Import, seconds: float) -> None:
     end = monotonic() + seconds
-    while rows := list(source.rows.filter(outcome="")[: batches.CHUNK_SIZE]):
+    while rows := take_unchecked(source):
         check_chunk(source, rows)
         if monotonic() > end:
             break
     source.count()
+
+
+def take_unchecked(source: Import) -> list[ImportRow]:
+    """Return the next rows to check: fewer if they are long, so that they fit into the memory."""
+    rows, length = [], 0
+    unchecked = source.rows.filter(outcome="")[: batches.CHUNK_SIZE]
+    for row in unchecked.iterator(chunk_size=50):
+        rows.append(row)
+        length += len(row.cells_sealed)
+        if length > MAX_CHUNK_LENGTH:
+            break
+    return rows
 
 
 def check_chunk(source, rows) -> None:

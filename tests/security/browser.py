@@ -70,9 +70,10 @@ class Browser:
         } | headers
         return self.call("POST", path, urlencode(token | (form or {})), **headers)
 
-    def upload(self, path, text) -> Answer:
-        """Send the text as a CSV file in a page's form."""
-        file = SimpleUploadedFile("mailboxes.csv", text.encode())
+    def upload(self, path, data: str | bytes) -> Answer:
+        """Send the text or bytes as a CSV file in a page's form."""
+        data = data.encode() if isinstance(data, str) else data
+        file = SimpleUploadedFile("mailboxes.csv", data)
         form = {"csrfmiddlewaretoken": self.cookies["csrftoken"], "file": file}
         headers = {"Content-Type": MULTIPART_CONTENT, "Referer": f"https://{HOST}{path}"}
         return self.call("POST", path, encode_multipart(BOUNDARY, form), **headers)
