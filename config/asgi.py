@@ -4,7 +4,10 @@ import asyncio
 import logging
 import multiprocessing
 import signal
+import tempfile
+from contextlib import ExitStack
 
+from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import connections
 
@@ -12,10 +15,12 @@ from config.bridge import Bridge
 from config.wsgi import application as wsgi_application
 from mailboxes.monitoring.heartbeat import Heartbeat
 from mailboxes.monitoring.logs import LineWriter
+from mailboxes.temporary_folders import temporary_folder
 
 log = logging.getLogger("mailboxes")
 bridge = Bridge(wsgi_application)
 heartbeat = Heartbeat()
+at_stop = ExitStack()
 
 
 async def application(scope, receive, send):
@@ -35,7 +40,11 @@ async def run_lifespan(receive, send):
 
 
 def start_worker():
-    """Log an error if pass codes cannot be decrypted, and record that this process runs."""
+    """Log an error if pass codes cannot be decrypted, and record that this process runs.
+
+    All temporary files of the process, uploads too, are put into a folder of its own.
+    """
+    tempfile.tempdir = str(at_stop.enter_context(temporary_folder(settings.TEMP_DIR)))
     for warning in run_checks(tags=[Tags.database], databases=["default"]):
         log.error(warning.msg)  # without "%s": Sentry gets only the message, without its arguments
     connections.close_all()
@@ -45,6 +54,7 @@ def start_worker():
 
 def stop_worker():
     heartbeat.stop()
+    at_stop.close()
     LineWriter.stop()
 
 

@@ -6,13 +6,21 @@ twice the time; asgiref runs all requests in one thread.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
+from http import HTTPStatus
+from typing import NamedTuple
+
+from django.conf import settings
 
 from config.environ import build_environ, has_body
+from mailboxes.contract import MAX_DISCARDED_BYTES
 from mailboxes.http.bodies import (
+    BODY_UNREAD,
     MEMORY_BYTES,
     REFUSAL,
+    Limits,
     TooManyFilesError,
     get_body_limits,
     move_to_file,
@@ -20,6 +28,16 @@ from mailboxes.http.bodies import (
 
 THREADS = 4  # in each process; each has its own database connection
 CHUNK_BYTES = 64 * 1024  # of an answer, sent before the next are generated
+
+
+class Answer(NamedTuple):
+    """A response whose application has run. Without `pieces` it is complete in `chunk`."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    chunk: bytes
+    pieces: Iterator[bytes] | None = None
+    body: Iterable[bytes] | None = None  # to close at the end
 
 
 class Bridge:
@@ -31,48 +49,72 @@ class Bridge:
 
     async def __call__(self, scope, receive, send):
         environ = build_environ(scope)
+        refusal = None
         if has_body(environ):
+            limits = get_body_limits(environ["PATH_INFO"])
             try:
-                await read_body(environ, receive)
+                if limits.needs_permission:
+                    refusal = await self.find_refusal(environ, receive)
+                if refusal is None:
+                    await read_body(environ, receive, limits)
             except TimeoutError:
                 environ[REFUSAL] = 408, "The body did not arrive in time."
             except TooManyFilesError:
                 environ[REFUSAL] = 503, "Too many large requests at once: try again later."
-            except ConnectionError:
-                return  # the client has disconnected
-        with environ["wsgi.input"]:
-            await self.respond(environ, send, receive)
+            except ConnectionError:  # the client has disconnected
+                environ["wsgi.input"].close()
+                return
+        with closing(environ["wsgi.input"]):
+            await self.respond(refusal or await self.run(environ), send, receive)
 
-    async def respond(self, environ, send, receive):
-        """Run the application and send its answer, as fast as the client reads it."""
-        head = {"type": "http.response.start"}
+    async def find_refusal(self, environ, receive) -> Answer | None:
+        """Return None if the application lets the body be read (100 Continue), or its answer.
+
+        Raises ConnectionError if the client disconnects.
+        """
+        answer = await self.run(environ | {BODY_UNREAD: True})
+        if answer.status == HTTPStatus.CONTINUE:
+            return None
+        answer.headers.append((b"connection", b"close"))
+        if "HTTP_EXPECT" not in environ:  # the client sends the body without waiting
+            await discard_body(receive)
+        return answer
+
+    async def run(self, environ) -> Answer:
+        """Run the application in a thread, up to the first bytes of its answer."""
+        head: list = []  # status and headers
 
         def start_response(status, headers, exc_info=None):
-            head["status"] = int(status[:3])
-            head["headers"] = [(n.lower().encode(), v.encode("latin-1")) for n, v in headers]
+            head[:] = int(status[:3]), headers
 
-        def begin_response():
+        def begin():
             body = self.wsgi_application(environ, start_response)
             pieces = iter(body)
             chunk = read_chunk(pieces)
+            status, headers = head
+            headers = [(n.lower().encode(), v.encode("latin-1")) for n, v in headers]
             with suppress(TooManyFilesError):
                 if len(chunk) > MEMORY_BYTES:  # answers to many slow clients would fill the memory
                     pieces, file = move_to_file(chunk, pieces)
                     close_body(body)
                     chunk, body = next(pieces), file
             if len(chunk) >= CHUNK_BYTES:
-                return chunk, pieces, body
+                return Answer(status, headers, chunk, pieces, body)
             close_body(body)
-            if head["status"] not in (204, 304) and b"content-length" not in dict(head["headers"]):
-                head["headers"].append((b"content-length", b"%d" % len(chunk)))
-            return chunk, None, None
+            if status not in (204, 304) and b"content-length" not in dict(headers):
+                headers.append((b"content-length", b"%d" % len(chunk)))
+            return Answer(status, headers, chunk)
 
-        run = asyncio.get_running_loop().run_in_executor
-        chunk, pieces, body = await run(self.threads, begin_response)
-        await send(head)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, begin)
+
+    async def respond(self, answer: Answer, send, receive) -> None:
+        """Send the answer, as fast as the client reads it."""
+        status, headers, chunk, pieces, body = answer
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         if pieces is None:
             await send({"type": "http.response.body", "body": chunk})
             return
+        run = asyncio.get_running_loop().run_in_executor
         disconnected = asyncio.create_task(wait_for_disconnect(receive))
         try:
             while chunk and not disconnected.done():
@@ -86,25 +128,48 @@ class Bridge:
             await run(self.threads, close_body, body)
 
 
-async def read_body(environ, receive) -> None:
-    """Read the request's body into the environ, within the size and time limits of its path.
+async def read_body(environ, receive, limits: Limits) -> None:
+    """Read the request's body into the environ, within the limits; refuse a larger one.
 
     Raises TimeoutError, TooManyFilesError, and ConnectionError if the client disconnects.
     """
-    limits = get_body_limits(environ["PATH_INFO"])
     environ["wsgi.input"] = body = limits.create_file()
-    kept_bytes, read_bytes, more = 0, 0, True
+    kept_bytes = read_bytes = 0
     async with asyncio.timeout(limits.seconds):
-        while more and read_bytes < limits.max_read:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionError
-            read_bytes += len(message["body"])
-            kept_bytes += body.write(message["body"][: limits.max_kept - kept_bytes])
-            more = message["more_body"]
+        async for data in receive_body(receive, limits.max_read):
+            read_bytes += len(data)
+            kept_bytes += body.write(data[: limits.max_kept - kept_bytes])
+    if read_bytes > limits.max_kept and limits.refusal:
+        environ[REFUSAL] = 413, limits.refusal
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ["CONTENT_LENGTH"] = str(kept_bytes)
     body.seek(0)
+
+
+async def discard_body(receive) -> None:
+    """Read a refused body for a while, so that a client that is still sending gets the answer.
+
+    Raises ConnectionError if the client disconnects.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.REQUEST_TIMEOUT):
+            async for _ in receive_body(receive, MAX_DISCARDED_BYTES):
+                pass
+
+
+async def receive_body(receive, max_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the parts of a body until it ends or has so many bytes.
+
+    Raises ConnectionError if the client disconnects.
+    """
+    read_bytes, more = 0, True
+    while more and read_bytes < max_bytes:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        read_bytes += len(message["body"])
+        more = message["more_body"]
+        yield message["body"]
 
 
 def read_chunk(pieces) -> bytes:

@@ -123,6 +123,16 @@ def parse_cache_url(url):
     return environment.cache_url_config(url)
 
 
+def create_folder(setting, folder):
+    """Create a folder for its owner only. Raises ImproperlyConfigured."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{setting} {folder}, which cannot be created: {error.strerror}."
+        ) from None
+
+
 def parse_folder(text):
     if text and not Path(text).is_dir():
         raise ValueError

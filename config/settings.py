@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import django
-from django.core.exceptions import ImproperlyConfigured
 
 from config import env
 from config.env import BASE_DIR
@@ -62,6 +61,8 @@ SOUNDS_URL = env.read_setting(
 )
 if SOUNDS_DIR and SOUNDS_URL:
     env.errors.append("SOUNDS_DIR and SOUNDS_URL are both set: set one of them.")
+
+TEMP_DIR = Path(env.read_text("TEMP_DIR") or BASE_DIR / "var" / "tmp").absolute()
 
 WORKERS = env.read_number("WEB_CONCURRENCY", "2")
 REQUEST_TIMEOUT = env.read_seconds("REQUEST_TIMEOUT", "60")
@@ -118,6 +119,8 @@ for name, value, module, package in (
 
 env.raise_errors()
 
+env.create_folder("TEMP_DIR names the folder", TEMP_DIR)
+
 if not env.read_text("CACHE_URL"):
     # Each worker process allows its share of the limit.
     CACHES["default"]["BACKEND"] = "mailboxes.api.throttling.LocalCounts"
@@ -144,12 +147,7 @@ POSTGRESQL_OPTIONS = {
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     data = Path(DATABASES["default"]["NAME"]).parent
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL names a file in the folder {data}, which cannot be created: {error.strerror}."
-        ) from None
+    env.create_folder("DATABASE_URL names a file in the folder", data)
     DATABASES["default"]["OPTIONS"] = {
         # A transaction takes the write lock when it begins, so that a second writer waits
         # instead of failing half-way. With WAL, readers do not wait.
@@ -219,6 +217,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
+    "mailboxes.console.uploads.UploadPermission",  # after all that may refuse the user
 ]
 if METRICS_NETWORKS:
     # After TrustedProxies, for the caller's address; before all that can answer.

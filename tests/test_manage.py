@@ -65,6 +65,13 @@ def test_folder_that_cannot_be_made_is_named():
     assert done.returncode == 1
 
 
+def test_temporary_folder_that_cannot_be_made_is_named():
+    done = manage("check", url="sqlite://:memory:", TEMP_DIR="/dev/null/tmp")
+    assert done.stderr == (
+        "TEMP_DIR names the folder /dev/null/tmp, which cannot be created: Not a directory.\n"
+    )
+
+
 def test_unreadable_settings_file_is_named(tmp_path):
     settings = tmp_path / ".env"
     settings.touch(mode=0)

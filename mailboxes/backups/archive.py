@@ -9,7 +9,6 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO
 from zipfile import ZipFile
 
@@ -20,6 +19,7 @@ from django.utils import timezone
 from mailboxes.backups.checksums import BackupError, require_equal
 from mailboxes.backups.postgresql import PostgreSQL
 from mailboxes.backups.sqlite import SQLite
+from mailboxes.temporary_folders import temporary_folder
 
 MANIFEST = "manifest.json"
 DIGEST_LENGTH = 64
@@ -51,9 +51,9 @@ def back_up(connection, path: Path, force: bool = False) -> Manifest:
         raise BackupError(
             f"{path} exists already: choose another name, or add --force to overwrite it."
         )
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        archive = write_archive(connection, Path(folder))
-        manifest, _ = read_archive(connection, archive, Path(folder))
+    with temporary_folder(path.parent) as folder:
+        archive = write_archive(connection, folder)
+        manifest, _ = read_archive(connection, archive, folder)
         if not force:
             path.touch(exist_ok=False)
         archive.replace(path)
@@ -66,8 +66,8 @@ def restore(connection, path: Path, replace: bool = False, without_keys: bool = 
 
     All of the database is replaced, or nothing.
     """
-    with TemporaryDirectory() as folder:
-        manifest, dump = read_archive(connection, path, Path(folder))
+    with temporary_folder(settings.TEMP_DIR) as folder:
+        manifest, dump = read_archive(connection, path, folder)
         known = {".".join(migration) for migration in MigrationLoader(None).disk_migrations or {}}
         if unknown := sorted(set(manifest.migrations) - known):
             raise BackupError(

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from time import monotonic
+from typing import TextIO
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -40,8 +41,14 @@ from mailboxes.models.mailboxes import check_quotas
 
 MAX_MIB = 32
 MAX_ROWS = 100_000
+MAX_ROW_BYTES = 20_000  # 50 long recipients have 13,000
+MAX_CHUNK_LENGTH = 1_000_000  # characters of encrypted rows that are checked together
 MAX_HEADER_ERRORS = 10
 DELIMITERS = ",;\t"
+
+
+class TooLongRowError(Exception):
+    """A row has more than MAX_ROW_BYTES."""
 
 
 class NotReadyError(Exception):
@@ -55,9 +62,9 @@ def stage_file(user, file, file_name) -> Import:
     source = Import.objects.create(user=user, file_name=file_name)
     try:
         # Not one transaction: on SQLite it would block all other writers.
-        for chunk in chunks(parse_rows(file)):
+        for chunk in chunks(build_row(source, *row) for row in parse_rows(file)):
             source.row_count += len(chunk)
-            ImportRow.objects.bulk_create(build_row(source, *row) for row in chunk)
+            ImportRow.objects.bulk_create(chunk)
         if not source.row_count:
             raise ValidationError(_("The file has no rows below the column names."))
     except ValidationError:
@@ -75,16 +82,41 @@ def build_row(source, number, cells) -> ImportRow:
     return row
 
 
+class Lines:
+    """An iterator over a file's lines that limits the length of a row.
+
+    The CSV parser would read any row into memory: a long line, or many lines if a quotation mark
+    is missing. Set `row_bytes` to 0 at the end of each row.
+    """
+
+    def __init__(self, text: TextIO):
+        self.text, self.row_bytes = text, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> str:
+        line = self.text.readline(MAX_ROW_BYTES + 1)
+        self.row_bytes += len(line.encode())
+        if self.row_bytes > MAX_ROW_BYTES:
+            raise TooLongRowError
+        if not line:
+            raise StopIteration
+        return line
+
+
 def parse_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield number and cells of each row; row 1 has the column names. Raises ValidationError."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     number = 0
     try:
-        first_line = text.readline()
+        lines = Lines(text)
+        first_line = next(lines, "")
         delimiter = max(DELIMITERS, key=first_line.count)
-        rows = csv.reader(chain([first_line], text), delimiter=delimiter, strict=True)
+        rows = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
         columns: list[str] = []
         for number, row in enumerate(rows, start=1):
+            lines.row_bytes = 0
             if number == 1:
                 columns = parse_header(row)
             elif number > MAX_ROWS + 1:
@@ -97,6 +129,14 @@ def parse_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
     except UnicodeDecodeError:
         raise ValidationError(
             _("The file is not in UTF-8: save it as “CSV UTF-8” in your spreadsheet.")
+        ) from None
+    except TooLongRowError:
+        raise ValidationError(
+            _(
+                "Row %(number)s has more than %(most)s bytes: shorten it, or add the quotation mark "
+                "that is missing."
+            ),
+            params={"number": number + 1, "most": f"{MAX_ROW_BYTES:,}"},
         ) from None
     except csv.Error:
         raise ValidationError(
@@ -145,11 +185,23 @@ def parse_cells(columns, row, number) -> dict[str, str]:
 
 def check_rows(source: Import, seconds: float) -> None:
     end = monotonic() + seconds
-    while rows := list(source.rows.filter(outcome="")[: batches.CHUNK_SIZE]):
+    while rows := take_unchecked(source):
         check_chunk(source, rows)
         if monotonic() > end:
             break
     source.count()
+
+
+def take_unchecked(source: Import) -> list[ImportRow]:
+    """Return the next rows to check: fewer if they are long, so that they fit into the memory."""
+    rows, length = [], 0
+    unchecked = source.rows.filter(outcome="")[: batches.CHUNK_SIZE]
+    for row in unchecked.iterator(chunk_size=50):
+        rows.append(row)
+        length += len(row.cells_sealed)
+        if length > MAX_CHUNK_LENGTH:
+            break
+    return rows
 
 
 def check_chunk(source, rows) -> None:
@@ -278,7 +330,8 @@ def addresses_to_add(present: list[str], wanted: list[str]) -> list[str]:
 
 def write_import(source: Import, user) -> Batch:
     """Write all rows, or nothing. A second call returns the same batch. Raises NotReadyError."""
-    to_write = source.rows.filter(outcome__in=["created", "changed"])
+    # The order in which all writers lock mailboxes, so that there is no deadlock.
+    to_write = source.rows.filter(outcome__in=["created", "changed"]).order_by("mailbox_uuid")
     try:
         with transaction.atomic():
             source = Import.objects.select_for_update().get(pk=source.pk)
@@ -288,9 +341,8 @@ def write_import(source: Import, user) -> Batch:
                 raise NotReadyError
             source.batch = Batch.objects.create(user=user, action=Batch.Action.IMPORTED)
             source.save()
-            # The order in which all writers lock mailboxes, so that there is no deadlock.
             grown: set[int] = set()
-            for rows in chunks(to_write.order_by("mailbox_uuid").iterator()):
+            for rows in chunks(to_write.iterator(chunk_size=batches.CHUNK_SIZE)):
                 grown |= write_chunk(source.batch, rows)
             check_quotas(grown)
             source.rows.all().delete()

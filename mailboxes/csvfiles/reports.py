@@ -16,6 +16,8 @@ from mailboxes.csvfiles.rows import (
 )
 from mailboxes.models import ImportRow, Mailbox
 
+MAX_CELL_LENGTH = 200  # characters; a longer cell is cut: it is repeated for each of its errors
+
 
 class CellError(NamedTuple):
     """An error in a cell or a missing column."""
@@ -30,8 +32,12 @@ def list_errors(rows: Iterable[ImportRow]) -> Iterator[CellError]:
     for row in rows:
         cells = row.cells
         for column, errors in row.errors.items():
-            cell = mask_pass_code(column, cells.get(column, ""))
+            cell = shorten(mask_pass_code(column, cells.get(column, "")))
             yield from (CellError(row.number, column, cell, error) for error in errors)
+
+
+def shorten(cell: str) -> str:
+    return cell if len(cell) <= MAX_CELL_LENGTH else f"{cell[:MAX_CELL_LENGTH]}…"
 
 
 def export_errors(rows: Iterable[ImportRow]) -> Iterator[str]:

@@ -10,6 +10,8 @@ from weakref import WeakSet
 
 from django.conf import settings
 from django.http import JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
 
 from mailboxes import contract
 from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_machine_path
@@ -17,7 +19,10 @@ from mailboxes.monitoring import logs
 
 
 class Refusals:
-    """Middleware that answers requests that the server has refused, in the API's envelope."""
+    """Middleware that answers requests that the server has refused.
+
+    Programs get the API's envelope, and browsers a page.
+    """
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -27,19 +32,25 @@ class Refusals:
             return self.get_response(request)
         status, message = request.META[REFUSAL]
         logs.refusal.set("malformed")
-        errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
+        if contract.is_machine_path(request.path_info):
+            errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
+            response = JsonResponse(contract.envelope(status, errors=errors), status=status)
+        else:  # rendered without the request, because its user is unknown here
+            context = {"status": status, "message": message}
+            response = render(None, "refused.html", context, status=status)
         # The server must not read the rest of this request as the next one.
-        headers = {"Connection": "close"}
+        response["Connection"] = "close"
         if status == 503:
-            headers["Retry-After"] = str(contract.RETRY_SECONDS)
-        return JsonResponse(
-            contract.envelope(status, errors=errors), status=status, headers=headers
-        )
+            response["Retry-After"] = str(contract.RETRY_SECONDS)
+        return response
 
 
-# The key, in a request's environ, of the status and message of its answer.
+# Keys in a request's environ: the status and message of its answer if the server refuses it; True
+# if the body has not been read yet (see Limits.needs_permission).
 REFUSAL = "mailboxes.refused"
+BODY_UNREAD = "mailboxes.body_unread"
 
+MAX_SIGN_IN_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of 32 MiB, and the form around it
 MEMORY_BYTES = 1024 * 1024  # longer bodies go to an unnamed file
 # Open files in a process (config/server.py reserves descriptors for them). Above the limit, a
@@ -69,6 +80,10 @@ class LongBody(tempfile.SpooledTemporaryFile):
         self.open_files.add(self)
         super().rollover()
 
+    def close(self):
+        self.open_files.discard(self)
+        super().close()
+
 
 request_files: WeakSet = WeakSet()
 answer_files: WeakSet = WeakSet()
@@ -85,14 +100,13 @@ def move_to_file(first: bytes, others: Iterable[bytes]) -> tuple[Iterator[bytes]
 
 
 class Limits(NamedTuple):
-    """Limits of a request's body, in bytes and seconds. Bytes above `max_kept` are discarded.
-
-    `max_kept` is one byte more than the application accepts, so that it notices a larger body.
-    """
+    """Limits of a request's body, in bytes and seconds. Bytes above `max_kept` are discarded."""
 
     max_kept: int
     max_read: int
     seconds: int
+    refusal: str = ""  # of a body above `max_kept`; if empty, the application refuses it
+    needs_permission: bool = False  # the application decides before the body is read
 
     def create_file(self) -> IO[bytes]:
         """Return an empty file for the body, which stays in memory unless it becomes long."""
@@ -106,10 +120,26 @@ def get_body_limits(path: str) -> Limits:
 
     The wire contract: a body over 1 MiB is 413 "and the answer reaches the caller: up to 16 MiB is
     read and thrown away first". A server that answers without reading resets the connection.
+
+    Anybody may send a body to a page, so only those of permitted uploads are written to a file.
     """
+    seconds = settings.REQUEST_TIMEOUT
     if is_machine_path(path):
-        return Limits(MAX_BODY_BYTES + 1, MAX_DISCARDED_BYTES, settings.REQUEST_TIMEOUT)
-    return Limits(MAX_UPLOAD_BYTES + 1, MAX_UPLOAD_BYTES + 1, settings.UPLOAD_TIMEOUT)
+        # One byte more than the application accepts, so that it notices a larger body.
+        return Limits(MAX_BODY_BYTES + 1, MAX_DISCARDED_BYTES, seconds)
+    if path == reverse("console:import"):
+        return Limits(
+            MAX_UPLOAD_BYTES,
+            MAX_UPLOAD_BYTES + MAX_DISCARDED_BYTES,
+            settings.UPLOAD_TIMEOUT,
+            "The file is larger than 32 MiB: split it.",
+            needs_permission=True,
+        )
+    if path in (reverse("console:sign-in"), reverse("console:sign-in-code")):
+        refusal = "The form is larger than 64 KiB: shorten what you entered."
+        return Limits(MAX_SIGN_IN_BYTES, MAX_DISCARDED_BYTES, seconds, refusal)
+    refusal = "The form is larger than 1 MiB: shorten what you entered."
+    return Limits(MAX_BODY_BYTES, MAX_DISCARDED_BYTES, seconds, refusal)
 
 
 class AlwaysUTF8:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -65,6 +66,8 @@ class Metrics:
             return self.get_response(request)
         start = request.META.get(START_KEY) or time.perf_counter()
         response = self.get_response(request)
+        if response.status_code == HTTPStatus.CONTINUE:  # the body is still to come
+            return response
         match = request.resolver_match
         view = match.view_name if match else "none"
         method = request.method if request.method in METHODS else "other"

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from http import HTTPStatus
 from random import getrandbits
 
 from django.utils.encoding import escape_uri_path
@@ -37,7 +38,8 @@ class RequestLog:
         token = logs.request_id.set(request_id)
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
-        if not contract.is_health_path(request.path_info):
+        is_final = response.status_code != HTTPStatus.CONTINUE  # the body is still to come
+        if is_final and not contract.is_health_path(request.path_info):
             self.write_line(request, response.status_code, time.perf_counter() - start)
         logs.request_id.reset(token)
         return response

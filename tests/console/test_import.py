@@ -190,6 +190,16 @@ def test_errors_name_row_and_column(support, account):
     assert listed.splitlines()[1] == '2,password,••••,"Use four digits, 0000 to 9999."'
 
 
+def test_long_wrong_cell_is_shortened(support, account):
+    """It is repeated for each of its errors, of which a file may have a million."""
+    addresses = ";".join(f"a{number}{'x' * 300}" for number in range(50))
+    address, _page = open_preview(support, f"account,name,recipients\nacme,x,{addresses}\n")
+    listed = support.get(f"{address}errors.csv").getvalue().decode("utf-8-sig").splitlines()
+    assert len(listed) == 51
+    assert max(map(len, listed)) < 500
+    assert f"{'x' * 100}…" in listed[1]
+
+
 def test_file_with_an_error_imports_nothing(support, account):
     address, page = open_preview(support, WRONG)
     assert f"{address}write/" not in page

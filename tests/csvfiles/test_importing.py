@@ -6,6 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from mailboxes import batches
+from mailboxes.contract import MAX_NAME_LENGTH, MAX_RECIPIENTS
 from mailboxes.csvfiles import importing
 from mailboxes.csvfiles.rows import format_rows
 from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox
@@ -32,7 +33,14 @@ from tests.service import shows
         (b"\x00\xff\x00", "The file is not in UTF-8"),
         (b'name\r\nx\r\n"y\r\n', "Row 3 has an unexpected quotation mark"),
         (b'name\r\n"x"y\r\n', "Row 2 has an unexpected quotation mark"),
-        (b"name\r\n" + b"x" * 200_000, "Row 2 has"),
+        (b"name\r\n" + b"x" * 200_000, "Row 2 has more than 20,000 bytes: shorten it"),
+        (b"name\r\n" + "ü".encode() * 10_001, "Row 2 has more than 20,000 bytes"),
+        (b'name\r\n"' + b"x\n" * 10_000, "Row 2 has more than 20,000 bytes"),
+        (b'name\r\n"' + b'\n","' * 6000, "or add the quotation mark that is missing"),
+        (b"name\r\n" + b"," * 20_001, "Row 2 has more than 20,000 bytes"),
+        (b"name\r\nx\r\n" + b"\0" * 20_001, "Row 3 has more than 20,000 bytes"),
+        (b"name," * 100_000, "Row 1 has more than 20,000 bytes"),
+        (b"," * 100_000, "Row 1 has more than 20,000 bytes"),
     ],
 )
 def test_wrong_file_is_refused_and_leaves_nothing(rosa, data, message):
@@ -44,8 +52,23 @@ def test_wrong_file_is_refused_and_leaves_nothing(rosa, data, message):
 
 def test_number_of_reported_wrong_columns_is_limited(rosa):
     with pytest.raises(ValidationError) as refusal:
-        check_file(rosa, b"name,x" * 100_000 + b"\n1\n")
+        check_file(rosa, b"name,x" * 3_000 + b"\n1\n")
     assert len(refusal.value.messages) == importing.MAX_HEADER_ERRORS + 1
+
+
+def test_rows_of_the_largest_size_are_read(rosa):
+    row = b"x" * (importing.MAX_ROW_BYTES - 1) + b"\n"
+    source = importing.stage_file(rosa, io.BytesIO(b"name\n" + row * 3), "long.csv")
+    assert source.row_count == 3
+
+
+def test_longest_mailbox_can_be_imported(rosa, account):
+    domain = ".".join(["d" * 60, "e" * 60, "f" * 59, "example"])
+    addresses = [f"{number:02}{'x' * 62}@{domain}" for number in range(MAX_RECIPIENTS)]
+    assert {len(address) for address in addresses} == {254}
+    row = ["acme", "“" * MAX_NAME_LENGTH, "; ".join(addresses)]
+    data = format_rows([["account", "name", "recipients"], row])
+    assert check_file(rosa, data.encode()).created == 1
 
 
 def test_file_with_too_many_rows_is_refused(rosa, monkeypatch):

@@ -139,7 +139,7 @@ def create_export_request(server, account, recipients) -> bytes:
     with Browser(server.port) as browser:
         assert browser.sign_in().status == 302
     headers = {
-        "Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items()),
+        "Cookie": browser.join_cookies(),
         "X-CSRFToken": browser.cookies["csrftoken"],
         "Content-Type": "application/x-www-form-urlencoded",
         "Content-Length": "11",

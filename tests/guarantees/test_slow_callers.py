@@ -10,6 +10,7 @@ import pytest
 from config.server import HEAD_SECONDS, RESERVED_FILES
 from mailboxes.http.bodies import MAX_REQUEST_FILES
 from tests.conftest import headers_for
+from tests.databases import default_database
 from tests.guarantees.conftest import FULL
 from tests.guarantees.slow_callers import (
     KINDS,
@@ -18,6 +19,7 @@ from tests.guarantees.slow_callers import (
     create_export_request,
     make_calls,
 )
+from tests.security.browser import Browser, create_superuser
 from tests.server import PreparedServer, until
 from tests.service import OverSocket
 
@@ -104,9 +106,13 @@ def test_server_out_of_connections_logs_it_and_recovers(few_files):
     assert "Too many open files" not in few_files.output()
 
 
-def test_long_bodies_leave_file_descriptors_to_other_requests(few_files):
-    """The limit counts bodies of callers without a credential too."""
-    start = build_request("POST /import/", {}, "Content-Length: 3000000")
+def test_uploads_leave_file_descriptors_to_other_requests(few_files):
+    with default_database(few_files.environment["DATABASE_URL"]):
+        create_superuser("rosa")
+    with Browser(few_files.port, scheme="http") as browser:
+        assert browser.sign_in().status == 302
+    cookie = f"Cookie: {browser.join_cookies()}"
+    start = build_request("POST /import/", {}, cookie, "Content-Length: 3000000")
     with open_connections(few_files, 100) as uploads:
         for connection in uploads:
             connection.sendall(start)

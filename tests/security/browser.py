@@ -43,8 +43,8 @@ class Browser:
         self.connection.close()
 
     def call(self, method, path, body=None, **headers) -> Answer:
-        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = self.proxy | ({"Cookie": cookies} if cookies else {}) | headers
+        cookies = {"Cookie": self.join_cookies()} if self.cookies else {}
+        headers = self.proxy | cookies | headers
         self.connection.request(method, path, body=body, headers=headers)
         response = self.connection.getresponse()
         for line in response.headers.get_all("Set-Cookie", []):
@@ -53,6 +53,10 @@ class Browser:
                 self.cookies[name] = cookie.value
         lower = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, lower, response.read())
+
+    def join_cookies(self) -> str:
+        """Return the value of the Cookie header."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
     def get(self, path, **headers) -> Answer:
         return self.call("GET", path, **headers)
@@ -66,9 +70,10 @@ class Browser:
         } | headers
         return self.call("POST", path, urlencode(token | (form or {})), **headers)
 
-    def upload(self, path, text) -> Answer:
-        """Send the text as a CSV file in a page's form."""
-        file = SimpleUploadedFile("mailboxes.csv", text.encode())
+    def upload(self, path, data: str | bytes) -> Answer:
+        """Send the text or bytes as a CSV file in a page's form."""
+        data = data.encode() if isinstance(data, str) else data
+        file = SimpleUploadedFile("mailboxes.csv", data)
         form = {"csrfmiddlewaretoken": self.cookies["csrftoken"], "file": file}
         headers = {"Content-Type": MULTIPART_CONTENT, "Referer": f"https://{HOST}{path}"}
         return self.call("POST", path, encode_multipart(BOUNDARY, form), **headers)

@@ -9,6 +9,7 @@ from mailboxes.api.fastpath import common_headers
 from mailboxes.models import Account, Mailbox
 from tests.config.caller import Caller
 from tests.conftest import database_url, headers_for
+from tests.security.browser import Browser, create_superuser
 from tests.server import Server, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,13 +114,34 @@ def impatient(django_db_setup):
         yield running
 
 
-@pytest.mark.parametrize(("path", "seconds"), [("/voip/mailbox", 1), ("/import/", 3)])
-def test_deadline_of_a_slow_body_is_not_extended(impatient, account, path, seconds):
+def send_slowly(caller, seconds):
+    """Send a part of a body for nearly so many seconds."""
+    end = time.monotonic() + seconds - 0.3
+    while time.monotonic() < end:
+        caller.send(b" " * 1000)
+        time.sleep(0.1)
+
+
+def test_deadline_of_a_slow_body_is_not_extended(impatient, account):
     start = time.monotonic()
     with Caller(impatient.port) as caller:
-        send_creation(caller, account, path=path, length=900_000)
-        while time.monotonic() < start + seconds - 0.3:
-            caller.send(b" " * 1000)
-            time.sleep(0.1)
+        send_creation(caller, account, length=900_000)
+        send_slowly(caller, 1)
         assert_is_refused(impatient, caller, 408)
+    assert time.monotonic() - start >= 1
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("/mailboxes/new/", 1), ("/import/", 3)])
+def test_deadline_of_a_slow_form_is_not_extended(impatient, path, seconds):
+    create_superuser("rosa")
+    with Browser(impatient.port, scheme="http") as browser:
+        browser.sign_in()
+    start = time.monotonic()
+    with Caller(impatient.port) as caller:
+        lines = ["Host: localhost", f"Cookie: {browser.join_cookies()}", "Content-Length: 900000"]
+        caller.send_request(f"POST {path} HTTP/1.1", *lines)
+        send_slowly(caller, seconds)
+        status, headers, body = caller.answer()
+        assert (status, headers["connection"], caller.is_closed()) == (408, "close", True)
+        assert "The body did not arrive in time." in body.decode()
     assert time.monotonic() - start >= seconds

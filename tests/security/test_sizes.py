@@ -67,7 +67,7 @@ def send_form(browser, path, body, content_type="application/x-www-form-urlencod
 @pytest.mark.django_db(transaction=True)
 def test_form_of_too_many_bytes_is_refused(staff_browser):
     assert send_form(staff_browser, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES // 2)) == 200
-    assert send_form(staff_browser, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES + 1)) == 400
+    assert send_form(staff_browser, "/mailboxes/new/", "name=" + "x" * (MAX_BODY_BYTES + 1)) == 413
 
 
 @pytest.mark.django_db(transaction=True)

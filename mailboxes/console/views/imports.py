@@ -154,4 +154,6 @@ def discard(request, uuid):
 def errors(request, uuid):
     source = get_object_or_404(Import, pk=uuid, user=request.user)
     rows = source.rows.filter(outcome=ImportRow.Outcome.WRONG)
-    return csv_response("errors.csv", reports.export_errors(rows.iterator()))
+    return csv_response(
+        "errors.csv", reports.export_errors(rows.iterator(chunk_size=ROWS_PER_PAGE))
+    )

@@ -14,6 +14,7 @@ from django.db import connections
 
 from config import server
 from mailboxes.monitoring.logs import LineWriter
+from mailboxes.temporary_folders import temporary_folder
 
 log = logging.getLogger("mailboxes")
 
@@ -37,6 +38,8 @@ class Command(BaseCommand):
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("The static files are missing: run manage.py collectstatic first.")
         prepare_metrics(settings.BASE_DIR / "var" / f"metrics-{port}")
+        with temporary_folder(settings.TEMP_DIR):
+            pass  # each worker needs one: an error now has a message, and stops the start
         log_start(host, port)
         raise_file_limit()
         os.environ |= MEMORY | os.environ  # for the worker processes
