@@ -115,7 +115,7 @@ CHANGES = {
     "an import": lambda service, path, sales: import_rows(
         [[str(sales.pk), "no"]], ("uuid", "beep")
     ),
-    "reverting": lambda service, path, sales: batches.revert_to(sales, timezone.now(), get_rosa()),
+    "reverting": lambda service, path, sales: batches.revert_to(sales, sales.version, get_rosa()),
 }
 
 
