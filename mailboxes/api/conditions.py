@@ -9,7 +9,7 @@ from django.utils.http import parse_etags, quote_etag
 from mailboxes.api.exceptions import PreconditionFailed, WeakETag
 from mailboxes.models import EmailRecipient, Mailbox
 
-LIST_HEADERS = ("Link", "X-Total-Count")
+LIST_HEADERS = ("Link", "X-Changes-Cursor", "X-Total-Count")
 NO_HEADERS: Mapping[str, str] = {}
 
 

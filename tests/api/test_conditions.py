@@ -135,6 +135,18 @@ def test_page_with_another_next_page_or_count_is_no_304(wire, query):
     assert (answer.status, answer.headers["x-total-count"]) == (200, "4")
 
 
+def test_changes_with_another_cursor_are_no_304(service, account, path):
+    other = Mailbox.objects.create(account=account, name="Support")
+    cursor = service.get("/voip/mailbox?changed_since=0").headers["x-changes-cursor"]
+    address = f"/voip/mailbox?changed_since={cursor}"
+    known = {"If-None-Match": get_tag(service, address)}
+    assert service.get(address, headers=known).status == 304
+    other.soft_delete()
+    answer = service.get(address, headers=known)
+    assert (answer.status, answer.result) == (200, [])
+    assert answer.headers["x-changes-cursor"] != cursor
+
+
 def test_conditional_headers_work_over_the_wire(wire):
     path = f"/voip/mailbox/{wire.post('/voip/mailbox', {'name': 'Sales'}).result['uuid']}"
     known = get_tag(wire, path)
