@@ -31,11 +31,14 @@ def hash_to_etag(content: bytes, headers: Mapping[str, str] = NO_HEADERS) -> str
 
     It covers the headers that say more about the list, because a 304 answer leaves them out.
     """
-    described = [f"\n{name}: {headers[name]}" for name in LIST_HEADERS if name in headers]
-    return format_hash(sha256(content + "".join(described).encode()))
+    return digest_to_etag(sha256(content), headers)
 
 
-def format_hash(digest) -> str:
+def digest_to_etag(digest, headers: Mapping[str, str]) -> str:
+    """Do the same as `hash_to_etag` from the SHA-256 digest of the content."""
+    for name in LIST_HEADERS:
+        if name in headers:
+            digest.update(f"\n{name}: {headers[name]}".encode())
     return quote_etag(digest.hexdigest()[:32])
 
 

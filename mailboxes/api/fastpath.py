@@ -124,6 +124,7 @@ class PlainCall(WSGIRequest):
         throttle.add_headers(headers)
         headers["Content-Type"] = MEDIA_TYPE
         if isinstance(result, LongList):
+            headers["ETag"] = result.get_etag(headers)
             return status, result, headers
         body = orjson.dumps(envelope(status, result))
         if status == 200 and "ETag" not in headers:

@@ -14,7 +14,7 @@ import orjson
 from django.db.models import OuterRef
 
 from mailboxes.api import representation
-from mailboxes.api.conditions import format_hash
+from mailboxes.api.conditions import digest_to_etag
 from mailboxes.api.representation import (
     PassCodes,
     account_by_id,
@@ -70,7 +70,6 @@ class LongList:
             raise
         self.headers = {
             "Content-Length": str(self.file.tell()),
-            "ETag": format_hash(self.digest),
             "X-Total-Count": str(self.count),
         }
 
@@ -84,6 +83,9 @@ class LongList:
             self.count += len(chunk)
         yield b"]" + end
         codes.log_lost()
+
+    def get_etag(self, headers: dict) -> str:
+        return digest_to_etag(self.digest.copy(), headers)
 
     def __iter__(self) -> Iterator[bytes]:
         self.file.seek(0)

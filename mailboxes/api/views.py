@@ -241,6 +241,7 @@ class MailboxViewSet(AccountViewSet):
         return Response(mailboxes, headers=headers)
 
     def send_long_list(self, mailboxes, headers):
+        headers |= {"ETag": mailboxes.get_etag(headers)}
         response = StreamingHttpResponse(mailboxes, content_type=MEDIA_TYPE, headers=headers)
         conditional = apply_conditions(self.request, response)
         if conditional is not response:
