@@ -8,7 +8,7 @@ import re
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from mailboxes.history import list_changes
+from mailboxes.history import HistoryPage
 from mailboxes.models import Batch, Mailbox
 from tests.admin.browser import get_address, get_form_values
 from tests.conftest import headers_for
@@ -123,7 +123,7 @@ def test_pass_code_that_is_set_counts_as_a_change(support, mailbox, write, code)
     write(support, mailbox, code)
     written = Mailbox.objects.get()
     assert (written.password, written.version) == (code, 2)
-    change, _created = list_changes(written)
+    change, _created = HistoryPage(written, size=10).changes
     assert (change.before, change.after) == ({"password": "••••"}, {"password": "••••"})
 
 
