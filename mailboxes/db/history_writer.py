@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from types import NoneType
-from typing import NamedTuple, cast
+from typing import cast
 from uuid import UUID
 
 from django.db import connections, models, transaction
@@ -19,13 +19,6 @@ UNCONVERTED_TYPES: dict[str, set[type]] = {
 }
 
 
-class Guard(NamedTuple):
-    """An UPDATE of a row in another table, without which a row is not inserted."""
-
-    update: str
-    params: list
-
-
 class HistoryWriter:
     """Writes rows of a model and their history rows with cached queries.
 
@@ -37,19 +30,12 @@ class HistoryWriter:
         """Write rows that never move from one `parent` to another: the name of a foreign key."""
         self.model, self.history, self.parent = model, history, parent
 
-    def insert(
-        self, row: models.Model, history: dict, using: str, guard: Guard | None = None
-    ) -> bool:
-        """Insert the row, and a history row with the `history` fields.
-
-        Return False, and write nothing, if the guard updates no row. Raises django.db.Error.
-        """
+    def insert(self, row: models.Model, history: dict, using: str) -> None:
+        """Insert the row, and a history row with the `history` fields. Raises django.db.Error."""
         connection = connections[using]
         values = column_values(row, self.columns)
-        source = " FROM guard" if guard and connection.vendor == "postgresql" else ""
-        query = insert_sql(self.model, tuple(values), source)
-        params = prepare_values(self.model, values, connection)
-        return self.run(row, query, params, history, connection, guard)
+        query = insert_sql(self.model, tuple(values))
+        self.run(row, query, prepare_values(self.model, values, connection), history, connection)
 
     def update(
         self, row: models.Model, history: dict, using: str, names: Iterable[str] = (), **expected
@@ -70,30 +56,16 @@ class HistoryWriter:
         params += prepare_values(self.model, conditions, connection)
         return self.run(row, query, params, history, connection)
 
-    def run(
-        self,
-        row: models.Model,
-        write: str,
-        params: list,
-        history: dict,
-        connection,
-        guard: Guard | None = None,
-    ) -> bool:
+    def run(self, row: models.Model, write: str, params: list, history: dict, connection) -> bool:
         using = connection.alias
         copy = history_copy_sql(self.model, self.history, tuple(history))
         copy_params = prepare_values(self.history, history, connection)
         if connection.vendor == "postgresql":
             with transaction.mark_for_rollback_on_error(using):
                 cursor = shared_cursor(connection)
-                query = combined_sql(write, copy, guard and guard.update)
-                params = [*(guard.params if guard else ()), *params, *copy_params]
-                cursor.execute(query, params)
+                cursor.execute(combined_sql(write, copy), params + copy_params)
                 return cursor.rowcount == 1
         with transaction.atomic(using, savepoint=False), connection.cursor() as cursor:
-            if guard:
-                cursor.execute(guard.update, guard.params)
-                if cursor.rowcount != 1:
-                    return False
             cursor.execute(write, params)
             if cursor.rowcount != 1:
                 return False
@@ -146,9 +118,9 @@ def unconverted_types(
 
 
 @cache
-def insert_sql(model: type[models.Model], names: tuple[str, ...], source: str) -> str:
+def insert_sql(model: type[models.Model], names: tuple[str, ...]) -> str:
     columns, places = ", ".join(quote_columns(model, names)), ", ".join(["%s"] * len(names))
-    return f'INSERT INTO "{model._meta.db_table}" ({columns}) SELECT {places}{source}'
+    return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608  only names of columns
 
 
 @cache
@@ -161,10 +133,9 @@ def update_sql(
 
 
 @cache
-def combined_sql(write: str, copy: str, guard: str | None) -> str:
-    """Return a query that writes a row and copies it to history, if the guard updates a row."""
-    first = f"guard AS ({guard} RETURNING 1), " if guard else ""
-    return f"WITH {first}written AS ({write} RETURNING *) {copy} FROM written"
+def combined_sql(write: str, copy: str) -> str:
+    """Return a query that writes a row and copies it to history."""
+    return f"WITH written AS ({write} RETURNING *) {copy} FROM written"
 
 
 @cache

@@ -14,13 +14,7 @@ from django_cte import CTE, with_cte
 from mailboxes import validators
 from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.db.connections import PRIMARY
-from mailboxes.db.history_writer import Guard
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
-
-CLAIM = """
-    UPDATE mailboxes_account SET mailboxes_at_most = mailboxes_at_most + 1
-    WHERE id = %s AND mailboxes_at_most < %s
-"""
 
 # It sorts before every character of an account's name, so that customers follow their reseller.
 LINEAGE_SEPARATOR = " / "
@@ -175,11 +169,6 @@ class Account(models.Model):
         ),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    mailboxes_at_most = models.PositiveIntegerField(
-        null=True,
-        editable=False,
-        help_text="An upper bound of the number of active mailboxes. Null: count them.",
-    )
 
     objects = AccountQuerySet.as_manager()
 
@@ -235,13 +224,6 @@ class Account(models.Model):
     def reactivate(self) -> None:
         self.is_active = True
         self.save(update_fields=["is_active"])
-
-    def claim_mailbox(self) -> Guard:
-        """Return a Guard that raises the upper bound, unless it is unknown or at the quota.
-
-        It saves most creations the lock and the count of `check_quotas`.
-        """
-        return Guard(CLAIM, [self.pk, settings.MAX_MAILBOXES_PER_ACCOUNT])
 
     def get_customer(self, name):
         """Return the account itself or its active customer, of any level. Raises DoesNotExist."""

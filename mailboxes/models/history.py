@@ -146,10 +146,6 @@ def history_table(*bases, indexes, excluded=()):
     return records
 
 
-class GuardError(Exception):
-    """The guard of a new row did not update a row."""
-
-
 class HistoryMixin(models.Model):
     """A row that is saved together with its history row, by its HistoryWriter.
 
@@ -170,13 +166,11 @@ class HistoryMixin(models.Model):
         using=None,
         update_fields=None,
         credential=None,
-        guard=None,
     ):
         """Save with a prepared query, and add a history row with the credential as author.
 
         Without a credential, the author is the caller of the current request. No signals are sent.
-        Raises DatabaseError if the row to update does not exist or belongs to another parent, and
-        GuardError if the Guard of a new row updates nothing.
+        Raises DatabaseError if the row to update does not exist or belongs to another parent.
         """
         using = using or PRIMARY
         is_updated = not (force_insert or self._state.adding) and self.history_writer.update(
@@ -185,9 +179,7 @@ class HistoryMixin(models.Model):
         if not is_updated and (update_fields or force_update):
             raise DatabaseError("The row to update is gone, or belongs to another parent.")
         if not is_updated:
-            fields = self.get_history_fields("+", credential)
-            if not self.history_writer.insert(self, fields, using, guard):
-                raise GuardError
+            self.history_writer.insert(self, self.get_history_fields("+", credential), using)
         self._state.db, self._state.adding = using, False
 
     def get_history_fields(

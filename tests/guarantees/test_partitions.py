@@ -58,7 +58,7 @@ def test_partitioned_history_loses_no_write(postgres, server):
 def test_partitioned_history_is_migrated(postgres):
     url = postgres.create("partitioned_and_migrated")
     with default_database(url):
-        call_command("migrate", "mailboxes", "0012_order_of_changes", verbosity=0)
+        call_command("migrate", "mailboxes", "0013_order_of_changes", verbosity=0)
     partition_history(postgres, url)
     with default_database(url), psycopg.connect(url) as connection:
         connection.execute("DROP INDEX mailbox_history_by_version")

@@ -11,7 +11,7 @@ from mailboxes import batches
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from tests.histories import set_clock_back
 
-migration = import_module("mailboxes.migrations.0012b_fill_order_of_changes")
+migration = import_module("mailboxes.migrations.0014_fill_order_of_changes")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
-from mailboxes.models import Account, ChangeFeed, EmailRecipient, Import, Mailbox, ServerProcess
+from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, ServerProcess
 from mailboxes.trimming import place_rows_of_upgrade, trim_histories, trim_history
 
 BATCH = 500
@@ -30,9 +30,6 @@ class Command(BaseCommand):
         removed = 0
         while count := purge_batch():
             removed += count
-        for account in Account.objects.exclude(mailboxes_at_most=None).values_list("pk", flat=True):
-            # The next creation counts the mailboxes, in case that another program changed them.
-            Account.objects.filter(pk=account).update(mailboxes_at_most=None)
         return f"Removed {removed} mailboxes."
 
 

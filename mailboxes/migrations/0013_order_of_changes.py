@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Add what orders changes without a clock: versions and numbers."""
 
     dependencies = [
-        ("mailboxes", "0011_index_of_changes"),
+        ("mailboxes", "0012_index_of_changes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("mailboxes", "0012_order_of_changes")]
+    dependencies = [("mailboxes", "0013_order_of_changes")]
 
     operations = [
         migrations.RunPython(number_batches, migrations.RunPython.noop),
