@@ -142,7 +142,7 @@ NEW_ROW = {"account": "acme", "name": "New"}
         ({"beep": "maybe"}, "beep", "Use yes or no."),
         ({"recipients": "ann@acme.example; bob@"}, "recipients", "“bob@”: Enter a valid email"),
         ({"recipients": "a\x00@acme.example"}, "recipients", "Enter a valid email"),
-        ({"recipients": "ann@jürgen.example"}, "recipients", "Use an address in ASCII"),
+        ({"recipients": "jürgen@acme.example"}, "recipients", "Use an address in ASCII"),
         (
             {"recipients": " ".join(f"a{n}@acme.example" for n in range(51))},
             "recipients",
