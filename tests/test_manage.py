@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.postgres import free_port
 from tests.server import ROOT, Server, process_environment, until
 
 AWAY = "postgres://joe:s3cret@127.0.0.1:1/mailboxes"
@@ -84,7 +85,7 @@ def test_unwritable_folder_is_named(tmp_path):
     tmp_path.chmod(0o500)
     folder = tmp_path / "figures"
     done = manage(
-        "serve",
+        *("serve", "--port", str(free_port())),
         url="sqlite://:memory:",
         prefix=AS_ORDINARY_USER,
         METRICS_NETWORKS="10.0.0.0/8",
