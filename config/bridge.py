@@ -15,6 +15,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from config.environ import build_environ, has_body
+from config.turns import THREADS, BusyError, Turns
 from mailboxes.contract import MAX_DISCARDED_BYTES
 from mailboxes.http.bodies import (
     BODY_UNREAD,
@@ -26,7 +27,6 @@ from mailboxes.http.bodies import (
     move_to_file,
 )
 
-THREADS = 4  # in each process; each has its own database connection
 CHUNK_BYTES = 64 * 1024  # of an answer, sent before the next are generated
 
 
@@ -46,6 +46,7 @@ class Bridge:
     def __init__(self, wsgi_application):
         self.wsgi_application = wsgi_application
         self.threads = ThreadPoolExecutor(THREADS, "request")
+        self.turns = Turns()
 
     async def __call__(self, scope, receive, send):
         environ = build_environ(scope)
@@ -81,7 +82,7 @@ class Bridge:
         return answer
 
     async def run(self, environ) -> Answer:
-        """Run the application in a thread, up to the first bytes of its answer."""
+        """Run the application in its turn, in a thread, up to the first bytes of its answer."""
         head: list = []  # status and headers
 
         def start_response(status, headers, exc_info=None):
@@ -105,7 +106,13 @@ class Bridge:
                 headers.append((b"content-length", b"%d" % len(chunk)))
             return Answer(status, headers, chunk)
 
-        return await asyncio.get_running_loop().run_in_executor(self.threads, begin)
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            async with self.turns.of(environ):
+                return await run(self.threads, begin)
+        except BusyError as error:
+            environ[REFUSAL] = 503, str(error)
+            return await run(self.threads, begin)
 
     async def respond(self, answer: Answer, send, receive) -> None:
         """Send the answer, as fast as the client reads it."""

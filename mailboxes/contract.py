@@ -11,6 +11,8 @@ MAX_RECIPIENTS = 50
 MAX_SEARCH_LENGTH = 254  # characters, as in an email address
 MAX_SEARCH_WORDS = 10
 
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # RFC 9110, 9.2.1
+
 RETRY_SECONDS = 5  # sent in Retry-After while the database does not answer
 
 MASK = "••••"  # shown instead of a pass code
@@ -60,6 +62,7 @@ ENGINES = "(?i:asterisk|freeswitch|sounds)"  # the configuration of an engine ma
 API_PATH = re.compile(rf"/+({API})(/|\Z)")  # a base address may end with a slash
 ENGINE_PATH = re.compile(rf"/+{ENGINES}(/|\Z)")
 HEALTH_PATH = re.compile(rf"/({HEALTH})\Z")
+ENGINE_UPDATE = "/update"  # Asterisk appends it to the configured address
 
 
 def is_api_path(path: str) -> bool:
@@ -72,6 +75,11 @@ def is_engine_path(path: str) -> bool:
     Their errors have no body, which Asterisk could read as a mailbox.
     """
     return ENGINE_PATH.match(path) is not None
+
+
+def is_engine_update(path: str) -> bool:
+    """Return True for the only path of engines that changes anything."""
+    return is_engine_path(path) and path.endswith(ENGINE_UPDATE)
 
 
 def is_health_path(path: str) -> bool:

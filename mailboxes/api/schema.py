@@ -139,7 +139,7 @@ DESCRIPTIONS = {
     422: "The Idempotency-Key was used for another call.",
     429: "The credential has reached its limit of calls. Retry-After says when to call again.",
     500: "The service has failed. The error is in its log, under the X-Request-ID.",
-    503: "The database does not answer. Retry-After says when to call again.",
+    503: "The database does not answer, or the service is busy. Retry-After says when to call again.",
 }
 
 # Code and message in the examples of errors.

@@ -16,8 +16,6 @@ from mailboxes.engines.credentials import engine_lookup
 from mailboxes.engines.lookups import UNDIALLABLE, find_mailbox, get_pass_code
 from mailboxes.models import Mailbox
 
-UPDATE = "/update"  # Asterisk appends it to the configured address
-
 MAX_FULLNAME_BYTES = 79  # app_voicemail truncates longer names, even within a character
 
 

@@ -25,7 +25,7 @@ class EngineMiddleware(MachinePathMiddleware):
     def finish_response(self, request, response):
         if response.status_code < 400:
             return response
-        if request.path_info.endswith(asterisk.UPDATE):
+        if contract.is_engine_update(request.path_info):
             log.warning(
                 "Refused to change a pass code by telephone, with status %s.", response.status_code
             )

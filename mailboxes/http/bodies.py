@@ -31,16 +31,18 @@ class Refusals:
         if REFUSAL not in request.META:
             return self.get_response(request)
         status, message = request.META[REFUSAL]
-        logs.refusal.set("malformed")
+        is_busy = status == 503
+        logs.refusal.set("busy" if is_busy else "malformed")
         if contract.is_machine_path(request.path_info):
-            errors = {"non_field_errors": [{"code": "invalid", "message": message}]}
+            code = "unavailable" if is_busy else "invalid"
+            errors = {"non_field_errors": [{"code": code, "message": message}]}
             response = JsonResponse(contract.envelope(status, errors=errors), status=status)
         else:  # rendered without the request, because its user is unknown here
             context = {"status": status, "message": message}
             response = render(None, "refused.html", context, status=status)
         # The server must not read the rest of this request as the next one.
         response["Connection"] = "close"
-        if status == 503:
+        if is_busy:
             response["Retry-After"] = str(contract.RETRY_SECONDS)
         return response
 

@@ -1,0 +1,113 @@
+"""Turns: which requests get a thread of the process, so that no caller takes all of them.
+
+A request that waits for its turn occupies no thread. So callers who wait for a lock of the
+database, or for long answers, leave a thread to others.
+"""
+
+import asyncio
+from asyncio import Semaphore
+from collections import Counter
+from contextlib import nullcontext
+from weakref import WeakValueDictionary
+
+from django.conf import settings
+
+from mailboxes import contract
+from mailboxes.http.bodies import REFUSAL
+from mailboxes.http.proxies import TrustedProxies
+
+THREADS = 4  # in each process; each has its own database connection
+
+# In a process at the same time. Reads wait for no lock, so they always find a thread.
+REQUESTS_OF_CALLER = THREADS - 1
+WRITES_OF_CALLER = THREADS - 2
+WRITES = THREADS - 1
+MAX_WAITING = 100  # reads of a caller, and as many writes
+
+ADDRESS_HEADERS = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
+
+
+class BusyError(Exception):
+    """Too many requests of the caller wait, or this one has waited too long."""
+
+
+class Caller:
+    """The requests of one caller in this process."""
+
+    def __init__(self):
+        self.requests = Semaphore(REQUESTS_OF_CALLER)
+        self.writes = Semaphore(WRITES_OF_CALLER)
+        self.waiting: Counter[bool] = Counter()  # reads (False) and writes (True)
+
+
+class Turns:
+    """Limits the requests that run at the same time: those of a caller, and those that write."""
+
+    def __init__(self):
+        self.callers: WeakValueDictionary[str, Caller] = WeakValueDictionary()
+        self.writes = Semaphore(WRITES)
+
+    def of(self, environ):
+        """Return the request's turn, an asynchronous context manager that raises BusyError."""
+        if REFUSAL in environ or contract.is_health_path(environ["PATH_INFO"]):
+            return nullcontext()
+        name = identify_caller(environ)
+        caller = self.callers.get(name) or self.callers.setdefault(name, Caller())
+        if not is_write(environ):
+            return Turn(caller, [caller.requests], writes=False)
+        # The shared one last: while requests wait for others of their caller, others have it.
+        return Turn(caller, [caller.writes, caller.requests, self.writes], writes=True)
+
+
+class Turn:
+    def __init__(self, caller: Caller, semaphores: list[Semaphore], writes: bool):
+        self.caller, self.semaphores, self.writes = caller, semaphores, writes
+        self.acquired: list[Semaphore] = []
+
+    async def __aenter__(self):
+        if any(semaphore.locked() for semaphore in self.semaphores):
+            await self.wait()
+        else:
+            await self.acquire()
+
+    async def __aexit__(self, *error):
+        for semaphore in self.acquired:
+            semaphore.release()
+
+    async def acquire(self) -> None:
+        for semaphore in self.semaphores:
+            await semaphore.acquire()
+            self.acquired.append(semaphore)
+
+    async def wait(self) -> None:
+        waiting = self.caller.waiting
+        if waiting[self.writes] >= MAX_WAITING:
+            raise BusyError("Too many of your requests wait: try again later.")
+        waiting[self.writes] += 1
+        try:
+            async with asyncio.timeout(settings.DATABASE_TIMEOUT):
+                await self.acquire()
+        except TimeoutError:
+            await self.__aexit__()
+            raise BusyError("The service is busy: try again later.") from None
+        finally:
+            waiting[self.writes] -= 1
+
+
+def identify_caller(environ) -> str:
+    """Return a program's secret, whether right or wrong, or else the client's address."""
+    if contract.is_machine_path(environ["PATH_INFO"]):
+        for name in ("HTTP_X_AUTH_PASSWORD", "HTTP_AUTHORIZATION"):
+            if name in environ:
+                return environ[name]
+    headers = {name: environ[name] for name in ADDRESS_HEADERS if name in environ}
+    TrustedProxies.set_caller_address(headers)
+    return headers["REMOTE_ADDR"]
+
+
+def is_write(environ) -> bool:
+    """Return True if the request may change something. Most POSTs of engines are lookups."""
+    path = environ["PATH_INFO"]
+    if contract.is_engine_path(path):
+        return contract.is_engine_update(path)
+    return environ["REQUEST_METHOD"] not in contract.SAFE_METHODS

@@ -1,0 +1,147 @@
+"""The limits of requests that run at the same time in a process."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from ipaddress import ip_network
+
+import pytest
+
+from config.turns import (
+    MAX_WAITING,
+    REQUESTS_OF_CALLER,
+    THREADS,
+    WRITES,
+    WRITES_OF_CALLER,
+    BusyError,
+    Turns,
+    identify_caller,
+    is_write,
+)
+from mailboxes.http.bodies import REFUSAL
+
+
+def build_environ(method="GET", path="/voip/mailbox", secret="mbx_1", address="192.0.2.1"):
+    return {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "REMOTE_ADDR": address,
+        "HTTP_X_AUTH_PASSWORD": secret,
+    }
+
+
+def count_turns(*environs) -> int:
+    """Return how many of these requests would run at the same time."""
+
+    async def run():
+        turns, running, end = Turns(), 0, asyncio.Event()
+
+        async def run_request(environ):
+            nonlocal running
+            async with turns.of(environ):
+                running += 1
+                await end.wait()
+
+        tasks = [asyncio.create_task(run_request(environ)) for environ in environs]
+        await asyncio.sleep(0.01)
+        started = running
+        end.set()
+        await asyncio.gather(*tasks)
+        assert running == len(environs)
+        assert not turns.callers
+        return started
+
+    return asyncio.run(run())
+
+
+def test_caller_leaves_a_thread_to_others():
+    reads, writes = [build_environ()] * 10, [build_environ("POST")] * 10
+    assert count_turns(*reads) == REQUESTS_OF_CALLER < THREADS
+    assert count_turns(*writes) == WRITES_OF_CALLER < REQUESTS_OF_CALLER
+    assert count_turns(*writes, *reads) == REQUESTS_OF_CALLER
+
+
+def test_all_writers_leave_a_thread_to_readers():
+    writes = [build_environ("POST", secret=f"mbx_{number}") for number in range(10)]
+    assert count_turns(*writes) == WRITES < THREADS
+    assert count_turns(*writes, build_environ(secret="another")) == WRITES + 1
+
+
+def test_waiting_caller_does_not_keep_the_place_of_other_writers():
+    own = [build_environ("POST")] * 10
+    assert count_turns(*own, build_environ("POST", secret="another")) == WRITES_OF_CALLER + 1
+
+
+def test_health_probes_and_refusals_wait_for_nobody():
+    others = [build_environ()] * REQUESTS_OF_CALLER
+    refused = build_environ() | {REFUSAL: (400, "Wrong.")}
+    probes = [build_environ(path=path) for path in ("/healthz", "/readyz")]
+    assert count_turns(*others, refused, *probes) == len(others) + 3
+
+
+def test_request_beyond_the_queue_is_refused():
+    async def run():
+        turns = Turns()
+        async with AsyncExitStack() as stack:
+            for _ in range(REQUESTS_OF_CALLER):
+                await stack.enter_async_context(turns.of(build_environ()))
+            waiting = [asyncio.create_task(wait(turns)) for _ in range(MAX_WAITING)]
+            await asyncio.sleep(0)
+            with pytest.raises(BusyError, match="Too many of your requests wait"):
+                await wait(turns)
+            await wait(turns, secret="another")
+        await asyncio.gather(*waiting)
+
+    async def wait(turns, **caller):
+        async with turns.of(build_environ(**caller)):
+            pass
+
+    asyncio.run(run())
+
+
+def test_request_that_waits_too_long_is_refused_and_keeps_no_place(settings):
+    settings.DATABASE_TIMEOUT = 0.01
+
+    async def run():
+        turns = Turns()
+        write = build_environ("POST")
+        async with AsyncExitStack() as stack:
+            for _ in range(REQUESTS_OF_CALLER):
+                await stack.enter_async_context(turns.of(build_environ()))
+            for _ in range(WRITES_OF_CALLER + 1):
+                with pytest.raises(BusyError, match="busy"):
+                    await turns.of(write).__aenter__()
+        for _ in range(WRITES_OF_CALLER):
+            await turns.of(write).__aenter__()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "writes"),
+    [
+        ("GET", "/voip/mailbox", False),
+        ("HEAD", "/", False),
+        ("POST", "/voip/mailbox", True),
+        ("DELETE", "/voip/mailbox/1", True),
+        ("POST", "/sign-in/", True),
+        ("POST", "/asterisk/voicemail/single", False),
+        ("POST", "/freeswitch/directory", False),
+        ("POST", "/Asterisk/voicemail/update", True),
+        ("POST", "/bulk/update", True),
+    ],
+)
+def test_lookups_of_engines_are_reads(method, path, writes):
+    assert is_write(build_environ(method, path)) == writes
+
+
+def test_program_is_known_by_its_secret_and_a_page_by_its_address(settings):
+    settings.TRUSTED_PROXIES = []
+    secret = {"HTTP_AUTHORIZATION": "Bearer mbx_2"}
+    anonymous = {"REMOTE_ADDR": "192.0.2.1", "PATH_INFO": "/voip/schema"}
+    assert identify_caller(build_environ()) == "mbx_1"
+    assert identify_caller(anonymous | secret) == "Bearer mbx_2"
+    assert identify_caller(anonymous) == "192.0.2.1"
+    assert identify_caller(build_environ(path="/sign-in/")) == "192.0.2.1"
+    settings.TRUSTED_PROXIES = [ip_network("192.0.2.0/24")]
+    forwarded = {"HTTP_X_FORWARDED_FOR": "198.51.100.7"}
+    assert identify_caller(anonymous | forwarded) == "198.51.100.7"
