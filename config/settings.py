@@ -203,7 +203,7 @@ MIDDLEWARE = [
     "mailboxes.monitoring.request_log.RequestLog",
     *ANSWER_MIDDLEWARE,
     "mailboxes.http.bodies.Refusals",
-    "mailboxes.monitoring.health.HealthChecks",  # before ALLOWED_HOSTS is checked
+    "mailboxes.api.health.HealthChecks",  # before ALLOWED_HOSTS is checked
     "mailboxes.api.middleware.ApiMiddleware",
     "mailboxes.engines.middleware.EngineMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

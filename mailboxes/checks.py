@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.core import checks
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from mailboxes.models import AuthenticatorKey, Mailbox, RecoveryCode
 from mailboxes.models.encrypted import EncryptedRow
@@ -39,3 +40,9 @@ def find_missing_keys() -> Iterator[checks.Warning]:
                 hint=f"Add the missing keys. Until then {consequence}.",
                 id=warning_id,
             )
+
+
+def has_all_migrations() -> bool:
+    """Return True if every migration is applied. Raises DatabaseError."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())

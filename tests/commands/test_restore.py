@@ -19,10 +19,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from mailboxes.api.health import DataCheck
 from mailboxes.backups import archive, checksums, postgresql, sqlite
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, Mailbox, ServerProcess
-from mailboxes.monitoring.health import find_failure
 from tests.commands.test_backup import contents
 from tests.databases import (
     PASS_CODE,
@@ -91,7 +91,7 @@ def test_restored_service_accepts_new_rows(databases, backup):
         account = Account.objects.create(name="numbered-anew")
         mailbox = Mailbox.objects.create(account=account, name="Sales")
         assert mailbox.history.count() == 1
-        assert find_failure() is None
+        assert DataCheck().find_failure() is None
 
 
 def test_migrated_and_empty_database_needs_no_replace(databases, backup):

@@ -8,8 +8,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from mailboxes.api.health import DataCheck
 from mailboxes.models import Authenticator, Mailbox, RecoveryCode
-from mailboxes.monitoring.health import find_failure
 from tests.commands.test_backup import contents
 from tests.commands.test_restore import back_up, restore
 from tests.databases import default_database, on_sqlite
@@ -40,7 +40,7 @@ def test_backup_of_an_older_version_can_be_migrated(databases, tmp_path, capsys)
     assert capsys.readouterr().out.endswith("run manage.py migrate now.\n")
     with default_database(newer):
         call_command("migrate", verbosity=0)
-        assert find_failure() is None
+        assert DataCheck().find_failure() is None
         assert Mailbox.objects.get().name == "Sales"
 
 

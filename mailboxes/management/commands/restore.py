@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
 from mailboxes.backups.archive import restore
+from mailboxes.checks import has_all_migrations
 from mailboxes.models import ServerProcess
-from mailboxes.monitoring.health import find_failure
 
 
 class Command(BaseCommand):
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{file} cannot be restored: {error.strerror}.") from None
         message = f"Restored {file} of {manifest.made_at}, and verified: {manifest}."
-        if find_failure():
+        if not has_all_migrations():
             message += "\nAn older version of this service made it: run manage.py migrate now."
         return message
 

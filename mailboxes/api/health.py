@@ -1,0 +1,108 @@
+"""Health checks: /healthz for the process, /readyz for the data that calls read."""
+
+import logging
+from uuid import UUID
+
+from django.db import DatabaseError
+from django.http import HttpResponse
+
+from mailboxes.api.representation import mailbox_json, select_texts
+from mailboxes.checks import has_all_migrations
+from mailboxes.db.connections import limit_lock_wait
+from mailboxes.db.json import Concatenated
+from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
+from mailboxes.models.credentials import BY_SECRET
+from mailboxes.models.mailboxes import IN_ORDER
+
+log = logging.getLogger("mailboxes")
+
+LOCK_SECONDS = 2
+ROWS = 100  # of each list that a probe reads: it takes a few milliseconds
+START = UUID(int=0)
+
+
+class HealthChecks:
+    """Middleware that answers health probes, whatever their Host header, without a log line."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        self.data = DataCheck()
+
+    def __call__(self, request):
+        match request.path_info:
+            case "/healthz":
+                return self.respond(request, None)
+            case "/readyz":
+                return self.respond(request, self.data.find_failure())
+        return self.get_response(request)
+
+    @staticmethod
+    def respond(request, failure):
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        return HttpResponse(
+            f"{failure or 'ok'}\n",
+            content_type="text/plain",
+            status=503 if failure else 200,
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+class DataCheck:
+    """Reads a part of the data as the API does, and at the next probe the next part.
+
+    After a failure it reads the same part again, so that the failure lasts until it is repaired.
+    """
+
+    def __init__(self):
+        self.failure: str | None = None
+        # The last rows that were read.
+        self.credential, self.mailbox, self.recipient = 0, START, START
+
+    def find_failure(self) -> str | None:
+        """Return why requests cannot be served now, or None. Log a new failure."""
+        failure: str | None = "the database does not answer"
+        cause = ""
+        try:
+            with limit_lock_wait(LOCK_SECONDS):
+                if has_all_migrations():
+                    failure = "the data cannot be read"
+                    failure = self.read_next_part()
+                else:
+                    failure = "migrations are missing"
+        except DatabaseError as error:
+            cause = str(error).partition("\n")[0]
+        if failure and failure != self.failure:
+            log.error("The service is not ready: %s. %s", failure, cause)
+        self.failure = failure
+        return failure
+
+    def read_next_part(self) -> str | None:
+        """Read a credential and the start of its account's list, and rows of all accounts."""
+        credentials = ApiCredential.objects.usable().order_by("pk")
+        credential = credentials.filter(pk__gt=self.credential).first() or credentials.first()
+        if credential:
+            by_secret = {"account_name": None, "name": None, "is_engine": credential.is_engine}
+            if not list(BY_SECRET.rows(secret_sha256=credential.secret_sha256, **by_secret)):
+                return "a credential is not found by its secret"
+            of_account = Mailbox.objects.active().filter(account=credential.account_id)
+            list(select_texts(of_account, *IN_ORDER)[:ROWS])
+        mailboxes = read_after(
+            Mailbox.objects.annotate(json=Concatenated(*mailbox_json())), self.mailbox
+        )
+        recipients = read_after(EmailRecipient.objects, self.recipient)
+        encrypted = [mailbox for mailbox in mailboxes if mailbox.password_sealed is not None]
+        if encrypted and all(mailbox.has_lost_pass_code for mailbox in encrypted):
+            return "PASS_CODE_KEYS decrypts no pass code"
+        self.credential = credential.pk if credential else 0
+        self.mailbox, self.recipient = find_last(mailboxes), find_last(recipients)
+        return None
+
+
+def read_after(rows, last) -> list:
+    return list(rows.filter(pk__gt=last).order_by("pk")[:ROWS])
+
+
+def find_last(rows) -> UUID:
+    """Return the key of the last row; START, to begin again, if there are no further ones."""
+    return rows[-1].pk if len(rows) == ROWS else START
