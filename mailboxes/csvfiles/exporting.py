@@ -1,5 +1,6 @@
 """Export of mailboxes to CSV."""
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -7,7 +8,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 
 from mailboxes import batches
 from mailboxes.batches import chunks
-from mailboxes.csvfiles.rows import BOM, COLUMNS, format_cells, format_rows, list_addresses
+from mailboxes.csvfiles.rows import BOM, COLUMNS, format_cells, format_rows
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.history import EXPORTED
 
@@ -20,7 +21,7 @@ def export_rows(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[st
     """
     columns = [column for column in COLUMNS if pass_codes_for or column != "password"]
     yield BOM + format_rows([columns], delimiter)
-    mailboxes = mailboxes.select_related("account").prefetch_related("email_recipients")
+    mailboxes = mailboxes.select_related("account").with_address_lists()
     for chunk in chunks(mailboxes.iterator(chunk_size=batches.CHUNK_SIZE)):
         if pass_codes_for:
             exposed = [mailbox for mailbox in chunk if mailbox.password_sealed]
@@ -31,7 +32,7 @@ def export_rows(mailboxes, *, pass_codes_for=None, delimiter=",") -> Iterator[st
 
 def format_row(mailbox, with_pass_code: bool) -> dict[str, str]:
     """Return the mailbox's cells. A pass code that no key decrypts stays masked."""
-    cells = format_cells(mailbox, list_addresses(mailbox))
+    cells = format_cells(mailbox, json.loads(mailbox.address_list))
     if with_pass_code:
         with suppress(UnknownKeyError):
             cells["password"] = mailbox.password or ""

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from mailboxes import contract, validators
 from mailboxes.db.connections import PRIMARY
+from mailboxes.db.json import Concatenated, JsonRows, JsonText
 from mailboxes.models.accounts import (
     REACHED_BY_MAILBOX,
     REACHED_BY_NAME,
@@ -115,6 +116,16 @@ class MailboxQuerySet(models.QuerySet):
             mailbox, *others = group
             mailbox.addresses = [row.address for row in (mailbox, *others) if row.address]
             yield mailbox
+
+    def with_address_lists(self):
+        """Annotate `address_list`, the recipients' addresses in order, as a JSON array.
+
+        Prefetched recipients refer to their mailbox and back. Of a long export, the garbage
+        collector would remove those cycles all at once, while every other thread waits.
+        """
+        recipients = EmailRecipient.objects.filter(mailbox=OuterRef("pk")).order_by(*WITHIN_MAILBOX)
+        addresses = JsonRows(recipients.values(one=JsonText("email")))
+        return self.annotate(address_list=Concatenated("[", addresses, "]"))
 
     def search(self, text, all_accounts=False):
         """Return mailboxes with the text in name, account name, a recipient's address or UUID.
