@@ -1,9 +1,11 @@
 """ASGI application, and the start and end of a worker process."""
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import signal
+import sys
 import tempfile
 from contextlib import ExitStack
 
@@ -16,6 +18,8 @@ from config.wsgi import application as wsgi_application
 from mailboxes.monitoring.heartbeat import Heartbeat
 from mailboxes.monitoring.logs import LineWriter
 from mailboxes.temporary_folders import temporary_folder
+
+SWITCH_SECONDS = 0.0005  # Python's default is ten times as long
 
 log = logging.getLogger("mailboxes")
 bridge = Bridge(wsgi_application)
@@ -45,11 +49,24 @@ def start_worker():
     All temporary files of the process, uploads too, are put into a folder of its own.
     """
     tempfile.tempdir = str(at_stop.enter_context(temporary_folder(settings.TEMP_DIR)))
+    share_threads_fairly()
     for warning in run_checks(tags=[Tags.database], databases=["default"]):
         log.error(warning.msg)  # without "%s": Sentry gets only the message, without its arguments
     connections.close_all()
     heartbeat.start()
     LineWriter.start()
+
+
+def share_threads_fairly():
+    """Keep a short call from waiting for a long one in another thread of the process.
+
+    A call gives up Python's lock several times, and gets it back from a busy thread only after the
+    switch interval. A full garbage collection keeps the lock until it has visited every object,
+    unless they are frozen: modules and classes, which stay as long as the process.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 def stop_worker():
