@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from config.concurrency import THREADS, BusyError, Slots
 from config.environ import build_environ, has_body
-from config.turns import THREADS, BusyError, Turns
 from mailboxes.contract import MAX_DISCARDED_BYTES
 from mailboxes.http.bodies import (
     BODY_UNREAD,
@@ -46,7 +46,7 @@ class Bridge:
     def __init__(self, wsgi_application):
         self.wsgi_application = wsgi_application
         self.threads = ThreadPoolExecutor(THREADS, "request")
-        self.turns = Turns()
+        self.slots = Slots()
 
     async def __call__(self, scope, receive, send):
         environ = build_environ(scope)
@@ -82,7 +82,7 @@ class Bridge:
         return answer
 
     async def run(self, environ) -> Answer:
-        """Run the application in its turn, in a thread, up to the first bytes of its answer."""
+        """Run the application in a thread, when it has a slot, up to its first bytes."""
         head: list = []  # status and headers
 
         def start_response(status, headers, exc_info=None):
@@ -108,7 +108,7 @@ class Bridge:
 
         run = asyncio.get_running_loop().run_in_executor
         try:
-            async with self.turns.of(environ):
+            async with self.slots.get(environ):
                 return await run(self.threads, begin)
         except BusyError as error:
             environ[REFUSAL] = 503, str(error)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.contrib.auth.models import User
 
-from config.turns import MAX_WAITING, WRITES_OF_CALLER
+from config.concurrency import MAX_WAITING, WRITES_OF_CALLER
 from mailboxes.models import Account, Mailbox
 from tests.config.caller import Caller
 from tests.databases import default_database, on_sqlite

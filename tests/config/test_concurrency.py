@@ -6,14 +6,14 @@ from ipaddress import ip_network
 
 import pytest
 
-from config.turns import (
+from config.concurrency import (
     MAX_WAITING,
     REQUESTS_OF_CALLER,
     THREADS,
     WRITES,
     WRITES_OF_CALLER,
     BusyError,
-    Turns,
+    Slots,
     identify_caller,
     is_write,
 )
@@ -29,15 +29,15 @@ def build_environ(method="GET", path="/voip/mailbox", secret="mbx_1", address="1
     }
 
 
-def count_turns(*environs) -> int:
+def count_running(*environs) -> int:
     """Return how many of these requests would run at the same time."""
 
     async def run():
-        turns, running, end = Turns(), 0, asyncio.Event()
+        slots, running, end = Slots(), 0, asyncio.Event()
 
         async def run_request(environ):
             nonlocal running
-            async with turns.of(environ):
+            async with slots.get(environ):
                 running += 1
                 await end.wait()
 
@@ -47,7 +47,7 @@ def count_turns(*environs) -> int:
         end.set()
         await asyncio.gather(*tasks)
         assert running == len(environs)
-        assert not turns.callers
+        assert not slots.callers
         return started
 
     return asyncio.run(run())
@@ -55,44 +55,44 @@ def count_turns(*environs) -> int:
 
 def test_caller_leaves_a_thread_to_others():
     reads, writes = [build_environ()] * 10, [build_environ("POST")] * 10
-    assert count_turns(*reads) == REQUESTS_OF_CALLER < THREADS
-    assert count_turns(*writes) == WRITES_OF_CALLER < REQUESTS_OF_CALLER
-    assert count_turns(*writes, *reads) == REQUESTS_OF_CALLER
+    assert count_running(*reads) == REQUESTS_OF_CALLER < THREADS
+    assert count_running(*writes) == WRITES_OF_CALLER < REQUESTS_OF_CALLER
+    assert count_running(*writes, *reads) == REQUESTS_OF_CALLER
 
 
 def test_all_writers_leave_a_thread_to_readers():
     writes = [build_environ("POST", secret=f"mbx_{number}") for number in range(10)]
-    assert count_turns(*writes) == WRITES < THREADS
-    assert count_turns(*writes, build_environ(secret="another")) == WRITES + 1
+    assert count_running(*writes) == WRITES < THREADS
+    assert count_running(*writes, build_environ(secret="another")) == WRITES + 1
 
 
 def test_waiting_caller_does_not_keep_the_place_of_other_writers():
     own = [build_environ("POST")] * 10
-    assert count_turns(*own, build_environ("POST", secret="another")) == WRITES_OF_CALLER + 1
+    assert count_running(*own, build_environ("POST", secret="another")) == WRITES_OF_CALLER + 1
 
 
 def test_health_probes_and_refusals_wait_for_nobody():
     others = [build_environ()] * REQUESTS_OF_CALLER
     refused = build_environ() | {REFUSAL: (400, "Wrong.")}
     probes = [build_environ(path=path) for path in ("/healthz", "/readyz")]
-    assert count_turns(*others, refused, *probes) == len(others) + 3
+    assert count_running(*others, refused, *probes) == len(others) + 3
 
 
 def test_request_beyond_the_queue_is_refused():
     async def run():
-        turns = Turns()
+        slots = Slots()
         async with AsyncExitStack() as stack:
             for _ in range(REQUESTS_OF_CALLER):
-                await stack.enter_async_context(turns.of(build_environ()))
-            waiting = [asyncio.create_task(wait(turns)) for _ in range(MAX_WAITING)]
+                await stack.enter_async_context(slots.get(build_environ()))
+            waiting = [asyncio.create_task(wait(slots)) for _ in range(MAX_WAITING)]
             await asyncio.sleep(0)
             with pytest.raises(BusyError, match="Too many of your requests wait"):
-                await wait(turns)
-            await wait(turns, secret="another")
+                await wait(slots)
+            await wait(slots, secret="another")
         await asyncio.gather(*waiting)
 
-    async def wait(turns, **caller):
-        async with turns.of(build_environ(**caller)):
+    async def wait(slots, **caller):
+        async with slots.get(build_environ(**caller)):
             pass
 
     asyncio.run(run())
@@ -102,16 +102,16 @@ def test_request_that_waits_too_long_is_refused_and_keeps_no_place(settings):
     settings.DATABASE_TIMEOUT = 0.01
 
     async def run():
-        turns = Turns()
+        slots = Slots()
         write = build_environ("POST")
         async with AsyncExitStack() as stack:
             for _ in range(REQUESTS_OF_CALLER):
-                await stack.enter_async_context(turns.of(build_environ()))
+                await stack.enter_async_context(slots.get(build_environ()))
             for _ in range(WRITES_OF_CALLER + 1):
                 with pytest.raises(BusyError, match="busy"):
-                    await turns.of(write).__aenter__()
+                    await slots.get(write).__aenter__()
         for _ in range(WRITES_OF_CALLER):
-            await turns.of(write).__aenter__()
+            await slots.get(write).__aenter__()
 
     asyncio.run(run())
 

@@ -1,6 +1,6 @@
-"""Turns: which requests get a thread of the process, so that no caller takes all of them.
+"""Slots: which requests get a thread of the process, so that no caller takes all of them.
 
-A request that waits for its turn occupies no thread. So callers who wait for a lock of the
+A request that waits for a slot occupies no thread. So callers who wait for a lock of the
 database, or for long answers, leave a thread to others.
 """
 
@@ -40,26 +40,26 @@ class Caller:
         self.waiting: Counter[bool] = Counter()  # reads (False) and writes (True)
 
 
-class Turns:
+class Slots:
     """Limits the requests that run at the same time: those of a caller, and those that write."""
 
     def __init__(self):
         self.callers: WeakValueDictionary[str, Caller] = WeakValueDictionary()
         self.writes = Semaphore(WRITES)
 
-    def of(self, environ):
-        """Return the request's turn, an asynchronous context manager that raises BusyError."""
+    def get(self, environ):
+        """Return the slot of the request, an asynchronous context manager that raises BusyError."""
         if REFUSAL in environ or contract.is_health_path(environ["PATH_INFO"]):
             return nullcontext()
         name = identify_caller(environ)
         caller = self.callers.get(name) or self.callers.setdefault(name, Caller())
         if not is_write(environ):
-            return Turn(caller, [caller.requests], writes=False)
+            return Slot(caller, [caller.requests], writes=False)
         # The shared one last: while requests wait for others of their caller, others have it.
-        return Turn(caller, [caller.writes, caller.requests, self.writes], writes=True)
+        return Slot(caller, [caller.writes, caller.requests, self.writes], writes=True)
 
 
-class Turn:
+class Slot:
     def __init__(self, caller: Caller, semaphores: list[Semaphore], writes: bool):
         self.caller, self.semaphores, self.writes = caller, semaphores, writes
         self.acquired: list[Semaphore] = []
