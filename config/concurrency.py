@@ -22,7 +22,7 @@ THREADS = 4  # in each process; each has its own database connection
 REQUESTS_OF_CALLER = THREADS - 1
 WRITES_OF_CALLER = THREADS - 2
 WRITES = THREADS - 1
-MAX_WAITING = 100  # reads of a caller, and as many writes
+MAX_WAITING = 200  # reads of a caller, and as many writes
 
 ADDRESS_HEADERS = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
 

@@ -207,7 +207,6 @@ MIDDLEWARE = [
     "mailboxes.api.middleware.ApiMiddleware",
     "mailboxes.engines.middleware.EngineMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "mailboxes.http.lock_waits.ShortLockWaits",  # before those that may write
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

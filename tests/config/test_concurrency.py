@@ -1,6 +1,7 @@
 """The limits of requests that run at the same time in a process."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from ipaddress import ip_network
 
@@ -29,6 +30,12 @@ def build_environ(method="GET", path="/voip/mailbox", secret="mbx_1", address="1
     }
 
 
+def run_in_thread(coroutine):
+    """Run it in a thread of its own: tests with a browser leave a loop in the main thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 def count_running(*environs) -> int:
     """Return how many of these requests would run at the same time."""
 
@@ -50,7 +57,7 @@ def count_running(*environs) -> int:
         assert not slots.callers
         return started
 
-    return asyncio.run(run())
+    return run_in_thread(run())
 
 
 def test_caller_leaves_a_thread_to_others():
@@ -95,7 +102,7 @@ def test_request_beyond_the_queue_is_refused():
         async with slots.get(build_environ(**caller)):
             pass
 
-    asyncio.run(run())
+    run_in_thread(run())
 
 
 def test_request_that_waits_too_long_is_refused_and_keeps_no_place(settings):
@@ -113,7 +120,7 @@ def test_request_that_waits_too_long_is_refused_and_keeps_no_place(settings):
         for _ in range(WRITES_OF_CALLER):
             await slots.get(write).__aenter__()
 
-    asyncio.run(run())
+    run_in_thread(run())
 
 
 @pytest.mark.parametrize(

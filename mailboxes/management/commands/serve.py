@@ -79,6 +79,8 @@ def prepare_metrics(folder):
     folder = Path(settings.METRICS_DIR or folder)
     # For prometheus-client in the worker processes. A reload may turn metrics on.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    if settings.METRICS_NETWORKS:  # an error now has a message, and stops the start
+        folder.mkdir(parents=True, exist_ok=True)
     for old_counts in folder.glob("*.db"):
         old_counts.unlink()
 
