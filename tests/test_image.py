@@ -57,6 +57,7 @@ class Buildah:
         subprocess.run(command, check=True, capture_output=True)
         container = self("from", "scratch")
         self("add", container, archive, "/")
+        self("run", *self.isolation, container, "--", "true")
         self("commit", container, name)
         self("rm", container)
 
@@ -89,7 +90,10 @@ def buildah():
             requirements.skip_or_fail("buildah", f"{program} is not on this machine.")
     with tempfile.TemporaryDirectory(prefix="mailboxes-image-") as folder:
         buildah = Buildah(Path(folder))
-        buildah.import_debian("localhost/debian")
+        try:
+            buildah.import_debian("localhost/debian")
+        except (AssertionError, subprocess.CalledProcessError) as error:
+            requirements.skip_or_fail("buildah", f"Debian cannot be installed in a chroot: {error}")
         buildah.build("localhost/debian", "mailboxes")
         yield buildah
 
