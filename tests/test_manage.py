@@ -124,7 +124,7 @@ def test_ctrl_c_ends_a_command_quietly_and_rolls_back(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "manage.py", "load_demo", "--mailboxes", "100000"],
         cwd=ROOT,
-        env=process_environment(url),
+        env=process_environment(url, MAX_MAILBOXES_PER_ACCOUNT="100000"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
