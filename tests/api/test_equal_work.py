@@ -20,7 +20,7 @@ from tests.server import Server
 from tests.service import OverSocket
 
 # How far the work may differ, in steps of SQLite or pages of PostgreSQL: about a microsecond.
-TOLERANCE = 40 if connection.vendor == "sqlite" else 6
+TOLERANCE = 40 if connection.vendor == "sqlite" else 10
 
 TRANSACTION = re.compile(r"(BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b")
 
