@@ -24,6 +24,7 @@ class ExpectedMailbox:
     recipients: dict = field(default_factory=dict)  # UUIDs by address
     is_deleted: bool = False
     changes: int = 1  # rows of its history
+    repeats: int = 0  # of changes: each may have one more, since it sets the pass code again
 
 
 @dataclass
@@ -132,8 +133,10 @@ class Writer:
         def record(answer):
             mailbox.fields = fields
             mailbox.changes += 1
+            mailbox.repeats += call.tries - 1
 
-        return PendingCall("PATCH", f"{LIST}/{mailbox.uuid}", fields, record)
+        call = PendingCall("PATCH", f"{LIST}/{mailbox.uuid}", fields, record)
+        return call
 
     def delete(self, mailbox):
         def record(answer):
@@ -220,7 +223,7 @@ def find_differences(service, writers) -> list:
         if (
             {field: row[field] for field in mailbox.fields} != mailbox.fields
             or recipients != set(mailbox.recipients.values())
-            or len(history) != mailbox.changes
+            or not 0 <= len(history) - mailbox.changes <= mailbox.repeats
         ):
             wrong.append(uuid)
     return wrong
