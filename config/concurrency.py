@@ -65,10 +65,14 @@ class Slot:
         self.acquired: list[Semaphore] = []
 
     async def __aenter__(self):
-        if any(semaphore.locked() for semaphore in self.semaphores):
-            await self.wait()
-        else:
-            await self.acquire()
+        try:
+            if any(semaphore.locked() for semaphore in self.semaphores):
+                await self.wait()
+            else:
+                await self.acquire()
+        except BaseException:  # cancelled too: the places must not be lost
+            await self.__aexit__()
+            raise
 
     async def __aexit__(self, *error):
         for semaphore in self.acquired:
@@ -88,7 +92,6 @@ class Slot:
             async with asyncio.timeout(settings.DATABASE_TIMEOUT):
                 await self.acquire()
         except TimeoutError:
-            await self.__aexit__()
             raise BusyError("The service is busy: try again later.") from None
         finally:
             waiting[self.writes] -= 1

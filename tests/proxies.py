@@ -127,7 +127,7 @@ class Nginx(Proxy):
         }
 
     def fill_in_sample(self):
-        # As a machine's own nginx.conf may have it: the sample must keep ETags strong all the same.
+        # A machine's nginx.conf may compress everything, which would make ETags weak.
         compress = "gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;"
         folders = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         paths = " ".join(f"{name}_temp_path {self.folder}/{name};" for name in folders)

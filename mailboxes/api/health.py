@@ -1,6 +1,7 @@
 """Health checks: /healthz for the process, /readyz for the data that calls read."""
 
 import logging
+import time
 from uuid import UUID
 
 from django.db import DatabaseError
@@ -17,6 +18,7 @@ from mailboxes.models.mailboxes import IN_ORDER
 log = logging.getLogger("mailboxes")
 
 LOCK_SECONDS = 2
+MIN_SECONDS = 1  # between two checks of the data, because anybody may probe
 ROWS = 100  # of each list that a probe reads: it takes a few milliseconds
 START = UUID(int=0)
 
@@ -27,14 +29,23 @@ class HealthChecks:
     def __init__(self, get_response):
         self.get_response = get_response
         self.data = DataCheck()
+        self.next_check = 0.0
 
     def __call__(self, request):
         match request.path_info:
             case "/healthz":
                 return self.respond(request, None)
             case "/readyz":
-                return self.respond(request, self.data.find_failure())
+                return self.respond(request, self.find_failure())
         return self.get_response(request)
+
+    def find_failure(self) -> str | None:
+        """Return why requests cannot be served, or None: the last result if it is new."""
+        now = time.monotonic()
+        if now >= self.next_check:
+            self.next_check = now + MIN_SECONDS
+            self.data.find_failure()
+        return self.data.failure
 
     @staticmethod
     def respond(request, failure):
@@ -60,7 +71,7 @@ class DataCheck:
         self.credential, self.mailbox, self.recipient = 0, START, START
 
     def find_failure(self) -> str | None:
-        """Return why requests cannot be served now, or None. Log a new failure."""
+        """Read the next part. Return why requests cannot be served, or None. Log a new failure."""
         failure: str | None = "the database does not answer"
         cause = ""
         try:

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class LocalCounts(LocMemCache):
-    """A cache for the call counts of one process, used without CACHE_URL."""
+    """A cache for the counts of one process, used without CACHE_URL."""
 
     def make_and_validate_key(self, key, version=None):
         return key  # faster, and our keys are valid

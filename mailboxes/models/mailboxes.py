@@ -73,7 +73,7 @@ class ChangedMeanwhileError(Exception):
     """The mailbox has changed since it was read."""
 
 
-# How `readable_by` finds out whether an engine may read mailboxes.
+# The condition under which an engine may read mailboxes, by the field that it looks up.
 REACHED_BY = {"pk": REACHED_BY_MAILBOX, "account__name": REACHED_BY_NAME}
 
 

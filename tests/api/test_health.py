@@ -1,10 +1,13 @@
 """Health checks: /healthz and /readyz."""
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
 from django.db import connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from mailboxes.api import health
 from mailboxes.encryption import KEY_BYTES, KeyRing
@@ -38,6 +41,21 @@ def test_healthy_service_answers_ok(path, mailbox, service):
 
 def test_service_without_data_is_ready():
     assert probe() == (200, b"ok\n")
+
+
+def test_data_are_not_read_again_within_a_second(mailbox, monkeypatch):
+    checks, request = health.HealthChecks(None), RequestFactory().get("/readyz")
+
+    def count_queries():
+        with CaptureQueriesContext(connection) as captured:
+            assert checks(request).status_code == 200
+        return len(captured)
+
+    assert count_queries()
+    assert count_queries() == 0
+    later = time.monotonic() + health.MIN_SECONDS
+    monkeypatch.setattr(health.time, "monotonic", lambda: later)
+    assert count_queries()
 
 
 def test_missing_migrations_make_the_service_unready():

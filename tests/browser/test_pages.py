@@ -51,10 +51,10 @@ def test_pages_of_a_long_history_are_accessible(page, rosa):
     for _time in range(25):
         reveal_pass_code(mailbox, User.objects.get())
     page.goto(f"/mailboxes/{mailbox.pk}/history/")
-    page.get_by_role("link", name="Earlier").click()
+    page.get_by_role("link", name="Next").click()
     page.get_by_role("link", name="Older changes").click()
     expect(page.get_by_role("link", name="Newer changes")).to_be_visible()
-    expect(page.get_by_role("link", name="Later")).to_be_visible()
+    expect(page.get_by_role("link", name="Previous")).to_be_visible()
     assert_accessible(page)
 
 

@@ -27,7 +27,7 @@ REVEALS_PER_PAGE = 20
 def history(request, uuid):
     """Show a page of changes, the newest first; group those of one version.
 
-    `?before=` is the version that the page ends before, and `?seen=` the page of the views of the
+    `?before=` is the version that the page ends before, and `?page=` the page of the views of the
     pass code.
     """
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
@@ -38,7 +38,7 @@ def history(request, uuid):
         "page": page,
         "steps": [list(step) for _version, step in groupby(page.changes, attrgetter("version"))],
         "trimming": describe_trimming(),
-        "reveals": reveals.get_page(request.GET.get("seen")),
+        "reveals": reveals.get_page(request.GET.get("page")),
         "may_put_back": request.user.has_perms(Batch.permissions(Batch.Action.PUT_BACK)),
     }
     return render(request, "console/history.html", context)
