@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -115,6 +115,15 @@ class PrivatePostgres:
     def stop(self, mode="fast"):
         """Stop at once, and drop all connections."""
         self.run_program("pg_ctl", "stop", "-w", "-m", mode, "-D", self.data)
+
+    @contextmanager
+    def stopped(self):
+        """Stop, and start again at the end, for the tests that use it later."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def run_program(self, program, *arguments):
         command = [*self.prefix, *drop_root_rights(), self.programs / program, *arguments]

@@ -66,7 +66,7 @@ class DataCheck:
     """
 
     def __init__(self):
-        self.failure: str | None = None
+        self.failure: str | None = "the data were not read yet"
         # The last rows that were read.
         self.credential, self.mailbox, self.recipient = 0, START, START
 

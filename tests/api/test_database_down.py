@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.server import PreparedServer
+from tests.server import PreparedServer, until
 from tests.service import OverSocket
 
 pytestmark = pytest.mark.long
@@ -21,22 +21,22 @@ def service(postgres, request, tmp_path):
 def test_calls_are_503_until_the_database_is_back(service, postgres):
     assert service.get("/voip/mailbox").status == 200
     assert (service.get("/healthz").status, service.get("/readyz").status) == (200, 200)
-    postgres.stop()
-    for _ in range(4):  # each thread has a connection of its own
-        answer = service.get("/voip/mailbox")
-        assert answer.status == 503
-        assert answer.headers["retry-after"] == "5"
-        assert answer.json["result"] == {}
-    assert (service.get("/healthz").status, service.get("/readyz").status) == (200, 503)
-    sample = 'mailboxes_http_requests_total{method="GET",status="503",view="mailbox-list"} 4.0'
-    assert sample in service.get("/metrics").body.decode()
-    postgres.start()
+    with postgres.stopped():
+        for _ in range(4):  # each thread has a connection of its own
+            answer = service.get("/voip/mailbox")
+            assert answer.status == 503
+            assert answer.headers["retry-after"] == "5"
+            assert answer.json["result"] == {}
+        assert service.get("/healthz").status == 200
+        until(lambda: service.get("/readyz").status == 503)
+        sample = 'mailboxes_http_requests_total{method="GET",status="503",view="mailbox-list"} 4.0'
+        assert sample in service.get("/metrics").body.decode()
     assert [service.get("/voip/mailbox").status for _ in range(8)] == [200] * 8
-    assert service.get("/readyz").status == 200
+    until(lambda: service.get("/readyz").status == 200)
 
 
 def test_restart_between_calls_causes_no_error(service, postgres):
     assert [service.get("/voip/mailbox").status for _ in range(8)] == [200] * 8
-    postgres.stop()
-    postgres.start()
+    with postgres.stopped():
+        pass
     assert [service.get("/voip/mailbox").status for _ in range(8)] == [200] * 8

@@ -43,17 +43,16 @@ def test_lookups_fail_without_a_body_until_the_database_is_back(service, postgre
     ):
         assert parse_columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
         assert parse_user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"
-        postgres.stop()
-        for _ in range(4):  # until every thread has used its broken connection
-            for answer in (
-                asterisk.single(uuid, "acme"),
-                asterisk.multi("acme"),
-                freeswitch.look_up(uuid, "acme"),
-            ):
-                assert (answer.status, answer.body) == (503, b"")
-            update = asterisk.update(uuid, "acme", "2468")
-            assert (update.status, update.body) == (200, b"0")
-        postgres.start()
+        with postgres.stopped():
+            for _ in range(4):  # until every thread has used its broken connection
+                for answer in (
+                    asterisk.single(uuid, "acme"),
+                    asterisk.multi("acme"),
+                    freeswitch.look_up(uuid, "acme"),
+                ):
+                    assert (answer.status, answer.body) == (503, b"")
+                update = asterisk.update(uuid, "acme", "2468")
+                assert (update.status, update.body) == (200, b"0")
         for _ in range(8):
             assert parse_columns(asterisk.single(uuid, "acme").body)["password"] == "4829"
             assert parse_user(freeswitch.look_up(uuid, "acme")).params["vm-password"] == "4829"
