@@ -159,6 +159,7 @@ def assert_refused(connection, *target):
     assert read_schema(connection) == before
 
 
+@pytest.mark.long
 def test_going_back_from_each_migration_is_refused(databases):
     with default_database(databases.empty()) as connection:
         for before, name in pairwise(["zero", *NAMES]):

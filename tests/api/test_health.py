@@ -184,6 +184,7 @@ def test_damage_anywhere_is_found_after_some_probes_and_stays(filled, monkeypatc
     assert set(failures[first:]) == {"the data cannot be read"}
 
 
+@pytest.mark.long
 @on_sqlite
 def test_server_whose_calls_fail_is_not_ready(filled):
     url, headers = filled

@@ -103,6 +103,7 @@ def test_account_that_may_be_full_soon_is_counted(account, settings):
     assert not had_room(account.pk)
 
 
+@pytest.mark.long
 def test_quota_is_exact_with_concurrent_callers(databases):
     """Callers create, delete and restore mailboxes at once, near the quota."""
     url, most = databases.empty(), 20

@@ -182,6 +182,7 @@ def test_old_key_can_be_removed_once_every_process_is_restarted(database, capsys
     assert capsys.readouterr().out.endswith(f"Encrypted with an older key: 0.\n{DONE}\n")
 
 
+@pytest.mark.long
 def test_processes_with_another_key_are_named_before_and_after_the_rotation(database, capsys):
     with (
         RunningProcess(database, PASS_CODE_KEYS=FIRST) as one,

@@ -68,6 +68,7 @@ def find_restore_errors(service, writers, acknowledged) -> list:
     return lost + find_differences(service, snapshots)
 
 
+@pytest.mark.long
 def test_backup_during_writes_is_consistent(databases, tmp_path, size, promise):
     count = size(2, 50)
     backups, wrong = [], []

@@ -69,6 +69,7 @@ def compare_answers(forest, reader):
         yield (answer, after) != ((b"1", code) if may else (b"0", before))
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_engine_reads_and_changes_only_its_tree(size, promise):
     errors = []

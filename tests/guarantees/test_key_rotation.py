@@ -131,6 +131,7 @@ def test_interrupted_key_change_resumes(database, codes, settings, size, promise
     )
 
 
+@pytest.mark.long
 def test_locked_row_is_changed_by_the_next_run(database, codes):
     """The command skips a locked row on PostgreSQL, and waits for it on SQLite."""
     with transaction.atomic():

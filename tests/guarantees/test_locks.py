@@ -80,6 +80,7 @@ class LockableService(PreparedServer):
         return self.call(method, path, body)
 
 
+@pytest.mark.long
 def test_reads_are_answered_while_writers_wait(databases, promise):
     with LockableService(databases) as service, ThreadPoolExecutor(WRITERS) as pool:
         with lock_writes(service.url):

@@ -38,7 +38,8 @@ def server(tmp_path):
         yield server
 
 
-@pytest.mark.parametrize("signals", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("signals", [1, 2])
 def test_unfinished_call_is_answered_before_the_server_stops(server, signals):
     with half_sent_call(server) as complete:
         for _ in range(signals):
@@ -48,6 +49,7 @@ def test_unfinished_call_is_answered_before_the_server_stops(server, signals):
     assert server.process.wait(timeout=60) == 0
 
 
+@pytest.mark.long
 def test_unfinished_call_is_answered_by_a_replaced_worker(server):
     with half_sent_call(server) as complete:
         server.process.send_signal(signal.SIGHUP)

@@ -93,6 +93,7 @@ def few_files(tmp_path):
         yield server
 
 
+@pytest.mark.long
 def test_server_out_of_connections_logs_it_and_recovers(few_files):
     maximum = few_files.files - RESERVED_FILES
     with open_connections(few_files, 300) as silent:
@@ -106,6 +107,7 @@ def test_server_out_of_connections_logs_it_and_recovers(few_files):
     assert "Too many open files" not in few_files.output()
 
 
+@pytest.mark.long
 def test_uploads_leave_file_descriptors_to_other_requests(few_files):
     with default_database(few_files.environment["DATABASE_URL"]):
         create_superuser("rosa")

@@ -152,6 +152,7 @@ def test_permitted_form_has_an_effect(people):
                 assert changed, f"{endpoint}: {response.content.decode()}"
 
 
+@pytest.mark.long
 def test_anonymous_user_and_next_lower_group_are_refused(people):
     for endpoint in ENDPOINTS:
         refused = [name for name, rank in RANKS.items() if rank < endpoint.minimum_rank]

@@ -111,6 +111,7 @@ def test_unavailable_database_is_reported_once_and_retried(postgres_to_stop):
     assert "Traceback" not in process.final_output
 
 
+@pytest.mark.long
 def test_process_stops_while_the_database_is_unavailable(postgres_to_stop):
     postgres, url = postgres_to_stop
     with RunningProcess(url) as process:

@@ -131,7 +131,10 @@ def test_deadline_of_a_slow_body_is_not_extended(impatient, account):
     assert time.monotonic() - start >= 1
 
 
-@pytest.mark.parametrize(("path", "seconds"), [("/mailboxes/new/", 1), ("/import/", 3)])
+@pytest.mark.parametrize(
+    ("path", "seconds"),
+    [("/mailboxes/new/", 1), pytest.param("/import/", 3, marks=pytest.mark.long)],
+)
 def test_deadline_of_a_slow_form_is_not_extended(impatient, path, seconds):
     create_superuser("rosa")
     with Browser(impatient.port, scheme="http") as browser:
