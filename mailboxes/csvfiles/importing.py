@@ -42,7 +42,10 @@ from mailboxes.models.mailboxes import check_quotas
 MAX_MIB = 32
 MAX_ROWS = 100_000
 MAX_ROW_BYTES = 20_000  # 50 long recipients have 13,000
-MAX_CHUNK_LENGTH = 1_000_000  # characters of encrypted rows that are checked together
+# Rows that are checked together: few, because a garbage collection visits all objects of their
+# forms while other requests wait.
+CHECKED_ROWS = 100
+MAX_CHUNK_LENGTH = 1_000_000  # encrypted characters
 MAX_HEADER_ERRORS = 10
 DELIMITERS = ",;\t"
 
@@ -195,7 +198,7 @@ def check_rows(source: Import, seconds: float) -> None:
 def take_unchecked(source: Import) -> list[ImportRow]:
     """Return the next rows to check: fewer if they are long, so that they fit into the memory."""
     rows, length = [], 0
-    unchecked = source.rows.filter(outcome="")[: batches.CHUNK_SIZE]
+    unchecked = source.rows.filter(outcome="")[:CHECKED_ROWS]
     for row in unchecked.iterator(chunk_size=50):
         rows.append(row)
         length += len(row.cells_sealed)
@@ -223,7 +226,6 @@ def check_chunk(source, rows) -> None:
         if Import.objects.select_for_update().filter(pk=source.pk, batch=None):
             ImportRow.objects.bulk_create(
                 rows,
-                batch_size=batches.CHUNK_SIZE,
                 update_conflicts=True,
                 unique_fields=["id"],
                 update_fields=[
