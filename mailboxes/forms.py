@@ -165,11 +165,14 @@ class AddressesField(forms.Field):
             try:
                 EmailRecipient._meta.get_field("email").clean(address, None)
             except ValidationError as error:
-                params = {"address": address[:100].replace("\0", ""), "error": error.messages[0]}
-                wrong = self.error_messages["wrong"]
-                errors.append(ValidationError(wrong, code="wrong", params=params))
+                errors.append(self.name_address(address, error.messages[0]))
         if errors:
             raise ValidationError(errors)
+
+    def name_address(self, address: str, error: str) -> ValidationError:
+        """Return the error with the address before it."""
+        params = {"address": address[:100].replace("\0", ""), "error": error}
+        return ValidationError(self.error_messages["wrong"], code="wrong", params=params)
 
 
 SWITCHES = ["beep", "play_caller_id", "play_timestamp", "transcribe"]
@@ -269,14 +272,43 @@ class NewMailboxForm(MailboxForm):
     field_order = ["account", "name", "password", "greeting", *SWITCHES, "recipients"]
 
 
-class RecipientForm(forms.ModelForm):
-    """A recipient. The caller locks its mailbox, and sets it on `instance`."""
+def list_missing(mailbox: Mailbox, addresses: list[str]) -> list[str]:
+    """Return those of the addresses that no recipient of the mailbox has, in any case."""
+    present = {recipient.email.lower() for recipient in mailbox.email_recipients.all()}
+    return [address for address in addresses if address.lower() not in present]
 
-    class Meta:
-        model = EmailRecipient
-        fields = ["email"]
-        field_classes = {"email": AddressField}
-        labels = {"email": _("Email address")}
+
+class RecipientsForm(forms.Form):
+    """Addresses to add to a mailbox, which the caller has locked: all of them, or none."""
+
+    email = AddressesField(
+        label=_("Email address"),
+        widget=forms.TextInput({"inputmode": "email"} | NO_CORRECTION),
+        help_text=_("One or several, separated by commas or spaces."),
+    )
+
+    def __init__(self, data=None, *, mailbox):
+        super().__init__(data)
+        self.mailbox = mailbox
+
+    def clean_email(self):
+        addresses = self.cleaned_data["email"]
+        missing = list_missing(self.mailbox, addresses)
+        if present := [address for address in addresses if address not in missing]:
+            name = self.fields["email"].name_address
+            error = _("This mailbox already has that address.")
+            raise ValidationError([name(address, error) for address in present])
+        return addresses
+
+    def clean(self):
+        """Refuse too many recipients. The error is not the field's, which a full mailbox hides."""
+        present = len(self.mailbox.email_recipients.all())
+        if present + len(self.cleaned_data.get("email", ())) > MAX_RECIPIENTS:
+            raise ValidationError(
+                _("A mailbox has at most %(most)s recipients. This one has %(present)s."),
+                code="limit",
+                params={"most": MAX_RECIPIENTS, "present": present},
+            )
 
 
 class SettingsForm(forms.Form):

@@ -49,6 +49,25 @@ def test_recipient_of_another_mailbox_is_not_removed(support, sales, stranger):
     assert EmailRecipient.objects.filter(pk=theirs.pk).exists()
 
 
+@pytest.mark.parametrize("separator", [", ", ";", " ", "\n", "\r\n"])
+def test_several_addresses_are_added_in_order_and_undone(support, sales, separator):
+    pasted = separator.join(["bob@acme.example", '"Smith, Eve" <eve@acme.example>', "al@b.example"])
+    response = add_recipient(support, sales, pasted)
+    added = ["bob@acme.example", "eve@acme.example", "al@b.example"]
+    assert list_messages(response) == [f"Added: {', '.join(added)}."]
+    assert read_values(sales)["recipients"] == ["ann@acme.example", *added]
+    support.post(get_undo_address(response))
+    assert read_values(sales)["recipients"] == ["ann@acme.example"]
+
+
+@pytest.mark.parametrize("wrong", ["bob", "ANN@acme.example"])
+def test_wrong_address_among_several_is_named_and_prevents_all(support, sales, wrong):
+    response = add_recipient(support, sales, f"eve@acme.example {wrong}")
+    (error,) = response.context["recipient_form"].errors["email"]
+    assert error.startswith(f"“{wrong}”: ")
+    assert read_values(sales)["recipients"] == ["ann@acme.example"]
+
+
 @pytest.mark.parametrize("email", ["Bob <bob@bücher.example>", "bob@BÜCHER.example"])
 def test_address_is_stored_without_a_name_and_with_its_domain_in_ascii(support, sales, email):
     response = add_recipient(support, sales, email)
@@ -63,7 +82,7 @@ def test_address_is_stored_without_a_name_and_with_its_domain_in_ascii(support, 
         ("ann", "Enter a valid email address."),
         ("ANN@acme.example", "This mailbox already has that address."),
         ("ann@straße.example", "Use an address in ASCII"),
-        ("a\x00@acme.example", "Null characters are not allowed."),
+        ("a\x00@acme.example", "“a@acme.example”: Enter a valid email address."),
         ("a" * 250 + "@acme.example", "at most 254 characters"),
     ],
 )

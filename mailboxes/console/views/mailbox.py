@@ -16,8 +16,8 @@ from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.conflict import Conflict, have_different_settings
 from mailboxes.console.writing import atomic_post
 from mailboxes.contract import MASK, MAX_RECIPIENTS
-from mailboxes.forms import MailboxSettingsForm, NewMailboxForm, RecipientForm
-from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.forms import MailboxSettingsForm, NewMailboxForm, RecipientsForm
+from mailboxes.models import Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.models.mailboxes import check_quotas
 
@@ -43,7 +43,7 @@ def render_mailbox(request, mailbox, *, form=None, recipient_form=None, conflict
         "mailbox": Mailbox.objects.select_related("account").get(pk=mailbox.pk),
         "recipients": mailbox.email_recipients.all(),
         "form": form,
-        "recipient_form": recipient_form or RecipientForm(),
+        "recipient_form": recipient_form or RecipientsForm(mailbox=mailbox),
         "conflict": conflict,
         "mask": MASK,
         "most_recipients": MAX_RECIPIENTS,
@@ -93,12 +93,13 @@ def add(request):
 @transaction.atomic
 def recipient_add(request, uuid):
     mailbox = lock_mailbox(uuid)
-    recipient = EmailRecipient(mailbox=mailbox, position=mailbox.next_position())
-    form = RecipientForm(request.POST, instance=recipient)
+    form = RecipientsForm(request.POST, mailbox=mailbox)
     if not form.is_valid():
         return render_mailbox(request, mailbox, recipient_form=form)
-    batch = write_batch(request, Batch.Action.CHANGED, added=[recipient])
-    add_success(request, _("Added: %(email)s.") % {"email": recipient.email}, batch)
+    addresses = form.cleaned_data["email"]
+    added = mailbox.recipients_to_add(addresses)
+    batch = write_batch(request, Batch.Action.CHANGED, added=added)
+    add_success(request, _("Added: %(email)s.") % {"email": ", ".join(addresses)}, batch)
     return redirect("console:mailbox", uuid)
 
 
