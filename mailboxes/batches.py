@@ -105,21 +105,27 @@ def record_batch(batch, rows, kind, now) -> None:
 
 
 @transaction.atomic
-def change_each(user, action, versions: dict, change) -> Batch:
+def change_each(user, action, versions: dict, change, change_recipients=None) -> Batch:
     """Apply `change` to each mailbox: all are changed, or none.
 
-    `change` sets fields of a mailbox, and returns False if nothing changes. `versions` is the
-    expected version by uuid. Raises ChangedMeanwhileError if one differs, and AccountFullError.
+    `change` sets fields of a mailbox, and returns False if nothing changes. `change_recipients`
+    returns the recipients of a mailbox to add, and those to remove. `versions` is the expected
+    version by uuid. Raises ChangedMeanwhileError if one differs, and AccountFullError.
     """
     batch = Batch.objects.create(user=user, action=action)
     grown: set[int] = set()
     for uuids in chunks(sorted(versions)):
-        mailboxes = lock_for_update(uuids, recipients=False)
+        mailboxes = lock_for_update(uuids, recipients=change_recipients is not None)
         if {mailbox.pk: mailbox.version for mailbox in mailboxes} != {
             uuid: versions[uuid] for uuid in uuids
         }:
             raise ChangedMeanwhileError
-        grown |= write_batch(batch, changed=[mailbox for mailbox in mailboxes if change(mailbox)])
+        changed, added, removed = [mailbox for mailbox in mailboxes if change(mailbox)], [], []
+        for mailbox in mailboxes if change_recipients else ():
+            to_add, to_remove = change_recipients(mailbox)
+            added += to_add
+            removed += to_remove
+        grown |= write_batch(batch, changed=changed, added=added, removed=removed)
     check_quotas(grown)
     return batch
 

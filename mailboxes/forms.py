@@ -4,7 +4,6 @@ import re
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
@@ -309,55 +308,6 @@ class RecipientsForm(forms.Form):
                 code="limit",
                 params={"most": MAX_RECIPIENTS, "present": present},
             )
-
-
-class SettingsForm(forms.Form):
-    """Settings to change in many mailboxes; those not chosen stay unchanged."""
-
-    UNCHANGED = ("", _("Do not change"))
-
-    greeting = forms.ChoiceField(
-        label=_("Greeting"),
-        required=False,
-        choices=[UNCHANGED, ("none", _("Remove")), ("set", _("Set to a sound"))],
-    )
-    sound = forms.CharField(
-        label=_("UUID of the sound"), required=False, widget=forms.TextInput({"size": 36})
-    )
-
-    def __init__(self, data):
-        # A prefix, because filters of the same names are in the query string too.
-        super().__init__(data, prefix="to")
-        for name in SWITCHES:
-            label = capfirst(Mailbox._meta.get_field(name).verbose_name)
-            choices = [self.UNCHANGED, ("on", _("On")), ("off", _("Off"))]
-            self.fields[name] = forms.ChoiceField(label=label, required=False, choices=choices)
-
-    def clean_sound(self):
-        if self.cleaned_data.get("greeting") != "set":
-            return None
-        return validators.parse_uuid(self.cleaned_data["sound"])
-
-    @property
-    def new_values(self) -> dict:
-        """Return the chosen settings by field name."""
-        values = {
-            name: self.cleaned_data[name] == "on" for name in SWITCHES if self.cleaned_data[name]
-        }
-        if self.cleaned_data["greeting"]:
-            values["greeting"] = self.cleaned_data["sound"]
-        return values
-
-    def apply(self, mailbox: Mailbox) -> bool:
-        """Change the mailbox without saving it. Return True if anything differs."""
-        different = {
-            name: value
-            for name, value in self.new_values.items()
-            if getattr(mailbox, name) != value
-        }
-        for name, value in different.items():
-            setattr(mailbox, name, value)
-        return bool(different)
 
 
 class EmailRecipientForm(forms.ModelForm):

@@ -10,6 +10,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAX_SEARCH_LENGTH
+from mailboxes.db.json import UuidDigits
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import AccountNameField
 from mailboxes.models import Account, Mailbox
@@ -160,17 +161,22 @@ class MailboxFilter(forms.Form):
 class Selection:
     """Mailboxes selected by the query string: each `uuid=…`, or `all=on` for the whole table.
 
-    `deleted` limits the selection to deleted mailboxes (True) or active ones (False).
+    `batch=…` selects the mailboxes whose settings this batch changed. `deleted` limits the
+    selection to deleted mailboxes (True) or active ones (False). `condition` is that of the
+    mailboxes that a change would change.
     """
 
-    def __init__(self, query, deleted=None):
-        self.deleted = deleted
+    def __init__(self, query, deleted=None, condition=None):
+        self.deleted, self.condition = deleted, condition
         self.table = MailboxFilter(query)
+        self.batch = next(parse_uuids(query.getlist("batch")), None)
         self.is_all = query.get("all") == "on"
         self.uuids = [] if self.is_all else list(parse_uuids(query.getlist("uuid")))
 
     @property
     def query(self) -> list[tuple[str, str]]:
+        if self.batch:
+            return [*self.table.query, ("batch", str(self.batch))]
         chosen = [("all", "on")] if self.is_all else [("uuid", str(uuid)) for uuid in self.uuids]
         return self.table.query + chosen
 
@@ -179,7 +185,8 @@ class Selection:
         """Return the selected mailboxes, deleted and active, in the table's order."""
         if self.is_all:
             return self.table.mailboxes
-        mailboxes = Mailbox.objects.filter(pk__in=self.uuids)
+        of_batch = Mailbox.history.filter(history_batch=self.batch).values("uuid")
+        mailboxes = Mailbox.objects.filter(pk__in=of_batch if self.batch else self.uuids)
         return mailboxes.order_by("account__name", "name", "uuid")
 
     @cached_property
@@ -189,13 +196,33 @@ class Selection:
         return self.listed.filter(deleted_at__isnull=not self.deleted)
 
     @cached_property
-    def versions(self) -> dict:
-        return dict(self.mailboxes.values_list("pk", "version"))
+    def count(self) -> int:
+        return self.mailboxes.count()
+
+    @cached_property
+    def account_count(self) -> int:
+        return self.mailboxes.order_by().values("account").distinct().count()
+
+    @cached_property
+    def changing(self):
+        return self.mailboxes.filter(self.condition or Q())
+
+    @cached_property
+    def versions(self) -> dict[str, int]:
+        """Return the version of each mailbox that changes, by the digits of its UUID.
+
+        As text, because objects for many rows take so long that other requests wait.
+        """
+        return dict(self.changing.order_by("pk").values_list(UuidDigits("pk"), "version"))
+
+    @property
+    def unchanged(self) -> int:
+        return self.count - len(self.versions)
 
     @property
     def digest(self) -> str:
-        """Return a hash of the selection that changes whenever one of its mailboxes changes."""
-        rows = sorted(f"{uuid} {version}" for uuid, version in self.versions.items())
+        """Return a hash that changes with the mailboxes that change, and their versions."""
+        rows = (f"{digits} {version}" for digits, version in self.versions.items())
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 

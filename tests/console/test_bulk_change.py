@@ -1,21 +1,27 @@
 """Change settings of many mailboxes at once."""
 
 import re
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import LogEntry
 
-from mailboxes.models import Account, Mailbox
+from mailboxes.csvfiles.rows import unescape_formula
+from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.validators import is_weak_pass_code
 from tests.console.conftest import create_desks, get_undo_address, list_messages, read_values
 from tests.console.pages import get_text
+from tests.console.test_export import download_rows
+from tests.service import shows
 
 CHANGE = "/bulk/change/"
 
 
 def get_address(mailboxes, **settings):
-    chosen = "".join(f"&uuid={mailbox.pk}" for mailbox in mailboxes)
-    wanted = "".join(f"&to-{name}={value}" for name, value in settings.items())
-    return f"{CHANGE}?{chosen}{wanted}"
+    chosen = [("uuid", mailbox.pk) for mailbox in mailboxes]
+    wanted = [(f"to-{name}", value) for name, value in settings.items()]
+    return f"{CHANGE}?{urlencode(chosen + wanted)}"
 
 
 def get_digest(browser, address):
@@ -31,6 +37,10 @@ def read_transcribe(mailboxes):
     return [Mailbox.objects.get(pk=mailbox.pk).transcribe for mailbox in mailboxes]
 
 
+def read_addresses(mailboxes):
+    return [read_values(mailbox)["recipients"] for mailbox in mailboxes]
+
+
 def test_preview_counts_the_changes_of_each_setting(support, account):
     one, two, _ = create_desks(account, 3)
     one.turn_transcription(on=True)
@@ -38,11 +48,21 @@ def test_preview_counts_the_changes_of_each_setting(support, account):
         support.get(get_address([one, two], transcribe="on", beep="on", greeting="none"))
     )
     assert "Change settings of 2 mailboxes" in page
-    assert "Transcribe → on: changes 1 mailbox, 1 already has this value" in page
-    assert "Beep → on: all mailboxes already have this value" in page
-    assert "Greeting → none: all mailboxes already have this value" in page
-    assert "Desk 000" in page
-    assert "Desk 002" not in page
+    assert "Transcribe → on: changes 1 of 2 mailboxes" in page
+    assert "Beep → on: changes 0 of 2 mailboxes" in page
+    assert "Greeting → none: changes 0 of 2 mailboxes" in page
+
+
+def test_preview_lists_the_mailboxes_that_change(support, account):
+    mailboxes = create_desks(account, 30)
+    for mailbox in mailboxes[:3]:
+        mailbox.turn_transcription(on=True)
+    address = f"{CHANGE}?all=on&to-transcribe=on"
+    response = support.get(address)
+    assert "27 mailboxes change, 3 stay unchanged." in get_text(response)
+    assert "Change 27 mailboxes" in get_text(response)
+    listed = [*response.context["page"], *support.get(f"{address}&page=2").context["page"]]
+    assert listed == mailboxes[3:]
 
 
 def test_preview_changes_nothing(support, account):
@@ -109,6 +129,8 @@ def test_mailbox_added_since_the_preview_is_shown_before_anything_is_written(sup
         ({"greeting": "set"}, "Use a UUID"),
         ({"greeting": "set", "sound": "hello"}, "Use a UUID"),
         ({"transcribe": "maybe"}, "maybe is not one of the available choices"),
+        ({"add": "ann@acme.example bob"}, "Add recipients: “bob”: Enter a valid email address."),
+        ({"add": "a@b.example", "remove": "A@b.example"}, "“A@b.example”: You add this address"),
     ],
 )
 def test_invalid_setting_is_explained_and_not_applied(support, account, settings, error):
@@ -116,7 +138,7 @@ def test_invalid_setting_is_explained_and_not_applied(support, account, settings
     address = get_address(mailboxes, beep="off", **settings)
     page = support.get(address)
     assert error in get_text(page)
-    assert "Make these changes" not in get_text(page)
+    assert "Change 1 mailbox" not in get_text(page)
     support.post(address, {"digest": page.context["selection"].digest})
     assert Mailbox.objects.get().beep is True
 
@@ -124,7 +146,67 @@ def test_invalid_setting_is_explained_and_not_applied(support, account, settings
 def test_preview_without_settings_has_no_button(support, account):
     page = support.get(get_address(create_desks(account, 1)))
     assert "Nothing yet: choose a setting above." in get_text(page)
-    assert "Make these changes" not in get_text(page)
+    assert "Change 1 mailbox" not in get_text(page)
+
+
+def test_each_mailbox_gets_a_good_pass_code_that_is_handed_over_as_csv(support, account, caplog):
+    mailboxes = create_desks(account, 30)
+    before = [read_values(mailbox) for mailbox in mailboxes]
+    response = confirm_preview(support, get_address(mailboxes, password="new"))
+    assert list_messages(response) == ["Changed: 30 mailboxes."]
+    codes = {str(mailbox.pk): read_values(mailbox)["password"] for mailbox in mailboxes}
+    assert not any(is_weak_pass_code(code) for code in codes.values())
+    assert len(set(codes.values())) > 20
+    address = response.redirect_chain[-1][0]
+    assert response.context["form"]["pass_codes"].value() is True
+    rows = download_rows(support, address, pass_codes="on")
+    assert {row["uuid"]: unescape_formula(row["password"]) for row in rows} == codes
+    assert LogEntry.objects.filter(change_message="Pass code exported.").count() == 30
+    seen = [response.content.decode(), address, caplog.text, *support.session.values()]
+    assert not any(shows(str(text), code) for text in seen for code in codes.values())
+    support.post(get_undo_address(response))
+    assert [read_values(mailbox) for mailbox in mailboxes] == before
+
+
+def test_recipients_are_added_and_removed_and_undone(support, account):
+    mailboxes = one, two, three = create_desks(account, 3)
+    one.add_recipient("Ann@acme.example")
+    for address in ("bob@acme.example", "old@acme.example"):
+        two.add_recipient(address)
+    three.add_recipient("ann@acme.example")
+    three.add_recipient("bob@acme.example")
+    before = read_addresses(mailboxes)
+    pasted = "Ann <ann@acme.example>; bob@acme.example"
+    address = get_address(mailboxes, add=pasted, remove="OLD@acme.example")
+    page = get_text(support.get(address))
+    assert "2 mailboxes change, 1 stays unchanged." in page
+    assert "ann@acme.example, bob@acme.example: changes 2 of 3 mailboxes" in page
+    assert "Remove recipients → OLD@acme.example: changes 1 of 3 mailboxes" in page
+    response = confirm_preview(support, address)
+    assert list_messages(response) == ["Changed: 2 mailboxes."]
+    both = ["ann@acme.example", "bob@acme.example"]
+    assert read_addresses(mailboxes) == [["Ann@acme.example", both[1]], both[::-1], both]
+    assert [Mailbox.objects.get(pk=mailbox.pk).version for mailbox in mailboxes] == [3, 4, 3]
+    support.post(get_undo_address(response))
+    assert read_addresses(mailboxes) == before
+
+
+def test_full_mailbox_is_named_and_gets_no_recipient(support, account):
+    full, other = create_desks(account, 2)
+    rows = (
+        EmailRecipient(mailbox=full, email=f"{number}@acme.example", position=number)
+        for number in range(49)
+    )
+    EmailRecipient.objects.bulk_create(rows)
+    two = "ann@acme.example, bob@acme.example"
+    address = get_address([full, other], add=two)
+    page = get_text(support.get(address))
+    assert "1 mailbox changes, 1 stays unchanged." in page
+    assert "none of them is added: Desk 000. A mailbox has at most 50 recipients." in page
+    confirm_preview(support, address)
+    assert [len(addresses) for addresses in read_addresses([full, other])] == [49, 2]
+    confirm_preview(support, get_address([full], add=two, remove="7@acme.example"))
+    assert len(read_values(full)["recipients"]) == 50
 
 
 @pytest.mark.parametrize(
@@ -145,6 +227,6 @@ def test_viewer_sees_no_bulk_buttons(viewer, account):
 def test_query_count_does_not_grow_with_the_rows(support, account, django_assert_num_queries):
     for rows in (2, 60):
         create_desks(Account.objects.create(name=f"account-{rows}"), rows)
-        # Session, user, permissions twice, second factor; effects, versions, accounts, rows.
+        # Session, user, permissions twice, second factor; count, versions, effects, rows.
         with django_assert_num_queries(9):
             support.get(f"{CHANGE}?all=on&to-transcribe=on")

@@ -157,13 +157,16 @@ PAGES = {
         "/changes/",
         "/changes/?page=2",
         "/bulk/change/?all=on",
-        "/bulk/change/?all=on&to-beep=on&to-transcribe=off&to-greeting=none",
-        "/bulk/change/?uuid={full}&to-play_caller_id=9&to-greeting=set&to-sound=9",
+        "/bulk/change/?all=on&to-beep=on&to-transcribe=off&to-greeting=none"
+        "&to-password=new&to-add=504@6.example&to-remove=505@6.example",
+        "/bulk/change/?uuid={full}&to-play_caller_id=9&to-greeting=set&to-sound=9"
+        "&to-add=504@6.example&to-remove=504@6.example",
         "/bulk/delete/?all=on",
         "/bulk/delete/?uuid={full}",
         "/bulk/delete/",
         "/bulk/restore/?uuid={deleted}",
         "/export/?uuid={full}",
+        "/export/?batch={batch}",
         "/import/",
         "/me/password/",
     ],

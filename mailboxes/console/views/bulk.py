@@ -1,9 +1,12 @@
 """Change many mailboxes at once: confirm the exact effects, then write in one transaction."""
 
+from urllib.parse import urlencode
+from uuid import UUID
+
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Count, Q
-from django.shortcuts import render
+from django.core.paginator import Paginator
+from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import batches
@@ -13,36 +16,29 @@ from mailboxes.console.access import (
     refuse_empty_selection,
     staff_with,
 )
+from mailboxes.console.bulk import SettingsForm
 from mailboxes.console.filters import Selection
-from mailboxes.forms import SettingsForm
+from mailboxes.contract import MAX_RECIPIENTS
 from mailboxes.models import Batch
 from mailboxes.models.accounts import AccountFullError
 
-NAMES_SHOWN = 20
+ROWS_PER_PAGE = 20
 
 
 @require_http_methods(["GET", "POST"])
 @staff_with(*Batch.permissions(Batch.Action.DELETED))
 def bulk_delete(request):
-    return confirm(
-        request,
-        "console/bulk_delete.html",
-        Batch.Action.DELETED,
-        batches.mark_deleted,
-        Selection(request.GET, deleted=False),
-    )
+    selection = Selection(request.GET, deleted=False)
+    template = "console/bulk_delete.html"
+    return confirm(request, template, selection, Batch.Action.DELETED, batches.mark_deleted)
 
 
 @require_http_methods(["GET", "POST"])
 @staff_with(*Batch.permissions(Batch.Action.RESTORED))
 def bulk_restore(request):
-    return confirm(
-        request,
-        "console/bulk_restore.html",
-        Batch.Action.RESTORED,
-        batches.mark_restored,
-        Selection(request.GET, deleted=True),
-    )
+    selection = Selection(request.GET, deleted=True)
+    template = "console/bulk_restore.html"
+    return confirm(request, template, selection, Batch.Action.RESTORED, batches.mark_restored)
 
 
 @require_http_methods(["GET", "POST"])
@@ -50,72 +46,66 @@ def bulk_restore(request):
 def bulk_change(request):
     """Change settings of the selected mailboxes. The new settings are in the query string."""
     form = SettingsForm(request.GET)
-    selection = Selection(request.GET, deleted=False)
-    effects = count_effects(form, selection.mailboxes) if form.is_valid() else []
+    selection = Selection(request.GET, deleted=False, condition=form.condition)
     return confirm(
         request,
         "console/bulk_change.html",
+        selection,
         Batch.Action.CHANGED,
         form.apply,
-        selection,
-        is_possible=any(effect["changing"] for effect in effects),
+        form.change_recipients if form.changes_recipients else None,
+        redirect_to_export if form.makes_pass_codes else redirect_to_table,
         form=form,
-        effects=effects,
+        effects=lambda: form.count_effects(selection.mailboxes),
+        full=lambda: form.list_full(selection.mailboxes),
+        most_recipients=MAX_RECIPIENTS,
     )
 
 
-def confirm(request, template, action, change, selection, *, is_possible=True, **context):
-    """Show which mailboxes will change, and change them on POST.
+def confirm(
+    request,
+    template,
+    selection,
+    action,
+    change,
+    change_recipients=None,
+    finish=redirect_to_table,
+    **context,
+):
+    """Show which mailboxes will change, and change them on POST, then redirect with `finish`.
 
     If one of them has changed since the page was loaded, nothing is done and the page is shown again.
     """
-    if not selection.versions:
+    if not selection.count:
         return refuse_empty_selection(request, selection)
     has_changed = False
-    if request.method == "POST" and is_possible:
+    if request.method == "POST" and selection.versions:
         try:
             if request.POST.get("digest") != selection.digest:
                 raise batches.ChangedMeanwhileError
-            batch = batches.change_each(request.user, action, selection.versions, change)
+            versions = {UUID(digits): version for digits, version in selection.versions.items()}
+            batch = batches.change_each(request.user, action, versions, change, change_recipients)
         except batches.ChangedMeanwhileError:
             has_changed = True
-            selection = Selection(request.GET, selection.deleted)
+            selection = Selection(request.GET, selection.deleted, selection.condition)
         except AccountFullError as error:
             messages.error(request, error.message)
         else:
             add_success(request, str(batch), batch)
-            return redirect_to_table(selection)
+            selection.batch = batch.pk
+            return finish(selection)
+    paginator = Paginator(selection.changing.select_related("account"), ROWS_PER_PAGE)
+    paginator.count = len(selection.versions)  # known already
     context |= {
         "selection": selection,
-        "count": len(selection.versions),
-        "account_count": selection.mailboxes.order_by().values("account").distinct().count(),
-        "first_mailboxes": selection.mailboxes.select_related("account")[:NAMES_SHOWN],
-        "more": len(selection.versions) - NAMES_SHOWN,
+        "page": paginator.get_page(request.GET.get("page")),
         "retention_days": settings.RETENTION_DAYS,
-        "is_possible": is_possible,
         "has_changed": has_changed,
     }
     return render(request, template, context)
 
 
-def count_effects(form, mailboxes) -> list[dict]:
-    """Count, for each chosen setting, the mailboxes it changes and those that have it already."""
-    new_values = form.new_values
-    if not new_values:
-        return []
-    already = {
-        f"{name}_already": Count(
-            "pk", filter=Q(**({f"{name}__isnull": True} if value is None else {name: value}))
-        )
-        for name, value in new_values.items()
-    }
-    counts = mailboxes.order_by().aggregate(total=Count("pk"), **already)
-    return [
-        {
-            "label": form.fields[name].label,
-            "value": value,
-            "already": counts[f"{name}_already"],
-            "changing": counts["total"] - counts[f"{name}_already"],
-        }
-        for name, value in new_values.items()
-    ]
+def redirect_to_export(selection):
+    """Redirect to the export of the mailboxes that the selection's batch changed."""
+    query = urlencode([*selection.table.query, ("batch", selection.batch)])
+    return redirect(f"{resolve_url('console:export')}?{query}")

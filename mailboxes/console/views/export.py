@@ -43,7 +43,11 @@ def export(request):
     if not selection.mailboxes.exists():
         return refuse_empty_selection(request, selection)
     may_export_pass_codes = request.user.has_perm("mailboxes.change_mailbox")
-    form = ExportForm(request.POST if request.method == "POST" else None, label_suffix="")
+    form = ExportForm(
+        request.POST if request.method == "POST" else None,
+        initial={"pass_codes": selection.batch is not None},
+        label_suffix="",
+    )
     if form.is_valid():
         wants_pass_codes = form.cleaned_data["pass_codes"]
         if wants_pass_codes and not may_export_pass_codes:
