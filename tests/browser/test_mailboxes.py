@@ -94,6 +94,10 @@ def test_two_hundred_mailboxes_are_changed_and_undone(page, desks, rosa):
     assert not Mailbox.objects.filter(transcribe=True).exists()
     button = page.get_by_role("button", name="Change 200 mailboxes")
     expect(button).to_be_in_viewport(ratio=1)
+    page.get_by_label("Add recipients").press_sequentially("ann@acme")
+    page.get_by_text("“ann@acme”: Enter a valid email address.").wait_for()
+    expect(page.get_by_role("button", name="Change 0 mailboxes")).to_be_disabled()
+    page.get_by_label("Add recipients").fill("")
     button.click()
     assert read_messages(page) == ["Changed: 200 mailboxes."]
     assert Mailbox.objects.filter(transcribe=True).count() == 200
