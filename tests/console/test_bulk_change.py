@@ -145,7 +145,7 @@ def test_invalid_setting_is_explained_and_not_applied(support, account, settings
 
 def test_preview_without_settings_has_no_button(support, account):
     page = support.get(get_address(create_desks(account, 1)))
-    assert "Nothing yet: choose a setting above." in get_text(page)
+    assert "Nothing yet: choose a setting." in get_text(page)
     assert "Change 1 mailbox" not in get_text(page)
 
 
