@@ -36,7 +36,7 @@ RECIPIENT_KEYS = ("created_on", "updated_on", "uuid")  # of a recipient inside i
 READ_ONLY_KEYS = {"created_on", "email_recipients", "updated_on", "uuid"}
 
 # Answers with these statuses have no `errors`: details would be useless, or help an attacker.
-UNEXPLAINED = {401, 403, 404, 405, 500}
+STATUSES_WITHOUT_ERRORS = {401, 403, 404, 405, 500}
 
 # RFC 9110's phrases where Python's older ones differ.
 RFC_9110_PHRASES = {
@@ -78,7 +78,7 @@ def is_engine_path(path: str) -> bool:
 
 
 def is_engine_update(path: str) -> bool:
-    """Return True for the only path of engines that changes anything."""
+    """Return True for the path by which Asterisk changes a pass code: engines' only write."""
     return is_engine_path(path) and path.endswith(ENGINE_UPDATE)
 
 

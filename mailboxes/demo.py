@@ -97,7 +97,7 @@ class Demo:
                 mailbox = self.mailbox(account, name, account.created_at + timedelta(seconds=age))
                 history = [history_row(mailbox, "+")]
                 recipients = list(self.recipients(mailbox))
-                if self.change_later(mailbox):
+                if self.maybe_change(mailbox):
                     history.append(history_row(mailbox, "~"))
                 yield mailbox, recipients, history
 
@@ -134,8 +134,8 @@ class Demo:
                 updated_at=mailbox.updated_at,
             )
 
-    def change_later(self, mailbox):
-        """Change or delete the mailbox within a year, or, mostly, return False."""
+    def maybe_change(self, mailbox):
+        """Set a change or a deletion within a year, for 3 of 10 mailboxes. Return True if so."""
         chance = self.random.random()
         if chance > 0.3:
             return False

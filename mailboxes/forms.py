@@ -235,7 +235,10 @@ class MailboxForm(forms.ModelForm):
 
     @property
     def has_weak_pass_code(self) -> bool:
-        """Return True if the typed or saved pass code is easy to guess."""
+        """Return True if the pass code in the field is easy to guess.
+
+        If the field still shows the mask, this is the saved one.
+        """
         code = self["password"].value()
         if code == MASK:
             return self.instance.password_is_weak

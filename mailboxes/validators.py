@@ -62,7 +62,7 @@ def is_pass_code(value: str) -> bool:
     return PASS_CODE.match(value) is not None
 
 
-def validate_pass_code(value: str) -> None:
+def validate_four_digits(value: str) -> None:
     if not is_pass_code(value):
         raise ValidationError(_("Use four digits, 0000 to 9999."), code="invalid")
 

@@ -184,6 +184,6 @@ def test_every_link_resolves(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_no_line_of_text_is_too_long(document):
+def test_lines_of_documents_are_not_too_long(document):
     lines = (ROOT / document).read_text().splitlines()
     assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []

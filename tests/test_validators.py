@@ -19,13 +19,13 @@ def test_invalid_account_name_is_refused(name):
 
 @pytest.mark.parametrize("code", ["0000", "0007", "9999"])
 def test_valid_pass_code_is_accepted(code):
-    validators.validate_pass_code(code)
+    validators.validate_four_digits(code)
 
 
 @pytest.mark.parametrize("code", ["", "123", "12345", "1234\n", " 123", "12.4", "١٢٣٤", "-123"])
 def test_invalid_pass_code_is_refused(code):
     with pytest.raises(ValidationError):
-        validators.validate_pass_code(code)
+        validators.validate_four_digits(code)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from mailboxes.contract import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS
 TOO_LONG = f"Search for at most {MAX_SEARCH_WORDS} words and {MAX_SEARCH_LENGTH} characters."
 
 
-def is_key(field, text) -> bool:
-    """Return True if the text can be a key in this field of a table."""
+def is_valid_key(field, text) -> bool:
+    """Return True if the text is a valid value of this primary or target key."""
     with suppress(ValidationError):
         return field.clean(text, None) is not None
     return False
@@ -28,7 +28,7 @@ class ValidAutocompleteSelect(AutocompleteSelect):
     """An autocomplete field that ignores invalid keys, for which Django's raises ValueError."""
 
     def optgroups(self, name, value, attr=None):
-        valid = [text for text in value if is_key(self.field.target_field, text)]
+        valid = [text for text in value if is_valid_key(self.field.target_field, text)]
         return super().optgroups(name, valid, attr)
 
 
@@ -37,7 +37,7 @@ class ValidMultipleChoiceField(ModelMultipleChoiceField):
 
     def clean(self, value):
         for text in value or []:
-            if not is_key(self.queryset.model._meta.pk, text):
+            if not is_valid_key(self.queryset.model._meta.pk, text):
                 message = self.error_messages["invalid_pk_value"]
                 raise ValidationError(message, "invalid_pk_value", {"pk": text})
         return super().clean(value)
@@ -93,7 +93,7 @@ class ServiceAdmin(admin.ModelAdmin):
     @transaction.atomic
     def response_action(self, request, queryset):
         selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
-        if not all(is_key(self.opts.pk, text) for text in selected):
+        if not all(is_valid_key(self.opts.pk, text) for text in selected):
             self.message_user(request, "Select rows of this list.", messages.ERROR)
             return None  # shows the list again
         return super().response_action(request, self.lock(queryset))

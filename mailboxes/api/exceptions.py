@@ -9,7 +9,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
-from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, UNEXPLAINED
+from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, STATUSES_WITHOUT_ERRORS
 from mailboxes.db.connections import UNAVAILABLE
 from mailboxes.http.bodies import TooManyFilesError
 
@@ -76,7 +76,8 @@ def exception_handler(exc, context):
     response = rest_exception_handler(exc, context)
     if response is not None:
         is_explained = (
-            isinstance(exc, exceptions.APIException) and exc.status_code not in UNEXPLAINED
+            isinstance(exc, exceptions.APIException)
+            and exc.status_code not in STATUSES_WITHOUT_ERRORS
         )
         response.data = format_errors(exc) if is_explained else None
         for name, value in getattr(exc, "headers", {}).items():

@@ -102,7 +102,7 @@ def fetch_list(using: str, account: int) -> tuple[orjson.Fragment | LongList, di
 
 
 def render_list(text: bytes, using: str, account: int) -> tuple[orjson.Fragment | LongList, dict]:
-    """Return the mailboxes of the text, or all of the account if it has not all; and headers."""
+    """Return the account's list, and headers. `text` has its first mailboxes, or all."""
     if count_mailboxes(text) <= MAX_IN_MEMORY:
         return render_text(text)
     mailboxes = Mailbox.objects.using(using).active().filter(account=account)

@@ -327,7 +327,7 @@ def complete_schemas(schemas):
 
 
 def exact_object(properties, optional=()) -> dict:
-    """Return the schema of an object with these keys and no others."""
+    """Return the schema of an object with these keys, all but the optional ones required."""
     return {
         "type": "object",
         "properties": properties,

@@ -108,7 +108,7 @@ class AuthorSerializer(serializers.Serializer):
 
 
 class ChangeSerializer(serializers.Serializer):
-    """One change of a mailbox or of its recipients."""
+    """One entry of a mailbox's history, in an answer."""
 
     action = serializers.CharField(
         help_text="created, changed, deleted, restored, "

@@ -64,7 +64,8 @@ def back_up(connection, path: Path, force: bool = False) -> Manifest:
 def restore(connection, path: Path, replace: bool = False, without_keys: bool = False) -> Manifest:
     """Replace the database with a backup, after verifying it. Raises BackupError, OSError.
 
-    All of the database is replaced, or nothing.
+    All of the database is replaced, or nothing; but a fault of the disk may be found only after
+    that. A backup of a newer version is refused; after one of an older version, run `migrate`.
     """
     with temporary_folder(settings.TEMP_DIR) as folder:
         manifest, dump = read_archive(connection, path, folder)

@@ -9,7 +9,7 @@ from mailboxes.encryption import KEY_ID_LENGTH
 from mailboxes.models import ChangeFeed, ServerProcess
 from mailboxes.models.encrypted import EncryptedRow
 
-# Tables that `migrate` fills: a database with rows in these only counts as empty.
+# Tables that `migrate` fills: a database with rows only in these counts as empty.
 FILLED_BY_MIGRATE = {
     "auth_group",
     "auth_group_permissions",

@@ -46,7 +46,7 @@ def is_closed(connection) -> bool:
     return getattr(connection.connection, "closed", False)
 
 
-def skip_if_locked(using: str = "default", durable: bool = False):
+def fail_if_locked(using: str = "default", durable: bool = False):
     """Let a best-effort write fail instead of waiting for a lock: see `limit_lock_wait`."""
     return limit_lock_wait(0, using, durable)
 

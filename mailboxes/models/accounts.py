@@ -49,9 +49,9 @@ class AccountQuerySet(models.QuerySet):
     def reached_from(self, root, **account):
         """Return the account with these fields if it is the root or below it. `root` is an id.
 
-        The work is the same whether such an account is elsewhere or does not exist: it follows
-        REFUSAL_STEPS resellers, from any other account if there is none with these fields, and
-        stays at the top. It takes more steps only for an account with more resellers.
+        The work is the same whether such an account is elsewhere or does not exist, so that the
+        time does not tell: REFUSAL_STEPS steps up the resellers, then at the top, and from any
+        other account if none has these fields. Only an account with more resellers takes more.
         """
         sought = Subquery(Account.objects.filter(**account).order_by().values("id"))
         other = Subquery(Account.objects.exclude(pk=root).order_by("id").values("id")[:1])

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from django.db import OperationalError, models, transaction
 from django.db.models import Max, Subquery
 
-from mailboxes.db.connections import skip_if_locked
+from mailboxes.db.connections import fail_if_locked
 from mailboxes.models.accounts import Account
 from mailboxes.models.mailboxes import MailboxQuerySet
 
@@ -52,7 +52,7 @@ class ChangeFeed(models.Model):
             feed = feeds.get()
         if feed.new:
             # If another call numbers, or SQLite is being written, a later call can do it.
-            with suppress(OperationalError), skip_if_locked(durable=True):
+            with suppress(OperationalError), fail_if_locked(durable=True):
                 return feed.number_changes(account.mailboxes.all(), limit)
         return feed
 
@@ -64,9 +64,10 @@ class ChangeFeed(models.Model):
 
     @transaction.atomic(savepoint=False)
     def number_changes(self, mailboxes: MailboxQuerySet, limit: int | None = None) -> "ChangeFeed":
-        """Give the next number to those of the account's mailboxes that have none.
+        """Give the next number, the same, to all of these mailboxes that have none.
 
-        Return the feed, which is locked until the transaction ends.
+        At most `limit` of them; a locked one gets its number in a later call. Return the feed as
+        it is now, locked until the transaction ends.
         """
         feed = ChangeFeed.objects.select_for_update().get(pk=self.pk)
         # The change of a locked mailbox is numbered after it is committed.

@@ -16,7 +16,7 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
-from mailboxes.db.connections import PRIMARY, skip_if_locked
+from mailboxes.db.connections import PRIMARY, fail_if_locked
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 from mailboxes.db.replica import WalPosition
 from mailboxes.models.accounts import ACCOUNT_COLUMNS, Account
@@ -260,13 +260,13 @@ class ApiCredential(models.Model):
             self.save(update_fields=["revoked_at"])
 
     def mark_used(self) -> None:
-        """Update the time of last use, at most once a minute. If the row is locked, skip it."""
+        """Update the time of last use, at most once a minute, and not if it would wait for a lock."""
         now = timezone.now()
         stale = now - self.LAST_USED_RESOLUTION
         if self.last_used_at is not None and self.last_used_at > stale:
             return
         is_stale = Q(last_used_at=None) | Q(last_used_at__lte=stale)
-        with suppress(OperationalError), skip_if_locked():
+        with suppress(OperationalError), fail_if_locked():
             ApiCredential.objects.filter(is_stale, pk=self.pk).update(last_used_at=now)
             self.last_used_at = now
 
@@ -283,10 +283,11 @@ CALLER_COLUMNS = [
 
 
 def credentials_by_secret():
-    """Return a queryset that finds a credential by secret and names, for prepared queries.
+    """Return a queryset that finds a usable credential by secret and names.
 
-    It finds usable ones only, and null is any name. The query compares all of it, so that it
-    reads no mailbox for a caller who is refused.
+    It has parameters, for prepared queries: `account_name` and `name` may be None, which stands
+    for any. All conditions are in it, so a query that adds the account's mailboxes reads none of
+    them for a caller who is refused.
     """
     account_name, name = (
         Coalesce(Param(param, models.CharField()), column)

@@ -309,7 +309,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
         With PASS_CODE_POLICY `reject`, a weak one may only stay as it is, and only for a caller
         who reads pass codes: anyone else could find it by trying which is accepted.
         """
-        validators.validate_pass_code(code)
+        validators.validate_four_digits(code)
         rejects = settings.PASS_CODE_POLICY == "reject"  # noqa: S105  the policy's name
         if rejects and not (by_reader and self.has_pass_code(code)):
             validators.refuse_weak_pass_code(code)
@@ -359,7 +359,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
         return 1 + max((recipient.position for recipient in present), default=0)
 
     def recipients_to_add(self, addresses: Iterable[str]) -> list["EmailRecipient"]:
-        """Return unsaved recipients of these addresses, positioned after the existing ones."""
+        """Return an unsaved recipient for each address, positioned after the existing ones."""
         return [
             EmailRecipient(mailbox=self, email=address, position=position)
             for position, address in enumerate(addresses, self.next_position())

@@ -54,10 +54,10 @@ class LineHandler(logging.StreamHandler):
 
 
 class LineWriter:
-    """Write log lines in a thread of its own, so that no request waits for their reader.
+    """Write log lines to standard output in a thread, so that no request waits for its reader.
 
-    Up to MAX_LINES wait for a reader of standard output that stalls. Further ones are dropped, and
-    a line says how many once the reader continues. A process that is killed loses the lines of its
+    Up to MAX_LINES wait for a reader that stalls. Further ones are dropped, and a line says how
+    many once the reader continues. A process that is killed loses the lines of its
     last INTERVAL.
     """
 

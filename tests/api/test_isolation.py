@@ -80,7 +80,7 @@ def read_rows():
         for caller, status in zip(CALLERS, statuses, strict=True)
     ],
 )
-def test_each_caller_gets_the_status_in_the_table(owner, method, path, caller, status):
+def test_refused_caller_changes_nothing_and_sees_nothing(owner, method, path, caller, status):
     service, own = connect(caller)
     recipient = EmailRecipient.objects.get()
     path = path.format(mailbox=recipient.mailbox_id, recipient=recipient.pk, own=own.pk)

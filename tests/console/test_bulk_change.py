@@ -191,7 +191,7 @@ def test_recipients_are_added_and_removed_and_undone(support, account):
     assert read_addresses(mailboxes) == before
 
 
-def test_full_mailbox_is_named_and_gets_no_recipient(support, account):
+def test_mailbox_without_room_for_all_new_recipients_is_named_and_gets_none(support, account):
     full, other = create_desks(account, 2)
     rows = (
         EmailRecipient(mailbox=full, email=f"{number}@acme.example", position=number)

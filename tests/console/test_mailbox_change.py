@@ -169,7 +169,7 @@ def test_concurrent_equal_change_is_no_conflict(support, sales):
     ]
 
 
-def test_page_from_before_the_kept_history_is_a_conflict(support, sales, settings):
+def test_form_loaded_before_history_was_trimmed_is_a_conflict(support, sales, settings):
     settings.HISTORY_DAYS, settings.HISTORY_CHANGES = 30, 10
     mine = get_form_values(support, sales, beep=False)
     rename_often(sales, 20)

@@ -305,7 +305,7 @@ def test_mailbox_changed_since_the_check_stops_the_import(rosa, sales):
 
 
 @pytest.mark.parametrize("change", ["created", "no account"])
-def test_new_mailbox_whose_uuid_is_taken_or_account_gone_stops_the_import(rosa, account, change):
+def test_uuid_taken_or_account_deleted_since_the_check_stops_the_import(rosa, account, change):
     uuid = "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b"
     source = check_file(rosa, f"uuid,account,name\n{uuid},acme,New\n".encode())
     if change == "created":

@@ -171,7 +171,7 @@ def test_too_large_body_is_413(asterisk, mailbox):
     assert mailbox.password == "4829"
 
 
-def test_api_credential_without_an_account_is_refused(db):
+def test_only_an_engine_credential_can_be_issued_without_an_account(db):
     with pytest.raises(ValidationError) as refusal:
         ApiCredential.objects.issue(None, "api")
     assert refusal.value.message_dict == {

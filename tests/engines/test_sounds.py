@@ -34,11 +34,11 @@ def test_address_has_no_character_that_asterisk_misreads(sounds_folder, asterisk
     assert url.endswith(f"/{GREETING}.wav")
 
 
-def test_mailbox_without_a_greeting_has_no_address(sounds_folder, asterisk, mailbox):
+def test_mailbox_without_a_greeting_gets_no_url(sounds_folder, asterisk, mailbox):
     assert greeting_url(asterisk, mailbox) == ""
 
 
-def test_missing_file_has_no_address(sounds_folder, asterisk, greeted_mailbox):
+def test_missing_file_gets_no_url(sounds_folder, asterisk, greeted_mailbox):
     (sounds_folder / f"{GREETING}.wav").unlink()
     assert greeting_url(asterisk, greeted_mailbox) == ""
 
@@ -47,12 +47,12 @@ CUT_SHORT = b"RIFF\x24\x00\x00\x00WAVELIST\xc8\x00\x00\x00" + b"x" * 10
 
 
 @pytest.mark.parametrize("body", [b"", b"RIFF", b"RIFF\x00\x00\x00\x00WAVE", b"<html>", CUT_SHORT])
-def test_file_that_is_no_wav_has_no_address(sounds_folder, asterisk, greeted_mailbox, body):
+def test_broken_wav_gets_no_url(sounds_folder, asterisk, greeted_mailbox, body):
     (sounds_folder / f"{GREETING}.wav").write_bytes(body)
     assert greeting_url(asterisk, greeted_mailbox) == ""
 
 
-def test_pipe_has_no_address(sounds_folder, asterisk, greeted_mailbox):
+def test_pipe_gets_no_url(sounds_folder, asterisk, greeted_mailbox):
     """A lookup that opened a pipe would wait for a writer."""
     (sounds_folder / f"{GREETING}.wav").unlink()
     os.mkfifo(sounds_folder / f"{GREETING}.wav")
@@ -60,7 +60,7 @@ def test_pipe_has_no_address(sounds_folder, asterisk, greeted_mailbox):
 
 
 @pytest.mark.parametrize("other", [{"rate": 44100}, {"channels": 2}])
-def test_unplayable_wav_has_no_address_and_is_not_served(
+def test_wav_not_in_telephone_quality_gets_no_url_and_is_not_served(
     sounds_folder, asterisk, greeted_mailbox, other
 ):
     write_tone(sounds_folder / f"{GREETING}.wav", 660, seconds=1, **other)
@@ -69,7 +69,7 @@ def test_unplayable_wav_has_no_address_and_is_not_served(
     assert InProcess().get(path).status == 404
 
 
-def test_greeting_without_a_sounds_folder_has_no_address(asterisk, greeted_mailbox):
+def test_greeting_without_a_sounds_folder_gets_no_url(asterisk, greeted_mailbox):
     assert greeting_url(asterisk, greeted_mailbox) == ""
 
 
@@ -78,7 +78,7 @@ def test_greeting_of_another_service_has_its_address(settings, asterisk, greeted
     assert greeting_url(asterisk, greeted_mailbox) == f"https://sounds.example/files/{GREETING}.wav"
 
 
-def test_list_has_no_addresses(sounds_folder, asterisk, greeted_mailbox):
+def test_list_has_no_urls(sounds_folder, asterisk, greeted_mailbox):
     assert b"greeting_url" not in asterisk.multi("acme").body
 
 
