@@ -8,6 +8,7 @@ import csv
 import re
 from datetime import timedelta
 from html import unescape
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -26,7 +27,7 @@ from mailboxes.contract import UUID_TEXT
 from mailboxes.encryption import KeyRing
 from mailboxes.history import reveal_pass_code
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox, RecoveryCode
-from tests.authenticator import AuthenticatorApp
+from tests.authenticator import AuthenticatorApp, set_up_second_factor
 from tests.conftest import headers_for
 from tests.console.conftest import sign_in_member_of
 from tests.service import InProcess
@@ -72,10 +73,11 @@ def assert_translated(response, status=200):
 
 
 def sign_in_with_digits(group):
-    """Sign in a member of the group; both are renamed to digits."""
+    """Sign in a member of the group; all groups and the user are renamed to digits."""
     browser = sign_in_member_of(group)
     User.objects.filter(pk=browser.user.pk).update(username="41")
-    Group.objects.filter(name=group).update(name="42")
+    for group in Group.objects.all():
+        Group.objects.filter(pk=group.pk).update(name=f"42{group.pk}")
     return browser
 
 
@@ -83,7 +85,9 @@ def sign_in_with_digits(group):
 def values(db):
     """Create every kind of row in every state; return values for the addresses by name."""
     past = timezone.now() - timedelta(days=1)
-    user = User.objects.create_user("43")
+    user = User.objects.create_user("43", is_staff=True)
+    set_up_second_factor(user)
+    locked = User.objects.create_superuser("44", is_active=False, last_login=past)
     top = Account.objects.create(name="100", contact_name="1000")
     account = Account.objects.create(name="101", reseller=top)
     below = Account.objects.create(name="102", reseller=account)
@@ -120,6 +124,8 @@ def values(db):
         "credential": credential.pk,
         "deleted": deleted.pk,
         "full": full.pk,
+        "locked": locked.pk,
+        "login": user.pk,
         "recipient": recipient.pk,
         "suspended": suspended,
         "top": top,
@@ -177,6 +183,13 @@ PAGES = {
         "/accounts/?q=1&state=suspended",
         "/accounts/?q=999&state=active",
         "/accounts/?q=999&state=suspended",
+        "/staff/",
+        "/staff/new/",
+        "/staff/{login}/",
+        "/staff/{locked}/",
+        "/staff/{login}/edit/",
+        "/staff/{login}/lock/",
+        "/staff/{login}/second-factor/",
         "/accounts/-/new/",
         "/accounts/{top}/",
         "/accounts/{account}/",
@@ -250,6 +263,13 @@ FORMS = {
         ("/accounts/{top}/edit/", {"reseller": "101"}),
         ("/accounts/{top}/edit/", {"reseller": "100"}),
         ("/accounts/{top}/edit/", {"contact_name": "1001"}),
+        ("/staff/new/", {"username": "44", "groups": "9"}),
+        ("/staff/new/", {"username": "45"}),
+        ("/staff/{login}/edit/", {"first_name": "46"}),
+        ("/staff/{login}/lock/", {}),
+        ("/staff/{login}/unlock/", {}),
+        ("/staff/{login}/second-factor/", {}),
+        ("/staff/{login}/password-link/", {}),
         ("/accounts/{account}/suspend/", {}),
         ("/accounts/{suspended}/reactivate/", {}),
         ("/accounts/{account}/credentials/new/", {"name": "306"}),
@@ -359,6 +379,14 @@ def test_sign_in_pages_are_translated(values):
     for _ in range(4):
         page = Client().post("/sign-in/", HOLDER | {"password": "9"})
     assert_translated(page, 429)
+
+
+def test_pages_to_set_a_password_are_translated(values):
+    page = sign_in_with_digits("Manager").post(f"/staff/{values['login']}/password-link/")
+    link = urlsplit(page.context["link"]).path
+    page = Client().get(link, follow=True)
+    assert_translated(page)
+    assert_translated(Client().get(page.redirect_chain[-1][0]))
 
 
 def test_request_for_another_login_is_translated(values):

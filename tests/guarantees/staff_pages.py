@@ -97,6 +97,10 @@ def batch_kwargs(visit):
     return {"uuid": visit.batch.pk}
 
 
+def login_kwargs(visit):
+    return {"pk": User.objects.get(username="clerk").pk}
+
+
 # --- Forms ----------------------------------------------------------------------------
 
 
@@ -224,6 +228,20 @@ CONSOLE = [
     get("import-errors", SUPPORT, import_kwargs),
     get("batch-list"),
     post("undo", SUPPORT, kwargs=batch_kwargs),
+    get("staff-list", MANAGER),
+    get("staff-login", MANAGER, login_kwargs),
+    get("staff-add", MANAGER),
+    post("staff-add", MANAGER, lambda visit: {"username": f"new-{next(numbers)}"}),
+    get("staff-edit", MANAGER, login_kwargs),
+    post("staff-edit", MANAGER, lambda visit: {"first_name": next(numbers)}, login_kwargs),
+    *(
+        endpoint(page, MANAGER, kwargs=login_kwargs)
+        for page in ("staff-lock", "staff-second-factor")
+        for endpoint in (get, post)
+    ),
+    post("staff-unlock", MANAGER, kwargs=login_kwargs),
+    post("staff-password-link", MANAGER, kwargs=login_kwargs),
+    get("set-password", ANYONE, lambda visit: {"uidb64": "MQ", "token": "wrong"}),
     get("sign-in", ANYONE),
     get("sign-in-code", ANYONE),
     get("me", STAFF),

@@ -71,6 +71,8 @@ def people(db):
     TOTPDevice.objects.create(user=root)
     StaticDevice.objects.create(user=root)
     AccessAttempt.objects.create(username="root", failures_since_start=1)
+    clerk = User.objects.create_user("clerk", is_staff=True)  # whom the pages of staff are about
+    TOTPDevice.objects.create(user=clerk)
     for name, rank in RANKS.items():
         if name != "visitor":
             user = User.objects.create_user(name, password=PASSWORD, is_staff=name != "outsider")
