@@ -183,13 +183,6 @@ PAGES = {
         "/accounts/?q=1&state=suspended",
         "/accounts/?q=999&state=active",
         "/accounts/?q=999&state=suspended",
-        "/staff/",
-        "/staff/new/",
-        "/staff/{login}/",
-        "/staff/{locked}/",
-        "/staff/{login}/edit/",
-        "/staff/{login}/lock/",
-        "/staff/{login}/second-factor/",
         "/accounts/-/new/",
         "/accounts/{top}/",
         "/accounts/{account}/",
@@ -263,13 +256,6 @@ FORMS = {
         ("/accounts/{top}/edit/", {"reseller": "101"}),
         ("/accounts/{top}/edit/", {"reseller": "100"}),
         ("/accounts/{top}/edit/", {"contact_name": "1001"}),
-        ("/staff/new/", {"username": "44", "groups": "9"}),
-        ("/staff/new/", {"username": "45"}),
-        ("/staff/{login}/edit/", {"first_name": "46"}),
-        ("/staff/{login}/lock/", {}),
-        ("/staff/{login}/unlock/", {}),
-        ("/staff/{login}/second-factor/", {}),
-        ("/staff/{login}/password-link/", {}),
         ("/accounts/{account}/suspend/", {}),
         ("/accounts/{suspended}/reactivate/", {}),
         ("/accounts/{account}/credentials/new/", {"name": "306"}),
@@ -304,6 +290,23 @@ def test_lost_key_message_is_translated(values, settings):
     form = {"name": "201", "version": "1"}
     address = f"/mailboxes/{values['full']}/pass-code/show/"
     assert_translated(sign_in_with_digits("Support").post(address, form))
+
+
+def test_staff_pages_are_translated(values):
+    browser, login = sign_in_with_digits("Manager"), f"/staff/{values['login']}/"
+    for page in ("/staff/", "/staff/new/", login, f"/staff/{values['locked']}/"):
+        assert_translated(browser.get(page))
+    for page in ("edit/", "lock/", "second-factor/"):
+        assert_translated(browser.get(login + page))
+    for form in ({"username": "44", "groups": "9"}, {"username": "45"}):
+        assert_translated(browser.post("/staff/new/", form))
+    for page in ("lock/", "unlock/", "second-factor/", "edit/"):
+        assert_translated(browser.post(login + page, {"first_name": "46"}, follow=True))
+    page = browser.post(f"{login}password-link/")
+    assert_translated(page)
+    page = Client().get(urlsplit(page.context["link"]).path, follow=True)
+    assert_translated(page)
+    assert_translated(Client().get(page.redirect_chain[-1][0]))
 
 
 # --- Import ---------------------------------------------------------------------------
@@ -379,14 +382,6 @@ def test_sign_in_pages_are_translated(values):
     for _ in range(4):
         page = Client().post("/sign-in/", HOLDER | {"password": "9"})
     assert_translated(page, 429)
-
-
-def test_pages_to_set_a_password_are_translated(values):
-    page = sign_in_with_digits("Manager").post(f"/staff/{values['login']}/password-link/")
-    link = urlsplit(page.context["link"]).path
-    page = Client().get(link, follow=True)
-    assert_translated(page)
-    assert_translated(Client().get(page.redirect_chain[-1][0]))
 
 
 def test_request_for_another_login_is_translated(values):
