@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 from django.core.management.base import CommandError
-from django.db.models.signals import post_migrate, pre_migrate
+from django.db.models.signals import post_migrate, post_save, pre_migrate
 
 
 class MailboxesConfig(AppConfig):
@@ -10,14 +10,18 @@ class MailboxesConfig(AppConfig):
     verbose_name = "Mailbox service"
 
     def ready(self):
+        from django.contrib.auth.models import User
+
         import mailboxes.checks  # noqa: F401  registers the checks
         from mailboxes.models.second_factor import encrypt_plain_secrets
         from mailboxes.staff.groups import update_groups
+        from mailboxes.staff.sessions import end_sessions
 
         pre_migrate.connect(refuse_to_go_back, sender=self)
         # Runs after Django's own receiver, which creates the permissions.
         post_migrate.connect(update_groups, sender=self)
         post_migrate.connect(encrypt_plain_secrets, sender=self)
+        post_save.connect(end_sessions, sender=User)
 
 
 def refuse_to_go_back(plan, **kwargs) -> None:

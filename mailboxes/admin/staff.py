@@ -5,10 +5,12 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mailboxes.admin.base import ServiceAdmin
+from mailboxes.staff import users
 
 admin.site.unregister([AccessFailureLog, AccessLog])  # django-axes writes nothing to them here
 admin.site.unregister([AccessAttempt, Group, StaticDevice, TOTPDevice, User])
@@ -17,6 +19,20 @@ admin.site.unregister([AccessAttempt, Group, StaticDevice, TOTPDevice, User])
 @admin.register(User)
 class StaffAdmin(ServiceAdmin, UserAdmin):
     list_select_related = []
+
+    def get_object(self, request, object_id, from_field=None):
+        if not transaction.get_autocommit():
+            users.lock_managers(request.user)
+        return super().get_object(request, object_id, from_field)
+
+    def get_readonly_fields(self, request, user=None):
+        """Keep administrators from locking themselves out."""
+        is_own = user is not None and not users.may_change(request.user, user)
+        return ["is_active", "is_staff", "is_superuser"] if is_own else []
+
+    def has_delete_permission(self, request, user=None):
+        is_own = user is not None and not users.may_change(request.user, user)
+        return super().has_delete_permission(request, user) and not is_own
 
     def lookup_allowed(self, lookup, value, request):
         """Refuse lookups for which SQLite raises OverflowError; the filter has another one."""

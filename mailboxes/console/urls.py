@@ -18,6 +18,7 @@ from mailboxes.console.views import (
     pass_codes,
     second_factor,
     sign_in,
+    staff,
 )
 from mailboxes.validators import ACCOUNT_NAME_TEXT
 
@@ -94,8 +95,19 @@ urlpatterns = [
     path("import/<uuid:uuid>/errors.csv", imports.errors, name="import-errors"),
     path("changes/", batches.batch_list, name="batch-list"),
     path("changes/<uuid:uuid>/undo/", batches.undo, name="undo"),
+    path("staff/", staff.staff_list, name="staff-list"),
+    path("staff/new/", staff.staff_add, name="staff-add"),
+    path("staff/<int:pk>/", staff.staff_login, name="staff-login"),
+    path("staff/<int:pk>/edit/", staff.staff_edit, name="staff-edit"),
+    path("staff/<int:pk>/lock/", staff.staff_lock, name="staff-lock"),
+    path("staff/<int:pk>/unlock/", staff.staff_unlock, name="staff-unlock"),
+    path("staff/<int:pk>/password-link/", staff.staff_password_link, name="staff-password-link"),
+    path("staff/<int:pk>/second-factor/", staff.staff_second_factor, name="staff-second-factor"),
     path("sign-in/", sign_in.sign_in, name="sign-in"),
     path("sign-in/code/", second_factor.sign_in_code, name="sign-in-code"),
+    path(
+        "sign-in/password/<uidb64>/<token>/", staff.SetPasswordView.as_view(), name="set-password"
+    ),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("me/", me.me, name="me"),
     path("me/password/", me.password, name="password"),

@@ -22,14 +22,14 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 # Why the request was refused: one of the words in docs/operations.md. The answer does not say.
 refusal: ContextVar[str] = ContextVar("refusal", default="")
 
-SIGNED_PATH = re.compile(r"(/sounds/+)[\w%-]+", re.ASCII | re.IGNORECASE)
+SIGNED_PATH = re.compile(r"(/sounds/+|/sign-in/password/[\w%-]+/)[\w%-]+", re.ASCII | re.IGNORECASE)
 
 # No line shows these, and collecting them takes time (Python's Logging HOWTO, "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def remove_signatures(line: str) -> str:
-    """Remove the signatures of greetings' URLs: a reader of the log could fetch the greeting."""
+    """Remove signatures of URLs: a reader of the log could fetch a greeting or set a password."""
     return SIGNED_PATH.sub(r"\1-", line)
 
 

@@ -1,6 +1,7 @@
 """Groups of staff. Each has the permissions of the one before, and more."""
 
 from django.contrib.auth.models import Group, Permission
+from django.utils.translation import gettext_lazy as _
 
 GROUPS = {
     "Viewer": ["view_account", "view_apicredential", "view_emailrecipient", "view_mailbox"],
@@ -10,8 +11,19 @@ GROUPS = {
         for verb in ("add", "change", "delete")
     ],
     "Manager": [
-        f"{verb}_{model}" for model in ("account", "apicredential") for verb in ("add", "change")
+        *(
+            f"{verb}_{model}"
+            for model in ("account", "apicredential")
+            for verb in ("add", "change")
+        ),
+        *(f"{verb}_user" for verb in ("view", "add", "change")),
     ],
+}
+
+DESCRIPTIONS = {
+    "Viewer": _("sees mailboxes, accounts and credentials; pass codes stay masked"),
+    "Support": _("also adds, changes, deletes and restores mailboxes and their recipients"),
+    "Manager": _("also adds and changes accounts, API credentials and staff"),
 }
 
 
@@ -23,6 +35,6 @@ def update_groups(sender, using, **kwargs):
         group, _ = Group.objects.using(using).get_or_create(name=name)
         group.permissions.set(
             Permission.objects.using(using).filter(
-                content_type__app_label=sender.label, codename__in=codenames
+                content_type__app_label__in=["auth", sender.label], codename__in=codenames
             )
         )

@@ -104,7 +104,7 @@ def accept_code(devices, code) -> Device:
             is_right = device is not None and device.verify_token(code)
     except UnknownKeyError:
         raise ValidationError(
-            _("The server has lost the key for this code. Ask an administrator."), "lost"
+            _("The server has lost the key for this code. Ask a Manager."), "lost"
         ) from None
     if refusal:
         raise ValidationError(describe_wait(refusal["locked_until"]), "too_soon")

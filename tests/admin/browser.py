@@ -1,7 +1,6 @@
 """A browser for the admin: sign in, open a page, fill in its form, save."""
 
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -54,10 +53,3 @@ def sign_in(user):
     browser = Browser(SERVER_NAME="localhost")
     browser.force_login(user)
     return browser
-
-
-def sign_in_with(*permissions):
-    """Sign in a user with only these permissions, such as `view_mailbox`."""
-    user = User.objects.create_user("bob", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    return sign_in(user)

@@ -1,6 +1,8 @@
 """Sign in to the admin."""
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+
+from tests.admin.browser import sign_in
 
 PAGES = [
     f"{model}_{page}"
@@ -22,6 +24,22 @@ def test_sign_in_redirects_to_the_requested_page(visitor, db):
     page = visitor.get("/admin/mailboxes/mailbox/?q=x", follow=True)
     form = {"username": "eve", "password": "correct horse", "next": page.context["next"]}
     assert visitor.post("/sign-in/", form).url == "/admin/mailboxes/mailbox/?q=x"
+
+
+def test_manager_is_asked_for_another_login(db):
+    manager = User.objects.create_user("mia", is_staff=True)
+    manager.groups.add(Group.objects.get(name="Manager"))
+    browser = sign_in(manager)
+    assert "Administration" not in browser.get("/").text
+    for path in ("/admin/", "/admin/mailboxes/mailbox/", "/admin/auth/user/"):
+        assert browser.get(path).url == f"/admin/login/?next={path}"
+
+
+def test_index_page_is_for_administrators_and_names_its_parts(staff):
+    page = staff.get("/admin/").text
+    assert "These pages are for administrators only." in page
+    parts = ["Failed sign-ins", "Authenticator apps", "Recovery codes", "Mailbox service"]
+    assert [part for part in parts if f">{part}<" not in "".join(page.split("\n"))] == []
 
 
 def test_users_and_groups_are_listed(staff):

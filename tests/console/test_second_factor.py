@@ -272,7 +272,7 @@ def test_code_under_a_lost_key_is_refused(app, codes, settings):
     browser = sign_in_with_password()
     for code in (app.code(ahead=1), codes[0]):
         message = get_code_error(send_code(browser, code))
-        assert message == "The server has lost the key for this code. Ask an administrator."
+        assert message == "The server has lost the key for this code. Ask a Manager."
     assert not is_signed_in(browser)
 
 

@@ -8,6 +8,7 @@ import csv
 import re
 from datetime import timedelta
 from html import unescape
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -26,7 +27,7 @@ from mailboxes.contract import UUID_TEXT
 from mailboxes.encryption import KeyRing
 from mailboxes.history import reveal_pass_code
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox, RecoveryCode
-from tests.authenticator import AuthenticatorApp
+from tests.authenticator import AuthenticatorApp, set_up_second_factor
 from tests.conftest import headers_for
 from tests.console.conftest import sign_in_member_of
 from tests.service import InProcess
@@ -72,10 +73,11 @@ def assert_translated(response, status=200):
 
 
 def sign_in_with_digits(group):
-    """Sign in a member of the group; both are renamed to digits."""
+    """Sign in a member of the group; all groups and the user are renamed to digits."""
     browser = sign_in_member_of(group)
     User.objects.filter(pk=browser.user.pk).update(username="41")
-    Group.objects.filter(name=group).update(name="42")
+    for group in Group.objects.all():
+        Group.objects.filter(pk=group.pk).update(name=f"42{group.pk}")
     return browser
 
 
@@ -83,7 +85,9 @@ def sign_in_with_digits(group):
 def values(db):
     """Create every kind of row in every state; return values for the addresses by name."""
     past = timezone.now() - timedelta(days=1)
-    user = User.objects.create_user("43")
+    user = User.objects.create_user("43", is_staff=True)
+    set_up_second_factor(user)
+    locked = User.objects.create_superuser("44", is_active=False, last_login=past)
     top = Account.objects.create(name="100", contact_name="1000")
     account = Account.objects.create(name="101", reseller=top)
     below = Account.objects.create(name="102", reseller=account)
@@ -120,6 +124,8 @@ def values(db):
         "credential": credential.pk,
         "deleted": deleted.pk,
         "full": full.pk,
+        "locked": locked.pk,
+        "login": user.pk,
         "recipient": recipient.pk,
         "suspended": suspended,
         "top": top,
@@ -284,6 +290,23 @@ def test_lost_key_message_is_translated(values, settings):
     form = {"name": "201", "version": "1"}
     address = f"/mailboxes/{values['full']}/pass-code/show/"
     assert_translated(sign_in_with_digits("Support").post(address, form))
+
+
+def test_staff_pages_are_translated(values):
+    browser, login = sign_in_with_digits("Manager"), f"/staff/{values['login']}/"
+    for page in ("/staff/", "/staff/new/", login, f"/staff/{values['locked']}/"):
+        assert_translated(browser.get(page))
+    for page in ("edit/", "lock/", "second-factor/"):
+        assert_translated(browser.get(login + page))
+    for form in ({"username": "44", "groups": "9"}, {"username": "45"}):
+        assert_translated(browser.post("/staff/new/", form))
+    for page in ("lock/", "unlock/", "second-factor/", "edit/"):
+        assert_translated(browser.post(login + page, {"first_name": "46"}, follow=True))
+    page = browser.post(f"{login}password-link/")
+    assert_translated(page)
+    page = Client().get(urlsplit(page.context["link"]).path, follow=True)
+    assert_translated(page)
+    assert_translated(Client().get(page.redirect_chain[-1][0]))
 
 
 # --- Import ---------------------------------------------------------------------------

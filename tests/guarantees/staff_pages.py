@@ -53,7 +53,6 @@ class Endpoint:
     label: str = ""  # distinguishes endpoints of the same page
     has_effect: bool = False  # on more than the visitor's own login
     needs_active: bool = False  # refuses a deleted mailbox
-    ignores_forbidden: bool = False  # does nothing, instead of answering 403
 
     def __repr__(self):
         return " ".join(filter(None, [self.method, self.page, self.label]))
@@ -96,6 +95,10 @@ def import_kwargs(visit):
 
 def batch_kwargs(visit):
     return {"uuid": visit.batch.pk}
+
+
+def login_kwargs(visit):
+    return {"pk": User.objects.get(username="clerk").pk}
 
 
 # --- Forms ----------------------------------------------------------------------------
@@ -225,6 +228,20 @@ CONSOLE = [
     get("import-errors", SUPPORT, import_kwargs),
     get("batch-list"),
     post("undo", SUPPORT, kwargs=batch_kwargs),
+    get("staff-list", MANAGER),
+    get("staff-login", MANAGER, login_kwargs),
+    get("staff-add", MANAGER),
+    post("staff-add", MANAGER, lambda visit: {"username": f"new-{next(numbers)}"}),
+    get("staff-edit", MANAGER, login_kwargs),
+    post("staff-edit", MANAGER, lambda visit: {"first_name": next(numbers)}, login_kwargs),
+    *(
+        endpoint(page, MANAGER, kwargs=login_kwargs)
+        for page in ("staff-lock", "staff-second-factor")
+        for endpoint in (get, post)
+    ),
+    post("staff-unlock", MANAGER, kwargs=login_kwargs),
+    post("staff-password-link", MANAGER, kwargs=login_kwargs),
+    get("set-password", ANYONE, lambda visit: {"uidb64": "MQ", "token": "wrong"}),
     get("sign-in", ANYONE),
     get("sign-in-code", ANYONE),
     get("me", STAFF),
@@ -238,119 +255,27 @@ CONSOLE = [
 ]
 
 
-# --- The admin ------------------------------------------------------------------------
-
-EMPTY_RECIPIENTS_FORMSET = {"email_recipients-TOTAL_FORMS": 0, "email_recipients-INITIAL_FORMS": 0}
+# --- The admin, which is for superusers only ------------------------------------------
 
 
-def object_kwargs(model):
-    attribute = {"mailbox": "mailbox", "emailrecipient": "recipient", "account": "account"}
-    return lambda visit: {
-        "object_id": getattr(visit, attribute.get(model, "credential")).pk,
-    }
-
-
-def model_form(model):
-    return lambda visit: {
-        "account": {"name": f"new-{next(numbers)}", "contact_name": next(numbers)},
-        "apicredential": {"account": visit.account.pk, "networks": "192.0.2.1"}
-        | credential_form(visit),
-        "emailrecipient": {"mailbox": visit.mailbox.pk} | email_form(visit),
-        "mailbox": {"account": visit.mailbox.account_id, "name": f"New {next(numbers)}"}
-        | EMPTY_RECIPIENTS_FORMSET,
-    }[model]
-
-
-def action_form(name, model):
-    return lambda visit: {
-        "action": name,
-        "_selected_action": object_kwargs(model)(visit)["object_id"],
-        "post": "yes",
-    }
-
-
-def model_endpoints(model, minimum_rank):
-    """Return the endpoints of a model that staff may use. `minimum_rank` may add and change."""
-    page = f"admin:mailboxes_{model}"
-    belongs_to_mailbox = model in ("mailbox", "emailrecipient")
-    deletion_rank = minimum_rank if belongs_to_mailbox else NOBODY
-    return [
-        get(f"{page}_changelist"),
-        get(f"{page}_add", minimum_rank),
-        post(f"{page}_add", minimum_rank, model_form(model)),
-        get(f"{page}_change", kwargs=object_kwargs(model)),
-        post(
-            f"{page}_change",
-            minimum_rank,
-            model_form(model),
-            object_kwargs(model),
-            needs_active=belongs_to_mailbox,
-        ),
-        get(f"{page}_history", kwargs=object_kwargs(model)),
-        get(f"{page}_delete", deletion_rank, object_kwargs(model), needs_active=belongs_to_mailbox),
-        post(
-            f"{page}_delete",
-            deletion_rank,
-            lambda visit: {"post": "yes"},
-            object_kwargs(model),
-            needs_active=belongs_to_mailbox,
-        ),
-    ]
-
-
-def action_endpoints(model, minimum_rank, names, **fields):
-    page = f"admin:mailboxes_{model}_changelist"
-    query = "?state=all" if model == "mailbox" else ""
-    return [
-        post(
-            page,
-            minimum_rank,
-            action_form(name, model),
-            query=lambda visit: query,
-            label=name,
-            ignores_forbidden=True,
-            **fields,
-        )
-        for name in names
-    ]
-
-
-def other_endpoints():
-    """Return the endpoints of models that no group may use."""
-    endpoints = []
-    for model in admin.site._registry:
-        page = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        if model._meta.app_label != "mailboxes":
-            for method in ("GET", "POST"):
-                endpoints.append(Endpoint(method, f"{page}_changelist", NOBODY))
-                endpoints.append(Endpoint(method, f"{page}_add", NOBODY))
-                endpoints += [
-                    Endpoint(
-                        method, f"{page}_{action}", NOBODY, kwargs=first_kwargs(model, "object_id")
-                    )
-                    for action in ("change", "delete", "history")
-                ]
-    return endpoints
-
-
-def first_kwargs(model, name):
+def first_kwargs(model, name="object_id"):
     return lambda visit: {name: model._default_manager.earliest("pk").pk}
 
 
+def list_admin_pages():
+    """Yield the name of each page, and the arguments of its address."""
+    for model in admin.site._registry:
+        page = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        for name in ("changelist", "add"):
+            yield f"{page}_{name}", lambda visit: {}
+        for name in ("change", "delete", "history"):
+            yield f"{page}_{name}", first_kwargs(model)
+    yield "admin:mailboxes_mailbox_pass_code", mailbox_kwargs
+    yield "admin:auth_user_password_change", first_kwargs(User, "id")
+
+
 ADMIN = [
-    *model_endpoints("mailbox", SUPPORT),
-    *model_endpoints("emailrecipient", SUPPORT),
-    *model_endpoints("account", MANAGER),
-    *model_endpoints("apicredential", MANAGER),
-    *action_endpoints("mailbox", SUPPORT, ["restore", "delete_selected"]),
-    *action_endpoints("mailbox", SUPPORT, ["turn_transcription_on", "turn_transcription_off"]),
-    *action_endpoints("emailrecipient", SUPPORT, ["delete_selected"], needs_active=True),
-    *action_endpoints("account", MANAGER, ["suspend", "reactivate"]),
-    *action_endpoints("account", NOBODY, ["delete_selected"]),
-    *action_endpoints("apicredential", MANAGER, ["revoke"]),
-    *action_endpoints("apicredential", NOBODY, ["delete_selected"]),
-    post("admin:mailboxes_mailbox_pass_code", SUPPORT, kwargs=mailbox_kwargs, needs_active=True),
-    *other_endpoints(),
-    get("admin:auth_user_password_change", NOBODY, first_kwargs(User, "id")),
-    post("admin:auth_user_password_change", NOBODY, kwargs=first_kwargs(User, "id")),
+    Endpoint(method, page, NOBODY, kwargs=kwargs)
+    for page, kwargs in list_admin_pages()
+    for method in ("GET", "POST")
 ]

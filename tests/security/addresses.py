@@ -5,8 +5,14 @@ from django.urls import URLResolver, get_resolver, reverse
 
 from mailboxes.models import Mailbox
 
-# Arguments that are no key of a row: the admin's only app, and a greeting's signature.
-CONSTANTS = {"app_label": "mailboxes", "signed": "signature"}
+# Arguments that are no key of a row: the admin's only app, a greeting's signature, and the parts of
+# a link to set a password.
+CONSTANTS = {
+    "app_label": "mailboxes",
+    "signed": "signature",
+    "uidb64": "MQ",
+    "token": "token",
+}
 ADMIN_KINDS = {
     "account",
     "accessattempt",
@@ -55,6 +61,8 @@ def get_kind(name, argument):
         return "apicredential"
     if name.startswith("console:import-"):
         return "import"
+    if name.startswith("console:staff-"):
+        return "user"
     if name == "console:undo":
         return "batch"
     if name.startswith("admin:") and name != "admin:view_on_site":

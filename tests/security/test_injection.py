@@ -84,6 +84,7 @@ def test_script_is_escaped_in_an_error(client, rosa, rows, script):
     forms = [
         ("/mailboxes/new/", {"name": script, "account": script, "password": script}),
         ("/accounts/-/new/", {"name": script, "contact_name": script}),
+        ("/staff/new/", {"username": script, "first_name": script, "groups": script}),
         ("/accounts/acme/credentials/new/", {"name": script, "networks": script}),
         (f"/mailboxes/{rows['mailbox'].pk}/recipients/", {"email": script}),
         ("/sign-in/", {"username": script, "password": script, "next": script}),

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.staff import second_factor
+from mailboxes.staff.forms import ChangePasswordForm
 
 
 @require_safe
@@ -27,6 +28,7 @@ def me(request):
 class PasswordView(PasswordChangeView):
     """Change the password. Django ends all other sessions of the user."""
 
+    form_class = ChangePasswordForm
     template_name = "console/password.html"
     success_url = reverse_lazy("console:me")
 

@@ -48,4 +48,4 @@ def get_lock_end(request, credentials):
         failures += attempt.failures_since_start
         if failures >= settings.AXES_FAILURE_LIMIT:
             return attempt.attempt_time + settings.AXES_COOLOFF_TIME
-    return timezone.now()  # an administrator has just removed the lock
+    return timezone.now()  # a Manager has just removed the lock
