@@ -3,14 +3,22 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import connection, models, transaction
 from django.db.models import F, Max, OuterRef, Subquery, Value
 from django.utils import timezone
 
 from mailboxes import contract
-from mailboxes.history import FIELDS
+from mailboxes.history import (
+    AUTHORS,
+    FIELDS,
+    Change,
+    different_fields,
+    mailbox_changes,
+    masked_fields,
+    recipient_changes,
+)
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError, check_quotas
@@ -23,6 +31,7 @@ UPDATED_FIELDS = [
     if field.name not in {"uuid", Mailbox.parent_field}
 ]
 CHUNK_SIZE = 500
+MAX_ACCOUNTS = 100  # whose names are kept with a batch
 
 
 class AlreadyUndoneError(Exception):
@@ -49,9 +58,10 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     and `removed` recipients. Returns the accounts that got more active mailboxes: the caller must
     pass them to `check_quotas`, after the last batch of the transaction.
     """
-    restored = Mailbox.objects.exclude(deleted_at=None).filter(
-        pk__in=[mailbox.pk for mailbox in changed if not mailbox.is_deleted]
-    )
+    before = Mailbox.objects.in_bulk([mailbox.pk for mailbox in changed])
+    restored = [
+        mailbox for mailbox in changed if before[mailbox.pk].is_deleted and not mailbox.is_deleted
+    ]
     grown = {mailbox.account_id for mailbox in [*created, *restored]}
     now = timezone.now()
     updated = {recipient.mailbox.pk: recipient.mailbox for recipient in chain(added, removed)}
@@ -75,10 +85,36 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     EmailRecipient.objects.bulk_create(added, batch_size=CHUNK_SIZE)
     for rows, kind in ((created, "+"), (changed, "~"), (added, "+")):
         record_batch(batch, rows, kind, now)
+    effects = merge_effects(batch.effects or {}, list_effects(before, changed, added, removed))
+    accounts = {mailbox.account.name for mailbox in chain(created, updated.values())}
+    batch.accounts = sorted(accounts.union(batch.accounts or ()))[:MAX_ACCOUNTS]
     batch.count += len(created) + len(updated)
     batch.name = next(chain(created, updated.values())).name if batch.count == 1 else ""
+    if "name" in effects and batch.count > 1:
+        effects["name"] = []  # a name must not stay longer than its mailbox
+    batch.effects = effects
     batch.save()
     return grown
+
+
+def list_effects(before: dict, changed, added, removed) -> Iterator[tuple[str, object]]:
+    """Yield each effect (see `Batch.effects`) with its value.
+
+    `before` has the changed mailboxes by UUID as they were.
+    """
+    for mailbox in changed:
+        values = masked_fields(mailbox)
+        for field in different_fields(before[mailbox.pk], mailbox):
+            yield field, values[field]
+    yield from (("recipient removed", recipient.email) for recipient in removed)
+    yield from (("recipient added", recipient.email) for recipient in added)
+
+
+def merge_effects(effects: dict, more: Iterable[tuple[str, object]]) -> dict:
+    for key, value in more:
+        if effects.setdefault(key, [value]) != [value]:
+            effects[key] = []
+    return effects
 
 
 def record_batch(batch, rows, kind, now) -> None:
@@ -192,12 +228,32 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     return undoing, skipped
 
 
+def list_mailboxes(batch: Batch) -> models.QuerySet[Mailbox]:
+    """Return the mailboxes that have a row of the batch in their history."""
+    rows = {"history_batch": batch}
+    known = Mailbox.history.filter(**rows).order_by().values("uuid")
+    of_recipients = EmailRecipient.history.filter(**rows).order_by().values("mailbox_id")
+    return Mailbox.objects.filter(pk__in=known.union(of_recipients))
+
+
 def count_unknown(batch: Batch) -> int:
     """Return how many mailboxes of the batch have no row of it in their history any more."""
-    rows = {"history_batch": batch}
-    known = Mailbox.history.filter(**rows).order_by().values_list("uuid")
-    of_recipients = EmailRecipient.history.filter(**rows).order_by().values_list("mailbox_id")
-    return batch.count - known.union(of_recipients).count()
+    return batch.count - list_mailboxes(batch).count()
+
+
+def list_changes(batch: Batch, uuids) -> dict[UUID, list[Change]]:
+    """Return by UUID what the batch changed in each of these mailboxes."""
+    before = states_before(batch, uuids)
+    changes: list[Change] = []
+    for row in Mailbox.history.filter(history_batch=batch, uuid__in=uuids).select_related(*AUTHORS):
+        states = [row, before[row.uuid]] if row.uuid in before else [row]
+        changes += mailbox_changes(states, first=row.version)
+    rows = EmailRecipient.history.filter(history_batch=batch, mailbox_id__in=uuids)
+    changes += recipient_changes(rows)
+    by_mailbox = defaultdict(list)
+    for change in changes:
+        by_mailbox[change.mailbox].append(change)
+    return by_mailbox
 
 
 def states_before(batch, uuids) -> dict:
@@ -214,12 +270,8 @@ def revert_fields(mailbox, before, after) -> bool:
 
     Return False, and revert none, if one of them has changed since.
     """
-    fields = [
-        field
-        for field in REVERTED_FIELDS
-        if before.comparable_value(field) != after.comparable_value(field)
-    ]
-    if any(mailbox.comparable_value(field) != after.comparable_value(field) for field in fields):
+    fields = different_fields(before, after, REVERTED_FIELDS)
+    if different_fields(mailbox, after, fields):
         return False
     mailbox.copy_fields(before, fields)
     if "deleted_at" in fields and mailbox.is_deleted:

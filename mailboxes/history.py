@@ -1,7 +1,7 @@
 """The changes of a mailbox and its recipients, built from their history rows."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -15,11 +15,16 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
-from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
+from mailboxes.models import ApiCredential, Batch, EmailRecipient, Mailbox
 from mailboxes.models.history import NEWEST_FIRST, START
 
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
     "password": _("pass code")
+}
+# The keys of a batch's effects, as they are shown.
+EFFECTS = LABELS | {
+    "recipient added": _("recipient added"),
+    "recipient removed": _("recipient removed"),
 }
 # Messages in the admin log when a person sees a pass code.
 REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
@@ -38,6 +43,7 @@ FIELDS = [key for key in MAILBOX_KEYS if key not in READ_ONLY_KEYS]
 class Change:
     """One change: the fields before and after it, the pass code masked."""
 
+    mailbox: UUID
     action: str
     at: datetime
     credential: ApiCredential | None
@@ -50,6 +56,7 @@ class Change:
     @classmethod
     def from_row(cls, row, action, before=None, after=None):
         return cls(
+            getattr(row, "mailbox_id", row.uuid),
             action,
             row.history_date,
             row.history_credential,
@@ -132,15 +139,16 @@ def mailbox_changes(rows, first: int) -> Iterator[Change]:
             return
         if bool(old.deleted_at) != bool(new.deleted_at):
             yield Change.from_row(new, "deleted" if new.deleted_at else "restored")
-        different = [
-            field for field in FIELDS if old.comparable_value(field) != new.comparable_value(field)
-        ]
-        if different:
+        if different := different_fields(old, new):
             before, after = (
                 {field: fields[field] for field in different}
                 for fields in map(masked_fields, (old, new))
             )
             yield Change.from_row(new, "changed", before, after)
+
+
+def different_fields(old, new, fields: Iterable[str] = FIELDS) -> list[str]:
+    return [field for field in fields if old.comparable_value(field) != new.comparable_value(field)]
 
 
 def recipient_changes(rows) -> Iterator[Change]:
@@ -162,6 +170,12 @@ def recipient_changes(rows) -> Iterator[Change]:
 def masked_fields(row) -> dict:
     fields = {field: getattr(row, field) for field in FIELDS if field != "password"}
     return fields | {"password": MASK if row.password_sealed else None}
+
+
+def describe_effects(batch: Batch) -> list[tuple]:
+    """Return the label and value of each effect of the batch (see `Batch.effects`)."""
+    effects = batch.effects or {}
+    return [(capfirst(label), effects[key]) for key, label in EFFECTS.items() if key in effects]
 
 
 def reveal_pass_code(mailbox: Mailbox, user) -> str | None:

@@ -29,14 +29,21 @@ def trim_histories() -> int:
     """Remove what HISTORY_DAYS and HISTORY_CHANGES do not keep. Return the number of rows."""
     start = timezone.now() - timedelta(days=settings.HISTORY_DAYS)
     removed = sum(trim_history(uuid, start) for uuid in find_long_histories(start))
-    rows = {"history_batch": OuterRef("pk")}
-    old_batches = Batch.objects.filter(made_at__lt=start)
-    remove(
-        old_batches.exclude(
-            Exists(Mailbox.history.filter(**rows)) | Exists(EmailRecipient.history.filter(**rows))
-        )
-    )
+    remove(find_forgotten_batches().filter(made_at__lt=start))
     return removed
+
+
+def find_forgotten_batches() -> QuerySet[Batch]:
+    """Return the batches that are in no history any more."""
+    rows = {"history_batch": OuterRef("pk")}
+    return Batch.objects.exclude(
+        Exists(Mailbox.history.filter(**rows)) | Exists(EmailRecipient.history.filter(**rows))
+    )
+
+
+def forget_removed_mailboxes() -> None:
+    """Remove names and addresses from batches whose mailboxes are all removed."""
+    find_forgotten_batches().exclude(effects=None, name="").update(effects=None, name="")
 
 
 def find_long_histories(start: datetime) -> set:

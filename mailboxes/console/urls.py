@@ -94,6 +94,7 @@ urlpatterns = [
     path("import/<uuid:uuid>/discard/", imports.discard, name="import-discard"),
     path("import/<uuid:uuid>/errors.csv", imports.errors, name="import-errors"),
     path("changes/", batches.batch_list, name="batch-list"),
+    path("changes/<uuid:uuid>/", batches.batch, name="batch"),
     path("changes/<uuid:uuid>/undo/", batches.undo, name="undo"),
     path("staff/", staff.staff_list, name="staff-list"),
     path("staff/new/", staff.staff_add, name="staff-add"),

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, models
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
@@ -50,6 +51,12 @@ class Batch(models.Model):
         max_length=contract.MAX_NAME_LENGTH,
         help_text="The mailbox's name, if only one was changed.",
     )
+    effects = models.JSONField(
+        null=True,
+        encoder=DjangoJSONEncoder,
+        help_text="By field: its new value in a list, which is empty if there were several.",
+    )
+    accounts = models.JSONField(null=True, help_text="Names of the changed mailboxes' accounts.")
 
     class Meta:
         verbose_name_plural = "batches"

@@ -5,8 +5,9 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
+from mailboxes import batches
 from mailboxes.history import reveal_pass_code
-from mailboxes.models import Account, Mailbox
+from mailboxes.models import Account, Batch, Mailbox
 from tests.browser.conftest import assert_accessible
 from tests.histories import rename_often
 
@@ -56,6 +57,16 @@ def test_pages_of_a_long_history_are_accessible(page, rosa):
     expect(page.get_by_role("link", name="Newer changes")).to_be_visible()
     expect(page.get_by_role("link", name="Previous")).to_be_visible()
     assert_accessible(page)
+
+
+def test_changes_are_accessible(page, rosa):
+    mailbox = Mailbox(account=Account.objects.create(name="acme"), name="W" * 100)
+    batch = Batch(user=User.objects.get(), action=Batch.Action.CREATED)
+    added = mailbox.recipients_to_add(["a" * 60 + "@acme.example"])
+    batches.write_batch(batch, created=[mailbox], added=added)
+    for address in ("/changes/", f"/changes/{batch.pk}/"):
+        page.goto(address)
+        assert_accessible(page)
 
 
 def test_admin_history_can_be_scrolled_by_keyboard_on_a_phone(page, rosa):

@@ -162,6 +162,7 @@ PAGES = {
         "/mailboxes/{deleted}/history/",
         "/changes/",
         "/changes/?page=2",
+        "/changes/{batch}/",
         "/bulk/change/?all=on",
         "/bulk/change/?all=on&to-beep=on&to-transcribe=off&to-greeting=none"
         "&to-password=new&to-add=504@6.example&to-remove=505@6.example",

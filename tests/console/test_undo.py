@@ -23,19 +23,6 @@ def test_changes_are_listed_with_their_author(support, viewer, deleted):
     assert "support" in page
 
 
-def test_change_of_one_mailbox_links_to_its_history(support, sales, deleted):
-    support.post(f"/mailboxes/{sales.pk}/restore/")
-    support.post(f"/mailboxes/{sales.pk}/recipients/", {"email": "bob@acme.example"})
-    page = support.get("/changes/").content.decode()
-    assert page.count(f'href="/mailboxes/{sales.pk}/history/"') == 3
-
-
-def test_change_of_several_mailboxes_has_no_history_link(support, account):
-    versions = {mailbox.pk: 1 for mailbox in create_desks(account, 2)}
-    batches.change_each(support.user, Batch.Action.DELETED, versions, batches.mark_deleted)
-    assert "/history/" not in support.get("/changes/").content.decode()
-
-
 def test_change_is_undone_once(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
     assert list_messages(response) == ["Undone: “Sales”."]

@@ -227,6 +227,7 @@ CONSOLE = [
     post("import-discard", SUPPORT, kwargs=import_kwargs),
     get("import-errors", SUPPORT, import_kwargs),
     get("batch-list"),
+    get("batch", kwargs=batch_kwargs),
     post("undo", SUPPORT, kwargs=batch_kwargs),
     get("staff-list", MANAGER),
     get("staff-login", MANAGER, login_kwargs),

@@ -95,7 +95,7 @@ def create_subject(endpoint, person):
     if endpoint.page.startswith("import-"):
         file = csv_file_form(Visit(None, Account.objects.earliest("pk")))["file"]
         importing.check_rows(importing.stage_file(user, file, file.name), seconds=60)
-    if endpoint.page == "undo":
+    if endpoint.page in ("batch", "undo"):
         versions = dict(Mailbox.objects.values_list("pk", "version")[:1])
         batches.change_each(user, Batch.Action.RESTORED, versions, lambda mailbox: True)
 

@@ -1,10 +1,8 @@
-"""The list of changes by staff, and undo."""
+"""The list of changes by staff, one of them, and undo."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import OuterRef, Subquery, UUIDField
-from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -12,11 +10,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.console.access import add_success, get_next_page, staff_with
-from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.history import describe_effects
+from mailboxes.models import Batch
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.trimming import describe_trimming
 
 BATCHES_PER_PAGE = 50
+MAILBOXES_PER_PAGE = 50
+ACCOUNTS_SHOWN = 3
 NAMES_SHOWN = 5
 
 
@@ -24,19 +25,42 @@ NAMES_SHOWN = 5
 @staff_with("mailboxes.view_mailbox")
 def batch_list(request):
     """List all batches, newest first; those that the user may undo have a button for it."""
-    rows = {"history_batch": OuterRef("pk")}
-    all_batches = Batch.objects.select_related("user").annotate(
-        # Any mailbox of the batch. A batch has a name only if it has a single mailbox.
-        mailbox=Coalesce(
-            Subquery(Mailbox.history.filter(**rows).order_by().values("uuid")[:1]),
-            Subquery(EmailRecipient.history.filter(**rows).order_by().values("mailbox_id")[:1]),
-            output_field=UUIDField(),
-        )
-    )
+    all_batches = Batch.objects.select_related("user")
     page = Paginator(all_batches, BATCHES_PER_PAGE).get_page(request.GET.get("page"))
     for batch in page:
-        batch.can_be_undone = batch.undone_at is None and may_undo(request.user, batch)
+        prepare(batch, request.user)
     return render(request, "console/batch_list.html", {"page": page})
+
+
+@require_safe
+@staff_with("mailboxes.view_mailbox")
+def batch(request, uuid):
+    """Show what a batch has set, and what it changed in each mailbox."""
+    batch = get_object_or_404(Batch.objects.select_related("user"), pk=uuid)
+    prepare(batch, request.user)
+    # Not joined: SQLite may look up each mailbox once for every account.
+    mailboxes = batches.list_mailboxes(batch).prefetch_related("account").order_by("name", "uuid")
+    page = Paginator(mailboxes, MAILBOXES_PER_PAGE).get_page(request.GET.get("page"))
+    changes = batches.list_changes(batch, [mailbox.pk for mailbox in page])
+    for mailbox in page:
+        mailbox.changes = changes[mailbox.pk]
+    context = {
+        "batch": batch,
+        "page": page,
+        "unknown": batch.count - page.paginator.count,
+        "trimming": describe_trimming(),
+    }
+    return render(request, "console/batch.html", context)
+
+
+def prepare(batch, user) -> None:
+    """Set what the templates show of a batch besides its fields."""
+    batch.can_be_undone = batch.undone_at is None and may_undo(user, batch)
+    batch.settings = describe_effects(batch)
+    accounts = batch.accounts or []
+    batch.first_accounts = accounts[:ACCOUNTS_SHOWN]
+    batch.other_accounts = len(accounts[ACCOUNTS_SHOWN:])
+    batch.has_unnamed_accounts = len(accounts) == batches.MAX_ACCOUNTS
 
 
 @require_POST

@@ -5,7 +5,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, ServerProcess
-from mailboxes.trimming import place_rows_of_upgrade, trim_histories, trim_history
+from mailboxes.trimming import (
+    forget_removed_mailboxes,
+    place_rows_of_upgrade,
+    trim_histories,
+    trim_history,
+)
 
 BATCH = 500
 LONG_HISTORY = 50  # versions
@@ -30,6 +35,7 @@ class Command(BaseCommand):
         removed = 0
         while count := purge_batch():
             removed += count
+        forget_removed_mailboxes()
         return f"Removed {removed} mailboxes."
 
 

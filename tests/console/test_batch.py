@@ -1,0 +1,119 @@
+"""A change by staff: what it set, in which accounts, and its mailboxes."""
+
+from uuid import uuid4
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from mailboxes import batches
+from mailboxes.models import Account, Batch, Mailbox
+from tests.console.conftest import create_desks
+from tests.console.pages import get_text
+from tests.console.test_bulk_change import confirm_preview, get_address
+from tests.console.test_mailbox_change import save_form
+from tests.service import shows
+
+
+def change_settings(browser, mailboxes, **settings):
+    confirm_preview(browser, get_address(mailboxes, **settings))
+    return Batch.objects.first()
+
+
+def test_change_names_settings_accounts_and_mailboxes(support, account, stranger):
+    desks = [*create_desks(account, 2), *create_desks(stranger, 1)]
+    desks[0].turn_transcription(on=True)
+    batch = change_settings(support, desks, transcribe="on", beep="off")
+    entry = support.get("/changes/")
+    assert "Changed: 3 mailboxes. Beep → off Transcribe → on in acme, stranger" in get_text(entry)
+    assert f'href="/changes/{batch.pk}/"' in entry.text
+    page = support.get(f"/changes/{batch.pk}/")
+    text = get_text(page)
+    assert "Beep → off Transcribe → on in acme, stranger" in text
+    assert "Desk 000 acme Beep on → off History" in text
+    assert "Desk 000 stranger Beep on → off Transcribe off → on History" in text
+    for desk in desks:
+        assert f'href="/mailboxes/{desk.pk}/"' in page.text
+        assert f'href="/mailboxes/{desk.pk}/history/"' in page.text
+        history = support.get(f"/mailboxes/{desk.pk}/history/")
+        assert f'href="/changes/{batch.pk}/"' in history.text
+
+
+def test_pass_code_is_masked(support, sales):
+    save_form(support, sales, password="7392")
+    batch = Batch.objects.get()
+    assert batch.effects == {"password": ["••••"]}
+    for address in ("/changes/", f"/changes/{batch.pk}/"):
+        page = get_text(support.get(address))
+        assert "Pass code → ••••" in page
+        assert not shows(page, "7392")
+
+
+def test_different_values_are_called_various(support, account):
+    desks = create_desks(account, 3)
+    for desk, name in zip(desks, ("a", "b", "a"), strict=True):
+        desk.name, desk.greeting = name, uuid4()
+    batch = Batch(user=support.user, action=Batch.Action.IMPORTED)
+    batches.write_batch(batch, changed=desks)
+    page = get_text(support.get("/changes/"))
+    assert "Imported: 3 mailboxes. Name → various Greeting → various in acme" in page
+
+
+def test_added_and_removed_recipients_are_named(support, sales):
+    ann = sales.email_recipients.get()
+    support.post(f"/mailboxes/{sales.pk}/recipients/", {"email": "bob@acme.example"})
+    support.post(f"/mailboxes/{sales.pk}/recipients/{ann.pk}/remove/")
+    page = get_text(support.get("/changes/"))
+    assert "Changed: “Sales”. Recipient added → bob@acme.example in acme" in page
+    assert "Changed: “Sales”. Recipient removed → ann@acme.example in acme" in page
+    page = get_text(support.get(f"/changes/{Batch.objects.first().pk}/"))
+    assert "Sales acme Removed the recipient ann@acme.example History" in page
+
+
+def test_many_accounts_are_counted(support, monkeypatch):
+    accounts = [Account.objects.create(name=f"customer-{number}") for number in range(5)]
+    batch = change_settings(
+        support, [create_desks(account, 1)[0] for account in accounts], beep="off"
+    )
+    names = "in customer-0, customer-1, customer-2"
+    assert f"{names} and 2 other accounts" in get_text(support.get("/changes/"))
+    monkeypatch.setattr(batches, "MAX_ACCOUNTS", 5)
+    assert f"{names} and at least 2 other accounts" in get_text(
+        support.get(f"/changes/{batch.pk}/")
+    )
+
+
+def test_names_of_removed_mailboxes_are_removed_from_changes(support, account):
+    desk, other = create_desks(account, 2)
+    save_form(support, desk, name="Dr. Smith")
+    batch = change_settings(support, [desk, other], beep="off")
+    Mailbox.objects.filter(pk=desk.pk).update(
+        deleted_at=timezone.now() - timezone.timedelta(days=99)
+    )
+    call_command("purge_deleted")
+    for address in ("/changes/", *(f"/changes/{batch.pk}/" for batch in Batch.objects.all())):
+        assert "Smith" not in support.get(address).text
+    assert "1 mailbox is not listed" in get_text(support.get(f"/changes/{batch.pk}/"))
+
+
+def test_change_by_the_version_before_is_shown(support, account):
+    batch = change_settings(support, create_desks(account, 2), beep="off")
+    Batch.objects.update(effects=None, accounts=None)
+    page = get_text(support.get("/changes/"))
+    assert "Changed: 2 mailboxes. support" in page
+    assert get_text(support.get(f"/changes/{batch.pk}/")).count("Beep on → off") == 2
+
+
+def test_unknown_change_is_not_found(support):
+    assert support.get(f"/changes/{uuid4()}/").status_code == 404
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_query_count_does_not_grow_with_the_mailboxes(
+    support, account, count, django_assert_num_queries
+):
+    batch = change_settings(support, create_desks(account, count), beep="off")
+    # Session, user, permissions twice, second factor; batch, count, mailboxes, accounts, two for
+    # the states before, rows of the mailboxes and of the recipients.
+    with django_assert_num_queries(13):
+        support.get(f"/changes/{batch.pk}/")
