@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, Max, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
 from mailboxes.models.history import NEWEST_FIRST, START
 
 CHUNK = 500  # rows that are removed in one transaction
@@ -29,6 +29,7 @@ def trim_histories() -> int:
     """Remove what HISTORY_DAYS and HISTORY_CHANGES do not keep. Return the number of rows."""
     start = timezone.now() - timedelta(days=settings.HISTORY_DAYS)
     removed = sum(trim_history(uuid, start) for uuid in find_long_histories(start))
+    removed += sum(trim_table(model.history.all(), start) for model in (Account, ApiCredential))
     remove(find_forgotten_batches().filter(made_at__lt=start))
     return removed
 
@@ -44,6 +45,18 @@ def find_forgotten_batches() -> QuerySet[Batch]:
 def forget_removed_mailboxes() -> None:
     """Remove names and addresses from batches whose mailboxes are all removed."""
     find_forgotten_batches().exclude(effects=None, name="").update(effects=None, name="")
+
+
+def trim_table(history: QuerySet, start: datetime) -> int:
+    """Remove changes of accounts or credentials before this time; keep each one's state then.
+
+    Return the number of removed rows.
+    """
+    old = history.filter(history_date__lt=start)
+    later = old.filter(id=OuterRef("id"), history_id__gt=OuterRef("history_id"))
+    removed = remove(old.filter(Exists(later) | Q(history_type="-")))
+    old.exclude(history_type=START).update(history_type=START)
+    return removed
 
 
 def find_long_histories(start: datetime) -> set:

@@ -61,6 +61,8 @@ urlpatterns = [
     # "-" cannot be the name of an account, unlike "new" and "names".
     path("accounts/-/new/", accounts.account_add, name="account-add"),
     path("accounts/-/names/", accounts.account_names, name="account-names"),
+    path("accounts/-/history/", history.account_history, name="engine-history"),
+    path("accounts/<account:name>/history/", history.account_history, name="account-history"),
     path("accounts/<account:name>/", accounts.account, name="account"),
     path("accounts/<account:name>/customers/", accounts.account_list, name="customer-list"),
     path("accounts/<account:name>/edit/", accounts.account_edit, name="account-edit"),

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Concat, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
+from simple_history.models import HistoricalRecords
 
 from mailboxes import validators
 from mailboxes.contract import MAX_SEARCH_LENGTH
@@ -171,6 +172,7 @@ class Account(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AccountQuerySet.as_manager()
+    history = HistoricalRecords(history_id_field=models.BigAutoField())
 
     class Meta:
         ordering = ["name"]

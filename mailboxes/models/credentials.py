@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 from mailboxes import validators
 from mailboxes.db.connections import PRIMARY, fail_if_locked
@@ -134,6 +135,9 @@ class ApiCredential(models.Model):
     extra_columns: Sequence = ()  # values of the other columns that its query read
 
     objects = ApiCredentialManager()
+    history = HistoricalRecords(
+        excluded_fields=["secret_sha256", "last_used_at"], history_id_field=models.BigAutoField()
+    )
 
     class Meta:
         verbose_name = _("API credential")

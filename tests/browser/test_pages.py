@@ -1,13 +1,16 @@
 """Accessibility of single pages in a real browser."""
 
+from datetime import timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from mailboxes import batches
 from mailboxes.history import reveal_pass_code
-from mailboxes.models import Account, Batch, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from tests.browser.conftest import assert_accessible
 from tests.histories import rename_often
 
@@ -59,12 +62,15 @@ def test_pages_of_a_long_history_are_accessible(page, rosa):
     assert_accessible(page)
 
 
-def test_changes_are_accessible(page, rosa):
-    mailbox = Mailbox(account=Account.objects.create(name="acme"), name="W" * 100)
+def test_changes_and_the_history_of_an_account_are_accessible(page, rosa):
+    account = Account.objects.create(name="acme", contact_name="Ann")
+    ApiCredential.objects.issue(account, "sync", expires_at=timezone.now() + timedelta(days=1))
+    account.suspend()
+    mailbox = Mailbox(account=account, name="W" * 100)
     batch = Batch(user=User.objects.get(), action=Batch.Action.CREATED)
     added = mailbox.recipients_to_add(["a" * 60 + "@acme.example"])
     batches.write_batch(batch, created=[mailbox], added=added)
-    for address in ("/changes/", f"/changes/{batch.pk}/"):
+    for address in ("/changes/", f"/changes/{batch.pk}/", "/accounts/acme/history/"):
         page.goto(address)
         assert_accessible(page)
 

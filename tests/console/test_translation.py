@@ -191,6 +191,8 @@ PAGES = {
         "/accounts/{suspended}/",
         "/accounts/{top}/customers/",
         "/accounts/{below}/customers/",
+        "/accounts/-/history/",
+        "/accounts/{account}/history/",
         "/accounts/{account}/edit/",
         "/accounts/{account}/suspend/",
         "/accounts/{below}/suspend/",

@@ -190,6 +190,8 @@ CONSOLE = [
     get("account-names"),
     get("account", kwargs=account_kwargs),
     get("customer-list", kwargs=account_kwargs),
+    get("account-history", kwargs=account_kwargs),
+    get("engine-history"),
     get("account-edit", MANAGER, account_kwargs),
     post("account-edit", MANAGER, lambda visit: {"contact_name": next(numbers)}, account_kwargs),
     get("account-suspend", MANAGER, account_kwargs),

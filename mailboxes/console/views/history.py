@@ -1,4 +1,4 @@
-"""The history of a mailbox, and restoring an earlier state."""
+"""The history of a mailbox, with restoring an earlier state, and that of an account."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -12,14 +12,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
+from mailboxes.account_history import has_older_changes, list_keys, load_changes
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.history import HistoryPage, list_reveals, parse_version
-from mailboxes.models import Batch, Mailbox
+from mailboxes.models import Account, Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.trimming import describe_trimming
 
 VERSIONS_PER_PAGE = 50
 REVEALS_PER_PAGE = 20
+CHANGES_PER_PAGE = 50
 
 
 @require_safe
@@ -65,3 +67,26 @@ def put_back(request, uuid):
     else:
         add_success(request, str(batch), batch)
     return redirect("console:mailbox", uuid)
+
+
+@require_safe
+@staff_with("mailboxes.view_account", "mailboxes.view_apicredential")
+def account_history(request, name=None):
+    """Show the changes of an account, which may be deleted, and of its credentials.
+
+    Without a name, show those of the credentials for all accounts.
+    """
+    account = Account.objects.filter(name=name).first()
+    page = Paginator(list_keys(name), CHANGES_PER_PAGE).get_page(request.GET.get("page"))
+    is_trimmed = has_older_changes(name)
+    if name and not (account or page.object_list or is_trimmed):
+        raise Http404
+    context = {
+        "name": name,
+        "account": account,
+        "chain": account.chain() if account else [],
+        "page": page,
+        "changes": load_changes(page),
+        "is_trimmed": is_trimmed and not page.has_next(),
+    }
+    return render(request, "console/account_history.html", context)
