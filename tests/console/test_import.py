@@ -4,7 +4,6 @@ import pytest
 from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from mailboxes import batches
 from mailboxes.console.views import imports
 from mailboxes.csvfiles import importing, reports
 from mailboxes.csvfiles.rows import COLUMNS
@@ -140,7 +139,7 @@ def test_query_count_of_the_preview_does_not_grow_with_the_rows(
 
 @pytest.fixture
 def one_row_slices(monkeypatch):
-    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
+    monkeypatch.setattr(importing, "CHECKED_ROWS", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     monkeypatch.setattr(imports, "SLICE_SECONDS_BY_HAND", 0)
 
