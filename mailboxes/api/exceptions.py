@@ -11,7 +11,7 @@ from rest_framework.views import exception_handler as rest_exception_handler
 
 from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, STATUSES_WITHOUT_ERRORS
 from mailboxes.db.connections import UNAVAILABLE
-from mailboxes.http.bodies import TooManyFilesError
+from mailboxes.http.bodies import UNENCODED, TooManyFilesError
 
 # Codes of a model's ValidationError that mean a conflict with stored rows (409), not a bad value (400).
 CONFLICTS = {"unique", "limit"}
@@ -45,7 +45,7 @@ class ContentTooLarge(exceptions.APIException):
 
 class UnsupportedEncoding(exceptions.APIException):
     status_code = 415
-    default_detail = "Send the body without compression, and without Content-Encoding."
+    default_detail = UNENCODED
     default_code = "unsupported_encoding"
     headers = {"Accept-Encoding": "identity"}
 

@@ -47,6 +47,7 @@ from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, Recip
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.replica import reads_from_replica
 from mailboxes.history import HistoryPage
+from mailboxes.http.bodies import is_encoded
 
 TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
 ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
@@ -74,7 +75,7 @@ class Command(APIView):
         super().initial(request, *args, **kwargs)  # authentication, then the throttle
         authorize(request)
         if self.takes_body and request.method in METHODS_WITH_BODY:
-            if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            if is_encoded(request):
                 raise UnsupportedEncoding
             if not request.body:
                 raise ParseError("The body must be a JSON object.")

@@ -12,9 +12,10 @@ log = logging.getLogger("mailboxes.engines")
 
 
 class EngineMiddleware(MachinePathMiddleware):
-    """Empty the body of every error.
+    """Empty the body of every error but 415.
 
-    Asterisk would read any body with an equals sign as a mailbox, even that of an error.
+    Asterisk would read any body as a mailbox, even that of an error. But engines send plain
+    forms, so only other programs get a 415.
     """
 
     KEPT_HEADERS = ("Allow", "WWW-Authenticate")
@@ -23,7 +24,7 @@ class EngineMiddleware(MachinePathMiddleware):
         return contract.is_engine_path(path)
 
     def finish_response(self, request, response):
-        if response.status_code < 400:
+        if response.status_code < 400 or response.status_code == 415:
             return response
         if contract.is_engine_update(request.path_info):
             log.warning(

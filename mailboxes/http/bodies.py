@@ -61,6 +61,9 @@ MAX_REQUEST_FILES = 32
 MAX_ANSWER_FILES = 64
 READ_BYTES = 256 * 1024  # of a file at a time
 
+# The answer to a body that is encoded.
+UNENCODED = "Send the body without compression, and without Content-Encoding."
+
 # The parameters of a Content-Type, except the boundary of multipart forms.
 PARAMETERS = re.compile(r";(?!\s*boundary=)[^;]*", re.IGNORECASE)
 
@@ -142,6 +145,11 @@ def get_body_limits(path: str) -> Limits:
         return Limits(MAX_SIGN_IN_BYTES, MAX_DISCARDED_BYTES, seconds, refusal)
     refusal = "The form is larger than 1 MiB: shorten what you entered."
     return Limits(MAX_BODY_BYTES, MAX_DISCARDED_BYTES, seconds, refusal)
+
+
+def is_encoded(request) -> bool:
+    """Return True if the request says that its body is compressed or otherwise encoded."""
+    return request.headers.get("Content-Encoding", "identity").strip().lower() != "identity"
 
 
 class AlwaysUTF8:

@@ -171,6 +171,27 @@ def test_too_large_body_is_413(asterisk, mailbox):
     assert mailbox.password == "4829"
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"Content-Encoding": "gzip"}, "Send the body without compression"),
+        ({"Content-Type": "application/json"}, "Send the body as a form, with Content-Type: app"),
+        ({"Content-Type": ""}, "Send the body as a form"),
+    ],
+)
+def test_body_that_is_no_plain_form_is_415_and_says_why(asterisk, mailbox, headers, words):
+    form = f"mailbox={mailbox.pk}&context=acme&password=2468"
+    paths = [f"/asterisk/voicemail/{command}" for command in (*COMMANDS, f"update?{form}")]
+    for path in (*paths, "/freeswitch/directory"):
+        answer = asterisk.post(path, form, headers=FORM | headers)
+        assert (answer.status, "=" in answer.body.decode()) == (415, False)
+        assert answer.body.decode().startswith(words)
+        is_encoded = "Content-Encoding" in headers
+        assert answer.headers.get("accept-encoding") == ("identity" if is_encoded else None)
+    mailbox.refresh_from_db()
+    assert mailbox.password == "4829"
+
+
 def test_only_an_engine_credential_can_be_issued_without_an_account(db):
     with pytest.raises(ValidationError) as refusal:
         ApiCredential.objects.issue(None, "api")
