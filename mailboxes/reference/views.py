@@ -1,4 +1,4 @@
-"""The API reference, made from the OpenAPI document, and the page on telephone engines."""
+"""The API reference, the page to try calls, and the page on telephone engines."""
 
 import json
 from functools import wraps
@@ -9,7 +9,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from mailboxes import contract, sample_configuration
-from mailboxes.api.schema import get_document
+from mailboxes.api.schema import RESPONSE_HEADERS, get_document
 
 # The order of commands in a group, as on the hosted API's page.
 METHODS = ["get", "post", "put", "patch", "delete"]
@@ -39,22 +39,14 @@ def compress_for_strangers(view):
 @compress_for_strangers
 def reference(request):
     schema = get_document()
-    commands = [
-        build_command(schema, path, method, operations[method])
-        for method in METHODS
-        for path, operations in schema["paths"].items()
-        if method in operations
-    ]
+    commands = build_commands(schema)
     credential = credential_headers(schema, commands[0])
     for command in commands:
         command["samples"] = render_samples(request, command, credential)
     answers = {answer["status"]: answer for command in commands for answer in command["answers"]}
     context = {
         "info": schema["info"],
-        "groups": [
-            (tag["name"], [command for command in commands if tag["name"] in command["tags"]])
-            for tag in schema["tags"]
-        ],
+        "groups": group_commands(schema, commands),
         "headers": credential,
         "environment": render_sample("environment", {"headers": credential}),
         "errors": [answers[status] for status in sorted(answers) if status >= 400],
@@ -70,6 +62,35 @@ def connect(request):
     host = request.build_absolute_uri("/").rstrip("/")
     engines = sample_configuration.fill_in_samples(host)
     return render(request, "reference/connect.html", {"engines": engines})
+
+
+@require_safe
+@compress_for_strangers
+def try_commands(request):
+    schema = get_document()
+    commands = build_commands(schema)
+    context = {
+        "groups": group_commands(schema, commands),
+        "headers": credential_headers(schema, commands[0]),
+        "answer_headers": RESPONSE_HEADERS,
+    }
+    return render(request, "reference/try.html", context)
+
+
+def build_commands(schema) -> list[dict]:
+    return [
+        build_command(schema, path, method, operations[method])
+        for method in METHODS
+        for path, operations in schema["paths"].items()
+        if method in operations
+    ]
+
+
+def group_commands(schema, commands) -> list[tuple]:
+    return [
+        (tag["name"], [command for command in commands if tag["name"] in command["tags"]])
+        for tag in schema["tags"]
+    ]
 
 
 def build_command(schema, path, method, operation) -> dict:

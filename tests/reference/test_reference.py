@@ -109,7 +109,7 @@ def test_other_methods_are_not_allowed(client, db, page, method):
     assert client.generic(method, page).status_code == 405
 
 
-@pytest.mark.parametrize("page", ["/docs/", "/docs/connect/"])
+@pytest.mark.parametrize("page", ["/docs/", "/docs/connect/", "/docs/try/"])
 def test_page_is_compressed_for_visitors_who_are_not_signed_in(client, db, page):
     plain = client.get(page, headers={"Accept-Encoding": "br"})
     answer = client.get(page, headers={"Accept-Encoding": "gzip, br"})
