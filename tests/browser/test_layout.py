@@ -1,0 +1,129 @@
+"""The layout of every page: nothing overlaps, is cut or is too small to hit."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from mailboxes.models import Account, ApiCredential, Mailbox
+from tests.browser.conftest import sign_in
+from tests.browser.test_stored_script import NOT_PAGES
+from tests.security.addresses import build_addresses
+from tests.security.conftest import rosa, rows  # noqa: F401
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
+
+WIDTHS = [375, 768, 820, 1280, 1920]
+FAULTS = Path(__file__).with_name("layout.js").read_text()
+HAS_NOTHING_ABOVE = """
+    (part) => {
+        const { left, right, top, bottom } = part.getBoundingClientRect();
+        for (let x = left + 5; x < right - 5; x += 5)
+            for (let y = top + 5; y < Math.min(bottom, innerHeight) - 5; y += 5)
+                if (!part.contains(document.elementFromPoint(x, y))) return false;
+        return true;
+    }
+"""
+LONG_NAME = "maximiliane.von-und-zu-hohenlohe-langenburg"
+
+
+def resize(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+
+
+@pytest.fixture
+def addresses(rows):  # noqa: F811
+    """Return the addresses of all pages but Django's admin, with long names on them."""
+    account = Account.objects.create(name="a" * 64, reseller=rows["account"])
+    ApiCredential.objects.issue(rows["account"], "n" * 64, "2001:db8::/32")
+    Mailbox.objects.create(account=account, name="W" * 100, password="1234").soft_delete()
+    Mailbox.objects.create(account=rows["account"], name="W" * 100, password="1234")
+    selection = f"?uuid={rows['mailbox'].pk}"
+    return [
+        address + (selection if address.startswith(("/bulk/", "/export/")) else "")
+        for address in build_addresses(rows)
+        if not address.startswith((*NOT_PAGES, "/admin/", "/health", "/ready", "/sounds/"))
+        and not address.endswith(".csv")
+    ] + ["/?state=deleted&transcribe=off&account=acme", "/?q=x", "/accounts/?q=x", "/nowhere/"]
+
+
+def test_every_page_fits_every_window(page, addresses):
+    sign_in(page, LONG_NAME)
+    faults = []
+    for address in addresses:
+        page.goto(address)
+        page.evaluate(
+            "for (const each of document.querySelectorAll('main details:not(.filters)')) each.open = true"
+        )
+        for width in WIDTHS:
+            resize(page, width)
+            faults += [f"{address} at {width} px: {fault}" for fault in page.evaluate(FAULTS)]
+    assert not faults, "\n".join(faults)
+
+
+def test_public_pages_fit_every_window(page):
+    for address in ("/sign-in/", "/docs/", "/docs/connect/", "/docs/try/"):
+        page.goto(address)
+        for width in WIDTHS:
+            resize(page, width)
+            assert page.evaluate(FAULTS) == [], f"{address} at {width} px"
+
+
+def test_filters_are_above_the_table(page, addresses):
+    sign_in(page, LONG_NAME)
+    page.get_by_text("Filter", exact=True).click()
+    for width in WIDTHS:
+        resize(page, width)
+        assert page.locator(".filters > div").evaluate(HAS_NOTHING_ABOVE)
+
+
+def test_menu_opens_by_keyboard_in_a_narrow_window(page):
+    sign_in(page, LONG_NAME)
+    menu, sign_out = (page.get_by_role("button", name=name) for name in ("Menu", "Sign out"))
+    for width in (375, 768, 820):
+        resize(page, width)
+        assert page.locator(".bar").bounding_box()["height"] < 60
+        expect(sign_out).to_be_hidden()
+        menu.press("Enter")
+        expect(sign_out).to_be_visible()
+        assert page.evaluate(FAULTS, ".bar") == []
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Mailboxes")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(sign_out).to_be_hidden()
+        expect(menu).to_be_focused()
+    resize(page, 1120)
+    assert page.locator(".bar").bounding_box()["height"] < 60
+    expect(menu).to_be_hidden()
+    expect(sign_out).to_be_visible()
+
+
+def test_menu_works_without_javascript(browser, live_server, db):
+    size = {"width": 375, "height": 800}
+    context = browser.new_context(
+        base_url=live_server.url, java_script_enabled=False, viewport=size
+    )
+    page = context.new_page()
+    sign_in(page, "rosa")
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("link", name="Connect your PBX").click()
+    expect(page.get_by_role("heading", name="Connect your PBX")).to_be_visible()
+    context.close()
+
+
+def test_logo_is_in_line_with_the_content(page):
+    sign_in(page, "rosa")
+    for width in WIDTHS:
+        resize(page, width)
+        logo, title = (page.locator(part).bounding_box()["x"] for part in (".brand", "h1"))
+        assert abs(logo - title) < 1
+
+
+def test_columns_of_a_file_do_not_scroll_sideways_on_a_phone(page):
+    sign_in(page, "rosa")
+    resize(page, 375)
+    page.goto("/import/")
+    table = page.locator(".cards")
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+    label = "cell => getComputedStyle(cell, '::before').content"
+    assert table.locator("td").nth(1).evaluate(label) == '"An empty cell means "'
