@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from mailboxes import batches
 from mailboxes.console.views import imports
+from mailboxes.csvfiles import importing
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_accessible, sign_in
 
@@ -58,7 +58,7 @@ def test_file_is_corrected_imported_and_undone(page, rosa, sales):
 
 
 def test_progress_of_a_long_check_is_shown(page, rosa, sales, monkeypatch):
-    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
+    monkeypatch.setattr(importing, "CHECKED_ROWS", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     held_back = []
     page.route(
@@ -72,7 +72,7 @@ def test_progress_of_a_long_check_is_shown(page, rosa, sales, monkeypatch):
 
 
 def test_import_works_without_javascript(browser, live_server, sales, monkeypatch):
-    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
+    monkeypatch.setattr(importing, "CHECKED_ROWS", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     page = browser.new_context(base_url=live_server.url, java_script_enabled=False).new_page()
     sign_in(page, "rosa")

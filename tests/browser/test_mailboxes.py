@@ -307,7 +307,7 @@ def test_console_works_without_javascript(browser, live_server, acme, sales):
     page.get_by_role("button", name="Change settings").click()
     page.get_by_label("Transcribe").select_option("On")
     page.get_by_role("button", name="Show what will change").click()
-    page.get_by_role("button", name="Make these changes").click()
+    page.get_by_role("button", name="Change 1 mailbox").click()
     page.get_by_role("link", name="Sales").click()
     page.get_by_label("Name").fill("Typed")
     page.get_by_role("button", name="Show").click()

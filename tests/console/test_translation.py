@@ -24,6 +24,7 @@ from mailboxes import batches
 from mailboxes.console.views import accounts, imports, mailbox_list
 from mailboxes.console.views import batches as batch_list
 from mailboxes.contract import UUID_TEXT
+from mailboxes.csvfiles import importing
 from mailboxes.encryption import KeyRing
 from mailboxes.history import reveal_pass_code
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox, RecoveryCode
@@ -358,7 +359,7 @@ def test_error_file_is_translated(values):
 
 
 def test_import_steps_are_translated(values, monkeypatch):
-    monkeypatch.setattr(batches, "CHUNK_SIZE", 1)
+    monkeypatch.setattr(importing, "CHECKED_ROWS", 1)
     monkeypatch.setattr(imports, "SLICE_SECONDS", 0)
     browser = sign_in_with_digits("Support")
     page = upload_file(browser, b"account,name\n101,205\n101,206\n")

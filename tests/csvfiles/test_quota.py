@@ -19,7 +19,7 @@ def new_rows(count):
 
 
 def test_check_names_each_row_above_the_quota(rosa, sales, monkeypatch):
-    monkeypatch.setattr("mailboxes.batches.CHUNK_SIZE", 2)  # rows of several chunks count together
+    monkeypatch.setattr(importing, "CHECKED_ROWS", 2)  # rows of several chunks count together
     source = check_file(rosa, new_rows(5))
     assert count_outcomes(source) == {"created": 2, "changed": 0, "unchanged": 0, "wrong": 3}
     errors = list(reports.list_errors(source.rows.filter(outcome="wrong")))
