@@ -12,9 +12,7 @@ from django.db.models import Q
 from django.forms import ModelMultipleChoiceField
 from django.template.response import TemplateResponse
 
-from mailboxes.contract import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS
-
-TOO_LONG = f"Search for at most {MAX_SEARCH_WORDS} words and {MAX_SEARCH_LENGTH} characters."
+from mailboxes.models.searching import split_words
 
 
 def is_valid_key(field, text) -> bool:
@@ -70,11 +68,11 @@ class ServiceAdmin(admin.ModelAdmin):
 
     def get_search_results(self, request, rows, search_term):
         """Refuse long texts and many words, because each word is a condition of the query."""
-        is_long = len(search_term) > MAX_SEARCH_LENGTH
-        if is_long or len(search_term.split()) > MAX_SEARCH_WORDS:
-            self.message_user(request, TOO_LONG, messages.ERROR)
+        try:
+            return self.search(request, rows, " ".join(split_words(search_term)))
+        except ValidationError as error:
+            self.message_user(request, error.messages[0], messages.ERROR)
             return rows.none(), False
-        return self.search(request, rows, search_term.replace("\0", ""))
 
     def search(self, request, rows, text):
         """Return the matching rows, and True if they may have duplicates."""

@@ -33,6 +33,10 @@ class AccountAdmin(ServiceAdmin):
     def get_changelist(self, request, **kwargs):
         return AccountTree
 
+    def search(self, request, accounts, text):
+        """Search as the console does."""
+        return accounts.search(text), False
+
     def get_readonly_fields(self, request, account=None):
         """Make the name of an existing account read-only, because programs send it in calls."""
         return ["name", *self.readonly_fields] if account else self.readonly_fields

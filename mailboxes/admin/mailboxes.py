@@ -5,7 +5,7 @@ from functools import partial
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404
 from django.shortcuts import redirect
@@ -18,6 +18,7 @@ from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_W
 from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
 from mailboxes.history import HistoryPage, parse_version, reveal_pass_code
 from mailboxes.models import EmailRecipient, Mailbox
+from mailboxes.models.searching import contains
 
 
 class RecipientInline(admin.TabularInline):
@@ -123,9 +124,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
 
     def search(self, request, mailboxes, text):
         """Search as the console does, which also finds parts of a UUID."""
-        for word in text.split():
-            mailboxes = mailboxes.search(word, all_accounts=True)
-        return mailboxes, False
+        return mailboxes.search(text, all_accounts=True), False
 
     def get_readonly_fields(self, request, mailbox=None):
         """Keep the account: its history would show a new one the names and addresses of the old."""
@@ -226,6 +225,13 @@ class EmailRecipientAdmin(ReadOnlyIfDeleted):
     locked = ["mailbox"]  # as every writer of recipients does
     search_fields = ["email", "mailbox__name", "mailbox__account__name"]
     autocomplete_fields = ["mailbox"]
+
+    def search(self, request, recipients, text):
+        """Search the names of mailboxes as the console does."""
+        for word in text.split():
+            found = Q(email__icontains=word) | Q(mailbox__account__name__icontains=word)
+            recipients = recipients.filter(found | contains("name", word, "mailbox__"))
+        return recipients, False
 
     def get_mailbox(self, recipient):
         return recipient.mailbox

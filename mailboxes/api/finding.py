@@ -17,6 +17,7 @@ from mailboxes.api.changes import MAX_LIMIT, ChangesCursorField, check_combinati
 from mailboxes.api.lists import CHUNK_SIZE
 from mailboxes.api.representation import select_texts
 from mailboxes.contract import MAX_NAME_LENGTH, MAX_SEARCH_LENGTH
+from mailboxes.models.searching import validate_search
 from mailboxes.validators import normalize_address
 
 HISTORY_LIMIT = 100  # if there is no parameter
@@ -130,7 +131,8 @@ class ListParameters(QueryParameters):
     search = serializers.CharField(
         required=False,
         max_length=MAX_SEARCH_LENGTH,
-        help_text="Text in the name, a recipient's address or the UUID",
+        help_text="Words, each of them in the name, the account's name, a recipient's address or, "
+        "if it has 6 digits or more, the UUID; in any case, with or without accents",
     )
     name = serializers.CharField(
         required=False, max_length=MAX_NAME_LENGTH, help_text="The whole name"
@@ -172,6 +174,10 @@ class ListParameters(QueryParameters):
         if "cursor" in parameters and parameters["cursor"][0] != parameters.get("order", "created"):
             raise ValidationError({"cursor": "It belongs to a list in another order."})
         return parameters
+
+    def validate_search(self, text):
+        validate_search(text)
+        return text
 
     def validate_recipient(self, address):
         return normalize_address(address)

@@ -193,8 +193,9 @@ RULES = {
 WITH_DEFAULTS = {"MailboxRequest"}  # of POST and PUT; with PATCH a field left out stays unchanged
 HEADER_RULES = {"Idempotency-Key": {"pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'}}
 # A searched text is not blank (Python counts a few more characters as blank than \s) and has no NUL.
-SEARCHABLE = {"pattern": r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"}
-SEARCHED = {"name", "recipient", "search"}
+BLANK, TEXT, MORE = r"[\s\x1c-\x1f\x85]", r"[^\s\x00\x1c-\x1f\x85]", contract.MAX_SEARCH_WORDS - 1
+SEARCHED = {key: {"pattern": rf"^[^\x00]*{TEXT}[^\x00]*$"} for key in ["name", "recipient"]}
+SEARCHED["search"] = {"pattern": f"^{BLANK}*{TEXT}+(?:{BLANK}+{TEXT}+){{0,{MORE}}}{BLANK}*$"}
 
 
 class CommandSchema(AutoSchema):
@@ -289,10 +290,9 @@ def complete_document(result, **kwargs):
             for body in operation.get("requestBody", {}).get("content", {}).values():
                 body["example"] = build_example(body["schema"], schemas)
             for parameter in operation["parameters"]:
+                parameter["schema"] |= SEARCHED.get(parameter["name"], {})
                 if parameter["in"] == "path":
                     parameter["example"] = EXAMPLES["uuid"]
-                elif parameter["in"] == "query" and parameter["name"] in SEARCHED:
-                    parameter["schema"] |= SEARCHABLE
     return result
 
 

@@ -9,11 +9,11 @@ from django.db.models import F, Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.db.json import UuidDigits
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import AccountNameField
 from mailboxes.models import Account, Mailbox
+from mailboxes.models.searching import validate_search
 from mailboxes.validators import parse_uuid
 
 ORDERS = {
@@ -38,7 +38,7 @@ class MailboxFilter(forms.Form):
 
     q = forms.CharField(
         label=_("Search the mailboxes"),
-        max_length=MAX_SEARCH_LENGTH,
+        validators=[validate_search],
         widget=forms.TextInput(
             {
                 "type": "search",

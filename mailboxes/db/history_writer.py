@@ -84,8 +84,8 @@ class HistoryWriter:
 
 
 def column_values(row: models.Model, fields: Iterable[models.Field]) -> dict:
-    """Return the row's values by attribute name, such as `account_id`."""
-    return {field.attname: getattr(row, field.attname) for field in fields}
+    """Return the row's values by attribute name, such as `account_id`, as Model.save does."""
+    return {field.attname: field.pre_save(row, add=False) for field in fields}
 
 
 @cache

@@ -13,9 +13,9 @@ from django_cte import CTE, with_cte
 from simple_history.models import HistoricalRecords
 
 from mailboxes import validators
-from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
+from mailboxes.models.searching import FoldedField, contains, split_words
 
 # It sorts before every character of an account's name, so that customers follow their reseller.
 LINEAGE_SEPARATOR = " / "
@@ -125,16 +125,23 @@ class AccountQuerySet(models.QuerySet):
         )
 
     def search(self, text):
-        """Return the accounts with the text in their names; none if it is too long."""
-        if len(text) > MAX_SEARCH_LENGTH:
-            return self.none()
-        text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
-        return self.filter(Q(name__icontains=text) | Q(contact_name__icontains=text))
+        """Return the accounts with every word in their names.
+
+        Raises ValidationError if the words are too many.
+        """
+        matches = [
+            Q(name__icontains=word) | contains("contact_name", word) for word in split_words(text)
+        ]
+        return self.filter(*matches)
 
     def suggest(self, text):
         """Search accounts; those whose name begins with the text come first."""
+        try:
+            found = self.search(text)
+        except ValidationError:
+            return self.none()
         begins = Q(name__istartswith=text.replace("\x00", ""))
-        return self.search(text).alias(begins=begins).order_by("-begins", "name")
+        return found.alias(begins=begins).order_by("-begins", "name")
 
 
 class Account(models.Model):
@@ -153,6 +160,7 @@ class Account(models.Model):
     contact_name = models.CharField(
         _("contact name"), max_length=100, blank=True, validators=[validators.validate_printable]
     )
+    folded_contact_name = FoldedField(default="", db_default="", blank=True, editable=False)
     reseller = models.ForeignKey(
         "self",
         on_delete=models.PROTECT,
@@ -172,7 +180,9 @@ class Account(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AccountQuerySet.as_manager()
-    history = HistoricalRecords(history_id_field=models.BigAutoField())
+    history = HistoricalRecords(
+        excluded_fields=["folded_contact_name"], history_id_field=models.BigAutoField()
+    )
 
     class Meta:
         ordering = ["name"]

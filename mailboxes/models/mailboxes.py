@@ -32,11 +32,15 @@ from mailboxes.models.accounts import (
 from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.encrypted import EncryptedPassCode
 from mailboxes.models.history import HistoryMixin, history_table
+from mailboxes.models.searching import FoldedField, contains, split_words
 
 # The order of an account's mailboxes, and of a mailbox's recipients.
 IN_ORDER = ["created_at", "uuid"]
 WITHIN_MAILBOX = ["position", *IN_ORDER]
 RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in WITHIN_MAILBOX]
+
+# Shorter words, such as the number of a desk, would be in most UUIDs.
+MIN_UUID_DIGITS = 6
 
 # More mailboxes than the service can create for one account in this time.
 ROOM, ROOM_SECONDS = 10_000, 5
@@ -128,28 +132,34 @@ class MailboxQuerySet(models.QuerySet):
         return self.annotate(address_list=Concatenated("[", addresses, "]"))
 
     def search(self, text, all_accounts=False):
-        """Return mailboxes with the text in name, account name, a recipient's address or UUID.
+        """Return mailboxes that have each word in a name, a recipient's address or the UUID.
 
-        A part of a UUID is found with or without hyphens. `all_accounts` searches all names and
-        addresses once: several times as fast if the mailboxes belong to many accounts.
+        The names are the mailbox's and its account's. `all_accounts` searches all names and
+        addresses once: several times as fast if the mailboxes belong to many accounts. Raises
+        ValidationError if the words are too many.
         """
-        text = text.replace("\x00", "")  # PostgreSQL does not accept NUL
-        recipients = EmailRecipient.objects.filter(email__icontains=text)
-        if all_accounts:
-            accounts = Account.objects.filter(name__icontains=text)
-            related = Q(account__in=accounts.values("pk"))
-            related |= Q(pk__in=recipients.values("mailbox"))
-        else:
-            related = Q(account__name__icontains=text)
-            related |= Q(Exists(recipients.filter(mailbox=OuterRef("pk"))))
-        matches = Q(name__icontains=text) | related
-        digits = text.replace("-", "").lower()
-        if digits and set(digits) <= set("0123456789abcdef"):
-            matches |= Q(digits__contains=digits)
         # PostgreSQL casts a UUID to text with hyphens, SQLite without.
         uuid = Cast("uuid", models.TextField())
         digits_of_uuid = Replace(uuid, Value("-"), output_field=models.TextField())
-        return self.alias(digits=digits_of_uuid).filter(matches)
+        matches = [has_word(word, all_accounts) for word in split_words(text)]
+        return self.alias(digits=digits_of_uuid).filter(*matches)
+
+
+def has_word(word: str, all_accounts: bool) -> Q:
+    """Match mailboxes with the word. A part of a UUID is found with or without hyphens."""
+    address = validators.normalize_address(word)
+    recipients = EmailRecipient.objects.filter(email__icontains=address)
+    if all_accounts:
+        accounts = Account.objects.filter(name__icontains=word)
+        related = Q(account__in=accounts.values("pk"))
+        related |= Q(pk__in=recipients.values("mailbox"))
+    else:
+        related = Q(account__name__icontains=word)
+        related |= Q(Exists(recipients.filter(mailbox=OuterRef("pk"))))
+    digits = word.replace("-", "").lower()
+    if len(digits) >= MIN_UUID_DIGITS and set(digits) <= set("0123456789abcdef"):
+        related |= Q(digits__contains=digits)
+    return contains("name", word) | related
 
 
 def check_quotas(accounts: Collection[int], adding: int = 0) -> None:
@@ -195,6 +205,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     name = models.CharField(
         _("name"), max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
     )
+    folded_name = FoldedField(default="", db_default="", blank=True, editable=False)
     password_sealed = models.CharField(  # noqa: DJ001  null means no pass code
         max_length=80, null=True, editable=False
     )
@@ -228,7 +239,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     objects = MailboxQuerySet.as_manager()
     history = history_table(
         EncryptedPassCode,
-        excluded=["change_number"],
+        excluded=["change_number", "folded_name"],
         indexes=[models.Index(fields=["uuid", "version"], name="mailbox_history_by_version")],
     )
 
@@ -295,6 +306,8 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
             setattr(self, name, value)
         self.mark_changed(timezone.now())
         names = {"version", "updated_at", "change_number", *values}
+        if "name" in names:
+            names |= {"folded_name"}
         if "password" in names:
             names = names - {"password"} | {"password_sealed", "password_is_weak"}
         fields = self.get_history_fields("~", credential)

@@ -49,7 +49,7 @@ def test_list_shows_customers_below_their_reseller(staff, tree, stranger):
 def test_search_and_filter_narrow_the_list(staff, tree):
     Account.objects.filter(name="beta").update(contact_name="Ann", is_active=False)
     assert list_names(staff.open("account_changelist", q="eta")) == ["beta", "zeta"]
-    assert list_names(staff.open("account_changelist", q="ann")) == ["beta"]
+    assert list_names(staff.open("account_changelist", q="änn beta")) == ["beta"]
     assert list_names(staff.open("account_changelist", is_active__exact=1)) == ["acme", "zeta"]
 
 

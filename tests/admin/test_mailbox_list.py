@@ -59,7 +59,7 @@ def test_filters_narrow_the_list(list_names, query, yes, no):
     assert [list_names(state="all", **{query: value}) for value in values] == [yes, no]
 
 
-@pytest.mark.parametrize("term", ["sale", "ACME", "ann@example.org", "acme sales", str(SALES)])
+@pytest.mark.parametrize("term", ["sale", "ACME", "ann@example.org", "acme sáles", str(SALES)])
 def test_search_finds_name_account_recipient_and_uuid(list_names, term):
     assert list_names(q=term) == ["Sales"]
 

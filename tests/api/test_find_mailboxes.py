@@ -48,6 +48,8 @@ def get_names(answer):
     [
         ("search=sal", ["Sales"]),
         ("search=PETE@acme", ["Sales"]),
+        ("search=pete%20SAL%20acme", ["Sales"]),
+        ("search=s%C3%A1les", ["Sales"]),
         ("search=nothing", []),
         ("name=Support", ["Support"]),
         ("name=Supp", []),
@@ -153,6 +155,7 @@ def test_page_has_the_same_keys_as_the_whole_list(service, mailboxes):
         ("cursor=W10=", ["cursor"]),
         ("search=", ["search"]),
         ("search=%00", ["search"]),
+        ("search=" + "+".join("s" * 11), ["search"]),
         ("name=%00", ["name"]),
         ("recipient=%00", ["recipient"]),
         ("limit=1&sort=name", ["sort"]),

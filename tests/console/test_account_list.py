@@ -68,6 +68,9 @@ def test_search_shows_matches_with_their_resellers(viewer, tree, text):
 
 def test_search_finds_contact(viewer, tree):
     assert list_names(viewer, "/accounts/?q=ann") == ["beta"]
+    tree[2].contact_name = "Jürgen Öztürk"
+    tree[2].save()
+    assert list_names(viewer, "/accounts/?q=%C3%96ZT%C3%9CRK+zeta+jurgen") == ["zeta"]
 
 
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "é" * 9000, "\ud83d\ude00"])
@@ -247,6 +250,6 @@ class TestRefusals:
 
 def test_overlong_search_is_refused(viewer, account):
     page = viewer.get("/accounts/?q=" + "a" * 255)
-    assert "Search for at most 254 characters." in get_text(page)
+    assert "Search for at most 10 words and 254 characters." in get_text(page)
     assert not page.context["page"].object_list
     assert not viewer.get("/accounts/-/names/?q=" + "a" * 255).context["accounts"]

@@ -54,7 +54,7 @@ def test_row_links_to_the_mailbox(viewer, sales):
     assert f'href="/mailboxes/{sales.uuid}/"' in get_source(viewer)
 
 
-@pytest.mark.parametrize("text", ["sal", "ACME", "Ann@acme"])
+@pytest.mark.parametrize("text", ["sal", "ACME", "Ann@acme", "acme SALES ann@"])
 def test_search_finds_name_account_and_recipient(viewer, sales, stranger, text):
     Mailbox.objects.create(account=stranger, name="Support")
     assert list_names(viewer, f"/?q={text}") == ["Sales"]
@@ -74,6 +74,12 @@ def test_search_lists_a_mailbox_with_several_matches_once(viewer, sales):
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "-", "é" * 9000])
 def test_search_accepts_any_text(viewer, sales, text):
     assert viewer.get(f"/?q={quote(text)}").status_code == 200
+
+
+def test_search_of_many_words_is_refused(viewer, sales):
+    assert list_names(viewer, "/?q=" + "+".join("s" * 10)) == ["Sales"]
+    page = get_source(viewer, "/?q=" + "+".join("s" * 11))
+    assert "Search for at most 10 words and 254 characters." in page
 
 
 def test_search_takes_wildcards_literally(viewer, sales):

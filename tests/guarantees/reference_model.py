@@ -274,9 +274,14 @@ class ReferenceModel:
         mailbox = self.mailboxes[uuid]
         settings = mailbox["settings"]
         addresses = [email.lower() for email in mailbox["recipients"].values()]
-        texts = [settings["name"], mailbox["account"], uuid, uuid.replace("-", ""), *addresses]
+        texts = [settings["name"].lower(), mailbox["account"], *addresses]
+        digits = uuid.replace("-", "")
         tests = {
-            "search": lambda part: any(part.lower() in text for text in texts),
+            "search": lambda words: all(
+                any(word in text for text in texts)
+                or (len(word) >= 6 and word.replace("-", "") in digits)
+                for word in words.lower().split()
+            ),
             "name": lambda name: settings["name"] == name,
             "transcribe": lambda word: settings["transcribe"] is (word == "true"),
             "has_password": lambda word: (settings["password"] is not None) is (word == "true"),

@@ -1,6 +1,7 @@
 """Accounts: the tree, one account, create, change, suspend and reactivate it."""
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -10,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
-from mailboxes.contract import MAX_SEARCH_LENGTH
 from mailboxes.forms import AccountForm
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.models.accounts import LINEAGE_SEPARATOR
@@ -39,10 +39,11 @@ def account_list(request, name=None):
         accounts = accounts.exclude(pk=reseller.pk)
     text = request.GET.get("q", "").strip()
     if text:
-        accounts = accounts.search(text)
-        if len(text) > MAX_SEARCH_LENGTH:
-            most = {"most": MAX_SEARCH_LENGTH}
-            messages.error(request, _("Search for at most %(most)s characters.") % most)
+        try:
+            accounts = accounts.search(text)
+        except ValidationError as error:
+            messages.error(request, error.messages[0])
+            accounts = accounts.none()
     state = request.GET.get("state")
     state = state if state in STATES else ""
     if state:
