@@ -45,7 +45,7 @@ def test_pass_code_of_a_new_mailbox_must_be_four_digits(form_data, code):
     assert form.errors == {"password": ["Use four digits, 0000 to 9999."]}
 
 
-@pytest.mark.parametrize("name", ["", "   ", "a" * 101, "Sa\x00les", "Sa\x85les"])
+@pytest.mark.parametrize("name", ["", "   ", "a" * 101, "Sa\x00les", "Sa\x85les", "\ufeff"])
 def test_wrong_name_is_refused(form_data, name):
     assert set(MailboxForm(form_data | {"name": name}).errors) == {"name"}
 

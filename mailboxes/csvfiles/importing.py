@@ -7,9 +7,10 @@ and written with its history in one transaction.
 import csv
 import io
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, zip_longest
 from time import monotonic
 from typing import TextIO
 from uuid import UUID, uuid4
@@ -48,6 +49,8 @@ CHECKED_ROWS = 100
 MAX_CHUNK_LENGTH = 1_000_000  # encrypted characters
 MAX_HEADER_ERRORS = 10
 DELIMITERS = ",;\t"
+# A first line for Excel, which does not show it as a row.
+SEPARATOR_LINE = re.compile(r'"?sep=([,;:|\t])"?\s*', re.IGNORECASE)
 
 
 class TooLongRowError(Exception):
@@ -86,14 +89,14 @@ def build_row(source, number, cells) -> ImportRow:
 
 
 class Lines:
-    """An iterator over a file's lines that limits the length of a row.
+    """An iterator over a file's lines that limits the length of a row, and the number of rows.
 
     The CSV parser would read any row into memory: a long line, or many lines if a quotation mark
-    is missing. Set `row_bytes` to 0 at the end of each row.
+    is missing. Call `end_row` at the end of each row.
     """
 
     def __init__(self, text: TextIO):
-        self.text, self.row_bytes = text, 0
+        self.text, self.rows, self.row_bytes = text, 0, 0
 
     def __iter__(self):
         return self
@@ -107,29 +110,47 @@ class Lines:
             raise StopIteration
         return line
 
+    def end_row(self) -> None:
+        self.rows += 1
+        self.row_bytes = 0
+        if self.rows > MAX_ROWS + 1:
+            raise ValidationError(
+                _("The file has more than %(most)s rows: split it into smaller files."),
+                params={"most": f"{MAX_ROWS:,}"},
+            )
+
+    def read_header(self) -> tuple[str, str]:
+        """Return the first line that is not blank, and the delimiter of its cells."""
+        line = next(self, "")
+        separator = SEPARATOR_LINE.fullmatch(line)
+        if separator:
+            self.row_bytes = 0
+            line = next(self, "")
+        while line and not line.strip(f"{DELIMITERS} \r\n"):
+            self.end_row()
+            line = next(self, "")
+        return line, separator[1] if separator else max(DELIMITERS, key=line.count)
+
 
 def parse_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield number and cells of each row; row 1 has the column names. Raises ValidationError."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    number = 0
+    """Yield number and cells of each row below the column names. Raises ValidationError.
+
+    Rows are numbered as in a spreadsheet, blank ones too.
+    """
+    is_utf_16 = file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)  # "Unicode text" of Excel
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding="utf-16" if is_utf_16 else "utf-8-sig", newline="")
+    lines = Lines(text)
     try:
-        lines = Lines(text)
-        first_line = next(lines, "")
-        delimiter = max(DELIMITERS, key=first_line.count)
-        rows = csv.reader(chain([first_line], lines), delimiter=delimiter, strict=True)
-        columns: list[str] = []
-        for number, row in enumerate(rows, start=1):
-            lines.row_bytes = 0
-            if number == 1:
-                columns = parse_header(row)
-            elif number > MAX_ROWS + 1:
-                raise ValidationError(
-                    _("The file has more than %(most)s rows: split it into smaller files."),
-                    params={"most": f"{MAX_ROWS:,}"},
-                )
-            elif any(row):
-                yield number, parse_cells(columns, row, number)
-    except UnicodeDecodeError:
+        header, delimiter = lines.read_header()
+        rows = csv.reader(chain([header], lines), delimiter=delimiter, strict=True)
+        columns = parse_header(next(rows, []))
+        lines.end_row()
+        for row in rows:
+            lines.end_row()
+            if any(map(str.strip, row)):
+                yield lines.rows, parse_cells(columns, row)
+    except UnicodeError:
         raise ValidationError(
             _("The file is not in UTF-8: save it as “CSV UTF-8” in your spreadsheet.")
         ) from None
@@ -139,29 +160,27 @@ def parse_rows(file) -> Iterator[tuple[int, dict[str, str]]]:
                 "Row %(number)s has more than %(most)s bytes: shorten it, or add the quotation mark "
                 "that is missing."
             ),
-            params={"number": number + 1, "most": f"{MAX_ROW_BYTES:,}"},
+            params={"number": lines.rows + 1, "most": f"{MAX_ROW_BYTES:,}"},
         ) from None
     except csv.Error:
         raise ValidationError(
             _("Row %(number)s has an unexpected quotation mark, or one is missing."),
-            params={"number": number + 1},
+            params={"number": lines.rows + 1},
         ) from None
     finally:
         text.detach()
 
 
 def parse_header(row: list[str]) -> list[str]:
-    """Return the column names. Raises ValidationError naming each wrong one."""
+    """Return the column names; some are empty. Raises ValidationError naming each wrong one."""
     columns = [name.strip().lower() for name in row]
     if not any(columns):
         raise ValidationError(_("The file is empty: its first row must have the column names."))
     errors = []
-    for position, column in enumerate(columns, start=1):
-        if not column:
-            errors.append(_("Column %(position)s has no name.") % {"position": position})
-        elif column not in COLUMNS:
+    for position, column in enumerate(columns):
+        if column and column not in COLUMNS:
             errors.append(_("“%(column)s” is not a known column.") % {"column": column[:100]})
-        elif column in columns[: position - 1]:
+        elif column and column in columns[:position]:
             errors.append(_("The column “%(column)s” appears twice.") % {"column": column})
         if len(errors) == MAX_HEADER_ERRORS:
             break  # an unrelated file may have any number of columns
@@ -171,19 +190,25 @@ def parse_header(row: list[str]) -> list[str]:
     return columns
 
 
-def parse_cells(columns, row, number) -> dict[str, str]:
-    """Return the cells by column. Raises ValidationError if their number is wrong."""
-    if len(row) != len(columns):
-        raise ValidationError(
-            _("Row %(number)s has %(cells)s cells, but there are %(columns)s columns."),
-            params={"number": number, "cells": len(row), "columns": len(columns)},
-        )
-    cells = {column: unescape_formula(cell) for column, cell in zip(columns, row, strict=True)}
-    for column in IGNORED_IF_EMPTY & cells.keys():
+def parse_cells(columns: list[str], row: list[str]) -> dict[str, str]:
+    """Return the cells by column, and the first cell in a column without a name.
+
+    Spreadsheets leave out empty cells at the end of a row, and may add empty columns.
+    """
+    cells: dict[str, str] = {}
+    unnamed: dict[str, str] = {}
+    for position, (column, cell) in enumerate(zip_longest(columns, row, fillvalue=""), start=1):
+        if column:
+            cells[column] = unescape_formula(cell)
+        elif cell.strip() and not unnamed:
+            unnamed[_("column %(position)s") % {"position": position}] = cell
+    for column in cells.keys() - {"name"}:  # the form trims a changed name
         cells[column] = cells[column].strip()
+    for column in IGNORED_IF_EMPTY & cells.keys():
+        cells[column] = cells[column].lower()
         if not cells[column]:
             del cells[column]
-    return cells
+    return cells | unnamed
 
 
 def check_rows(source: Import, seconds: float) -> None:
@@ -220,7 +245,9 @@ def check_chunk(source, rows) -> None:
     accounts = find_accounts(cells_of_rows)
     for row, cells in zip(rows, cells_of_rows, strict=True):
         check_row(row, cells, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid])
-    check_room(source, [row for row in rows if row.outcome == ImportRow.Outcome.CREATED])
+    new_rows = [row for row in rows if row.outcome == ImportRow.Outcome.CREATED]
+    warn_of_copies(new_rows)
+    check_room(source, new_rows)
     with transaction.atomic():
         # The rows are deleted once the import is written or discarded.
         if Import.objects.select_for_update().filter(pk=source.pk, batch=None):
@@ -249,6 +276,8 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
     row.version = mailbox and mailbox.version
     different = {column: text for column, text in cells.items() if text != before.get(column)}
     errors = check_identity(row, different, before, numbers)
+    for column in cells.keys() - {*COLUMNS}:
+        errors[column] = [_("There is no column name above this cell: add one, or empty the cell.")]
     if mailbox:
         different = {column: different[column] for column in different if column not in FIXED}
     else:
@@ -272,6 +301,17 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
     if errors:
         row.outcome = ImportRow.Outcome.WRONG
     row.errors = errors
+
+
+def warn_of_copies(new_rows: list[ImportRow]) -> None:
+    """Add a warning to new rows whose account has a mailbox of that name already."""
+    keys = {row: (row.account_key, row.cells["name"]) for row in new_rows}
+    accounts, names = zip(*keys.values(), strict=True) if keys else ((), ())
+    present = Mailbox.objects.active().filter(account__in={*accounts}, name__in={*names})
+    copied = {*present.order_by().values_list("account", "name")}
+    for row in new_rows:
+        if keys[row] in copied:
+            row.errors = {"name": [_("The account already has a mailbox of this name.")]}
 
 
 def check_room(source: Import, new_rows: list[ImportRow]) -> None:

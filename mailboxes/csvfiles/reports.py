@@ -54,6 +54,7 @@ class RowChange(NamedTuple):
     account: str
     exists: bool
     changes: list[tuple[str, str, str]]
+    warnings: list[str]
 
 
 def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
@@ -71,4 +72,7 @@ def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
             for column in columns
             if after[column] != before.get(column, "")
         ]
-        yield RowChange(row.number, after["name"], after["account"], mailbox is not None, changes)
+        warnings = [text for texts in row.errors.values() for text in texts]
+        yield RowChange(
+            row.number, after["name"], after["account"], mailbox is not None, changes, warnings
+        )

@@ -23,12 +23,27 @@ IGNORED_IF_EMPTY = {*FIXED, *SWITCHES}
 NEW = {"state": "active"}  # the cells of a mailbox that does not exist yet
 
 YES, NO = "yes", "no"
-WORDS = {YES: True, "true": True, "on": True, "1": True}
-WORDS |= {NO: False, "false": False, "off": False, "0": False}
+WORDS = dict.fromkeys([YES, "y", "true", "t", "on", "1"], True)
+WORDS |= dict.fromkeys([NO, "n", "false", "f", "off", "0"], False)
 
-# Text that a spreadsheet would run as a formula, or shorten as a number. An apostrophe before it
-# makes it text; text that has apostrophes there already gets one more.
-FORMULA = re.compile(r"'*(?:[=+\-@\t\r\n]|0[0-9]+\Z|[0-9]{12,}\Z)")
+# Text that a spreadsheet would run as a formula, or rewrite: a number, amount, time or date, or TRUE.
+# An apostrophe before it makes it text; text that has apostrophes there already gets one more. A
+# whole number of up to 11 digits stays as it is. The possessive quantifiers keep this linear.
+NUMBER = r"[\s\xa0\u202f0-9.,:/%()'’$£€¥+-]++(?:E[+-]?[0-9]+)?(?:[ap]m?)?"
+MONTH = (
+    "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    "|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+DAYS_AND_YEARS = r"(?:[0-9]{1,4}[\s.,/-]{0,3}){0,2}"
+FORMULA = re.compile(
+    rf"""'*+(?:
+        [=+\-@\t\r\n]
+        | (?!(?:0|[1-9][0-9]{{0,10}})\Z) (?=\W*[0-9]) {NUMBER}\Z
+        | (?=\D*[0-9]) {DAYS_AND_YEARS}{MONTH}[\s.,/-]{{0,3}}{DAYS_AND_YEARS}\Z
+        | (?:true|false)\Z
+    )""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
 
 
 def format_cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:

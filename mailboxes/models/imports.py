@@ -56,6 +56,11 @@ class Import(models.Model):
         """Return True if all rows are checked and right, and there is something to write."""
         return self.is_checked and not self.wrong and self.to_write > 0 and not self.batch_id
 
+    @property
+    def copies(self) -> models.QuerySet["ImportRow"]:
+        """Return the rows of new mailboxes whose account has one of that name already."""
+        return self.rows.filter(outcome=ImportRow.Outcome.CREATED).exclude(errors={})
+
     def count(self) -> None:
         """Count the rows by outcome again. An import that is written has no rows: its counts stay."""
         by_outcome = dict(self.rows.order_by().values_list("outcome").annotate(models.Count("pk")))
@@ -85,6 +90,7 @@ class ImportRow(EncryptedRow, models.Model):
         null=True, help_text="The mailbox's version when the row was checked."
     )
     outcome = models.CharField(max_length=16, choices=Outcome)
+    # By column: what is wrong, or, in a row of another outcome, a warning.
     errors = models.JSONField(default=dict)
 
     class Meta:

@@ -35,6 +35,11 @@ def test_invalid_name_is_refused_and_input_kept(manager, name):
     assert not Account.objects.exists()
 
 
+def test_contact_name_that_shows_nothing_is_refused(manager):
+    page = manager.post(NEW, {"name": "acme", "contact_name": "\u200b\u3164"})
+    assert get_errors(page) == {"contact_name": ["This field cannot be blank."]}
+
+
 def test_duplicate_name_is_refused_and_input_kept(manager, account):
     page = manager.post(NEW, {"name": "acme", "contact_name": "Ann"})
     assert get_errors(page) == {"name": ["An account with this name already exists."]}

@@ -62,6 +62,21 @@ def test_file_is_imported(support, account):
     assert mailbox.history.get().history_user == support.user
 
 
+def test_second_import_of_a_file_shows_a_warning(support, account):
+    file = "account,name\nacme,Twice\nacme,Once\n"
+    address, page = open_preview(support, file)
+    assert "Was this file imported before?" not in page
+    support.post(f"{address}write/")
+    Mailbox.objects.get(name="Once").soft_delete()
+    address, page = open_preview(support, file)
+    assert "1 new mailbox has the name of one that its account already has." in page
+    page = support.get(f"{address}?show=copies").content.decode()
+    assert page.count("The account already has a mailbox of this name.") == 1
+    assert "Once" not in page
+    support.post(f"{address}write/")
+    assert Mailbox.objects.active().count() == 3
+
+
 def test_upload_page_lists_the_columns(support):
     page = support.get("/import/").content.decode()
     assert all(f"<code>{column}</code>" in page for column in COLUMNS)
@@ -129,8 +144,8 @@ def test_query_count_of_the_preview_does_not_grow_with_the_rows(
 ):
     rows = "".join(f"acme,Desk {n}\n" for n in range(imports.ROWS_PER_PAGE))
     address, _ = open_preview(support, f"account,name\n{rows}")
-    # Session, user, rights twice, second factor, import, count, rows, mailboxes.
-    with django_assert_num_queries(9):
+    # Session, user, rights twice, second factor, import, copies, count, rows, mailboxes.
+    with django_assert_num_queries(10):
         support.get(address)
 
 

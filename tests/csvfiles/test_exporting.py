@@ -1,6 +1,8 @@
 """Exported files: their rows and pass codes, and that they can be imported unchanged."""
 
+import csv
 import gc
+import io
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -102,6 +104,25 @@ def test_exported_file_changes_no_mailbox(rosa, sales):
     for options in ({}, {"delimiter": ";"}):
         source = check_file(rosa, export_file(**options))
         assert count_outcomes(source) == {"wrong": 0, "changed": 0, "created": 0, "unchanged": 3}
+
+
+# Cells as LibreOffice 7.4 saves them if it takes them for numbers, and Excel for dates.
+REWRITTEN = {"1.10": "1.1", "1E5": "100000", "2-3": "03-Feb", "1/2": "01/02/2026", "007.5": "7.5"}
+
+
+def save_in_spreadsheet(data: bytes) -> bytes:
+    rows = csv.reader(io.StringIO(data.decode(), newline=""))
+    saved = io.StringIO(newline="")
+    writer = csv.writer(saved, lineterminator="\n")
+    writer.writerows([REWRITTEN.get(cell, cell) for cell in row] for row in rows)
+    return saved.getvalue().encode()
+
+
+def test_names_like_numbers_survive_a_spreadsheet(rosa, account):
+    for name in REWRITTEN:
+        Mailbox.objects.create(account=account, name=name)
+    source = check_file(rosa, save_in_spreadsheet(export_file()))
+    assert count_outcomes(source) == {"wrong": 0, "changed": 0, "created": 0, "unchanged": 5}
 
 
 def test_exported_pass_codes_are_set_again(rosa, sales):

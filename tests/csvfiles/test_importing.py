@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from mailboxes import batches
 from mailboxes.contract import MAX_NAME_LENGTH, MAX_RECIPIENTS
-from mailboxes.csvfiles import importing
+from mailboxes.csvfiles import importing, reports
 from mailboxes.csvfiles.rows import format_rows
 from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox
 from tests.csvfiles.files import check_file, count_outcomes, export_file, import_text
@@ -25,11 +25,9 @@ from tests.service import shows
         (b"name\r\n\r\n", "The file has no rows below the column names."),
         (b"nmae,account\r\nx,acme\r\n", "“nmae” is not a known column"),
         (b"name,account,Name\r\nx,acme,y\r\n", "The column “name” appears twice."),
-        (b"name,,account\r\nx,,acme\r\n", "Column 2 has no name."),
-        (b"name,account\r\nx\r\n", "Row 2 has 1 cells, but there are 2 columns."),
-        (b"name\r\nx\r\ny,z\r\n", "Row 3 has 2 cells, but there are 1 columns."),
+        (b"sep=;\r\n", "The file is empty: its first row must have the column names."),
         ("name\r\nJürgen\r\n".encode("latin-1"), "The file is not in UTF-8"),
-        ("name\r\nJürgen\r\n".encode("utf-16"), "The file is not in UTF-8"),
+        ("name\r\nJürgen\r\n".encode("utf-16")[:-1], "The file is not in UTF-8"),
         (b"\x00\xff\x00", "The file is not in UTF-8"),
         (b'name\r\nx\r\n"y\r\n', "Row 3 has an unexpected quotation mark"),
         (b'name\r\n"x"y\r\n', "Row 2 has an unexpected quotation mark"),
@@ -41,6 +39,7 @@ from tests.service import shows
         (b"name\r\nx\r\n" + b"\0" * 20_001, "Row 3 has more than 20,000 bytes"),
         (b"name," * 100_000, "Row 1 has more than 20,000 bytes"),
         (b"," * 100_000, "Row 1 has more than 20,000 bytes"),
+        (b"\n" * 100_002, "The file has more than 100,000 rows"),
     ],
 )
 def test_wrong_file_is_refused_and_leaves_nothing(rosa, data, message):
@@ -48,6 +47,41 @@ def test_wrong_file_is_refused_and_leaves_nothing(rosa, data, message):
         importing.stage_file(rosa, io.BytesIO(data), "wrong.csv")
     assert message in " ".join(refusal.value.messages)
     assert not Import.objects.exists()
+
+
+EXCEL = "name\taccount\tpassword\r\nBüro\tdemo\t4829\r\n"
+BUERO = {"name": "Buero", "account": "demo", "password": "4829"}
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        (EXCEL.encode("utf-16"), [(2, BUERO | {"name": "Büro"})]),
+        (b"\xfe\xff" + EXCEL.encode("utf-16-be"), [(2, BUERO | {"name": "Büro"})]),
+        (b"sep=;\r\nname;account;password\r\nBuero;demo;4829\r\n", [(2, BUERO)]),
+        (b'\xef\xbb\xbf"SEP=|"\n\nname|account|password\nBuero|demo|4829\n', [(3, BUERO)]),
+        (b"name,account,password,,,\r\nBuero,demo,4829,,\r\n", [(2, BUERO)]),
+        (b"name,,account,password\nBuero, ,demo,4829\n", [(2, BUERO)]),
+        (b"name,account,password\nBuero,demo\n", [(2, BUERO | {"password": ""})]),
+        (b"name, Account, password\nBuero, Demo, 4829 \n", [(2, BUERO)]),
+        (b"\n\nname,account\nA,demo\n", [(4, {"name": "A", "account": "demo"})]),
+        (
+            b";;\r\n ; \r\nname;account;\r\n;;\r\nA;demo\r\n",
+            [(5, {"name": "A", "account": "demo"})],
+        ),
+    ],
+)
+def test_variants_of_spreadsheets_are_read(data, rows):
+    assert list(importing.parse_rows(io.BytesIO(data))) == rows
+
+
+def test_cell_without_a_column_name_is_named(rosa, account):
+    data = b"name,account,password,recipients\nA,acme,4829\nB,acme\nC,acme,4829,a@x.example,x,y\n"
+    source = check_file(rosa, data)
+    (error,) = reports.list_errors(source.rows.filter(outcome="wrong"))
+    assert error[:3] == (4, "column 5", "x")
+    assert error.error == "There is no column name above this cell: add one, or empty the cell."
+    assert source.created == 2
 
 
 def test_number_of_reported_wrong_columns_is_limited(rosa):
@@ -135,11 +169,12 @@ NEW_ROW = {"account": "acme", "name": "New"}
         ({"name": "  "}, "name", "This field is required."),
         ({"name": "x" * 101}, "name", "at most 100 characters"),
         ({"name": "x\x07"}, "name", "Leave out control characters."),
+        ({"name": " \u3164\u200b"}, "name", "This field cannot be blank."),
         ({"recipients": '"a\x1bb"@acme.example'}, "recipients", "Leave out control characters."),
         ({"password": "123"}, "password", "Use four digits, 0000 to 9999."),
         ({"password": "••••"}, "password", "Use four digits, 0000 to 9999."),
         ({"greeting": "hello"}, "greeting", "Use a UUID"),
-        ({"beep": "maybe"}, "beep", "Use yes or no."),
+        ({"beep": "x"}, "beep", "Use yes or no."),
         ({"recipients": "ann@acme.example; bob@"}, "recipients", "“bob@”: Enter a valid email"),
         ({"recipients": "a\x00@acme.example"}, "recipients", "Enter a valid email"),
         ({"recipients": "ann@straße.example"}, "recipients", "Use an address in ASCII"),
@@ -193,6 +228,16 @@ def test_rows_are_numbered_as_in_a_spreadsheet(rosa, account):
     assert [row.number for row in source.rows.all()] == [2, 4]
 
 
+def test_new_mailbox_with_a_present_name_has_a_warning(rosa, sales, stranger):
+    Mailbox.objects.create(account=sales.account, name="Gone").soft_delete()
+    rows = ["Sales,acme", "Sales,stranger", "Gone,acme", "New,acme"]
+    source = check_file(rosa, "\n".join(["name,account", *rows]).encode())
+    assert source.created == 4
+    (row,) = source.copies
+    assert row.number == 2
+    assert row.errors == {"name": ["The account already has a mailbox of this name."]}
+
+
 def test_another_order_of_recipients_is_no_change(rosa, sales):
     line = f"uuid,recipients\n{sales.pk},mary@acme.example;pete@acme.example\n"
     assert count_outcomes(check_file(rosa, line.encode()))["unchanged"] == 1
@@ -206,6 +251,14 @@ def test_missing_columns_of_a_new_mailbox_get_defaults(rosa, account):
     mailbox = Mailbox.objects.get()
     assert (mailbox.name, mailbox.beep, mailbox.transcribe) == ("New", True, False)
     assert (mailbox.password, mailbox.greeting, mailbox.version) == (None, None, 1)
+
+
+def test_imported_addresses_lose_their_names_and_get_ascii_domains(rosa, account):
+    addresses = "Ann <ann@example.com>; bob@bücher.example"
+    import_text(rosa, f"account,name,recipients\nacme,New,{addresses}\n")
+    stored = Mailbox.objects.get().email_recipients.values_list("email", flat=True)
+    assert list(stored) == ["ann@example.com", "bob@xn--bcher-kva.example"]
+    assert Mailbox.objects.search("bob@Bücher.example").exists()
 
 
 def test_new_mailbox_keeps_its_uuid(rosa, account):

@@ -21,25 +21,33 @@ def test_escaped_cell_starts_no_formula(text):
     assert not escape_formula(text).startswith(tuple("=+-@\t\r\n"))
 
 
-@pytest.mark.parametrize(
-    "cell", ["=1+1", "+44", "-1", "@SUM", "\tx", "\rx", "0830", "004420123456"]
-)
+ALTERED = """
+    =1+1 +44 -1 @SUM 0830 004420123456 1.10 1E5 2-3 1/2 007.5 0.5 .5 1,10 2.5E-3 1'000 12:30 9am 50%
+    $5 (12) 5- 24/7 Mar-24 SEPT2 true FALSE
+"""
+WITH_BLANKS = ["\tx", "\rx", "1\u202f000", "5 €", "1 1/2", "12:30 PM", "Jan 5", "5. May 2024"]
+
+
+@pytest.mark.parametrize("cell", [*ALTERED.split(), *WITH_BLANKS])
 def test_cell_that_a_spreadsheet_would_alter_gets_an_apostrophe(cell):
     assert escape_formula(cell) == f"'{cell}"
+    assert unescape_formula(f"'{cell}") == cell
 
 
-@pytest.mark.parametrize("cell", ["Sales", "'t Hof", "1374", "0.5", " =1", ""])
+@pytest.mark.parametrize(
+    "cell", ["Sales", "'t Hof", "1374", "0", "Box 77", "1st", "Mayor 1", " =1", ""]
+)
 def test_plain_cell_is_unchanged(cell):
     assert escape_formula(cell) == unescape_formula(cell) == cell
 
 
-@pytest.mark.parametrize("word", ["yes", "YES", "true", "TRUE", "on", "1", " Yes "])
+@pytest.mark.parametrize("word", ["yes", "YES", "y", "Y", "true", "TRUE", "t", "on", "1", " Yes "])
 def test_words_for_yes_are_accepted(rosa, account, word):
     import_text(rosa, f"account,name,transcribe\nacme,New,{word}\n")
     assert Mailbox.objects.get().transcribe is True
 
 
-@pytest.mark.parametrize("word", ["no", "No", "false", "off", "0"])
+@pytest.mark.parametrize("word", ["no", "No", "n", "N", "false", "f", "off", "0"])
 def test_words_for_no_are_accepted(rosa, account, word):
     import_text(rosa, f"account,name,beep\nacme,New,{word}\n")
     assert Mailbox.objects.get().beep is False

@@ -92,16 +92,17 @@ def preview(request, uuid):
     if not source.is_checked:
         return render(request, "console/import_check.html", {"source": source})
     counts = [(value, label, getattr(source, value)) for value, label in ImportRow.Outcome.choices]
-    tabs = [tab for tab in counts if tab[2]]
+    copies = source.copies.count()
+    tabs = [tab for tab in [*counts, ("copies", _("Same name"), copies)] if tab[2]]
     outcomes = [value for value, label, count in tabs]
     outcome = request.GET.get("show")
     if outcome not in outcomes:
         outcome = outcomes[0]
-    page = Paginator(source.rows.filter(outcome=outcome), ROWS_PER_PAGE).get_page(
-        request.GET.get("page")
-    )
+    rows = source.copies if outcome == "copies" else source.rows.filter(outcome=outcome)
+    page = Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     rows = reports.list_errors(page) if outcome == "wrong" else reports.list_changes(page)
     context = {"source": source, "outcome": outcome, "tabs": tabs, "page": page, "rows": rows}
+    context["copies"] = copies
     return render(request, "console/import_preview.html", context)
 
 
