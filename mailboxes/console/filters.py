@@ -95,6 +95,10 @@ class MailboxFilter(forms.Form):
         return any(self.data.get(name) for name in ["q", *self.filter_names])
 
     @property
+    def is_search(self) -> bool:
+        return self.is_valid() and bool(self.cleaned_data["q"])
+
+    @property
     def chips(self) -> list[dict]:
         """Return the active filters: label, value, and the query string without the filter."""
         return [
@@ -151,11 +155,13 @@ class MailboxFilter(forms.Form):
             mailboxes = mailboxes.filter(account__in=accounts)
         if values["q"]:
             mailboxes = mailboxes.search(values["q"], all_accounts=account is None)
-        order = values["order"] or "account"
+        return mailboxes.order_by(*self.ordering)
+
+    @property
+    def ordering(self) -> list:
+        order = self.cleaned_data["order"] or "account"
         fields = [*ORDERS[order.removeprefix("-")], "uuid"]  # makes the order unique
-        if order.startswith("-"):
-            return mailboxes.order_by(*(F(field).desc() for field in fields))
-        return mailboxes.order_by(*fields)
+        return [F(field).desc() for field in fields] if order.startswith("-") else fields
 
 
 class Selection:

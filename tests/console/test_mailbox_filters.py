@@ -123,7 +123,7 @@ def test_each_filter_has_a_link_that_removes_it(viewer, mailboxes):
         ("pass_code=strong", "strong is not one of the available choices."),
         ("order=size", "size is not one of the available choices."),
         ("state=x", "x is not one of the available choices."),
-        ("q=" + "a" * 255, "at most 254 characters"),
+        ("q=" + "a" * 255, "at most 10 words and 254 characters"),
     ],
 )
 def test_invalid_filter_is_explained_and_shows_nothing(viewer, mailboxes, address, error):

@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django.asserts import assertInHTML
 
 from mailboxes.models import Account, Mailbox
@@ -74,6 +76,13 @@ def test_search_lists_a_mailbox_with_several_matches_once(viewer, sales):
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\x00", "-", "é" * 9000])
 def test_search_accepts_any_text(viewer, sales, text):
     assert viewer.get(f"/?q={quote(text)}").status_code == 200
+
+
+def test_search_is_run_once(viewer, sales):
+    """It took most of the time of the slowest page."""
+    with CaptureQueriesContext(connection) as queries:
+        assert list_names(viewer, "/?q=sales") == ["Sales"]
+    assert sum("LIKE" in query["sql"] for query in queries) == 1
 
 
 def test_search_of_many_words_is_refused(viewer, sales):

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from mailboxes.console.access import staff_with
 from mailboxes.console.filters import MailboxFilter
+from mailboxes.models import Mailbox
 
 ROWS_PER_PAGE = 50
 
@@ -18,6 +19,8 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def count(self):
+        if isinstance(self.object_list, list):
+            return len(self.object_list)
         return self.object_list.order_by()[: self.max_rows].count()
 
     @property
@@ -29,6 +32,14 @@ class CappedPaginator(Paginator):
 @staff_with("mailboxes.view_mailbox")
 def mailbox_list(request):
     table = MailboxFilter(request.GET)
-    mailboxes = table.mailboxes.select_related("account").prefetch_related("email_recipients")
-    page = CappedPaginator(mailboxes, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    rows = table.mailboxes
+    if table.is_search:  # takes long, so run it once, instead of for the count and for the rows
+        rows = list(rows.values_list("pk", flat=True)[: CappedPaginator.max_rows])
+    page = CappedPaginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    if table.is_search:
+        found = Mailbox.objects.filter(pk__in=page.object_list)
+        page.object_list = found.order_by(*table.ordering)
+    page.object_list = page.object_list.select_related("account").prefetch_related(
+        "email_recipients"
+    )
     return render(request, "console/mailbox_list.html", {"table": table, "page": page})
