@@ -311,7 +311,7 @@ def warn_of_copies(new_rows: list[ImportRow]) -> None:
     copied = {*present.order_by().values_list("account", "name")}
     for row in new_rows:
         if keys[row] in copied:
-            row.errors = {"name": [_("The account already has a mailbox of this name.")]}
+            row.errors = {"name": [_("another mailbox has this name")]}
 
 
 def check_room(source: Import, new_rows: list[ImportRow]) -> None:

@@ -71,7 +71,7 @@ def test_second_import_of_a_file_shows_a_warning(support, account):
     address, page = open_preview(support, file)
     assert "1 new mailbox has the name of one that its account already has." in page
     page = support.get(f"{address}?show=copies").content.decode()
-    assert page.count("The account already has a mailbox of this name.") == 1
+    assert page.count("another mailbox has this name") == 1
     assert "Once" not in page
     support.post(f"{address}write/")
     assert Mailbox.objects.active().count() == 3

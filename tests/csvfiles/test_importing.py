@@ -235,7 +235,7 @@ def test_new_mailbox_with_a_present_name_has_a_warning(rosa, sales, stranger):
     assert source.created == 4
     (row,) = source.copies
     assert row.number == 2
-    assert row.errors == {"name": ["The account already has a mailbox of this name."]}
+    assert row.errors == {"name": ["another mailbox has this name"]}
 
 
 def test_another_order_of_recipients_is_no_change(rosa, sales):
