@@ -384,7 +384,8 @@ def test_failure_in_the_middle_rolls_back_the_import(rosa, account, monkeypatch)
 
 
 def test_check_makes_few_queries(rosa, sales, django_assert_max_num_queries):
-    rows = "".join(f"acme,Desk {number},d{number}@acme.example\n" for number in range(300))
+    numbers = range(importing.CHECKED_ROWS)
+    rows = "".join(f"acme,Desk {number},d{number}@acme.example\n" for number in numbers)
     data = f"account,name,recipients\n{rows}".encode()
     with django_assert_max_num_queries(40):
         check_file(rosa, data)
