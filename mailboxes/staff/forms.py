@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes.staff.groups import DESCRIPTIONS
 from mailboxes.staff.users import list_groups_to_give
+from mailboxes.validators import validate_printable
 
 
 class StaffForm(forms.ModelForm):
@@ -30,6 +31,8 @@ class StaffForm(forms.ModelForm):
             (name, f"{name}: {DESCRIPTIONS[name]}" if name in DESCRIPTIONS else name)
             for name in self.to_give
         ]
+        for name in self.fields.keys() - {"groups"}:
+            self.fields[name].validators.append(validate_printable)
         self.initial["groups"] = [group.name for group in self.initial.get("groups", [])]
 
     def clean_groups(self) -> list[Group]:

@@ -86,6 +86,14 @@ def test_list_makes_few_queries(manager, rosa, django_assert_max_num_queries):
 # --- Add and change ----------------------------------------------------------------
 
 
+def test_names_that_show_nothing_are_refused(manager):
+    page = manager.post("/staff/new/", {"username": "\u3164", "first_name": "\u200b"})
+    errors = get_errors(page)
+    assert errors.keys() == {"username", "first_name"}
+    assert "Use at least one visible character." in errors["first_name"]
+    assert not User.objects.filter(username="\u3164")
+
+
 def test_new_login_sets_its_password_with_the_link(manager, caplog):
     form = {"username": "rosa", "first_name": "Rosa", "groups": ["Viewer", "Support"]}
     with caplog.at_level(logging.INFO):
