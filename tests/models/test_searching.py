@@ -10,7 +10,7 @@ from mailboxes import batches
 from mailboxes.models import Account, Batch, Mailbox
 from mailboxes.models.searching import fold
 
-migration = import_module("mailboxes.migrations.0020_fill_folded_names")
+migration = import_module("mailboxes.migrations.0018_fill_folded_names")
 
 NAMES = ["Ärger", "Öztürk", "Привет", "Müller Straße", "Muller", "Łódź 5", "e\u0301te\u0301", "ｶﾞｽ"]
 

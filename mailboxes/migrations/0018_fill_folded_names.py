@@ -27,6 +27,6 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("mailboxes", "0020_add_folded_names")]
+    dependencies = [("mailboxes", "0017_add_folded_names")]
 
     operations = [migrations.RunPython(fold_names, migrations.RunPython.noop)]
