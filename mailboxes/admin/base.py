@@ -13,6 +13,7 @@ from django.forms import ModelMultipleChoiceField
 from django.template.response import TemplateResponse
 
 from mailboxes.models.searching import split_words
+from mailboxes.staff.permissions import require_permissions
 
 
 def is_valid_key(field, text) -> bool:
@@ -87,6 +88,11 @@ class ServiceAdmin(admin.ModelAdmin):
         if row and not transaction.get_autocommit():
             row.refresh_from_db(from_queryset=self.lock(self.model.objects.all()))
         return row
+
+    def delete_view(self, request, object_id, extra_context=None):
+        app, model = self.opts.app_label, self.opts.model_name
+        require_permissions(request.user, [f"{app}.delete_{model}"])
+        return super().delete_view(request, object_id, extra_context)
 
     @transaction.atomic
     def response_action(self, request, queryset):

@@ -10,6 +10,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
+from mailboxes.staff.permissions import require_permissions
+
 
 def staff_with(*permissions):
     """Decorate a view for staff with all of these permissions; no cache stores its answers.
@@ -23,8 +25,9 @@ def staff_with(*permissions):
             user = request.user
             if not user.is_authenticated:
                 return redirect_to_login(get_return_address(request))
-            if not (user.is_staff and user.has_perms(permissions)):
+            if not user.is_staff:
                 raise PermissionDenied
+            require_permissions(user, permissions)
             return view(request, *args, **kwargs)
 
         return never_cache(guarded)

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from mailboxes.models import Batch, Mailbox
 from tests.console.conftest import get_undo_address, list_messages, sign_in_with
+from tests.console.pages import get_text
 
 
 def press_button(browser, mailbox, action):
@@ -46,7 +47,9 @@ def test_second_deletion_changes_nothing(support, sales):
 def test_deleting_needs_the_delete_mailbox_permission(sales):
     editor = sign_in_with("view_mailbox", "change_mailbox")
     assert "Delete</button>" not in editor.get(f"/mailboxes/{sales.pk}/").content.decode()
-    assert press_button(editor, sales, "delete").status_code == 403
+    response = press_button(editor, sales, "delete")
+    assert response.status_code == 403
+    assert "You may not delete mailboxes" in get_text(response)
     assert not is_deleted()
 
 

@@ -4,7 +4,6 @@ from itertools import groupby
 from operator import attrgetter
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,6 +16,7 @@ from mailboxes.console.access import add_success, staff_with
 from mailboxes.history import HistoryPage, list_reveals, parse_version
 from mailboxes.models import Account, Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
+from mailboxes.staff.permissions import require_permissions
 from mailboxes.trimming import describe_trimming
 
 VERSIONS_PER_PAGE = 50
@@ -54,8 +54,8 @@ def put_back(request, uuid):
     version = parse_version(request.POST.get("version"))
     if version is None or version > mailbox.version:
         raise Http404
-    if mailbox.is_deleted and not request.user.has_perms(Batch.permissions(Batch.Action.RESTORED)):
-        raise PermissionDenied
+    if mailbox.is_deleted:
+        require_permissions(request.user, Batch.permissions(Batch.Action.RESTORED))
     try:
         batch = batches.revert_to(mailbox, version, request.user)
     except batches.HistoryTrimmedError:
