@@ -180,6 +180,8 @@ SWITCHES = ["beep", "play_caller_id", "play_timestamp", "transcribe"]
 class MailboxForm(forms.ModelForm):
     """A mailbox. The unchanged mask keeps the pass code, and an empty field removes it."""
 
+    new_uuid = None  # of a new mailbox; without it, the model makes one
+
     password = forms.CharField(
         label=_("Pass code"),
         required=False,
@@ -212,6 +214,8 @@ class MailboxForm(forms.ModelForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        if self.new_uuid:
+            self.instance.uuid = self.new_uuid
         if self.instance.password_sealed:
             self.initial["password"] = MASK
 

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 
 from mailboxes.models.searching import split_words
 from mailboxes.staff.permissions import require_permissions
+from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
 
 
 def is_valid_key(field, text) -> bool:
@@ -88,6 +89,20 @@ class ServiceAdmin(admin.ModelAdmin):
         if row and not transaction.get_autocommit():
             row.refresh_from_db(from_queryset=self.lock(self.model.objects.all()))
         return row
+
+    def add_view(self, request, form_url="", extra_context=None):
+        """Add one row if the form is sent twice, such as by a double click."""
+        form_uuid = get_form_uuid(request)
+        if form_uuid is None:
+            return super().add_view(request, form_url, extra_context)
+        with transaction.atomic():
+            wait_for_earlier_forms(request.user)
+            if row := self.find_added(form_uuid):
+                return self.response_add(request, row)
+            return super().add_view(request, form_url, extra_context)
+
+    def find_added(self, form_uuid):
+        """Return the row that this form added if it was sent before, or None."""
 
     def delete_view(self, request, object_id, extra_context=None):
         app, model = self.opts.app_label, self.opts.model_name

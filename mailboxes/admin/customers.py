@@ -7,6 +7,7 @@ from django.db.models import Q, TextField
 
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
 from mailboxes.models import Account, ApiCredential
+from mailboxes.staff.resubmission import get_form_uuid
 
 
 class AccountTree(ChangeList):
@@ -103,7 +104,14 @@ class ApiCredentialAdmin(ServiceAdmin):
         if change:
             super().save_model(request, credential, form, change)
         else:
-            credential.secret = credential.issue()
+            secret = ApiCredential.make_secret(get_form_uuid(request))
+            credential.secret = credential.issue(secret)
+
+    def find_added(self, form_uuid):
+        secret = ApiCredential.make_secret(form_uuid)
+        if credential := ApiCredential.objects.just_issued(secret):
+            credential.secret = secret
+        return credential
 
     def response_add(self, request, credential, post_url_continue=None):
         login_fields = credential.login_fields(credential.secret)

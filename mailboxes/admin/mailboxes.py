@@ -19,6 +19,7 @@ from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
 from mailboxes.history import HistoryPage, parse_version, reveal_pass_code
 from mailboxes.models import EmailRecipient, Mailbox
 from mailboxes.models.searching import contains
+from mailboxes.staff.resubmission import get_form_uuid
 
 
 class RecipientInline(admin.TabularInline):
@@ -125,6 +126,14 @@ class MailboxAdmin(ReadOnlyIfDeleted):
     def search(self, request, mailboxes, text):
         """Search as the console does, which also finds parts of a UUID."""
         return mailboxes.search(text, all_accounts=True), False
+
+    def get_form(self, request, mailbox=None, change=False, **kwargs):
+        form = super().get_form(request, mailbox, change, **kwargs)
+        form.new_uuid = None if change else get_form_uuid(request)
+        return form
+
+    def find_added(self, form_uuid):
+        return Mailbox.objects.filter(pk=form_uuid).first()
 
     def get_readonly_fields(self, request, mailbox=None):
         """Keep the account: its history would show a new one the names and addresses of the old."""

@@ -1,6 +1,7 @@
 """Accounts: customers and their resellers."""
 
 import re
+from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -123,6 +124,12 @@ class AccountQuerySet(models.QuerySet):
             .annotate(lineage=cte.col.lineage, depth=cte.col.depth)
             .order_by("lineage"),
         )
+
+    def just_created(self, account):
+        """Return the account with the same values that was created within the last minute."""
+        values = {name: getattr(account, name) for name in ("name", "contact_name", "reseller")}
+        start = timezone.now() - timedelta(minutes=1)
+        return self.filter(**values, created_at__gt=start).first()
 
     def search(self, text):
         """Return the accounts with every word in their names.

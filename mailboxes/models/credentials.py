@@ -2,16 +2,19 @@
 
 import hashlib
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_address
+from uuid import UUID
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import OperationalError, models
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
@@ -31,6 +34,12 @@ class ApiCredentialQuerySet(models.QuerySet):
     def usable(self, now=None):
         of_active = Q(account=None) | Q(account__is_active=True)
         return self.in_force(now).filter(of_active)
+
+    def just_issued(self, secret):
+        """Return the credential that got this secret within the last minute, or None."""
+        start = timezone.now() - ApiCredential.REPEATED_WITHIN
+        secret_sha256 = ApiCredential.hash(secret)
+        return self.in_force().filter(secret_sha256=secret_sha256, created_at__gt=start).first()
 
     def by_state(self):
         """Return a list, usable credentials first."""
@@ -85,6 +94,7 @@ class ApiCredential(models.Model):
     SECRET_PREFIX = "mbx_"  # noqa: S105  public: secret scanners recognise it
     PREFIX_LENGTH = len(SECRET_PREFIX) + 6
     LAST_USED_RESOLUTION = timedelta(minutes=1)
+    REPEATED_WITHIN = timedelta(minutes=1)  # a form sent again shows the secret again
 
     class State(models.TextChoices):
         USABLE = "usable", _("Usable")
@@ -201,8 +211,12 @@ class ApiCredential(models.Model):
             raise ValidationError({"name": error.error_dict[NON_FIELD_ERRORS]}) from None
 
     @classmethod
-    def make_secret(cls) -> str:
-        return cls.SECRET_PREFIX + secrets.token_urlsafe(32)
+    def make_secret(cls, form_uuid: UUID | None = None) -> str:
+        """Return a new secret; for the same form (`mailboxes.staff.resubmission`), the same one."""
+        if form_uuid is None:
+            return cls.SECRET_PREFIX + secrets.token_urlsafe(32)
+        digest = salted_hmac("mailboxes.secret", form_uuid.bytes, algorithm="sha256").digest()
+        return cls.SECRET_PREFIX + urlsafe_b64encode(digest).decode().rstrip("=")
 
     @staticmethod
     def hash(secret: str) -> str:
@@ -214,9 +228,9 @@ class ApiCredential(models.Model):
         self.prefix = secret[: self.PREFIX_LENGTH]
         self.secret_sha256 = self.hash(secret)
 
-    def issue(self) -> str:
-        """Save the credential with a new secret, and return the secret. Raises ValidationError."""
-        secret = self.make_secret()
+    def issue(self, secret: str = "") -> str:
+        """Save the credential with this or a new secret, and return it. Raises ValidationError."""
+        secret = secret or self.make_secret()
         self.set_secret(secret)
         self.full_clean()
         self.save()

@@ -14,6 +14,7 @@ from mailboxes.console.writing import atomic_post, lock_for_update, log_change, 
 from mailboxes.forms import AccountForm
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.models.accounts import LINEAGE_SEPARATOR
+from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
 
 ACCOUNTS_PER_PAGE = 50
 CUSTOMERS_SHOWN = 10
@@ -117,13 +118,21 @@ def account(request, name):
 @atomic_post
 def account_add(request):
     """Create an account; `?reseller=` fills in the reseller."""
+    is_from_page = get_form_uuid(request) is not None
+    if is_from_page:
+        wait_for_earlier_forms(request.user)
     form = AccountForm(request.POST or None, initial={"reseller": request.GET.get("reseller", "")})
     if form.is_valid():
         account = form.save()
         log_saved(request, form, is_new=True)
-        add_success(request, _("Account %(name)s was created.") % {"name": account})
-        return redirect("console:account", account)
-    return render(request, "console/account_add.html", {"form": form})
+    elif is_from_page and list(form.errors) == ["name"]:  # of a double click, the second
+        account = Account.objects.just_created(form.instance)
+    else:
+        account = None
+    if account is None:
+        return render(request, "console/account_add.html", {"form": form})
+    add_success(request, _("Account %(name)s was created.") % {"name": account})
+    return redirect("console:account", account)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -11,6 +11,7 @@ from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.forms import CredentialForm
 from mailboxes.models import Account, ApiCredential
+from mailboxes.staff.resubmission import get_form_uuid
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -19,27 +20,30 @@ from mailboxes.models import Account, ApiCredential
 def credential_issue(request, name):
     """Issue a credential. The answer itself shows the secret, so that no session stores it."""
     account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
+    secret = ApiCredential.make_secret(get_form_uuid(request))
+    if credential := account.credentials.just_issued(secret):
+        return render_secret(request, credential, secret)
     unsaved = ApiCredential(account=account, is_engine="engine" in request.GET)
     form = CredentialForm(request.POST or None, instance=unsaved)
     if form.is_valid():
         credential = form.save(commit=False)
-        secret = credential.issue()
+        credential.issue(secret)
         log_saved(request, form, is_new=True)
-        return render(
-            request,
-            "console/credential_secret.html",
-            {
-                "account": account,
-                "credential": credential,
-                "secret": secret,
-                "login_fields": credential.login_fields(secret),
-                "address": request.build_absolute_uri(reverse("authenticated")),
-                "engines": sample_configuration.fill_in_samples(
-                    request.build_absolute_uri("/").rstrip("/"), credential, secret
-                ),
-            },
-        )
+        return render_secret(request, credential, secret)
     return render(request, "console/credential_issue.html", {"account": account, "form": form})
+
+
+def render_secret(request, credential, secret):
+    host = request.build_absolute_uri("/").rstrip("/")
+    context = {
+        "account": credential.account,
+        "credential": credential,
+        "secret": secret,
+        "login_fields": credential.login_fields(secret),
+        "address": request.build_absolute_uri(reverse("authenticated")),
+        "engines": sample_configuration.fill_in_samples(host, credential, secret),
+    }
+    return render(request, "console/credential_secret.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

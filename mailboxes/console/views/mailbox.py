@@ -1,6 +1,7 @@
 """One mailbox: view, create, change, delete and restore it, and its recipients."""
 
 from copy import copy
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib import messages
@@ -17,9 +18,10 @@ from mailboxes.console.conflict import Conflict, have_different_settings
 from mailboxes.console.writing import atomic_post
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import MailboxSettingsForm, NewMailboxForm, RecipientsForm
-from mailboxes.models import Batch, Mailbox
+from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.models.mailboxes import check_quotas
+from mailboxes.staff.resubmission import get_form_uuid
 
 CHANGE = Batch.permissions(Batch.Action.CHANGED)
 
@@ -58,6 +60,9 @@ def render_mailbox(request, mailbox, *, form=None, recipient_form=None, conflict
 def save_settings(request, uuid):
     """Save the form, or show both versions if the mailbox has changed meanwhile."""
     mailbox = lock_mailbox(uuid)
+    first = find_first_batch(request)
+    if first and mailbox.history.filter(history_batch=first, version=mailbox.version).exists():
+        return redirect_after_saving(request, mailbox, first)
     saved = copy(mailbox)
     form = MailboxSettingsForm(request.POST, instance=mailbox)
     if not form.is_valid():
@@ -67,10 +72,14 @@ def save_settings(request, uuid):
         return render_mailbox(request, saved, form=conflict.merged_form(), conflict=conflict)
     if have_different_settings(mailbox, saved):
         batch = write_batch(request, Batch.Action.CHANGED, changed=[mailbox])
-        add_success(request, _("Saved: “%(name)s”.") % {"name": mailbox.name}, batch)
-    else:
-        messages.info(request, _("Nothing was changed."))
+        return redirect_after_saving(request, mailbox, batch)
+    messages.info(request, _("Nothing was changed."))
     return redirect("console:mailbox", uuid)
+
+
+def redirect_after_saving(request, mailbox, batch):
+    add_success(request, _("Saved: “%(name)s”.") % {"name": mailbox.name}, batch)
+    return redirect("console:mailbox", mailbox.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -79,13 +88,19 @@ def save_settings(request, uuid):
 def add(request):
     """Create a mailbox; `?account=` fills in the account."""
     form = NewMailboxForm(request.POST or None, initial={"account": request.GET.get("account")})
-    if not form.is_valid():
+    is_valid = form.is_valid()  # waits for the same form sent before, which locks the account too
+    batch = find_first_batch(request)
+    if batch:
+        uuid = Mailbox.history.get(history_batch=batch).uuid
+    elif is_valid:
+        mailbox, addresses = form.instance, form.cleaned_data["recipients"]
+        recipients = mailbox.recipients_to_add(addresses)
+        batch = write_batch(request, Batch.Action.CREATED, created=[mailbox], added=recipients)
+        uuid = mailbox.pk
+    else:
         return render(request, "console/mailbox_add.html", {"form": form})
-    mailbox, addresses = form.instance, form.cleaned_data["recipients"]
-    recipients = mailbox.recipients_to_add(addresses)
-    batch = write_batch(request, Batch.Action.CREATED, created=[mailbox], added=recipients)
     add_success(request, str(batch), batch)
-    return redirect("console:mailbox", mailbox.pk)
+    return redirect("console:mailbox", uuid)
 
 
 @require_POST
@@ -94,11 +109,15 @@ def add(request):
 def recipient_add(request, uuid):
     mailbox = lock_mailbox(uuid)
     form = RecipientsForm(request.POST, mailbox=mailbox)
-    if not form.is_valid():
+    if form.is_valid():
+        addresses = form.cleaned_data["email"]
+        added = mailbox.recipients_to_add(addresses)
+        batch = write_batch(request, Batch.Action.CHANGED, added=added)
+    elif batch := find_first_batch(request):
+        rows = EmailRecipient.history.filter(history_batch=batch).order_by("history_id")
+        addresses = rows.values_list("email", flat=True)
+    else:
         return render_mailbox(request, mailbox, recipient_form=form)
-    addresses = form.cleaned_data["email"]
-    added = mailbox.recipients_to_add(addresses)
-    batch = write_batch(request, Batch.Action.CHANGED, added=added)
     add_success(request, _("Added: %(email)s.") % {"email": ", ".join(addresses)}, batch)
     return redirect("console:mailbox", uuid)
 
@@ -141,6 +160,9 @@ def apply_to_mailbox(request, uuid, action, change):
     mailbox = lock_mailbox(uuid, allow_deleted=True)
     if change(mailbox):
         batch = write_batch(request, action, changed=[mailbox])
+    else:
+        batch = find_first_batch(request)
+    if batch:
         add_success(request, str(batch), batch)
 
 
@@ -154,12 +176,21 @@ def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:
     return mailbox
 
 
+def find_first_batch(request) -> Batch | None:
+    """Return what this form did if it was sent before, such as by a double click."""
+    uuid = get_form_uuid(request)
+    return Batch.objects.filter(pk=uuid, undone_at=None).first() if uuid else None
+
+
 @transaction.atomic
 def write_batch(request, action, **rows) -> Batch:
     """Write the rows (see `batches.write_batch`) as a batch of the request's user.
 
     Raises AccountFullError.
     """
-    batch = Batch.objects.create(user=request.user, action=action)
+    uuid = get_form_uuid(request)
+    if uuid is None or Batch.objects.filter(pk=uuid).exists():  # it was undone since
+        uuid = uuid4()
+    batch = Batch.objects.create(pk=uuid, user=request.user, action=action)
     check_quotas(batches.write_batch(batch, **rows))
     return batch
