@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import zip_longest
+from math import ceil
 from operator import attrgetter
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
 from mailboxes.models import ApiCredential, Batch, EmailRecipient, Mailbox
 from mailboxes.models.history import NEWEST_FIRST, START
+from mailboxes.models.mailboxes import retention_start
 
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
     "password": _("pass code")
@@ -176,6 +178,24 @@ def describe_effects(batch: Batch) -> list[tuple]:
     """Return the label and value of each effect of the batch (see `Batch.effects`)."""
     effects = batch.effects or {}
     return [(capfirst(label), effects[key]) for key, label in EFFECTS.items() if key in effects]
+
+
+def add_deletions(mailboxes) -> None:
+    """Set two attributes of each of these deleted mailboxes, with two queries.
+
+    `deletion` is the Change that deleted it, or None if the history does not have it any more, and
+    `days_left` the number of days for which it can be restored.
+    """
+    # A deleted mailbox cannot be changed, so its newest row is the deletion.
+    newest = Mailbox.history.filter(uuid=OuterRef("uuid")).order_by(*NEWEST_FIRST)
+    found = Mailbox.objects.filter(pk__in=[mailbox.pk for mailbox in mailboxes]).order_by()
+    ids = found.values_list(Subquery(newest.values("history_id")[:1]), flat=True)
+    rows = Mailbox.history.filter(history_id__in=list(ids)).exclude(history_type=START)
+    deletions = {row.uuid: Change.from_row(row, "deleted") for row in rows.select_related(*AUTHORS)}
+    for mailbox in mailboxes:
+        mailbox.deletion = deletions.get(mailbox.pk)
+        left = mailbox.deleted_at - retention_start()
+        mailbox.days_left = max(ceil(left / timedelta(days=1)), 0)
 
 
 def reveal_pass_code(mailbox: Mailbox, user) -> str | None:

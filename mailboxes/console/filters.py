@@ -21,6 +21,7 @@ ORDERS = {
     "name": ["name"],
     "created": ["created_at"],
     "updated": ["updated_at"],
+    "deleted": ["deleted_at"],
 }
 ANY = ("", _("Any"))
 TRANSCRIPTION = {"on": Q(transcribe=True), "off": Q(transcribe=False)}

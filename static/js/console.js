@@ -32,6 +32,43 @@ document.addEventListener("submit", ({ target }) => {
   button.textContent = target.dataset.once;
 });
 
+// --- A form with data-unsaved="1" has unsaved changes: leaving the page asks, unless the form
+// itself is sent. The first change removes the message that all is saved.
+
+let leavingWith;
+
+function markUnsaved(form) {
+  if (!form?.dataset.unsaved) return;
+  form.dataset.unsaved = "1";
+  for (const message of document.querySelectorAll(".messages .success")) message.remove();
+}
+
+document.addEventListener("input", ({ target }) => markUnsaved(target.form));
+document.addEventListener("click", ({ target }) => {
+  if (target.matches("[data-fills-in]")) markUnsaved(target.form);
+  leavingWith = target.closest("form a")?.closest("form"); // Cancel
+});
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented) leavingWith = event.target;
+});
+window.addEventListener("beforeunload", (event) => {
+  for (const form of document.querySelectorAll("[data-unsaved='1']")) {
+    const isEmpty = ![...form.elements].some(({ type, value }) => type !== "hidden" && value);
+    if (form !== leavingWith && !isEmpty) event.preventDefault();
+  }
+  leavingWith = undefined;
+});
+
+// --- A click anywhere in a row opens it, unless it selects text or is for another control.
+
+document.addEventListener("click", ({ target, ctrlKey, metaKey, shiftKey }) => {
+  const link = target.closest(".rows tbody tr")?.querySelector(".name a");
+  if (!link || target.closest("a, button, input, .select")) return;
+  if (getSelection().type === "Range") return;
+  const keys = { ctrlKey, metaKey, shiftKey }; // to open a new tab or window
+  link.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, ...keys }));
+});
+
 // --- Row selection: count the selected rows, and select all rows of the page.
 
 function updateSelection(table) {

@@ -1,17 +1,20 @@
 """The mailbox table and its search."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django.asserts import assertInHTML
 
 from mailboxes.models import Account, Mailbox
-from tests.console.pages import get_source
-from tests.service import shows
+from tests.conftest import headers_for
+from tests.console.pages import get_source, get_text
+from tests.service import InProcess, shows
 
 
 def list_names(browser, address="/"):
@@ -44,6 +47,33 @@ def test_deleted_mailboxes_are_listed_separately(viewer, sales):
     Mailbox.objects.create(account=sales.account, name="Gone").soft_delete()
     assert list_names(viewer) == ["Sales"]
     assert list_names(viewer, "/?state=deleted") == ["Gone"]
+
+
+def test_deleted_mailboxes_show_author_and_days_left(support, sales):
+    support.post(f"/mailboxes/{sales.pk}/delete/")
+    Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=3, hours=1))
+    older = Mailbox.objects.create(account=sales.account, name="Older")
+    InProcess(headers_for(sales.account, "sync")).delete(f"/voip/mailbox/{older.pk}")
+    page = " ".join(get_text(support.get("/?state=deleted&order=deleted")).split())
+    assert re.search(r"Sales acme \S+ support 27 ", page)
+    assert re.search(r"Older acme \S+ sync \(API\) 30 ", page)
+    assert page.index("Sales acme") < page.index("Older acme")
+
+
+def test_total_and_page_are_above_the_table_too(viewer, account):
+    for number in range(60):
+        Mailbox.objects.create(account=account, name=f"Desk {number:02}")
+    page = get_text(viewer.get("/?page=2"))
+    assert (
+        page.index("60 in total · page 2 of 2") < page.index("Desk 50") < page.index("51–60 of 60")
+    )
+
+
+def test_values_have_labels_on_phones(viewer, sales):
+    for address in ("/", "/?state=deleted"):
+        for cell in re.findall("<td[^>]*>", get_source(viewer, address)):
+            assert "data-label" in cell or 'class="select"' in cell
+        sales.soft_delete()
 
 
 def test_suspended_account_is_marked(viewer, sales):

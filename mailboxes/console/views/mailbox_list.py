@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from mailboxes.console.access import staff_with
 from mailboxes.console.filters import MailboxFilter
+from mailboxes.history import add_deletions
 from mailboxes.models import Mailbox
 
 ROWS_PER_PAGE = 50
@@ -42,4 +43,6 @@ def mailbox_list(request):
     page.object_list = page.object_list.select_related("account").prefetch_related(
         "email_recipients"
     )
+    if table.is_deleted:
+        add_deletions(page.object_list)
     return render(request, "console/mailbox_list.html", {"table": table, "page": page})
