@@ -205,13 +205,14 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
         changed, added, removed = [], [], []
         for mailbox in lock_for_update(uuids):
             row = after.get(mailbox.pk)
+            was_deleted_since = mailbox.is_deleted and not (row and row.deleted_at)
             if row and mailbox.pk not in before:  # the batch created it
                 if mailbox.version == row.version:
                     mailbox.deleted_at = now
                     changed.append(mailbox)
                 else:
                     skipped.append(mailbox)
-            elif row and not revert_fields(mailbox, before[mailbox.pk], row):
+            elif was_deleted_since or (row and not revert_fields(mailbox, before[mailbox.pk], row)):
                 skipped.append(mailbox)
             else:
                 changed += [mailbox] if row else []

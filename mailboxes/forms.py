@@ -42,6 +42,13 @@ class AccountNameField(forms.ModelChoiceField):
         return super().to_python(name)
 
 
+class MailboxDeletedError(ValidationError):
+    """The mailbox was deleted, so it can only be viewed and restored."""
+
+    def __init__(self):
+        super().__init__(_("This mailbox was deleted. Restore it first."), code="deleted")
+
+
 def make_read_only(field, reason):
     """Disable the field, so that submitted values are ignored; its help text is the reason."""
     field.disabled = True
@@ -328,7 +335,7 @@ class EmailRecipientForm(forms.ModelForm):
         mailbox = self.cleaned_data["mailbox"]
         mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())
         if mailbox.is_deleted:
-            raise ValidationError(_("This mailbox is deleted. Restore it first."), code="deleted")
+            raise MailboxDeletedError
         return mailbox
 
 

@@ -1,8 +1,10 @@
 """Mailboxes and their recipients in the admin."""
 
-from functools import partial
+from functools import partial, wraps
 
 from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, OuterRef, Q, Subquery
@@ -15,11 +17,29 @@ from mailboxes import contract
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
-from mailboxes.forms import EmailRecipientForm, MailboxForm, RecipientFormSet
+from mailboxes.forms import (
+    EmailRecipientForm,
+    MailboxDeletedError,
+    MailboxForm,
+    RecipientFormSet,
+)
 from mailboxes.history import HistoryPage, parse_version, reveal_pass_code
 from mailboxes.models import EmailRecipient, Mailbox
 from mailboxes.models.searching import contains
 from mailboxes.staff.resubmission import get_form_uuid
+
+
+def on_active_mailboxes(action):
+    """Decorate an action: if a selected mailbox is deleted, only say so."""
+
+    @wraps(action)
+    def guarded(model_admin, request, rows):
+        if any(model_admin.get_mailbox(row).is_deleted for row in rows):
+            model_admin.message_user(request, MailboxDeletedError().message, messages.ERROR)
+            return None  # shows the list again
+        return action(model_admin, request, rows)
+
+    return guarded
 
 
 class RecipientInline(admin.TabularInline):
@@ -82,6 +102,28 @@ class ReadOnlyIfDeleted(ServiceAdmin):
 
     def get_mailbox(self, row):
         return row
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        if request.method == "POST" and self.is_of_deleted_mailbox(request, object_id):
+            return self.refuse_deleted(request, object_id)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request, object_id, extra_context=None):
+        if self.is_of_deleted_mailbox(request, object_id):
+            return self.refuse_deleted(request, object_id)
+        return super().delete_view(request, object_id, extra_context)
+
+    def is_of_deleted_mailbox(self, request, object_id) -> bool:
+        """Return True if the user could change the row if its mailbox were not deleted."""
+        if not self.has_change_permission(request):
+            return False
+        row = self.get_object(request, unquote(object_id))
+        return row is not None and self.get_mailbox(row).is_deleted
+
+    def refuse_deleted(self, request, object_id):
+        """Show the row's page, with a message that says to restore the mailbox first."""
+        self.message_user(request, MailboxDeletedError().message, messages.ERROR)
+        return redirect(f"admin:mailboxes_{self.opts.model_name}_change", object_id)
 
     def has_change_permission(self, request, row=None):
         is_deleted = row is not None and self.get_mailbox(row).is_deleted
@@ -180,6 +222,8 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         mailbox = self.get_object(request, uuid)
         if mailbox is None:
             raise Http404
+        if mailbox.is_deleted and self.has_change_permission(request):
+            return self.refuse_deleted(request, uuid)
         if not self.has_change_permission(request, mailbox):
             raise PermissionDenied
         try:
@@ -211,6 +255,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         self.change_each(request, deleted, Mailbox.restore, "Restored")
 
     @admin.action(description="Turn transcription on", permissions=["change"])
+    @on_active_mailboxes
     def turn_transcription_on(self, request, mailboxes):
         turn_on = partial(Mailbox.turn_transcription, on=True)
         self.change_each(
@@ -218,6 +263,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         )
 
     @admin.action(description="Turn transcription off", permissions=["change"])
+    @on_active_mailboxes
     def turn_transcription_off(self, request, mailboxes):
         turn_off = partial(Mailbox.turn_transcription, on=False)
         self.change_each(
@@ -234,6 +280,7 @@ class EmailRecipientAdmin(ReadOnlyIfDeleted):
     locked = ["mailbox"]  # as every writer of recipients does
     search_fields = ["email", "mailbox__name", "mailbox__account__name"]
     autocomplete_fields = ["mailbox"]
+    actions = [on_active_mailboxes(delete_selected)]
 
     def search(self, request, recipients, text):
         """Search the names of mailboxes as the console does."""

@@ -1,6 +1,7 @@
 """Permissions of console pages, and redirects and messages after an action."""
 
 from functools import wraps
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -8,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 
 from mailboxes.staff.permissions import require_permissions
@@ -58,6 +60,25 @@ def get_next_page(request, default):
     return resolve_url(default)
 
 
+def keep_table(request) -> dict:
+    """Return the address of the table as it was when a mailbox was opened from it.
+
+    `kept_query` is the query string that keeps it through the mailbox's pages.
+    """
+    query = request.GET.get("list")
+    address = resolve_url("console:mailbox-list")
+    if not query:
+        return {"table_address": address, "kept_query": ""}
+    return {
+        "table_address": f"{address}?{query}",
+        "kept_query": "?" + urlencode({"list": query}),
+    }
+
+
+def redirect_to_mailbox(request, uuid):
+    return redirect(resolve_url("console:mailbox", uuid) + keep_table(request)["kept_query"])
+
+
 def redirect_to_table(selection):
     """Redirect to the table with the filters that it had when the rows were selected."""
     address = resolve_url("console:mailbox-list")
@@ -66,11 +87,18 @@ def redirect_to_table(selection):
 
 def refuse_empty_selection(request, selection):
     """Redirect to the table, with a message that says why there is nothing to do."""
-    if not selection.listed.exists():
+    count = selection.listed.count()
+    if not count:
         text = _("No mailbox was selected. Select some rows first.")
     elif selection.deleted:
         text = _("Nothing was done: none of these mailboxes is deleted.")
-    else:
+    elif request.resolver_match.url_name == "bulk-delete":
         text = _("Nothing was done: these mailboxes are deleted.")
+    else:
+        text = ngettext(
+            "This mailbox was deleted. Restore it first.",
+            "These mailboxes were deleted. Restore them first.",
+            count,
+        )
     messages.warning(request, text)
     return redirect_to_table(selection)

@@ -45,6 +45,7 @@ urlpatterns = [
     path("mailboxes/new/pass-code/check/", pass_codes.check_for_new, name="new-pass-code-check"),
     path("mailboxes/<uuid:uuid>/", mailbox.mailbox, name="mailbox"),
     path("mailboxes/<uuid:uuid>/pass-code/show/", pass_codes.show, name="pass-code-show"),
+    path("mailboxes/<uuid:uuid>/pass-code/hide/", pass_codes.hide, name="pass-code-hide"),
     path("mailboxes/<uuid:uuid>/pass-code/suggest/", pass_codes.suggest, name="pass-code-suggest"),
     path("mailboxes/<uuid:uuid>/pass-code/check/", pass_codes.check, name="pass-code-check"),
     path("mailboxes/<uuid:uuid>/recipients/", mailbox.recipient_add, name="recipient-add"),

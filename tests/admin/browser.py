@@ -4,6 +4,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
+DELETED = "This mailbox was deleted. Restore it first."
+
 
 class Browser(Client):
     """Address the admin's pages by name, such as `mailbox_change`."""

@@ -4,12 +4,16 @@ import pytest
 from django.contrib.messages import get_messages
 
 from mailboxes.models import EmailRecipient, Mailbox
-from tests.admin.browser import get_address, read_log
+from tests.admin.browser import DELETED, get_address, read_log, sign_in_with
 
 
 @pytest.fixture(autouse=True)
 def recipient(mailbox):
     return mailbox.add_recipient("ann@example.com")
+
+
+def assert_told_of_the_deletion(staff, answer):
+    assert DELETED in staff.get(answer.url).text
 
 
 def test_deletion_marks_the_mailbox_and_keeps_its_data(staff, mailbox):
@@ -52,7 +56,7 @@ def test_selected_mailboxes_are_deleted(staff, mailbox, account):
 
 def test_deleted_mailbox_cannot_be_deleted_again(staff, mailbox):
     mailbox.soft_delete()
-    assert staff.press("mailbox_delete", mailbox.pk, post="yes").status_code == 403
+    assert_told_of_the_deletion(staff, staff.press("mailbox_delete", mailbox.pk, post="yes"))
     page = staff.open("mailbox_change", mailbox.pk)
     assert get_address("mailbox_delete", mailbox.pk) not in page.text
 
@@ -62,9 +66,25 @@ def test_deleted_mailbox_can_only_be_viewed_and_restored(staff, mailbox):
     page = staff.open("mailbox_change", mailbox.pk)
     assert "Restore" in page.text
     assert 'name="_save"' not in page.text
-    assert staff.press("mailbox_change", mailbox.pk, name="Changed").status_code == 403
+    for button in ("mailbox_change", "mailbox_pass_code"):
+        assert_told_of_the_deletion(staff, staff.press(button, mailbox.pk, name="Changed"))
     staff.run_action("mailbox_changelist", "restore", mailbox, query="?state=deleted")
     assert Mailbox.objects.active().get().name == "Sales"
+
+
+def test_transcription_of_a_deleted_mailbox_is_not_turned_on(staff, mailbox):
+    mailbox.soft_delete()
+    page = staff.run_action(
+        "mailbox_changelist", "turn_transcription_on", mailbox, query="?state=all"
+    )
+    assert [str(message) for message in get_messages(page.wsgi_request)] == [DELETED]
+    assert not Mailbox.objects.get().transcribe
+
+
+def test_deleting_needs_the_permission_to_delete(mailbox):
+    editor = sign_in_with("view_mailbox", "change_mailbox")
+    answer = editor.press("mailbox_delete", mailbox.pk, post="yes")
+    assert (answer.status_code, "You may not delete mailboxes" in answer.text) == (403, True)
 
 
 def test_restoring_an_active_mailbox_shows_nothing_to_do(staff, mailbox):

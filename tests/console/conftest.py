@@ -65,6 +65,9 @@ def list_messages(response):
     return [str(message) for message in response.context["messages"]]
 
 
+DELETED = "This mailbox was deleted. Restore it first."
+
+
 def get_undo_address(response):
     """Return the address that the page's Undo button posts to."""
     (message,) = [message for message in response.context["messages"] if message.extra_tags]

@@ -10,7 +10,13 @@ from django.contrib.admin.models import LogEntry
 from mailboxes.csvfiles.rows import unescape_formula
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from mailboxes.validators import is_weak_pass_code
-from tests.console.conftest import create_desks, get_undo_address, list_messages, read_values
+from tests.console.conftest import (
+    DELETED,
+    create_desks,
+    get_undo_address,
+    list_messages,
+    read_values,
+)
 from tests.console.pages import get_text
 from tests.console.test_export import download_rows
 from tests.service import shows
@@ -207,6 +213,12 @@ def test_mailbox_without_room_for_all_new_recipients_is_named_and_gets_none(supp
     assert [len(addresses) for addresses in read_addresses([full, other])] == [49, 2]
     confirm_preview(support, get_address([full], add=two, remove="7@acme.example"))
     assert len(read_values(full)["recipients"]) == 50
+
+
+def test_selection_of_deleted_mailboxes_is_explained(support, account):
+    (mailbox,) = create_desks(account, 1)
+    mailbox.soft_delete()
+    assert list_messages(support.get(get_address([mailbox]), follow=True)) == [DELETED]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from mailboxes import trimming
 from mailboxes.console.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
 from tests.conftest import headers_for
-from tests.console.conftest import get_undo_address, list_messages, read_values
+from tests.console.conftest import DELETED, get_undo_address, list_messages, read_values
 from tests.console.pages import get_text
 from tests.histories import rename_often, set_clock_back
 from tests.service import InProcess, shows
@@ -38,8 +38,10 @@ def test_page_shows_everything_but_the_pass_code(viewer, sales):
     assert not shows(response.content.decode(), "1234")
 
 
-def test_page_shows_the_api_call(viewer, sales):
+def test_page_shows_the_api_call_and_the_lines_of_dialplans(viewer, sales):
     page = viewer.get(get_address(sales)).content.decode()
+    assert f">VoiceMail({sales.pk}@acme)<" in page
+    assert f">voicemail beep-true acme {sales.pk}<" in page
     assert f"curl -sS http://testserver/voip/mailbox/{sales.pk}" in page
     assert "X-Auth-Reseller: acme" in page
 
@@ -191,11 +193,23 @@ def test_author_after_the_clock_was_set_back_is_the_last(support, sales):
     assert "sync of acme, through the API, saved changes" in page
 
 
-def test_mailbox_deleted_meanwhile_is_refused(support, sales):
+def test_form_of_a_mailbox_deleted_meanwhile_is_saved_once_it_is_restored(support, sales):
     mine = get_form_values(support, sales, name="Mine")
-    change_concurrently(sales, deleted_at=sales.created_at)
-    assert support.post(get_address(sales), mine).status_code == 403
+    sales.soft_delete()
+    response = support.post(get_address(sales), mine)
+    assert list_messages(response) == [DELETED]
+    assert response.context["form"]["name"].value() == "Mine"
+    assert "Restore</button>" in response.content.decode()
     assert read_values(sales)["name"] == "Sales"
+    support.post(f"{get_address(sales)}restore/", follow=True)
+    assert list_messages(support.post(get_address(sales), mine, follow=True)) == ["Saved: “Mine”."]
+
+
+def test_change_of_a_mailbox_deleted_since_is_not_undone(support, sales):
+    undo = get_undo_address(save_form(support, sales, name="Mine"))
+    change_concurrently(sales, deleted_at=sales.created_at)
+    assert list_messages(support.post(undo, follow=True)) == [DELETED]
+    assert read_values(sales)["name"] == "Mine"
 
 
 # --- Permissions ----------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Delete and restore one mailbox."""
 
+import re
+from html import escape
 from uuid import uuid4
 
 from mailboxes.models import Batch, Mailbox
@@ -30,10 +32,33 @@ def test_mailbox_is_restored(support, sales):
     assert not is_deleted()
 
 
-def test_retention_period_is_shown(support, sales, settings):
+def test_retention_period_and_author_are_shown(support, sales, settings):
     settings.RETENTION_DAYS = 7
-    page = press_button(support, sales, "delete").client.get(f"/mailboxes/{sales.pk}/")
-    assert "It can be restored for 7 days after that." in page.content.decode()
+    press_button(support, sales, "delete")
+    page = get_text(support.get(f"/mailboxes/{sales.pk}/"))
+    assert "Deleted by support" in page
+    assert "It can be restored for 7 days after that. 7 days are left." in page
+
+
+def test_table_comes_back_as_it_was_filtered(support, sales):
+    table = "/?q=sal&order=-updated&page=1"
+    page = support.get(table).content.decode()
+    address = re.search(rf'href="(/mailboxes/{sales.pk}/[^"]*)"', page)[1]
+    page = support.get(address).content.decode()
+    assert page.count(f'href="{escape(table)}"') == 1
+    response = support.post(re.search(r'action="(\S+/delete/[^"]*)"', page)[1])
+    assert response.headers["Location"] == table
+
+
+def test_table_is_kept_while_the_mailbox_is_changed(support, sales):
+    query = "?list=q%3Dsal"
+    response = support.post(
+        f"/mailboxes/{sales.pk}/recipients/{query}", {"email": "b@acme.example"}
+    )
+    assert response.headers["Location"] == f"/mailboxes/{sales.pk}/{query}"
+    page = support.get(f"/mailboxes/{sales.pk}/history/{query}").content.decode()
+    assert 'href="/?q=sal"' in page
+    assert f'href="/mailboxes/{sales.pk}/{query}"' in page
 
 
 def test_second_deletion_changes_nothing(support, sales):

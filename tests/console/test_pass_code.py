@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox
 from mailboxes.validators import is_pass_code, is_weak_pass_code
-from tests.console.conftest import list_messages
+from tests.console.conftest import DELETED, list_messages
 from tests.console.test_mailbox_change import get_address, get_form_values
 from tests.service import shows
 
@@ -30,6 +30,15 @@ def test_pass_code_is_masked_until_shown(support, sales):
     response = press_button(support, sales, "show")
     assert get_pass_code(response) == "1234"
     assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_shown_pass_code_is_hidden_again_and_kept(support, sales):
+    page = press_button(support, sales, "show").content.decode()
+    assert "Hide</button>" in " ".join(page.split()).replace(" </button>", "</button>")
+    response = press_button(support, sales, "hide", name="Typed", password="1234")
+    assert (get_pass_code(response), response.context["form"]["name"].value()) == ("••••", "Typed")
+    assert not shows(response.content.decode(), "1234")
+    assert "Hide" not in response.content.decode()
 
 
 def test_showing_a_pass_code_is_recorded(support, sales):
@@ -110,13 +119,16 @@ def test_new_pass_code_replaces_one_with_a_lost_key(support, sales, settings):
     assert Mailbox.objects.get().password == "4829"
 
 
-BUTTONS = ["show", "suggest", "check"]
+BUTTONS = ["show", "hide", "suggest", "check"]
 
 
 @pytest.mark.parametrize("button", BUTTONS)
 def test_buttons_are_refused_for_a_deleted_mailbox(support, sales, button):
     sales.soft_delete()
-    assert support.post(f"{get_address(sales)}pass-code/{button}/").status_code == 403
+    response = support.post(f"{get_address(sales)}pass-code/{button}/", {"name": "Typed"})
+    assert list_messages(response) == [DELETED]
+    assert response.context["form"]["name"].value() == "Typed"
+    assert response["HX-Reswap"] == "none"  # the page with what was typed stays
     assert not LogEntry.objects.exists()
 
 

@@ -239,6 +239,7 @@ FORMS = {
         ("/mailboxes/{full}/", {"name": "209", "version": "1", "password": "9999"}),
         ("/mailboxes/{full}/pass-code/show/", {"name": "209", "version": "1"}),
         ("/mailboxes/{bare}/", {"name": "202", "version": "1"}),
+        ("/mailboxes/{deleted}/", {"name": "202", "version": "1"}),
         ("/mailboxes/{full}/recipients/", {"email": "504@6.example"}),
         ("/mailboxes/{full}/recipients/", {"email": "502@6.EXAMPLE"}),
         ("/mailboxes/{full}/recipients/", {"email": "9"}),

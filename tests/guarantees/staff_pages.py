@@ -172,7 +172,7 @@ CONSOLE = [
     post("pass-code-show", SUPPORT, settings_form, mailbox_kwargs, needs_active=True),
     *(
         post(page, SUPPORT, settings_form, mailbox_kwargs, needs_active=True, has_effect=False)
-        for page in ("pass-code-suggest", "pass-code-check")
+        for page in ("pass-code-hide", "pass-code-suggest", "pass-code-check")
     ),
     *(
         post(page, SUPPORT, new_mailbox_form, has_effect=False)

@@ -133,6 +133,8 @@ def make_visit(endpoint, person, visit):
         assert read_database() == before, f"{person} changed something: {endpoint}"
         if endpoint.is_admin or person == "visitor":
             assert must_sign_in, f"{person} was not asked to sign in: {endpoint}"
+        elif RANKS[person] >= endpoint.minimum_rank:
+            assert_told_of_the_deletion(browser, response)
         else:
             assert response.status_code == 403, f"{person} got {response.status_code}: {endpoint}"
     else:
@@ -141,6 +143,11 @@ def make_visit(endpoint, person, visit):
         for code in CODES:
             assert not shows(text, code), f"{person} was shown a pass code: {endpoint}"
     return response, read_database() != before
+
+
+def assert_told_of_the_deletion(browser, response):
+    page = browser.get(response.url) if response.status_code == 302 else response
+    assert "This mailbox was deleted. Restore it first." in page.content.decode()
 
 
 def test_permitted_form_has_an_effect(people):

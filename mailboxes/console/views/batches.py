@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.console.access import add_success, get_next_page, staff_with
+from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import describe_effects
 from mailboxes.models import Batch
 from mailboxes.models.accounts import AccountFullError
@@ -86,7 +87,7 @@ def undo(request, uuid):
         if unknown:
             messages.warning(request, describe_unknown(unknown))
         if skipped:
-            messages.warning(request, describe_skipped(skipped))
+            messages.warning(request, describe_skipped(skipped, batch))
     return redirect(get_next_page(request, "console:batch-list"))
 
 
@@ -103,7 +104,10 @@ def describe_unknown(count) -> str:
     ) % {"count": count, "why": describe_trimming()}
 
 
-def describe_skipped(mailboxes) -> str:
+def describe_skipped(mailboxes, batch) -> str:
+    is_only_deleted = len(mailboxes) == 1 and mailboxes[0].is_deleted
+    if is_only_deleted and batch.action != Batch.Action.DELETED:
+        return str(MailboxDeletedError().message)
     names = ", ".join(str(mailbox) for mailbox in mailboxes[:NAMES_SHOWN])
     more = ", …" if len(mailboxes) > NAMES_SHOWN else ""
     return ngettext(

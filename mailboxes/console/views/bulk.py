@@ -58,6 +58,7 @@ def bulk_change(request):
         form=form,
         effects=lambda: form.count_effects(selection.mailboxes),
         full=lambda: form.list_full(selection.mailboxes),
+        left_out=len(selection.uuids) and selection.listed.count() - selection.count,
         most_recipients=MAX_RECIPIENTS,
     )
 

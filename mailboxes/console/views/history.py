@@ -6,13 +6,18 @@ from operator import attrgetter
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
 from mailboxes.account_history import has_older_changes, list_keys, load_changes
-from mailboxes.console.access import add_success, staff_with
+from mailboxes.console.access import (
+    add_success,
+    keep_table,
+    redirect_to_mailbox,
+    staff_with,
+)
 from mailboxes.history import HistoryPage, list_reveals, parse_version
 from mailboxes.models import Account, Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
@@ -35,7 +40,7 @@ def history(request, uuid):
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
     page = HistoryPage(mailbox, VERSIONS_PER_PAGE, parse_version(request.GET.get("before")))
     reveals = Paginator(list_reveals(mailbox), REVEALS_PER_PAGE)
-    context = {
+    context = keep_table(request) | {
         "mailbox": mailbox,
         "page": page,
         "steps": [list(step) for _version, step in groupby(page.changes, attrgetter("version"))],
@@ -61,12 +66,12 @@ def put_back(request, uuid):
     except batches.HistoryTrimmedError:
         gone = _("This state is no longer in the history, so it was not restored.")
         messages.warning(request, f"{gone} {describe_trimming()}")
-        return redirect("console:history", uuid)
+        return redirect(resolve_url("console:history", uuid) + keep_table(request)["kept_query"])
     except AccountFullError as error:
         messages.error(request, error.message)
     else:
         add_success(request, str(batch), batch)
-    return redirect("console:mailbox", uuid)
+    return redirect_to_mailbox(request, uuid)
 
 
 @require_safe

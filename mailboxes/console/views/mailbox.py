@@ -1,57 +1,92 @@
 """One mailbox: view, create, change, delete and restore it, and its recipients."""
 
 from copy import copy
+from functools import wraps
 from uuid import uuid4
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import reswap
 
 from mailboxes import batches
-from mailboxes.console.access import add_success, staff_with
+from mailboxes.console.access import add_success, keep_table, redirect_to_mailbox, staff_with
 from mailboxes.console.conflict import Conflict, have_different_settings
 from mailboxes.console.writing import atomic_post
 from mailboxes.contract import MASK, MAX_RECIPIENTS
-from mailboxes.forms import MailboxSettingsForm, NewMailboxForm, RecipientsForm
+from mailboxes.forms import (
+    MailboxDeletedError,
+    MailboxSettingsForm,
+    NewMailboxForm,
+    RecipientsForm,
+)
+from mailboxes.history import add_deletions
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.models.mailboxes import check_quotas
+from mailboxes.staff.permissions import require_permissions
 from mailboxes.staff.resubmission import get_form_uuid
 
 CHANGE = Batch.permissions(Batch.Action.CHANGED)
 
 
+def active_mailbox_action(view):
+    """Decorate an action: if its mailbox is deleted, show the mailbox's page, which says so."""
+
+    @wraps(view)
+    def guarded(request, uuid, **ids):
+        try:
+            return view(request, uuid, **ids)
+        except MailboxDeletedError as error:
+            messages.error(request, error.message)
+            mailbox = get_object_or_404(Mailbox, pk=uuid)
+            # Show what was typed, so that it can be saved once the mailbox is restored. htmx keeps
+            # its page, and updates the messages and the title only.
+            typed = request.POST if "name" in request.POST else None
+            form = MailboxSettingsForm(typed, instance=mailbox) if typed or request.htmx else None
+            return reswap(render_mailbox(request, mailbox, form=form), "none")
+
+    return guarded
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_with("mailboxes.view_mailbox")
+@active_mailbox_action
 def mailbox(request, uuid):
-    mailbox = get_object_or_404(Mailbox, pk=uuid)
     if request.method != "POST":
-        return render_mailbox(request, mailbox)
-    if mailbox.is_deleted or not request.user.has_perms(CHANGE):
-        raise PermissionDenied
+        return render_mailbox(request, get_object_or_404(Mailbox, pk=uuid))
+    require_permissions(request.user, CHANGE)
     return save_settings(request, uuid)
 
 
-def render_mailbox(request, mailbox, *, form=None, recipient_form=None, conflict=None):
-    """Render the mailbox's page; an invalid form keeps what was typed."""
-    form = form or MailboxSettingsForm(instance=mailbox)
-    context = {
-        # Read again: validation has copied what was typed to the form's own instance.
-        "mailbox": Mailbox.objects.select_related("account").get(pk=mailbox.pk),
+def render_mailbox(
+    request, mailbox, *, form=None, recipient_form=None, conflict=None, is_shown=False
+):
+    """Render the mailbox's page; an invalid form keeps what was typed.
+
+    `is_shown` tells that the form shows the saved pass code.
+    """
+    # Read again: validation has copied what was typed to the form's own instance.
+    mailbox = Mailbox.objects.select_related("account").get(pk=mailbox.pk)
+    if mailbox.is_deleted:
+        add_deletions([mailbox])
+    context = keep_table(request) | {
+        "mailbox": mailbox,
         "recipients": mailbox.email_recipients.all(),
-        "form": form,
+        "form": form or MailboxSettingsForm(instance=mailbox),
         "recipient_form": recipient_form or RecipientsForm(mailbox=mailbox),
         "conflict": conflict,
         "mask": MASK,
-        "most_recipients": MAX_RECIPIENTS,
+        "is_shown": is_shown,
         "retention_days": settings.RETENTION_DAYS,
+        "most_recipients": MAX_RECIPIENTS,
         "host": request.build_absolute_uri("/").rstrip("/"),
-        "may_change": request.user.has_perms(CHANGE) and not mailbox.is_deleted,
+        "may_change": request.user.has_perms(CHANGE)
+        and (form is not None or not mailbox.is_deleted),
     }
     return render(request, "console/mailbox.html", context)
 
@@ -74,12 +109,12 @@ def save_settings(request, uuid):
         batch = write_batch(request, Batch.Action.CHANGED, changed=[mailbox])
         return redirect_after_saving(request, mailbox, batch)
     messages.info(request, _("Nothing was changed."))
-    return redirect("console:mailbox", uuid)
+    return redirect_to_mailbox(request, uuid)
 
 
 def redirect_after_saving(request, mailbox, batch):
     add_success(request, _("Saved: “%(name)s”.") % {"name": mailbox.name}, batch)
-    return redirect("console:mailbox", mailbox.pk)
+    return redirect_to_mailbox(request, mailbox.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -105,6 +140,7 @@ def add(request):
 
 @require_POST
 @staff_with(*CHANGE)
+@active_mailbox_action
 @transaction.atomic
 def recipient_add(request, uuid):
     mailbox = lock_mailbox(uuid)
@@ -119,11 +155,12 @@ def recipient_add(request, uuid):
     else:
         return render_mailbox(request, mailbox, recipient_form=form)
     add_success(request, _("Added: %(email)s.") % {"email": ", ".join(addresses)}, batch)
-    return redirect("console:mailbox", uuid)
+    return redirect_to_mailbox(request, uuid)
 
 
 @require_POST
 @staff_with(*CHANGE)
+@active_mailbox_action
 @transaction.atomic
 def recipient_remove(request, uuid, recipient):
     """Remove the recipient; one that is gone already is no error."""
@@ -133,7 +170,7 @@ def recipient_remove(request, uuid, recipient):
             removed.mailbox = mailbox
             batch = write_batch(request, Batch.Action.CHANGED, removed=[removed])
             add_success(request, _("Removed: %(email)s.") % {"email": removed.email}, batch)
-    return redirect("console:mailbox", uuid)
+    return redirect_to_mailbox(request, uuid)
 
 
 @require_POST
@@ -141,7 +178,7 @@ def recipient_remove(request, uuid, recipient):
 def delete(request, uuid):
     """Delete the mailbox; the message on the next page has an Undo button."""
     apply_to_mailbox(request, uuid, Batch.Action.DELETED, batches.mark_deleted)
-    return redirect("console:mailbox-list")
+    return redirect(keep_table(request)["table_address"])
 
 
 @require_POST
@@ -151,7 +188,7 @@ def restore(request, uuid):
         apply_to_mailbox(request, uuid, Batch.Action.RESTORED, batches.mark_restored)
     except AccountFullError as error:
         messages.error(request, error.message)
-    return redirect("console:mailbox", uuid)
+    return redirect_to_mailbox(request, uuid)
 
 
 @transaction.atomic
@@ -167,12 +204,12 @@ def apply_to_mailbox(request, uuid, action, change):
 
 
 def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:
-    """Return the mailbox, locked. Raises Http404, or PermissionDenied if it is deleted."""
+    """Return the mailbox, locked. Raises Http404, or MailboxDeletedError."""
     mailbox = next(iter(batches.lock_for_update([uuid])), None)
     if mailbox is None:
         raise Http404
     if mailbox.is_deleted and not allow_deleted:
-        raise PermissionDenied
+        raise MailboxDeletedError
     return mailbox
 
 

@@ -3,16 +3,15 @@
 from functools import wraps
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import validators
-from mailboxes.console.access import staff_with
-from mailboxes.console.views.mailbox import CHANGE, render_mailbox
+from mailboxes.console.access import keep_table, staff_with
+from mailboxes.console.views.mailbox import CHANGE, active_mailbox_action, render_mailbox
 from mailboxes.contract import MASK
 from mailboxes.encryption import UnknownKeyError
-from mailboxes.forms import MailboxSettingsForm, NewMailboxForm
+from mailboxes.forms import MailboxDeletedError, MailboxSettingsForm, NewMailboxForm
 from mailboxes.history import reveal_pass_code
 from mailboxes.models import Batch, Mailbox
 
@@ -25,7 +24,9 @@ def form_action(*permissions, page):
         @staff_with(*permissions)
         @wraps(view)
         def guarded(request, **ids):
-            return view(request, **ids) if request.method == "POST" else redirect(page, **ids)
+            if request.method == "POST":
+                return view(request, **ids)
+            return redirect(resolve_url(page, **ids) + keep_table(request)["kept_query"])
 
         return guarded
 
@@ -37,6 +38,7 @@ add_form = form_action(*Batch.permissions(Batch.Action.CREATED), page="console:m
 
 
 @change_form
+@active_mailbox_action
 def show(request, uuid):
     """Show the saved pass code in the form, and write to the admin log that the user saw it."""
     mailbox = get_active_mailbox(uuid)
@@ -45,16 +47,29 @@ def show(request, uuid):
     except UnknownKeyError as error:
         messages.error(request, str(error))
         code = MASK
-    return render_change_form(request, mailbox, with_pass_code(request.POST, code))
+    return render_change_form(request, mailbox, with_pass_code(request.POST, code), is_shown=True)
 
 
 @change_form
+@active_mailbox_action
+def hide(request, uuid):
+    """Mask the pass code again, which keeps the saved one.
+
+    It does not depend on what is in the form, so that nobody can find a pass code by trying.
+    """
+    typed = with_pass_code(request.POST, MASK)
+    return render_change_form(request, get_active_mailbox(uuid), typed)
+
+
+@change_form
+@active_mailbox_action
 def suggest(request, uuid):
     typed = with_pass_code(request.POST, validators.make_pass_code())
     return render_change_form(request, get_active_mailbox(uuid), typed)
 
 
 @change_form
+@active_mailbox_action
 def check(request, uuid):
     return render_change_form(request, get_active_mailbox(uuid), request.POST)
 
@@ -70,10 +85,10 @@ def check_for_new(request):
 
 
 def get_active_mailbox(uuid):
-    """Return the active mailbox. Raises Http404, or PermissionDenied if it is deleted."""
+    """Return the active mailbox. Raises Http404, or MailboxDeletedError."""
     mailbox = get_object_or_404(Mailbox, pk=uuid)
     if mailbox.is_deleted:
-        raise PermissionDenied
+        raise MailboxDeletedError
     return mailbox
 
 
@@ -84,8 +99,9 @@ def with_pass_code(typed, code):
     return typed
 
 
-def render_change_form(request, mailbox, typed):
-    return render_mailbox(request, mailbox, form=MailboxSettingsForm(typed, instance=mailbox))
+def render_change_form(request, mailbox, typed, *, is_shown=False):
+    form = MailboxSettingsForm(typed, instance=mailbox)
+    return render_mailbox(request, mailbox, form=form, is_shown=is_shown)
 
 
 def render_add_form(request, typed):
