@@ -22,10 +22,19 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   location.reload();
 });
 
-// --- A form with data-once is submitted only once, because its answer shows a secret only once.
-// The attribute is the button's text meanwhile.
+// --- A double click sends a form once. A form with data-once is never sent again, because its answer
+// shows a secret only once; the attribute is the button's text meanwhile.
 
-document.addEventListener("submit", ({ target }) => {
+const sent = new WeakMap();
+
+document.addEventListener("submit", (event) => {
+  const { target, timeStamp } = event;
+  if (event.defaultPrevented || target.method !== "post") return;
+  if (timeStamp - sent.get(target) < 2000) {
+    event.preventDefault();
+    return;
+  }
+  sent.set(target, timeStamp);
   const button = target.dataset.once && target.querySelector("button");
   if (!button) return;
   button.disabled = true;
@@ -162,6 +171,8 @@ function focusInvalid(root) {
 
 function enhance(root) {
   localise(root);
+  // An error replaces the messages above a form that stays.
+  if (root.id === "messages") root.querySelector(".error")?.scrollIntoView({ block: "center" });
   focusInvalid(root);
   const table = root.closest?.("#table") ?? root.querySelector("#table");
   if (table) updateSelection(table);
