@@ -141,14 +141,17 @@ def record_batch(batch, rows, kind, now) -> None:
 
 
 @transaction.atomic
-def change_each(user, action, versions: dict, change, change_recipients=None) -> Batch:
+def change_each(
+    user, action, versions: dict, change, change_recipients=None, uuid: UUID | None = None
+) -> Batch:
     """Apply `change` to each mailbox: all are changed, or none.
 
     `change` sets fields of a mailbox, and returns False if nothing changes. `change_recipients`
     returns the recipients of a mailbox to add, and those to remove. `versions` is the expected
-    version by uuid. Raises ChangedMeanwhileError if one differs, and AccountFullError.
+    version by uuid, and `uuid` that of the new batch. Raises ChangedMeanwhileError if a version
+    differs, AccountFullError, and IntegrityError if there is such a batch already.
     """
-    batch = Batch.objects.create(user=user, action=action)
+    batch = Batch.objects.create(pk=uuid or uuid4(), user=user, action=action)
     grown: set[int] = set()
     for uuids in chunks(sorted(versions)):
         mailboxes = lock_for_update(uuids, recipients=change_recipients is not None)

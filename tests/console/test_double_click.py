@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from django.db import connections
 
-from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
 from tests.console.conftest import list_messages, sign_in_member_of
 from tests.console.pages import get_errors, read_log
 
@@ -82,6 +82,16 @@ def test_action_on_a_mailbox_is_done_and_undone_once(support, sales, action, typ
     assert Mailbox.objects.get().version == sales.version + 1
 
 
+@pytest.mark.parametrize("change", ["bulk/delete/?", "bulk/change/?to-password=new&"])
+def test_many_mailboxes_are_changed_once(support, sales, change):
+    page = f"/{change}uuid={sales.pk}"
+    digest = support.get(page).context["selection"].digest
+    first, second = press_twice(support, page, {"digest": digest})
+    assert list_messages(first) == list_messages(second)
+    assert first.redirect_chain == second.redirect_chain
+    assert Mailbox.objects.get().version == sales.version + 1
+
+
 def test_form_sent_again_after_an_undo_has_its_effect(support, sales):
     page = f"/mailboxes/{sales.pk}/"
     form = fill_in(support, page, {})
@@ -93,9 +103,13 @@ def test_form_sent_again_after_an_undo_has_its_effect(support, sales):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_at_once_create_one_row():
-    Account.objects.create(name="acme")
+    acme = Account.objects.create(name="acme")
     browser = sign_in_member_of("Manager")
+    desk = Mailbox.objects.create(account=acme, name="Desk")
+    delete = f"/bulk/delete/?uuid={desk.pk}"
+    digest = browser.get(delete).context["selection"].digest
     forms = {NEW: TYPED, ACCOUNT: {"name": "zeta"}, ISSUE: {"name": "pbx"}}
+    forms[delete] = {"digest": digest}
     for page, typed in forms.items():
         form = fill_in(browser, page, typed)
         start = Barrier(2)
@@ -110,8 +124,6 @@ def test_two_clicks_at_once_create_one_row():
         with ThreadPoolExecutor() as pool:
             presses = [pool.submit(press) for _time in range(2)]
         assert {press.result() for press in presses} == {200 if page == ISSUE else 302}
-    assert (Mailbox.objects.count(), Account.objects.count(), ApiCredential.objects.count()) == (
-        1,
-        2,
-        1,
-    )
+    rows = Mailbox.objects.active(), Account.objects.all(), ApiCredential.objects.all()
+    assert [found.count() for found in rows] == [1, 2, 1]
+    assert Batch.objects.count() == 2

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import IntegrityError
 from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_http_methods
 
@@ -18,9 +19,11 @@ from mailboxes.console.access import (
 )
 from mailboxes.console.bulk import SettingsForm
 from mailboxes.console.filters import Selection
+from mailboxes.console.views.mailbox import find_first_batch
 from mailboxes.contract import MAX_RECIPIENTS
 from mailboxes.models import Batch
 from mailboxes.models.accounts import AccountFullError
+from mailboxes.staff.resubmission import get_form_uuid
 
 ROWS_PER_PAGE = 20
 
@@ -77,24 +80,29 @@ def confirm(
 
     If one of them has changed since the page was loaded, nothing is done and the page is shown again.
     """
-    if not selection.count:
+    batch = find_first_batch(request)
+    if batch is None and not selection.count:
         return refuse_empty_selection(request, selection)
     has_changed = False
-    if request.method == "POST" and selection.versions:
+    if batch is None and request.method == "POST" and selection.versions:
         try:
             if request.POST.get("digest") != selection.digest:
                 raise batches.ChangedMeanwhileError
             versions = {UUID(digits): version for digits, version in selection.versions.items()}
-            batch = batches.change_each(request.user, action, versions, change, change_recipients)
-        except batches.ChangedMeanwhileError:
-            has_changed = True
+            uuid = get_form_uuid(request)
+            batch = batches.change_each(
+                request.user, action, versions, change, change_recipients, uuid
+            )
+        except (batches.ChangedMeanwhileError, IntegrityError):
+            batch = find_first_batch(request)  # of a double click, this is the second
+            has_changed = batch is None
             selection = Selection(request.GET, selection.deleted, selection.condition)
         except AccountFullError as error:
             messages.error(request, error.message)
-        else:
-            add_success(request, str(batch), batch)
-            selection.batch = batch.pk
-            return finish(selection)
+    if batch:
+        add_success(request, str(batch), batch)
+        selection.batch = batch.pk
+        return finish(selection)
     paginator = Paginator(selection.changing.select_related("account"), ROWS_PER_PAGE)
     paginator.count = len(selection.versions)  # known already
     context |= {
