@@ -13,7 +13,6 @@ from django.forms import ModelMultipleChoiceField
 from django.template.response import TemplateResponse
 
 from mailboxes.models.searching import split_words
-from mailboxes.staff.permissions import require_permissions
 from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
 
 
@@ -103,11 +102,6 @@ class ServiceAdmin(admin.ModelAdmin):
 
     def find_added(self, form_uuid):
         """Return the row that this form added if it was sent before, or None."""
-
-    def delete_view(self, request, object_id, extra_context=None):
-        app, model = self.opts.app_label, self.opts.model_name
-        require_permissions(request.user, [f"{app}.delete_{model}"])
-        return super().delete_view(request, object_id, extra_context)
 
     @transaction.atomic
     def response_action(self, request, queryset):
