@@ -1,5 +1,7 @@
 """Rules for changes of staff logins, which console and admin share."""
 
+from datetime import timedelta
+
 from axes.models import AccessAttempt
 from axes.utils import reset
 from django.conf import settings
@@ -53,6 +55,12 @@ def lock_managers(manager):
     managers = User.objects.with_perm("auth.change_user", backend=PERMISSION_BACKEND)
     if manager not in managers.filter(is_staff=True).select_for_update().order_by("pk"):
         raise PermissionDenied
+
+
+def find_just_added(username):
+    """Return the login if it was created in the last minute, and never used."""
+    start = timezone.now() - timedelta(minutes=1)
+    return list_staff().filter(username=username, date_joined__gt=start, last_login=None).first()
 
 
 def lock(user):

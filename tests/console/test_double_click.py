@@ -5,6 +5,7 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connections
 
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
@@ -65,6 +66,12 @@ def test_credential_is_issued_once_and_its_secret_shown_for_a_minute(manager, ac
     assert read_log() == [("manager", "acme: pbx", "Added.")]
     ApiCredential.objects.update(created_at=account.created_at - timedelta(minutes=2))
     assert set(get_errors(manager.post(ISSUE, form))) == {"name"}
+
+
+def test_login_of_staff_is_created_once(manager):
+    for response in press_twice(manager, "/staff/new/", {"username": "rosa", "groups": "Support"}):
+        assert "/sign-in/password/" in response.content.decode()
+    assert User.objects.filter(username="rosa").count() == 1
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
 from mailboxes.staff import second_factor, users
 from mailboxes.staff.forms import FirstPasswordForm, NewStaffForm, StaffForm
+from mailboxes.staff.resubmission import get_form_uuid
 
 ROWS_PER_PAGE = 50
 ENTRIES_PER_PAGE = 20
@@ -71,6 +72,11 @@ def staff_add(request):
         log_saved(request, form, is_new=True)
         log_change(request, login, form.describe_changes())
         return render_password_link(request, login, is_new=True)
+    if get_form_uuid(request) and list(form.errors) == ["username"]:
+        username = form["username"].value().strip()
+        login = users.find_just_added(username)  # of a double click, this is the second
+        if login and users.may_change(request.user, login):
+            return render_password_link(request, login, is_new=True)
     return render(request, "console/staff_add.html", {"form": form})
 
 
