@@ -86,7 +86,7 @@ def test_undo_restores_settings_and_recipients(batch, sales, rosa):
     (ann,) = locked.email_recipients.all()
     ann.mailbox = locked
     batches.write_batch(other, removed=[ann], added=[make_recipient(locked, "bob@acme.example")])
-    for done in (other, batch):
+    for done in (batch, other):  # recipients of a deleted mailbox cannot change
         undoing, skipped = batches.undo_batch(done, rosa)
         assert (undoing.action, undoing.count, skipped) == ("undone", 1, [])
     assert read_values(sales) == before

@@ -151,7 +151,7 @@ def test_upload_without_the_right_is_refused(server):
         send_body(caller, "/import/", 2_000_000, MULTIPART, sign_in(server, "hugo"))
         status, headers, body = caller.answer()
         assert (status, headers["connection"], caller.is_closed()) == (403, "close", True)
-        assert "You may not see this page" in body.decode()
+        assert "You may not create mailboxes" in body.decode()
     until(lambda: f"id={headers['x-request-id']}" in server.output())
     assert "POST /import/ 403 " in server.output()
 
