@@ -34,7 +34,7 @@ class BusyError(Exception):
 class Caller:
     """The requests of one caller in this process."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.requests = Semaphore(REQUESTS_OF_CALLER)
         self.writes = Semaphore(WRITES_OF_CALLER)
         self.waiting: Counter[bool] = Counter()  # reads (False) and writes (True)

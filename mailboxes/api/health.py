@@ -65,7 +65,7 @@ class DataCheck:
     After a failure it reads the same part again, so that the failure lasts until it is repaired.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.failure: str | None = "the data were not read yet"
         # The last rows that were read.
         self.credential, self.mailbox, self.recipient = 0, START, START
