@@ -9,14 +9,16 @@ from math import ceil
 from operator import attrgetter
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import OuterRef, Subquery
 from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
-from mailboxes.models import ApiCredential, Batch, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
 from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import retention_start
 
@@ -214,3 +216,26 @@ def list_reveals(mailbox: Mailbox):
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(mailbox.pk))
     entries = entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")
     return entries.order_by("-pk")
+
+
+def list_reasons_to_keep(account: Account) -> list[str]:
+    """Return why the account cannot be deleted, in words; an empty list if it can."""
+    reasons = []
+    authored = {"history_credential__in": account.credentials.all()}
+    if account.mailboxes.exists():
+        days = settings.RETENTION_DAYS
+        text = ngettext(
+            "It has mailboxes. Deleted ones count until they are removed for good, after %(days)s day.",
+            "It has mailboxes. Deleted ones count until they are removed for good, after %(days)s days.",
+            days,
+        )
+        reasons.append(text % {"days": days})
+    elif any(model.history.filter(**authored).exists() for model in (Mailbox, EmailRecipient)):
+        reasons.append(
+            gettext(
+                "Its credentials have changed mailboxes of other accounts, whose history names them."
+            )
+        )
+    if account.customers.exists():
+        reasons.append(gettext("It has customers."))
+    return reasons

@@ -4,8 +4,10 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.db.models import Q, TextField
+from django.shortcuts import redirect
 
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.history import list_reasons_to_keep
 from mailboxes.models import Account, ApiCredential
 from mailboxes.staff.resubmission import get_form_uuid
 
@@ -43,11 +45,24 @@ class AccountAdmin(ServiceAdmin):
         return ["name", *self.readonly_fields] if account else self.readonly_fields
 
     def has_delete_permission(self, request, account=None):
-        """Allow deletion of empty accounts only; one with data can be suspended instead."""
-        has_data = account is None or any(
-            rows.exists() for rows in (account.mailboxes, account.credentials, account.customers)
-        )
-        return super().has_delete_permission(request, account) and not has_data
+        """Allow deletion of one account at a time."""
+        return super().has_delete_permission(request, account) and account is not None
+
+    def delete_view(self, request, object_id, extra_context=None):
+        """If the account cannot be deleted, lead to the console's page, which says why."""
+        account = self.get_object(request, object_id)
+        if self.has_delete_permission(request, account) and list_reasons_to_keep(account):
+            return redirect("console:account-delete", account)
+        return super().delete_view(request, object_id, extra_context)
+
+    def get_deleted_objects(self, accounts, request):
+        """Include the credentials, which may not be deleted on their own."""
+        credentials = ApiCredential.objects.filter(account__in=accounts).select_related("account")
+        counts = {
+            self.opts.verbose_name_plural: len(accounts),
+            ApiCredential._meta.verbose_name_plural: len(credentials),
+        }
+        return [str(row) for row in [*accounts, *credentials]], counts, set(), []
 
     @admin.display(description="name")
     def indented_name(self, account):

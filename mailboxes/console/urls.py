@@ -73,6 +73,7 @@ urlpatterns = [
         accounts.account_reactivate,
         name="account-reactivate",
     ),
+    path("accounts/<account:name>/delete/", accounts.account_delete, name="account-delete"),
     path(
         "accounts/<account:name>/credentials/new/",
         credentials.credential_issue,

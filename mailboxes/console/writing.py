@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from functools import wraps
 
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.admin.utils import construct_change_message
 from django.db import transaction
 
@@ -32,6 +32,10 @@ def log_saved(request, form, is_new=False):
 
 def log_change(request, row, message):
     _log(request, row, CHANGE, message)
+
+
+def log_deletion(request, row):
+    _log(request, row, DELETION, "")
 
 
 def _log(request, row, action, message):

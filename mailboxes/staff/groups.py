@@ -17,6 +17,7 @@ GROUPS = {
             for verb in ("add", "change")
         ),
         *(f"{verb}_user" for verb in ("view", "add", "change")),
+        "delete_account",
     ],
 }
 

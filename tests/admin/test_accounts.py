@@ -93,10 +93,19 @@ def test_empty_account_is_deleted(staff, account):
     assert not Account.objects.exists()
 
 
-@pytest.mark.parametrize("fixture", ["mailbox", "credential", "tree"])
-def test_account_in_use_cannot_be_deleted(staff, account, fixture, request):
+def test_account_that_had_a_credential_is_deleted(staff, account, credential):
+    credential.revoke()
+    assert "acme: api" in staff.open("account_delete", account.pk).text
+    staff.press("account_delete", account.pk, post="yes")
+    assert not Account.objects.exists()
+
+
+@pytest.mark.parametrize("fixture", ["mailbox", "tree"])
+def test_account_in_use_leads_to_the_reasons_to_keep_it(staff, account, fixture, request):
     request.getfixturevalue(fixture)
-    assert staff.press("account_delete", account.pk, post="yes").status_code == 403
+    answer = staff.press("account_delete", account.pk, post="yes")
+    assert answer.url == "/accounts/acme/delete/"
+    assert "This account cannot be deleted" in staff.get(answer.url).text
     assert Account.objects.filter(pk=account.pk).exists()
 
 

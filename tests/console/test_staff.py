@@ -209,7 +209,7 @@ def test_new_password_does_not_undo_a_lock_meanwhile(manager, rosa, form_class):
 def locked_owner(db):
     """A locked user with one right that no group has."""
     user = User.objects.create_user("owner", is_staff=True, is_active=False)
-    user.user_permissions.add(Permission.objects.get(codename="delete_account"))
+    user.user_permissions.add(Permission.objects.get(codename="delete_apicredential"))
     return user
 
 
@@ -232,7 +232,7 @@ def test_manager_cannot_touch_logins_with_more_rights_nor_the_own(
 
 def test_manager_cannot_give_rights_that_he_lacks(manager, rosa):
     owners = Group.objects.create(name="Owners")
-    owners.permissions.add(Permission.objects.get(codename="delete_account"))
+    owners.permissions.add(Permission.objects.get(codename="delete_apicredential"))
     assert "Owners" not in manager.get(f"/staff/{rosa.pk}/edit/").text
     assert "groups" in get_errors(press(manager, "edit", rosa, groups=["Owners"]))
     press(manager, "edit", rosa, groups=["Viewer"], is_superuser="on", is_active="", is_staff="")

@@ -194,6 +194,8 @@ CONSOLE = [
     get("engine-history"),
     get("account-edit", MANAGER, account_kwargs),
     post("account-edit", MANAGER, lambda visit: {"contact_name": next(numbers)}, account_kwargs),
+    get("account-delete", MANAGER, account_kwargs),
+    post("account-delete", MANAGER, kwargs=account_kwargs, has_effect=False),  # it has mailboxes
     get("account-suspend", MANAGER, account_kwargs),
     post("account-suspend", MANAGER, kwargs=account_kwargs),
     get("account-reactivate", MANAGER, account_kwargs),

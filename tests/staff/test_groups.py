@@ -31,6 +31,7 @@ def test_support_may_also_change_mailboxes_and_recipients():
 def test_manager_may_also_change_accounts_credentials_and_staff():
     models = ("account", "apicredential", "user")
     assert get_permissions("Manager") - get_permissions("Support") == {
+        "delete_account",
         "view_user",
         *(f"{verb}_{model}" for verb in ("add", "change") for model in models),
     }

@@ -10,8 +10,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mailboxes.console.access import add_success, staff_with
-from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
+from mailboxes.console.writing import (
+    atomic_post,
+    lock_for_update,
+    log_change,
+    log_deletion,
+    log_saved,
+)
 from mailboxes.forms import AccountForm
+from mailboxes.history import list_reasons_to_keep
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.models.accounts import LINEAGE_SEPARATOR
 from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
@@ -183,6 +190,25 @@ def account_reactivate(request, name):
         )
     return render_state_change(
         request, account, "console/account_reactivate.html", is_done=account.is_active
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with("mailboxes.delete_account")
+@atomic_post
+def account_delete(request, name):
+    """Show what a deletion removes, or why it is not possible. Delete the account on POST."""
+    account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
+    reasons = list_reasons_to_keep(account)
+    if request.method == "POST" and not reasons:
+        log_deletion(request, account)
+        account.delete()
+        add_success(request, _("Account %(name)s was deleted.") % {"name": name})
+        return redirect("console:account-list")
+    return render(
+        request,
+        "console/account_delete.html",
+        {"account": account, "reasons": reasons, "credentials": account.credentials.all()},
     )
 
 
