@@ -55,7 +55,26 @@ def make_read_only(field, reason):
     field.help_text = reason
 
 
-class AccountForm(forms.ModelForm):
+class OwnChangesForm(forms.ModelForm):
+    """A form that changes only what its user has changed since its page was loaded.
+
+    What somebody else has saved meanwhile stays. The page has each field's first value, too.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            is_sent = self.add_initial_prefix(name) in self.data
+            field.show_hidden_initial = bool(self.instance.pk) and (is_sent or not self.is_bound)
+
+    def clean(self):
+        super().clean()
+        for name in set(self.cleaned_data).difference(self.changed_data):
+            if self.fields[name].show_hidden_initial:
+                self.cleaned_data[name] = getattr(self.instance, name)
+
+
+class AccountForm(OwnChangesForm):
     """An account. Its name cannot be changed later."""
 
     reseller = AccountNameField(
@@ -81,7 +100,7 @@ class AccountForm(forms.ModelForm):
             )
 
 
-class CredentialForm(forms.ModelForm):
+class CredentialForm(OwnChangesForm):
     """A credential; its account is set on `instance`. Name and kind cannot be changed later."""
 
     class Meta:

@@ -7,6 +7,7 @@ from django.db.models import Q, TextField
 from django.shortcuts import redirect
 
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.forms import OwnChangesForm
 from mailboxes.history import list_reasons_to_keep
 from mailboxes.models import Account, ApiCredential
 from mailboxes.staff.resubmission import get_form_uuid
@@ -21,6 +22,7 @@ class AccountTree(ChangeList):
 
 @admin.register(Account)
 class AccountAdmin(ServiceAdmin):
+    form = OwnChangesForm
     list_display = ["indented_name", "contact_name", "reseller", "is_active"]
     list_filter = ["is_active"]
     list_select_related = ["reseller"]
@@ -86,6 +88,7 @@ class IsRevoked(YesNoFilter):
 
 @admin.register(ApiCredential)
 class ApiCredentialAdmin(ServiceAdmin):
+    form = OwnChangesForm
     list_display = [
         "name",
         "account",

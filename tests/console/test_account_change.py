@@ -72,3 +72,15 @@ def test_invalid_contact_is_refused(manager, account, contact):
 
 def test_unknown_account_is_not_found(manager, db):
     assert manager.post(EDIT, {}).status_code == 404
+
+
+def test_change_of_somebody_else_meanwhile_is_kept(manager, beta, stranger):
+    page = manager.get("/accounts/beta/edit/").text
+    assert '<input type="hidden" name="initial-reseller" value="acme"' in page
+    Account.objects.filter(pk=beta.pk).update(reseller=stranger)
+    typed = {"contact_name": "Ann", "reseller": "acme"}
+    typed |= {"initial-contact_name": "", "initial-reseller": "acme"}
+    manager.post("/accounts/beta/edit/", typed)
+    beta.refresh_from_db()
+    assert (beta.contact_name, beta.reseller) == ("Ann", stranger)
+    assert read_log() == [("manager", "beta", "Changed Contact name.")]
