@@ -275,10 +275,19 @@ class MailboxForm(forms.ModelForm):
         return bool(code) and validators.is_pass_code(code) and validators.is_weak_pass_code(code)
 
 
+class VersionField(forms.IntegerField):
+    """The version of a row when its page was loaded; it never counts as changed."""
+
+    widget = forms.HiddenInput
+
+    def has_changed(self, initial, data):
+        return False
+
+
 class MailboxSettingsForm(MailboxForm):
     """An existing mailbox. `version` is its version when the page was loaded."""
 
-    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    version = VersionField(min_value=1)
 
     class Meta(MailboxForm.Meta):
         fields = [name for name in MailboxForm.Meta.fields if name != "account"]
@@ -359,7 +368,45 @@ class EmailRecipientForm(forms.ModelForm):
 
 
 class RecipientFormSet(forms.BaseInlineFormSet):
-    default_error_messages = {"too_many_forms": _("A mailbox has at most %(num)d recipients.")}
+    default_error_messages = {
+        "too_many_forms": _("A mailbox has at most %(num)d recipients."),
+        "removed": _(
+            "Somebody else has removed “%(email)s” since you opened this page. It is no longer in the "
+            "list: save again, or add it again first."
+        ),
+    }
+    names = ["uuid", "mailbox", "email", "DELETE"]  # of the fields of a row
+
+    def __init__(self, data=None, *args, **kwargs):
+        super().__init__(data, *args, **kwargs)
+        is_complete = self.is_bound and self.management_form.is_valid()
+        self.removed = self.leave_out_removed() if is_complete else []
+
+    def leave_out_removed(self) -> list[str]:
+        """Take recipients that somebody else has removed out of the data.
+
+        Return the addresses of those that the user has not removed, too.
+        """
+        total, initial = self.total_form_count(), self.initial_form_count()
+        present = {str(recipient.pk) for recipient in self.get_queryset()}
+        rows, removed = [], []
+        for index in range(total):
+            keys = {name: f"{self.add_prefix(index)}-{name}" for name in self.names}
+            row = {name: self.data[key] for name, key in keys.items() if key in self.data}
+            if index >= initial or row.get("uuid") in present:
+                rows.append(row)
+            elif "DELETE" not in row:
+                removed.append(row.get("email", ""))
+        counts = {"TOTAL_FORMS": len(rows), "INITIAL_FORMS": initial - (total - len(rows))}
+        parts = {self.prefix: self.management_form.cleaned_data | counts}
+        parts |= {self.add_prefix(index): row for index, row in enumerate(rows)}
+        self.data = {
+            f"{prefix}-{name}": value
+            for prefix, values in parts.items()
+            for name, value in values.items()
+        }
+        del self.management_form  # it has the counts from before
+        return removed
 
     def add_fields(self, form, index):
         """Keep the mailbox's UUID, which Django would replace: the pass code is encrypted for it."""
@@ -380,3 +427,8 @@ class RecipientFormSet(forms.BaseInlineFormSet):
                         "email", ValidationError(_("This address is listed twice."), "unique")
                     )
                 seen.add(address)
+        if self.removed:
+            message = self.error_messages["removed"]
+            raise ValidationError(
+                [ValidationError(message, "removed", {"email": email}) for email in self.removed]
+            )

@@ -24,7 +24,7 @@ LAYERS = [
         "http",
         "trimming",
     },
-    {"apps", "batches"},
+    {"apps", "batches", "conflict"},
     {"csvfiles"},
     {"admin", "api", "console", "engines", "management"},
     {"reference"},

@@ -1,11 +1,12 @@
 """Mailboxes and their recipients in the admin."""
 
+from copy import copy
 from functools import partial, wraps
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
@@ -15,12 +16,14 @@ from django.urls import path
 
 from mailboxes import contract
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.conflict import Conflict
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
 from mailboxes.forms import (
     EmailRecipientForm,
     MailboxDeletedError,
     MailboxForm,
+    MailboxSettingsForm,
     RecipientFormSet,
 )
 from mailboxes.history import HistoryPage, parse_version, reveal_pass_code
@@ -134,6 +137,35 @@ class ReadOnlyIfDeleted(ServiceAdmin):
         return super().has_delete_permission(request, row) and not is_deleted
 
 
+class MailboxChangeForm(MailboxSettingsForm):
+    """An existing mailbox. The form is invalid once if somebody else has changed it meanwhile.
+
+    It then has the user's changes on top of theirs, as in the console.
+    """
+
+    conflict: Conflict | None = None
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.saved = copy(self.instance)
+        self.fields["version"].required = False
+
+    def clean_version(self):
+        """Compare a form without a version, which no page sends, with nothing earlier."""
+        return self.cleaned_data["version"] or self.saved.version
+
+    def is_valid(self):
+        if not super().is_valid():
+            return False
+        conflict = Conflict(self, self.saved)
+        if conflict:
+            self.conflict = conflict
+            self.data = conflict.merged_form().data
+            message = "Nothing is saved yet: somebody else has changed this mailbox."
+            self.add_error(None, ValidationError(message, "conflict"))
+        return not conflict
+
+
 @admin.register(Mailbox)
 class MailboxAdmin(ReadOnlyIfDeleted):
     form = MailboxForm
@@ -156,7 +188,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         (None, {"fields": ["account", "name", "password", "greeting"]}),
         ("Messages", {"fields": ["beep", "play_caller_id", "play_timestamp", "transcribe"]}),
     ]
-    record = ["uuid", "state", "version", "created_at", "updated_at"]
+    record = ["uuid", "state", "saved_version", "created_at", "updated_at"]
     actions = ["restore", "turn_transcription_on", "turn_transcription_off"]
 
     def get_queryset(self, request):
@@ -170,7 +202,8 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         return mailboxes.search(text, all_accounts=True), False
 
     def get_form(self, request, mailbox=None, change=False, **kwargs):
-        form = super().get_form(request, mailbox, change, **kwargs)
+        form = MailboxChangeForm if change else self.form
+        form = super().get_form(request, mailbox, change, form=form, **kwargs)
         form.new_uuid = None if change else get_form_uuid(request)
         return form
 
@@ -213,6 +246,11 @@ class MailboxAdmin(ReadOnlyIfDeleted):
     @admin.display(ordering="deleted_at")
     def state(self, mailbox):
         return "deleted" if mailbox.is_deleted else "active"
+
+    @admin.display(description="version")
+    def saved_version(self, mailbox):
+        """Show the version although the form has it, too, in a hidden field."""
+        return mailbox.version
 
     @transaction.atomic
     def show_pass_code(self, request, uuid):

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from mailboxes import trimming
-from mailboxes.console.conflict import Conflict
+from mailboxes.conflict import Conflict
 from mailboxes.models import Batch, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import DELETED, get_undo_address, list_messages, read_values

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import reswap
 
 from mailboxes import batches
+from mailboxes.conflict import Conflict, have_different_settings
 from mailboxes.console.access import add_success, keep_table, redirect_to_mailbox, staff_with
-from mailboxes.console.conflict import Conflict, have_different_settings
 from mailboxes.console.writing import atomic_post
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import (
