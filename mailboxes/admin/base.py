@@ -13,6 +13,7 @@ from django.forms import ModelMultipleChoiceField
 from django.template.response import TemplateResponse
 
 from mailboxes.models.searching import split_words
+from mailboxes.staff import unsent
 from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
 
 
@@ -66,6 +67,17 @@ class ServiceAdmin(admin.ModelAdmin):
     def get_changeform_initial_data(self, request):
         """Ignore initial data from the query string."""
         return {}
+
+    def get_formset_kwargs(self, request, row, inline, prefix):
+        """Fill in what was typed before the session ended."""
+        typed, _has_secrets = unsent.read(request)
+        kwargs = super().get_formset_kwargs(request, row, inline, prefix)
+        return kwargs | {"data": typed} if typed else kwargs
+
+    def render_change_form(self, request, context, *args, **kwargs):
+        """Fill in what was typed before the session ended."""
+        unsent.fill_in(request, context["adminform"].form)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_search_results(self, request, rows, search_term):
         """Refuse long texts and many words, because each word is a condition of the query."""

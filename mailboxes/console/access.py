@@ -46,6 +46,11 @@ def get_return_address(request):
     return address if request.method in ("GET", "HEAD") else request.headers.get("Referer", address)
 
 
+def get_return_page(request):
+    """Return the page that has the form, or the form's own address if that page is foreign."""
+    return make_local(request, get_return_address(request)) or request.get_full_path()
+
+
 def add_success(request, text, batch=None):
     """Add a success message for the next page; with a batch it has an Undo button."""
     messages.success(request, text, extra_tags=str(batch.pk) if batch else "")
@@ -53,11 +58,14 @@ def add_success(request, text, batch=None):
 
 def get_next_page(request, default):
     """Return the form's `next` if it is a URL of this site, else that of the default page."""
-    address = request.POST.get("next", "")
+    return make_local(request, request.POST.get("next", "")) or resolve_url(default)
+
+
+def make_local(request, address):
+    """Return the address if it is one of this site, else an empty string."""
     secure = request.is_secure()
-    if url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=secure):
-        return address
-    return resolve_url(default)
+    is_local = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=secure)
+    return address if is_local else ""
 
 
 def keep_table(request) -> dict:

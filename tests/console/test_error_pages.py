@@ -96,6 +96,21 @@ def test_form_from_an_unknown_or_hostile_address_is_refused(browser, origin):
     assert b"<script>" not in browser.post("/sign-in/", headers={"origin": origin}).content
 
 
+@pytest.mark.parametrize(
+    ("origin", "names"),
+    [
+        ("https://testserver", ["X-Forwarded-Proto", "TRUSTED_PROXIES", "HTTPS"]),
+        ("http://testserver:8080", ["Host", "ALLOWED_HOSTS"]),
+    ],
+    ids=["scheme", "host"],
+)
+def test_form_through_a_wrong_proxy_names_the_settings(browser, caplog, request, origin, names):
+    with caplog.at_level("INFO", "mailboxes.request"):
+        page = send_form(browser, origin=origin)
+    assert [name for name in names if name not in page] == []
+    assert f"why=csrf-{request.node.callspec.id}" in caplog.text
+
+
 def test_form_over_https_without_a_referer_is_refused(browser):
     response = browser.post("/sign-in/", secure=True)
     assert "did not say from which address" in get_text(response)

@@ -22,6 +22,7 @@ from mailboxes.history import list_reasons_to_keep
 from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.models.accounts import LINEAGE_SEPARATOR
 from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
+from mailboxes.staff.unsent import fill_in
 
 ACCOUNTS_PER_PAGE = 50
 CUSTOMERS_SHOWN = 10
@@ -129,6 +130,7 @@ def account_add(request):
     if is_from_page:
         wait_for_earlier_forms(request.user)
     form = AccountForm(request.POST or None, initial={"reseller": request.GET.get("reseller", "")})
+    fill_in(request, form)
     if form.is_valid():
         account = form.save()
         log_saved(request, form, is_new=True)
@@ -147,7 +149,7 @@ def account_add(request):
 @atomic_post
 def account_edit(request, name):
     account = get_object_or_404(lock_for_update(request, Account.objects.all()), name=name)
-    form = AccountForm(request.POST or None, instance=account)
+    form = fill_in(request, AccountForm(request.POST or None, instance=account))
     if form.is_valid():
         if form.has_changed():
             form.save()

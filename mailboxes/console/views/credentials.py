@@ -12,6 +12,7 @@ from mailboxes.console.writing import atomic_post, lock_for_update, log_change, 
 from mailboxes.forms import CredentialForm
 from mailboxes.models import Account, ApiCredential
 from mailboxes.staff.resubmission import get_form_uuid
+from mailboxes.staff.unsent import fill_in
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -24,7 +25,7 @@ def credential_issue(request, name):
     if credential := account.credentials.just_issued(secret):
         return render_secret(request, credential, secret)
     unsaved = ApiCredential(account=account, is_engine="engine" in request.GET)
-    form = CredentialForm(request.POST or None, instance=unsaved)
+    form = fill_in(request, CredentialForm(request.POST or None, instance=unsaved))
     if form.is_valid():
         credential = form.save(commit=False)
         credential.issue(secret)
@@ -59,7 +60,7 @@ def credential_edit(request, name, pk):
             % {"name": credential.name},
         )
         return redirect("console:account", name)
-    form = CredentialForm(request.POST or None, instance=credential)
+    form = fill_in(request, CredentialForm(request.POST or None, instance=credential))
     if form.is_valid():
         if form.has_changed():
             form.save()

@@ -30,6 +30,7 @@ from mailboxes.models.accounts import AccountFullError
 from mailboxes.models.mailboxes import check_quotas
 from mailboxes.staff.permissions import require_permissions
 from mailboxes.staff.resubmission import get_form_uuid
+from mailboxes.staff.unsent import fill_in
 
 CHANGE = Batch.permissions(Batch.Action.CHANGED)
 
@@ -77,8 +78,8 @@ def render_mailbox(
     context = keep_table(request) | {
         "mailbox": mailbox,
         "recipients": mailbox.email_recipients.all(),
-        "form": form or MailboxSettingsForm(instance=mailbox),
-        "recipient_form": recipient_form or RecipientsForm(mailbox=mailbox),
+        "form": form or fill_in(request, MailboxSettingsForm(instance=mailbox)),
+        "recipient_form": recipient_form or fill_in(request, RecipientsForm(mailbox=mailbox)),
         "conflict": conflict,
         "mask": MASK,
         "is_shown": is_shown,
@@ -123,6 +124,7 @@ def redirect_after_saving(request, mailbox, batch):
 def add(request):
     """Create a mailbox; `?account=` fills in the account."""
     form = NewMailboxForm(request.POST or None, initial={"account": request.GET.get("account")})
+    fill_in(request, form)
     is_valid = form.is_valid()  # waits for the same form sent before, which locks the account too
     batch = find_first_batch(request)
     if batch:

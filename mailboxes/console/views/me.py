@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.staff import second_factor
 from mailboxes.staff.forms import ChangePasswordForm
+from mailboxes.staff.unsent import fill_in
 
 
 @require_safe
@@ -31,6 +32,9 @@ class PasswordView(PasswordChangeView):
     form_class = ChangePasswordForm
     template_name = "console/password.html"
     success_url = reverse_lazy("console:me")
+
+    def get_form(self, form_class=None):
+        return fill_in(self.request, super().get_form(form_class))
 
     def form_valid(self, form):
         add_success(

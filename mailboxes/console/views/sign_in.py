@@ -6,9 +6,11 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+
+from mailboxes.console.access import get_next_page
 
 
 class SignInForm(AuthenticationForm):
@@ -21,6 +23,20 @@ class SignInForm(AuthenticationForm):
 
 
 sign_in = LoginView.as_view(authentication_form=SignInForm)
+
+
+def sign_in_again(request, context):
+    """Answer a sign-in form that failed the CSRF check, for example because of another tab.
+
+    Redirect a user who is signed in already, and show others the form with the reason.
+    """
+    page = get_next_page(request, settings.LOGIN_REDIRECT_URL)
+    username = request.POST.get("username", "")
+    if request.user.is_authenticated and username == request.user.get_username():
+        return redirect(page)
+    form = SignInForm(request, initial={"username": username})
+    context |= {"form": form, "next": page, "is_refused": True}
+    return render(request, "registration/login.html", context, status=403)
 
 
 @never_cache

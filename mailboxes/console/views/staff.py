@@ -24,6 +24,7 @@ from mailboxes.console.writing import atomic_post, lock_for_update, log_change, 
 from mailboxes.staff import second_factor, users
 from mailboxes.staff.forms import FirstPasswordForm, NewStaffForm, StaffForm
 from mailboxes.staff.resubmission import get_form_uuid
+from mailboxes.staff.unsent import fill_in
 
 ROWS_PER_PAGE = 50
 ENTRIES_PER_PAGE = 20
@@ -64,7 +65,7 @@ def staff_login(request, pk):
 @atomic_post
 def staff_add(request):
     """Create a login, and show the link with which its user sets a password."""
-    form = NewStaffForm(request.user, request.POST or None)
+    form = fill_in(request, NewStaffForm(request.user, request.POST or None))
     if request.method == "POST":
         users.lock_managers(request.user)
     if form.is_valid():
@@ -85,7 +86,7 @@ def staff_add(request):
 @atomic_post
 def staff_edit(request, pk):
     login = get_login(request, pk)
-    form = StaffForm(request.user, request.POST or None, instance=login)
+    form = fill_in(request, StaffForm(request.user, request.POST or None, instance=login))
     if form.is_valid():
         if form.has_changed():
             form.save()
