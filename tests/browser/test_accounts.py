@@ -1,8 +1,10 @@
 """Accounts and credentials in a real browser."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from playwright.sync_api import expect
 
 from mailboxes.models import Account, ApiCredential, Mailbox
@@ -172,3 +174,32 @@ def test_form_errors_are_accessible(page, manager, tree):
     page.get_by_role("button", name="Issue the credential").click()
     page.locator("#secret").wait_for()
     assert_accessible(page)
+
+
+def test_account_is_deleted_after_its_page_says_what_goes(page, manager, tree):
+    ApiCredential.objects.issue(Account.objects.get(name="delta"), "api")
+    Account.objects.get(name="a" * 64).delete()
+    page.goto("/accounts/acme/delete/")
+    expect(page.get_by_text("This account cannot be deleted:")).to_be_visible()
+    assert_accessible(page)
+    page.goto("/accounts/delta/")
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_text("Its credential is removed, and refused at once:")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Delete the account").click()
+    expect(page.get_by_text("Account delta was deleted.")).to_be_visible()
+    assert not Account.objects.filter(name="delta").exists()
+
+
+def test_field_that_was_not_edited_keeps_what_somebody_else_saved(page, manager, tree):
+    """The form has each value twice, the second one as it was when the page was loaded."""
+    expiry = datetime(2997, 1, 31, 12, 0, 30, 123, tzinfo=UTC)
+    credential, _ = ApiCredential.objects.issue(tree, "pbx", "192.0.2.1", expiry)
+    page.goto(f"/accounts/acme/credentials/{credential.pk}/edit/")
+    page.get_by_label("Networks").fill("192.0.2.2")
+    ApiCredential.objects.update(expires_at=None)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Credential “pbx” was changed.")).to_be_visible()
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at) == ("192.0.2.2", None)
+    assert LogEntry.objects.get().get_change_message() == "Changed Networks."
