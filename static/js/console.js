@@ -14,12 +14,17 @@ function localise(root) {
   }
 }
 
-// --- If the session has ended, htmx gets the sign-in page: reload, so that sign-in returns to this page.
+// --- If the session has ended, htmx gets the sign-in page; if the page is too old, a refusal. Reload:
+// the server keeps what htmx has sent. Text of another form is kept only if that form is sent.
 
-document.addEventListener("htmx:beforeSwap", (event) => {
-  if (!new URL(event.detail.xhr.responseURL).pathname.startsWith("/sign-in/")) return;
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { xhr, requestConfig } = event.detail;
+  const isSignIn = new URL(xhr.responseURL).pathname.startsWith("/sign-in/");
+  if (!isSignIn && !xhr.getResponseHeader("HX-Refresh")) return;
   event.preventDefault();
-  location.reload();
+  leavingWith = document.querySelector("[data-unsaved='1']");
+  if (!leavingWith || leavingWith === requestConfig.elt.closest("form")) location.reload();
+  else leavingWith.submit();
 });
 
 // --- A double click sends a form once. A form with data-once is never sent again, because its answer

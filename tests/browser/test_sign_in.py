@@ -31,6 +31,7 @@ def open_signed_in(page, address):
     page.goto(address)
     sign_in(page)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.wait_for_load_state()  # its scripts watch what is typed
 
 
 def end_session():
@@ -83,6 +84,15 @@ def test_buttons_that_change_a_part_of_the_page_keep_its_text_too(page, sales):
     page.get_by_role("button", name="Add").click()
     sign_in(page)
     expect(page.get_by_label("Email address")).to_have_value("bob@acme.example")
+
+
+def test_button_of_another_form_keeps_the_text_too(page, sales):
+    open_signed_in(page, f"/mailboxes/{sales.pk}/")
+    page.get_by_label("Name").fill("Support")
+    end_session()
+    page.get_by_role("button", name="Remove ann@acme.example").click()
+    sign_in(page)
+    expect(page.get_by_label("Name")).to_have_value("Support")
 
 
 def test_page_that_is_older_than_the_sign_in_of_another_tab_keeps_its_text(page, sales):
