@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
+from django.contrib.auth.models import User
 
 from config.concurrency import MAX_WAITING, WRITES_OF_CALLER
-from mailboxes.models import Account, Mailbox
+from mailboxes.models import Account, Batch, Mailbox
 from tests.config.caller import Caller
 from tests.databases import default_database, on_sqlite
 from tests.engines.engine import FORM, engine_headers
@@ -154,6 +155,8 @@ def test_no_page_waits_for_a_lock(databases):
     with LockableService(databases) as service, Browser(service.port) as browser:
         assert browser.sign_in().status == 302
         with default_database(service.url):
+            User.objects.create(username="clerk", is_staff=True)
+            Batch.objects.create(action=Batch.Action.CHANGED)
             visit = Visit(service.mailbox, service.mailbox.account)
             addresses = [page.build_address(visit) for page in CONSOLE if is_plain(page)]
         with lock_writes(service.url):
