@@ -8,7 +8,7 @@ from mailboxes.csvfiles import importing
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_accessible, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture

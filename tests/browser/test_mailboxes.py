@@ -235,6 +235,7 @@ def test_mailbox_is_created(page, acme, rosa):
     assert Mailbox.objects.get().email_recipients.count() == 2
 
 
+@pytest.mark.long
 def test_keyboard_selects_searches_and_opens_mailboxes(page, desks, rosa):
     keys = page.keyboard
     keys.press("j")
@@ -297,6 +298,7 @@ def test_deleted_mailbox_and_invalid_filter_are_accessible(page, sales, rosa):
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_console_works_without_javascript(browser, live_server, acme, sales):
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()

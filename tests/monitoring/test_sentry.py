@@ -24,7 +24,7 @@ CODE = "4829"
 COOKIE = "of-a-browser"
 FAILURE = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": "cannot encrypt {}"}
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 class Ingest(BaseHTTPRequestHandler):
@@ -133,7 +133,6 @@ def test_command_without_database_prints_one_line_and_is_reported(sentry):
     assert report["exception"]["values"][-1]["type"] == "OperationalError"
 
 
-@pytest.mark.long
 def test_failed_check_at_start_is_reported_as_a_message(sentry, sqlite_databases):
     other = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     with Server(sqlite_databases.copy(), SENTRY_DSN=sentry.dsn, PASS_CODE_KEYS=other):
@@ -153,7 +152,6 @@ def unavailable_port(request):
             yield listener.getsockname()[1]
 
 
-@pytest.mark.long
 def test_unreachable_sentry_delays_no_call(unavailable_port, account):
     with Server(
         database_url(), SENTRY_DSN=f"http://key@127.0.0.1:{unavailable_port}/1", **FAILURE

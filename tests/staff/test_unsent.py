@@ -122,12 +122,11 @@ def test_secrets_are_kept_in_no_cookie(browser, sales):
     assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Lax", 3600)
 
 
-@pytest.mark.parametrize(
-    "cookie", ["", "x", "x:y:z", signing.dumps(["/accounts/-/new/", "", False])]
-)
-def test_forged_cookie_is_ignored(browser, cookie):
-    browser.cookies[unsent.COOKIE] = cookie
-    assert NOT_SAVED not in get_text(browser.get("/accounts/-/new/"))
+def test_forged_cookie_is_ignored(browser):
+    of_another_purpose = signing.dumps(["/accounts/-/new/", "", False])
+    for cookie in ("", "x", "x:y:z", of_another_purpose):
+        browser.cookies[unsent.COOKIE] = cookie
+        assert NOT_SAVED not in get_text(browser.get("/accounts/-/new/"))
 
 
 def test_long_text_is_not_kept(browser):
