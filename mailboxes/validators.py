@@ -23,6 +23,7 @@ PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
 
 # "Ann Smith <ann@example.com>", as mail programs copy an address.
 NAMED_ADDRESS = re.compile(r"\A[^<>]*<\s*([^<>\s]+)\s*>\Z")
+MAX_DOMAIN_LENGTH = 253  # characters (RFC 1035, 2.3.4)
 # The two versions of IDNA convert these differently, to domains that may have different owners.
 AMBIGUOUS_IN_DOMAINS = {*"ßς\u200c\u200d"}
 
@@ -130,7 +131,10 @@ def normalize_address(value: str) -> str:
     """
     address = NAMED_ADDRESS.sub(r"\1", value.strip())
     user, at, domain = address.rpartition("@")
-    if domain.isascii() or not AMBIGUOUS_IN_DOMAINS.isdisjoint(domain):
+    # IDNA takes minutes for a domain of a megabyte, and no other thread runs meanwhile.
+    if domain.isascii() or len(domain) > MAX_DOMAIN_LENGTH:
+        return address
+    if not AMBIGUOUS_IN_DOMAINS.isdisjoint(domain):
         return address
     try:
         return f"{user}{at}{domain.encode('idna').decode()}"

@@ -1,5 +1,7 @@
 """Rules for single fields."""
 
+import time
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -83,6 +85,13 @@ def test_text_with_a_visible_character_is_accepted(text):
 def test_address_with_other_characters_than_printable_ascii_is_refused(address):
     with pytest.raises(ValidationError):
         validators.validate_ascii(address)
+
+
+def test_overlong_domain_is_returned_at_once():
+    address = "a@" + "\u0301\u0323" * 40_000 + ".example"
+    start = time.perf_counter()
+    assert validators.normalize_address(address) == address
+    assert time.perf_counter() - start < 1
 
 
 def test_networks_are_parsed_from_a_text():
