@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from config.concurrency import THREADS, BusyError, Slots
+from config.concurrency import THREADS, BusyError, Slot, Slots
 from config.environ import build_environ, has_body
 from mailboxes.contract import MAX_DISCARDED_BYTES
 from mailboxes.http.bodies import (
@@ -38,6 +38,7 @@ class Answer(NamedTuple):
     chunk: bytes
     pieces: Iterator[bytes] | None = None
     body: Iterable[bytes] | None = None  # to close at the end
+    slot: Slot | None = None  # that counts it until the end
 
 
 class Bridge:
@@ -108,15 +109,19 @@ class Bridge:
 
         run = asyncio.get_running_loop().run_in_executor
         try:
-            async with self.slots.get(environ):
-                return await run(self.threads, begin)
+            async with self.slots.get(environ) as slot:
+                answer = await run(self.threads, begin)
+                if answer.pieces is None or slot is None:
+                    return answer
+                slot.keep_answer()
+                return answer._replace(slot=slot)
         except BusyError as error:
             environ[REFUSAL] = 503, str(error)
             return await run(self.threads, begin)
 
     async def respond(self, answer: Answer, send, receive) -> None:
         """Send the answer, as fast as the client reads it."""
-        status, headers, chunk, pieces, body = answer
+        status, headers, chunk, pieces, body, slot = answer
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if pieces is None:
             await send({"type": "http.response.body", "body": chunk})
@@ -132,6 +137,8 @@ class Bridge:
             await send({"type": "http.response.body"})
         finally:
             disconnected.cancel()
+            if slot is not None:
+                slot.end_answer()
             await run(self.threads, close_body, body)
 
 

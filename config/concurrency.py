@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from django.conf import settings
 
 from mailboxes import contract
-from mailboxes.http.bodies import REFUSAL
+from mailboxes.http.bodies import MAX_ANSWER_FILES, REFUSAL
 from mailboxes.http.proxies import TrustedProxies
 
 THREADS = 4  # in each process; each has its own database connection
@@ -22,6 +22,9 @@ THREADS = 4  # in each process; each has its own database connection
 REQUESTS_OF_CALLER = THREADS - 1
 WRITES_OF_CALLER = THREADS - 2
 WRITES = THREADS - 1
+# Long answers that a caller has not read yet. Without a limit, one who reads slowly would take all
+# files that a process may open for answers, and its memory.
+ANSWERS_OF_CALLER = MAX_ANSWER_FILES // 4
 MAX_WAITING = 200  # reads of a caller, and as many writes
 
 ADDRESS_HEADERS = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
@@ -37,6 +40,7 @@ class Caller:
     def __init__(self) -> None:
         self.requests = Semaphore(REQUESTS_OF_CALLER)
         self.writes = Semaphore(WRITES_OF_CALLER)
+        self.answers = Semaphore(ANSWERS_OF_CALLER)
         self.waiting: Counter[bool] = Counter()  # reads (False) and writes (True)
 
 
@@ -54,9 +58,10 @@ class Slots:
         name = identify_caller(environ)
         caller = self.callers.get(name) or self.callers.setdefault(name, Caller())
         if not is_write(environ):
-            return Slot(caller, [caller.requests], writes=False)
+            return Slot(caller, [caller.requests, caller.answers], writes=False)
         # The shared one last: while requests wait for others of their caller, others have it.
-        return Slot(caller, [caller.writes, caller.requests, self.writes], writes=True)
+        own = [caller.writes, caller.requests, caller.answers]
+        return Slot(caller, [*own, self.writes], writes=True)
 
 
 class Slot:
@@ -73,10 +78,18 @@ class Slot:
         except BaseException:  # cancelled too: the places must not be lost
             await self.__aexit__()
             raise
+        return self
 
     async def __aexit__(self, *error):
         for semaphore in self.acquired:
             semaphore.release()
+
+    def keep_answer(self) -> None:
+        """Count the request's answer as unread, until `end_answer`."""
+        self.acquired.remove(self.caller.answers)
+
+    def end_answer(self) -> None:
+        self.caller.answers.release()
 
     async def acquire(self) -> None:
         for semaphore in self.semaphores:

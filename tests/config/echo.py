@@ -12,7 +12,10 @@ PIECE = b"0123456789abcdef" * 4096
 
 
 def route(environ, start_response):
-    answer = ANSWERS.get(environ["PATH_INFO"], echo_request)
+    if environ.get(REFUSAL, (0,))[0] == 503:
+        start_response("503 Service Unavailable", [])
+        return []
+    answer = ANSWERS.get(environ["PATH_INFO"].removeprefix("/voip"), echo_request)
     return answer(environ, start_response)
 
 

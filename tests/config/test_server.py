@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
+from config.concurrency import ANSWERS_OF_CALLER, THREADS
 from config.server import HEAD_BYTES, HEADERS, PIPELINED, RESERVED_FILES
 from tests.config.caller import Caller
 from tests.config.echo import PIECE
@@ -342,12 +343,27 @@ def open_connections(server, count):
 
 @pytest.mark.parametrize("path", ["large", "endless"])
 def test_clients_that_do_not_read_block_no_thread(echo, tmp_path, path):
-    with open_connections(echo, 20) as clients, echo.connect() as other_caller:
+    with open_connections(echo, 2 * THREADS) as clients, echo.connect() as other_caller:
         for caller in clients:
             caller.get(f"/{path}", f"X-Mark: {tmp_path}/closed")
             caller.head()
         other_caller.get("/plain")
         assert other_caller.status() == 200
+
+
+def test_caller_who_does_not_read_long_answers_gets_no_more_but_others_do():
+    own, others = "X-Auth-Password: mbx_1", "X-Auth-Password: mbx_2"
+    with EchoServer(DATABASE_TIMEOUT="1") as server, server.connect() as reader:
+        with open_connections(server, ANSWERS_OF_CALLER) as clients:
+            for client in clients:
+                client.get("/voip/large", own)
+                client.head()
+            reader.get("/voip/plain", own)
+            assert reader.status() == 503
+            reader.get("/voip/large", others)
+            assert reader.status() == 200
+        reader.get("/voip/plain", own)
+        assert reader.status() == 200
 
 
 # --- Connections ----------------------------------------------------------------------------------
