@@ -5,6 +5,7 @@ database, or for long answers, leave a thread to others.
 """
 
 import asyncio
+import base64
 from asyncio import Semaphore
 from collections import Counter
 from contextlib import nullcontext
@@ -112,13 +113,28 @@ class Slot:
 
 def identify_caller(environ) -> str:
     """Return a program's secret, whether right or wrong, or else the client's address."""
-    if contract.is_machine_path(environ["PATH_INFO"]):
-        for name in ("HTTP_X_AUTH_PASSWORD", "HTTP_AUTHORIZATION"):
-            if name in environ:
-                return environ[name]
+    if contract.is_machine_path(environ["PATH_INFO"]) and (secret := find_secret(environ)):
+        return secret
     headers = {name: environ[name] for name in ADDRESS_HEADERS if name in environ}
     TrustedProxies.set_caller_address(headers)
     return headers["REMOTE_ADDR"]
+
+
+def find_secret(environ) -> str:
+    """Return the secret of a request, in one form however it was sent; or an empty text.
+
+    Otherwise one credential would have several shares: as `bearer X`, `Bearer  X` and so on.
+    """
+    is_engine = contract.is_engine_path(environ["PATH_INFO"])
+    if not is_engine and "HTTP_X_AUTH_PASSWORD" in environ:
+        return environ["HTTP_X_AUTH_PASSWORD"]
+    secret = environ.get("HTTP_AUTHORIZATION", "").partition(" ")[2].strip()
+    if not is_engine:
+        return secret
+    try:
+        return base64.b64decode(secret).decode("latin-1")  # several texts stand for the same bytes
+    except ValueError:
+        return secret
 
 
 def is_write(environ) -> bool:

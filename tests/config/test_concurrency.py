@@ -146,9 +146,26 @@ def test_program_is_known_by_its_secret_and_a_page_by_its_address(settings):
     secret = {"HTTP_AUTHORIZATION": "Bearer mbx_2"}
     anonymous = {"REMOTE_ADDR": "192.0.2.1", "PATH_INFO": "/voip/schema"}
     assert identify_caller(build_environ()) == "mbx_1"
-    assert identify_caller(anonymous | secret) == "Bearer mbx_2"
+    assert identify_caller(anonymous | secret) == "mbx_2"
     assert identify_caller(anonymous) == "192.0.2.1"
     assert identify_caller(build_environ(path="/sign-in/")) == "192.0.2.1"
     settings.TRUSTED_PROXIES = [ip_network("192.0.2.0/24")]
     forwarded = {"HTTP_X_FORWARDED_FOR": "198.51.100.7"}
     assert identify_caller(anonymous | forwarded) == "198.51.100.7"
+
+
+@pytest.mark.parametrize("value", ["bearer mbx_1", "BEARER   mbx_1", "Bearer mbx_1\xa0"])
+def test_program_has_one_share_however_it_sends_its_secret(value):
+    environ = {"PATH_INFO": "/voip/mailbox", "HTTP_AUTHORIZATION": value}
+    assert identify_caller(environ) == identify_caller(build_environ()) == "mbx_1"
+
+
+def test_engine_has_one_share_however_it_sends_its_secret():
+    path = "/asterisk/voicemail/single"
+    environs = [
+        {"PATH_INFO": path, "HTTP_AUTHORIZATION": "Basic YTptYnhfMQ=="},  # a:mbx_1
+        {"PATH_INFO": path, "HTTP_AUTHORIZATION": "basic  YTptYnhfMR=="},
+        build_environ(path=path) | {"HTTP_AUTHORIZATION": "Basic YTptYnhfMQ=="},
+        build_environ(path=path, secret="x") | {"HTTP_AUTHORIZATION": "Basic YTptYnhfMQ=="},
+    ]
+    assert {identify_caller(environ) for environ in environs} == {"a:mbx_1"}
