@@ -95,7 +95,6 @@ CREDENTIAL_HEADERS = {
     "X-Auth-User": "The credential's name within that account",
     "X-Auth-Password": "The credential's secret",
 }
-WRITES = {"PUT", "PATCH", "DELETE"}
 SET_PASS_CODE = {"create_mailbox", "update_mailbox", "change_mailbox"}
 RESPONSE_HEADERS = {
     "RateLimit": "The calls that the credential has left (r), and the seconds until the limit resets (t)",
@@ -224,7 +223,7 @@ class CommandSchema(AutoSchema):
         headers = {"X-Auth-For": ACT_FOR}
         if self.method == "POST":
             headers["Idempotency-Key"] = KEY
-        if self.method in WRITES or self.command.operation_id == "restore_mailbox":
+        if self.method != "GET" and "{" in self.path:  # a change of a mailbox
             headers["If-Match"] = IF_MATCH
         if self.method == "GET" and self.command.group != AUTHENTICATION:
             headers["If-None-Match"] = IF_NONE_MATCH

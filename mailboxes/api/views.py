@@ -285,7 +285,9 @@ class RecipientViewSet(AccountViewSet):
     serializer_class = RecipientSerializer
 
     def get_mailbox(self):
-        return get_object_or_404(self.get_mailboxes(), uuid=self.kwargs["mailbox_uuid"])
+        """Return the mailbox. A list of its recipients has its ETag."""
+        self.row = get_object_or_404(self.get_mailboxes(), uuid=self.kwargs["mailbox_uuid"])
+        return self.row
 
     def get_queryset(self):
         return self.get_mailbox().email_recipients.all()
@@ -293,6 +295,7 @@ class RecipientViewSet(AccountViewSet):
     @transaction.atomic
     def create_row(self, request, *args, **kwargs):
         self.mailbox = self.get_mailbox()  # before the body is validated: 404 comes before 400
+        refuse_if_changed(request, self.mailbox)
         return super().create_row(request, *args, **kwargs)
 
     @transaction.atomic

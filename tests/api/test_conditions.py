@@ -79,6 +79,28 @@ def test_write_of_a_recipient_with_an_old_etag_is_refused(service, path, recipie
     assert service.get(recipient_path).result["email"] == "pete@acme.example"
 
 
+@pytest.mark.parametrize("source", ["mailbox", "list of recipients"])
+def test_recipient_is_not_added_with_an_old_etag(service, path, source):
+    recipients = f"{path}/email-recipient"
+    read = path if source == "mailbox" else recipients
+    headers = {"If-Match": get_tag(service, read)}
+    service.patch(path, {"beep": False})
+    body = {"email": "mine@acme.example"}
+    assert service.post(recipients, body, headers=headers).status == 412
+    assert service.get(recipients).result == []
+    headers = {"If-Match": get_tag(service, read)}
+    assert service.post(recipients, body, headers=headers).status == 201
+
+
+def test_repeated_call_gets_its_answer_though_its_etag_is_outdated(service, path):
+    headers = {"If-Match": get_tag(service, path), "Idempotency-Key": "k"}
+    first, second = (
+        service.post(f"{path}/email-recipient", {"email": "a@acme.example"}, headers=headers)
+        for _ in range(2)
+    )
+    assert (first.status, first.result) == (second.status, second.result)
+
+
 @pytest.mark.parametrize("change", ["add", "change", "remove"])
 def test_recipient_change_makes_the_mailbox_etag_outdated(service, path, recipient_path, change):
     headers = {"If-Match": get_tag(service, path)}
