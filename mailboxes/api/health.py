@@ -103,7 +103,8 @@ class DataCheck:
         )
         recipients = read_after(EmailRecipient.objects, self.recipient)
         encrypted = [mailbox for mailbox in mailboxes if mailbox.password_sealed is not None]
-        if encrypted and all(mailbox.has_lost_pass_code for mailbox in encrypted):
+        is_lost = encrypted and all(mailbox.has_lost_pass_code for mailbox in encrypted)
+        if is_lost and not Mailbox.has_available_key():
             return "PASS_CODE_KEYS decrypts no pass code"
         self.credential = credential.pk if credential else 0
         self.mailbox, self.recipient = find_last(mailboxes), find_last(recipients)

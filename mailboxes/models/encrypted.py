@@ -52,6 +52,12 @@ class EncryptedRow:
             counts[KeyRing.parse_key_id(text)] += count
         return counts
 
+    @classmethod
+    def has_available_key(cls) -> bool:
+        """Return True if one of the keys encrypted any of the texts."""
+        rows = cls._rows().alias(key=Substr(cls.ENCRYPTED_COLUMN, 1, KEY_ID_LENGTH))
+        return rows.filter(key__in=settings.PASS_CODE_KEYS.key_ids).exists()
+
     def reencrypt(self) -> bool:
         """Encrypt the text again with the first key. Return False if it was changed meanwhile.
 

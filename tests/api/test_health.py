@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from contextlib import closing
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -98,6 +99,22 @@ def test_lost_pass_code_among_others_does_not_make_the_service_unready(mailbox, 
     Mailbox.objects.create(account=mailbox.account, name="Lost", password="4829")
     settings.PASS_CODE_KEYS = ring
     assert probe() == (200, b"ok\n")
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_part_with_only_lost_pass_codes_does_not_make_the_service_unready(
+    account, settings, monkeypatch, lost
+):
+    monkeypatch.setattr(health, "ROWS", 1)
+    ring = settings.PASS_CODE_KEYS
+    for number in range(2):
+        settings.PASS_CODE_KEYS = KeyRing([bytes(KEY_BYTES)]) if number == lost else ring
+        Mailbox.objects.create(
+            uuid=UUID(int=1 + number), account=account, password="4829", name="A"
+        )
+    settings.PASS_CODE_KEYS = ring
+    check = health.DataCheck()
+    assert [check.find_failure() for _ in range(4)] == [None] * 4
 
 
 def test_revoked_credential_does_not_make_the_service_unready(mailbox, service):
