@@ -29,6 +29,11 @@ Environment.read_env(ENV_FILE)
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
 SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
+# A day, and a hundred years: PostgreSQL has no longer timeouts than weeks, and no time is before
+# the year 1.
+MAX_SECONDS, MAX_DAYS = 24 * 3600, 36_500
+MAX_NUMBER = 10**9  # fits into an integer of a database
+
 errors: list[str] = []
 
 
@@ -63,12 +68,22 @@ def read_choice(name, *words):
     return read_setting(name, lambda text: words[words.index(text)], words[0], error)
 
 
-def read_number(name, default, unit="a whole number"):
-    return read_setting(name, parse_positive_integer, default, f"must be {unit}, 1 or more.")
+def read_number(name, default, unit="a whole number", most=MAX_NUMBER):
+    def parse(text):
+        number = parse_positive_integer(text)
+        if number > most:
+            raise ValueError
+        return number
+
+    return read_setting(name, parse, default, f"must be {unit}, 1 to {most}.")
 
 
 def read_seconds(name, default):
-    return read_number(name, default, "a whole number of seconds")
+    return read_number(name, default, "a whole number of seconds", MAX_SECONDS)
+
+
+def read_days(name, default):
+    return read_number(name, default, "a whole number of days", MAX_DAYS)
 
 
 def read_networks(name):

@@ -51,8 +51,8 @@ if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
 TRUSTED_PROXIES = env.read_networks("TRUSTED_PROXIES")
 
 MAX_MAILBOXES_PER_ACCOUNT = env.read_number("MAX_MAILBOXES_PER_ACCOUNT", "20000")
-RETENTION_DAYS = env.read_number("RETENTION_DAYS", "30", "a whole number of days")
-HISTORY_DAYS = env.read_number("HISTORY_DAYS", "3650", "a whole number of days")
+RETENTION_DAYS = env.read_days("RETENTION_DAYS", "30")
+HISTORY_DAYS = env.read_days("HISTORY_DAYS", "3650")
 HISTORY_CHANGES = env.read_number("HISTORY_CHANGES", "10000")
 
 SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")

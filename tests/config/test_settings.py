@@ -73,6 +73,9 @@ def test_good_settings_are_accepted():
         ),
         ({"RETENTION_DAYS": "0"}, "RETENTION_DAYS must be a whole number"),
         ({"HISTORY_DAYS": "0"}, "HISTORY_DAYS must be a whole number"),
+        ({"RETENTION_DAYS": "1000000"}, "RETENTION_DAYS must be a whole number"),
+        ({"HISTORY_DAYS": "1000000"}, "HISTORY_DAYS must be a whole number"),
+        ({"HISTORY_CHANGES": str(2**63)}, "HISTORY_CHANGES must be a whole number"),
         ({"HISTORY_CHANGES": "all"}, "HISTORY_CHANGES must be a whole number"),
         ({"SOUNDS_DIR": "/nowhere"}, "SOUNDS_DIR must be an existing folder."),
         ({"SOUNDS_URL": "files.test"}, "SOUNDS_URL is wrong: "),
@@ -85,6 +88,7 @@ def test_good_settings_are_accepted():
             "DATABASE_REPLICA_URL needs a PostgreSQL in DATABASE_URL",
         ),
         ({"DATABASE_TIMEOUT": "0"}, "DATABASE_TIMEOUT must be a whole number"),
+        ({"DATABASE_TIMEOUT": "9999999"}, "DATABASE_TIMEOUT must be a whole number"),
     ],
 )
 def test_wrong_setting_is_refused_in_one_sentence(change, sentence):
