@@ -9,13 +9,16 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 from mailboxes.engines import sounds
 from mailboxes.engines.credentials import engine_lookup
 from mailboxes.engines.lookups import UNDIALLABLE, find_mailbox, get_pass_code
+from mailboxes.http.bodies import write_answer
 from mailboxes.models import Mailbox
 
+TEXT = "text/plain; charset=utf-8"
+CHUNK_SIZE = 200  # rows of a list that are in memory
 MAX_FULLNAME_BYTES = 79  # app_voicemail truncates longer names, even within a character
 
 
@@ -44,7 +47,9 @@ def multi(request, credential):
     """Answer with the mailboxes of a context, without pass codes: no list needs them."""
     account = request.POST.get("context", "")
     mailboxes = Mailbox.objects.readable_by(credential, account__name=account)
-    return text_response("".join(map(format_mailbox, mailboxes.with_addresses())))
+    lines = map(format_mailbox, mailboxes.with_addresses(CHUNK_SIZE))
+    file = write_answer(line.encode() for line in lines)
+    return StreamingHttpResponse(file, content_type=TEXT)
 
 
 @engine_lookup
@@ -105,7 +110,7 @@ def yes_or_no(value) -> str:
 
 
 def text_response(text):
-    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+    return HttpResponse(text, content_type=TEXT)
 
 
 def refused_update_response():

@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from mailboxes.db.connections import UNAVAILABLE
-from mailboxes.http.bodies import UNENCODED, is_encoded
+from mailboxes.http.bodies import UNENCODED, TooManyFilesError, is_encoded
 from mailboxes.models import ApiCredential
 from mailboxes.monitoring import logs
 
@@ -23,7 +23,8 @@ def engine_lookup(view):
     """Decorate a view to accept an engine's POST only, and pass it the engine's credential.
 
     Answers 401 without a good credential, 403 from outside its networks, 413 to a body that is
-    too large, 415 to one that is not a plain form, and 503 if the database does not answer.
+    too large, 415 to one that is not a plain form, and 503 if the database does not answer or too
+    many long answers are being sent.
     """
 
     @csrf_exempt
@@ -42,7 +43,7 @@ def engine_lookup(view):
             return refuse_body(request) or view(request, credential)
         except RequestDataTooBig:
             return HttpResponse(status=413)
-        except UNAVAILABLE:
+        except (*UNAVAILABLE, TooManyFilesError):
             return HttpResponse(status=503)
 
     return wrapper

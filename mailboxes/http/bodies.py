@@ -104,6 +104,19 @@ def move_to_file(first: bytes, others: Iterable[bytes]) -> tuple[Iterator[bytes]
     return iter(partial(file.read, READ_BYTES), b""), file
 
 
+def write_answer(pieces: Iterable[bytes]) -> LongBody:
+    """Return a file with a complete answer, at its start. Raises TooManyFilesError."""
+    file = LongBody(answer_files, MAX_ANSWER_FILES)
+    try:
+        for piece in pieces:
+            file.write(piece)
+    except Exception:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
 class Limits(NamedTuple):
     """Limits of a request's body, in bytes and seconds. Bytes above `max_kept` are discarded."""
 

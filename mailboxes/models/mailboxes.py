@@ -112,10 +112,15 @@ class MailboxQuerySet(models.QuerySet):
     def restorable(self):
         return self.exclude(deleted_at__lte=retention_start())
 
-    def with_addresses(self) -> Iterator["Mailbox"]:
-        """Yield the mailboxes in order, with `addresses` of their recipients, from one query."""
+    def with_addresses(self, chunk_size: int | None = None) -> Iterator["Mailbox"]:
+        """Yield the mailboxes in order, with `addresses` of their recipients, from one query.
+
+        A chunk size limits the rows in memory, one for each address.
+        """
         rows: Any = self.annotate(address=F("email_recipients__email"))
         rows = rows.order_by(*IN_ORDER, *RECIPIENTS_IN_ORDER)
+        if chunk_size:
+            rows = rows.iterator(chunk_size)
         for _uuid, group in groupby(rows, attrgetter("pk")):
             mailbox, *others = group
             mailbox.addresses = [row.address for row in (mailbox, *others) if row.address]

@@ -1,8 +1,12 @@
 """The list of `voicemail show users`: `POST …/multi`, body `context=CONTEXT`."""
 
+import tracemalloc
+
 import pytest
 
-from mailboxes.models import Mailbox
+from mailboxes.contract import MAX_RECIPIENTS
+from mailboxes.http import bodies
+from mailboxes.models import EmailRecipient, Mailbox
 from tests.engines.engine import parse_columns
 
 
@@ -42,3 +46,27 @@ def test_long_list_costs_one_query(asterisk, account, django_assert_num_queries)
     asterisk.multi("acme")
     with django_assert_num_queries(2):
         assert asterisk.multi("acme").body.count(b"\n") == 5
+
+
+def test_long_list_takes_little_memory(asterisk, account):
+    mailboxes = [Mailbox(account=account, name=f"Box {number}") for number in range(100)]
+    Mailbox.objects.bulk_create(mailboxes)
+    EmailRecipient.objects.bulk_create(
+        EmailRecipient(mailbox=mailbox, email=f"{number}@acme.example", position=number)
+        for mailbox in mailboxes
+        for number in range(MAX_RECIPIENTS)
+    )
+    asterisk.multi("acme")
+    tracemalloc.start()
+    body = asterisk.multi("acme").body
+    _size, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert body.count(b"acme.example") == 100 * MAX_RECIPIENTS
+    assert peak < 10 * len(body)
+
+
+def test_too_many_long_lists_are_refused(asterisk, mailbox, monkeypatch):
+    monkeypatch.setattr(bodies, "MEMORY_BYTES", 1)
+    monkeypatch.setattr(bodies, "MAX_ANSWER_FILES", 0)
+    answer = asterisk.multi("acme")
+    assert (answer.status, answer.body) == (503, b"")
