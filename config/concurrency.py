@@ -15,7 +15,7 @@ from django.conf import settings
 
 from mailboxes import contract
 from mailboxes.http.bodies import MAX_ANSWER_FILES, REFUSAL
-from mailboxes.http.proxies import TrustedProxies
+from mailboxes.http.proxies import TrustedProxies, group_address
 
 THREADS = 4  # in each process; each has its own database connection
 
@@ -112,12 +112,12 @@ class Slot:
 
 
 def identify_caller(environ) -> str:
-    """Return a program's secret, whether right or wrong, or else the client's address."""
+    """Return a program's secret, right or wrong, or else the client's address or network."""
     if contract.is_machine_path(environ["PATH_INFO"]) and (secret := find_secret(environ)):
         return secret
     headers = {name: environ[name] for name in ADDRESS_HEADERS if name in environ}
     TrustedProxies.set_caller_address(headers)
-    return headers["REMOTE_ADDR"]
+    return group_address(headers["REMOTE_ADDR"])
 
 
 def find_secret(environ) -> str:

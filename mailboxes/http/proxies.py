@@ -52,12 +52,17 @@ class TrustedProxies:
         return bool(proxies and address) and any(address in network for network in proxies)
 
 
-def lockout_address(request) -> str | None:
-    """Return the address that wrong passwords are counted for, or None if it is unknown.
+def group_address(text: str) -> str:
+    """Return the address that stands for a caller's address, or "" if it is none.
 
     For IPv6 it is the address of the /64 network, of which one host can have all addresses.
     """
-    address = TrustedProxies.parse_address(request.META.get("REMOTE_ADDR", ""))
+    address = TrustedProxies.parse_address(text)
     if address and address.version == 6:
         address = ip_network((int(address), 64), strict=False).network_address
-    return str(address) if address else None
+    return TrustedProxies.format_address(address)
+
+
+def lockout_address(request) -> str | None:
+    """Return the address that wrong passwords are counted for, or None if it is unknown."""
+    return group_address(request.META.get("REMOTE_ADDR", "")) or None

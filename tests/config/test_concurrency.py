@@ -169,3 +169,13 @@ def test_engine_has_one_share_however_it_sends_its_secret():
         build_environ(path=path, secret="x") | {"HTTP_AUTHORIZATION": "Basic YTptYnhfMQ=="},
     ]
     assert {identify_caller(environ) for environ in environs} == {"a:mbx_1"}
+
+
+def test_ipv6_network_of_a_host_has_one_share(settings):
+    settings.TRUSTED_PROXIES = []
+    near, far = (
+        {identify_caller({"PATH_INFO": "/sign-in/", "REMOTE_ADDR": address}) for address in group}
+        for group in (["2001:db8::1", "2001:db8::ffff:2"], ["2001:db8:0:1::1"])
+    )
+    assert len(near) == 1
+    assert near != far
