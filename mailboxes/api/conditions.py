@@ -19,11 +19,15 @@ def get_etag(row: Mailbox | EmailRecipient) -> str:
     It serves for a recipient too, because changing one raises the version.
     """
     mailbox = row if isinstance(row, Mailbox) else row.mailbox
-    return format_etag(mailbox.version)
+    return format_etag(mailbox.version, mailbox.has_lost_pass_code)
 
 
-def format_etag(version: int | str) -> str:
-    return f'"{version}"'
+def format_etag(version: int | str, is_lost: bool) -> str:
+    """Return another ETag while the pass code is shown as null because its key is missing.
+
+    Otherwise a program that read null could send it back after the key was found, and remove it.
+    """
+    return f'"{version}-lost"' if is_lost else f'"{version}"'
 
 
 def hash_to_etag(content: bytes, headers: Mapping[str, str] = NO_HEADERS) -> str:

@@ -163,7 +163,7 @@ def render_one(text: bytes | None) -> tuple[orjson.Fragment, dict]:
     codes = PassCodes()
     mailbox = decrypt_in_place(text, codes)
     codes.log_lost()
-    return orjson.Fragment(mailbox), {"ETag": format_etag(version.decode())}
+    return orjson.Fragment(mailbox), {"ETag": format_etag(version.decode(), bool(codes.lost))}
 
 
 def fetch_to_change(account: int, uuid) -> Mailbox:

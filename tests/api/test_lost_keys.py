@@ -80,6 +80,27 @@ def test_null_sent_back_keeps_the_encrypted_pass_code(service, lost):
     assert is_unchanged(lost)
 
 
+def test_null_that_was_read_does_not_remove_the_pass_code_whose_key_is_found(
+    service, lost, settings
+):
+    path = f"{LIST}/{lost.pk}"
+    known = service.get(path).headers["etag"]
+    assert service.get(path, headers={"If-None-Match": known}).status == 304
+    settings.PASS_CODE_KEYS = LOST_KEYS
+    assert service.get(path, headers={"If-None-Match": known}).result["password"] == "8305"
+    body = {"name": "Lost", "password": None}
+    assert service.put(path, body, headers={"If-Match": known}).status == 412
+    assert is_unchanged(lost)
+
+
+def test_mailbox_with_a_lost_pass_code_can_be_changed_with_its_etag(service, lost):
+    path = f"{LIST}/{lost.pk}"
+    for _ in range(2):
+        headers = {"If-Match": service.get(path).headers["etag"]}
+        answer = service.patch(path, {"beep": False}, headers=headers)
+        assert (answer.status, answer.headers["etag"]) == (200, service.get(path).headers["etag"])
+
+
 def test_other_fields_of_the_mailbox_can_be_changed(service, lost):
     path = f"{LIST}/{lost.pk}"
     assert service.patch(path, {"transcribe": True}).result["transcribe"] is True
