@@ -51,6 +51,7 @@ def get_names(answer):
         ("search=pete%20SAL%20acme", ["Sales"]),
         ("search=s%C3%A1les", ["Sales"]),
         ("search=nothing", []),
+        ("search=%CC%81", []),  # an accent alone
         ("name=Support", ["Support"]),
         ("name=Supp", []),
         ("transcribe=true", ["Sales"]),
