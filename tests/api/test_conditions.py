@@ -3,6 +3,7 @@
 import pytest
 
 from mailboxes.models import Mailbox
+from mailboxes.trimming import trim_histories
 
 
 @pytest.fixture
@@ -167,6 +168,21 @@ def test_changes_with_another_cursor_are_no_304(service, account, path):
     answer = service.get(address, headers=known)
     assert (answer.status, answer.result) == (200, [])
     assert answer.headers["x-changes-cursor"] != cursor
+
+
+def test_history_with_another_author_or_fewer_changes_is_no_304(service, account, settings, path):
+    for beep in (False, True):
+        service.patch(path, {"beep": beep})
+    history = f"{path}/history"
+    known = {"If-None-Match": get_tag(service, history)}
+    assert service.get(history, headers=known).status == 304
+    account.credentials.update(name="new-name")
+    answer = service.get(history, headers=known | {"X-Auth-User": "new-name"})
+    assert answer.result[0]["by"]["credential"] == "new-name"
+    known = {"If-None-Match": answer.headers["etag"], "X-Auth-User": "new-name"}
+    settings.HISTORY_CHANGES = 1
+    trim_histories()
+    assert len(service.get(history, headers=known).result) == 1
 
 
 def test_conditional_headers_work_over_the_wire(wire):
