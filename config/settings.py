@@ -121,10 +121,16 @@ env.raise_errors()
 
 env.create_folder("TEMP_DIR names the folder", TEMP_DIR)
 
+CACHE_TIMEOUT = 1  # seconds; CACHE_URL can override it
+
 if not env.read_text("CACHE_URL"):
     # Each worker process allows its share of the limit.
     CACHES["default"]["BACKEND"] = "mailboxes.api.throttling.LocalCounts"
     RATE_LIMIT = (-(-RATE_LIMIT[0] // WORKERS), RATE_LIMIT[1])
+else:
+    # Some versions of the driver have no timeout, and each call waits for a Redis that hangs.
+    timeouts = dict.fromkeys(["socket_timeout", "socket_connect_timeout"], CACHE_TIMEOUT)
+    CACHES["default"]["OPTIONS"] = timeouts | CACHES["default"].get("OPTIONS", {})
 
 # --- Database -----------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The rate limit of a credential, and its headers."""
 
-import logging
 import math
 import time
+from contextlib import suppress
 
 from django.conf import settings
 from django.core.cache import cache
@@ -10,7 +10,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from redis.exceptions import RedisError
 from rest_framework.throttling import BaseThrottle
 
-log = logging.getLogger(__name__)
+from mailboxes.db.cache import pause_if_down
 
 
 class LocalCounts(LocMemCache):
@@ -49,12 +49,10 @@ class CredentialThrottle(BaseThrottle):
 
 def count_call(key, seconds) -> int:
     """Count this call. Return the number in this window, or 0 (serve it) if the cache is down."""
-    try:
+    with suppress(RedisError, ValueError), pause_if_down():
         try:
             return cache.incr(key)
         except ValueError:  # the window's first call
             cache.add(key, 0, timeout=2 * seconds)
             return cache.incr(key)
-    except (RedisError, ValueError):
-        log.warning("The cache does not answer: calls are not counted.")
-        return 0
+    return 0

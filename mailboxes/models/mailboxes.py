@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
 
 from mailboxes import contract, validators
+from mailboxes.db.cache import pause_if_down
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.json import Concatenated, JsonRows, JsonText
 from mailboxes.models.accounts import (
@@ -190,12 +191,12 @@ def had_room(account: int) -> bool:
     if most < 0:
         return False
     key = f"room:{account}"
-    with suppress(RedisError):
+    with suppress(RedisError), pause_if_down():
         if cache.get(key):
             return True
     if Mailbox.objects.active().filter(account=account)[: most + 1].count() > most:
         return False
-    with suppress(RedisError):
+    with suppress(RedisError), pause_if_down():
         cache.set(key, True, ROOM_SECONDS)
     return True
 

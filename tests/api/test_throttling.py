@@ -1,6 +1,7 @@
 """The rate limit of a credential, in one process and, with CACHE_URL, in all together."""
 
 import re
+import socket
 import time
 from contextlib import ExitStack, closing
 from uuid import UUID
@@ -116,6 +117,41 @@ def test_calls_are_served_if_the_cache_is_unavailable(service, settings):
     }
     assert call_repeatedly(service, 5) == [200] * 5
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.fixture
+def hanging_redis():
+    """Yield the URL of a Redis that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_cache_that_hangs_is_not_asked_by_each_call(service, settings, hanging_redis):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": hanging_redis,
+            "OPTIONS": {"socket_timeout": 0.5},
+        }
+    }
+    start = time.monotonic()
+    assert call_repeatedly(service, 5) == [200] * 5
+    assert service.post("/voip/mailbox", {"name": "Sales"}).status == 201
+    assert 0.5 <= time.monotonic() - start < 2
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.mark.long
+@pytest.mark.django_db(transaction=True)
+def test_server_does_without_a_cache_that_hangs(hanging_redis):
+    headers = headers_for(Account.objects.create(name="acme"))
+    with (
+        Server(database_url(), CACHE_URL=hanging_redis) as server,
+        closing(OverSocket(headers, port=server.port)) as caller,
+    ):
+        start = time.monotonic()
+        assert call_repeatedly(caller, 20) == [200] * 20
+        assert time.monotonic() - start < 10
 
 
 @pytest.mark.long
