@@ -74,6 +74,17 @@ class Protocol(HttpToolsProtocol):
         if self.unparsed_bytes > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("A header or the size of a chunk is too long.")
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio allows it
+        """Return True to answer complete requests of a client that has only ended its sending.
+
+        The connection of one that has gone is closed when it is sent to.
+        """
+        newest = self.unanswered[-1] if self.unanswered else None
+        if newest is None or newest.more_body or self.has_open_head:
+            return False
+        newest.keep_alive = False
+        return True
+
     def send_400_response(self, msg):
         """Answer earlier requests, then close. A 400 could be taken for the answer to one of them."""
         newest = self.unanswered[-1] if self.unanswered else None

@@ -256,6 +256,22 @@ def test_pipelined_requests_are_answered_in_order(caller):
     assert [caller.echoed_request()["body"] for _ in range(20)] == [f"{n:02}" for n in range(20)]
 
 
+def test_client_that_ends_its_sending_gets_its_answers(echo, tmp_path):
+    with echo.connect() as caller:
+        caller.get("/large")
+        caller.send_request(*POST, "Content-Length: 5", body=b"hello")
+        caller.socket.shutdown(socket.SHUT_WR)
+        assert len(caller.answer()[2]) == 160 * len(PIECE)
+        assert caller.echoed_request()["body"] == "hello"
+        assert caller.is_closed()
+    with echo.connect() as caller:
+        mark = tmp_path / "read"
+        caller.send_request(*POST, f"X-Mark: {mark}", "Content-Length: 5", body=b"hel")
+        caller.socket.shutdown(socket.SHUT_WR)
+        assert caller.is_closed()
+        assert not mark.exists()
+
+
 @pytest.mark.parametrize("garbage", [b"x", b"\0", b"GET /\r\nX-Broken\r\n\r\n"])
 def test_complete_request_is_answered_before_the_next_is_refused(caller, garbage):
     """An answer of 400 would mean that nothing was changed."""
