@@ -217,7 +217,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "mailboxes.console.unsent.UnsentForms",  # before all that may ask to sign in
+    "mailboxes.console.unsent.UnsentForms",  # outside of what redirects to sign-in
     "mailboxes.staff.middleware.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

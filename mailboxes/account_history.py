@@ -105,7 +105,7 @@ def name_action(model, row, before) -> str:
 
 
 def list_steps(model, row, before, names) -> Iterator[tuple]:
-    """Yield label, old value and new value of each field that differs, or is set at first."""
+    """Yield label, old and new value of each field that differs, or that a new row sets."""
     for name, label in FIELDS[model].items():
         old, new = (getattr(state, name, None) or None for state in (before, row))
         if old != new:

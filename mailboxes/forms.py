@@ -314,7 +314,7 @@ class NewMailboxForm(MailboxForm):
 
 
 def list_missing(mailbox: Mailbox, addresses: list[str]) -> list[str]:
-    """Return those of the addresses that no recipient of the mailbox has, in any case."""
+    """Return the addresses that no recipient of the mailbox has, ignoring case."""
     present = {recipient.email.lower() for recipient in mailbox.email_recipients.all()}
     return [address for address in addresses if address.lower() not in present]
 

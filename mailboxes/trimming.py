@@ -48,7 +48,7 @@ def forget_removed_mailboxes() -> None:
 
 
 def trim_table(history: QuerySet, start: datetime) -> int:
-    """Remove changes of accounts or credentials before this time; keep each one's state then.
+    """Remove older changes of accounts or credentials; keep the state of each at this time.
 
     Return the number of removed rows.
     """

@@ -18,7 +18,7 @@ from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
 
 
 def is_valid_key(field, text) -> bool:
-    """Return True if the text is a valid value of this primary or target key."""
+    """Return True if the text is a valid value of this key field."""
     with suppress(ValidationError):
         return field.clean(text, None) is not None
     return False

@@ -33,7 +33,7 @@ from mailboxes.staff.resubmission import get_form_uuid
 
 
 def on_active_mailboxes(action):
-    """Decorate an action: if a selected mailbox is deleted, only say so."""
+    """Decorate an action: if a selected mailbox is deleted, only show a message."""
 
     @wraps(action)
     def guarded(model_admin, request, rows):
@@ -117,7 +117,7 @@ class ReadOnlyIfDeleted(ServiceAdmin):
         return super().delete_view(request, object_id, extra_context)
 
     def is_of_deleted_mailbox(self, request, object_id) -> bool:
-        """Return True if the user could change the row if its mailbox were not deleted."""
+        """Return True if only its deleted mailbox keeps the user from changing the row."""
         if not self.has_change_permission(request):
             return False
         row = self.get_object(request, unquote(object_id))
@@ -151,7 +151,7 @@ class MailboxChangeForm(MailboxSettingsForm):
         self.fields["version"].required = False
 
     def clean_version(self):
-        """Compare a form without a version, which no page sends, with nothing earlier."""
+        """Take the current version if none was sent, which no page of this site does."""
         return self.cleaned_data["version"] or self.saved.version
 
     def is_valid(self):
@@ -249,7 +249,7 @@ class MailboxAdmin(ReadOnlyIfDeleted):
 
     @admin.display(description="version")
     def saved_version(self, mailbox):
-        """Show the version although the form has it, too, in a hidden field."""
+        """Show the version; the form has it only in the hidden field `version`."""
         return mailbox.version
 
     @transaction.atomic

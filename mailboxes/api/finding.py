@@ -132,7 +132,7 @@ class ListParameters(QueryParameters):
         required=False,
         max_length=MAX_SEARCH_LENGTH,
         help_text="Words, each of them in the name, the account's name, a recipient's address or, "
-        "if it has 6 digits or more, the UUID; in any case, with or without accents",
+        "from 6 hexadecimal digits on, the UUID; in any case, with or without accents",
     )
     name = serializers.CharField(
         required=False, max_length=MAX_NAME_LENGTH, help_text="The whole name"

@@ -66,7 +66,7 @@ class DataCheck:
     """
 
     def __init__(self) -> None:
-        self.failure: str | None = "the data were not read yet"
+        self.failure: str | None = "the data has not been read yet"
         # The last rows that were read.
         self.credential, self.mailbox, self.recipient = 0, START, START
 

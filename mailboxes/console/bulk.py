@@ -29,7 +29,7 @@ class Effect:
     label: object
     value: object
     condition: Q
-    count: int = 0  # of these mailboxes
+    count: int = 0  # of the mailboxes that it changes
 
 
 class SettingsForm(forms.Form):
@@ -42,8 +42,8 @@ class SettingsForm(forms.Form):
         required=False,
         choices=[UNCHANGED, ("new", _("Generate a new one for each"))],
         help_text=_(
-            "New ones are hard to guess; the present ones stop working. The next page has them as "
-            "a CSV file, to hand them over."
+            "None of the new ones is easy to guess. The present ones stop working. On the next "
+            "page you can download the new ones as CSV."
         ),
     )
     greeting = forms.ChoiceField(
@@ -84,7 +84,7 @@ class SettingsForm(forms.Form):
         added = {address.lower() for address in self.cleaned_data.get("add", [])}
         for address in self.cleaned_data["remove"]:
             if address.lower() in added:
-                error = _("You add this address, too.")
+                error = _("This address is also among those to add.")
                 raise self.fields["remove"].name_address(address, error)
         return self.cleaned_data["remove"]
 

@@ -228,7 +228,7 @@ class Selection:
 
     @property
     def digest(self) -> str:
-        """Return a hash that changes with the mailboxes that change, and their versions."""
+        """Return a hash of the mailboxes that will change, and of their versions."""
         rows = (f"{digits} {version}" for digits, version in self.versions.items())
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 

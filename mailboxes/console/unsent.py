@@ -1,4 +1,4 @@
-"""Middleware that keeps what was typed in a form whose session had ended."""
+"""Middleware that keeps what was typed in a form if the session has ended."""
 
 from django.urls import reverse
 
@@ -9,7 +9,7 @@ SIGN_IN_PAGES = ["console:sign-in", "console:sign-in-code", "admin:login"]
 
 
 class UnsentForms:
-    """Set the cookie if a form leads to the sign-in page; remove it once it was shown."""
+    """Set the cookie if a form leads to the sign-in page; remove it once its text was shown."""
 
     def __init__(self, get_response):
         self.get_response = get_response

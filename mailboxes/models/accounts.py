@@ -52,7 +52,7 @@ class AccountQuerySet(models.QuerySet):
         """Return the account with these fields if it is the root or below it. `root` is an id.
 
         The work is the same whether such an account is elsewhere or does not exist, so that the
-        time does not tell: REFUSAL_STEPS steps up the resellers, then at the top, and from any
+        time reveals nothing: REFUSAL_STEPS steps up the resellers, then at the top, and from any
         other account if none has these fields. Only an account with more resellers takes more.
         """
         sought = Subquery(Account.objects.filter(**account).order_by().values("id"))

@@ -29,7 +29,7 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def remove_signatures(line: str) -> str:
-    """Remove signatures of URLs: a reader of the log could fetch a greeting or set a password."""
+    """Remove signatures, with which a log's reader could get a greeting or set a password."""
     return SIGNED_PATH.sub(r"\1-", line)
 
 

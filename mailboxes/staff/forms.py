@@ -11,7 +11,7 @@ from mailboxes.validators import validate_printable
 
 
 class StaffForm(forms.ModelForm):
-    """Name and groups of a user; the manager can give only groups without further rights."""
+    """Name and groups of a user. A manager can give only permissions that the manager has."""
 
     groups = forms.MultipleChoiceField(
         label=_("Groups"),
@@ -66,7 +66,7 @@ class NewStaffForm(StaffForm, UserCreationForm):
 
 
 class SavePasswordOnly:
-    """Save no other field: Django's forms would turn back a lock of the login meanwhile."""
+    """Save no other field: Django's forms would undo a lock set meanwhile."""
 
     def save(self, commit=True):
         user = super().save(commit=False)

@@ -24,7 +24,10 @@ GROUPS = {
 DESCRIPTIONS = {
     "Viewer": _("sees mailboxes, accounts and credentials; pass codes stay masked"),
     "Support": _("also adds, changes, deletes and restores mailboxes and their recipients"),
-    "Manager": _("also adds and changes accounts, API credentials and staff"),
+    "Manager": _(
+        "also adds and changes accounts, API credentials and staff, and deletes accounts that are "
+        "not in use"
+    ),
 }
 
 

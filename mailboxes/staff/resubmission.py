@@ -1,6 +1,6 @@
 """Forms that are sent twice, such as by a double click in a browser without JavaScript.
 
-The browser shows only the second answer, so it has to be the first one again.
+The browser shows only the second answer, so it must repeat the first.
 """
 
 from uuid import UUID
@@ -24,6 +24,6 @@ def get_form_uuid(request) -> UUID | None:
 
 
 def wait_for_earlier_forms(user) -> None:
-    """Lock the user until the transaction ends, so that of a double click the first is done."""
+    """Lock the user until the transaction ends. The second form of a double click waits here."""
     users = get_user_model().objects.filter(pk=user.pk)
     users.select_for_update(no_key=True).get()

@@ -1,4 +1,4 @@
-"""Forms that were refused because their session had ended.
+"""Forms that were refused because the session had ended.
 
 A cookie keeps what was typed until the page is open again, except pass codes and passwords.
 """

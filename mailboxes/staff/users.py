@@ -23,7 +23,7 @@ def list_staff():
 
 
 def held_by(user) -> Q:
-    """Return the condition for permissions of a user, who may be locked."""
+    """Return the condition for permissions that a user has, even if locked."""
     return Q(user=user) | Q(group__user=user)
 
 
@@ -34,7 +34,7 @@ def list_lacking(user):
 
 
 def may_change(manager, user) -> bool:
-    """Return True for another user, who has no right that the manager lacks."""
+    """Return True for another user without any permission that the manager lacks."""
     if user == manager:
         return False
     is_above = user.is_superuser and not manager.is_superuser
@@ -49,8 +49,8 @@ def list_groups_to_give(manager):
 def lock_managers(manager):
     """Let one transaction at a time change staff. Raises PermissionDenied.
 
-    A manager who was locked meanwhile is refused. Since nobody may lock the own login, one who may
-    unlock the others is always left.
+    A manager who was locked meanwhile is refused. Nobody may lock their own login, so one who
+    may unlock the others is always left.
     """
     managers = User.objects.with_perm("auth.change_user", backend=PERMISSION_BACKEND)
     if manager not in managers.filter(is_staff=True).select_for_update().order_by("pk"):

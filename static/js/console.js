@@ -14,8 +14,9 @@ function localise(root) {
   }
 }
 
-// --- If the session has ended, htmx gets the sign-in page; if the page is too old, a refusal. Reload:
-// the server keeps what htmx has sent. Text of another form is kept only if that form is sent.
+// --- If the session has ended, htmx gets the sign-in page; if the page is too old, a refusal. Then
+// reload: the server keeps what htmx has sent. It keeps only what is sent, so if another form has
+// unsaved changes, send that one instead.
 
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const { xhr, requestConfig } = event.detail;
@@ -46,8 +47,8 @@ document.addEventListener("submit", (event) => {
   button.textContent = target.dataset.once;
 });
 
-// --- A form with data-unsaved="1" has unsaved changes: leaving the page asks, unless the form
-// itself is sent. The first change removes the message that all is saved.
+// --- A form with data-unsaved="1" has unsaved changes: the browser asks before the page is left,
+// unless the form itself is sent. The first change removes the success message.
 
 let leavingWith;
 

@@ -33,7 +33,7 @@ def list_recipient_errors(page):
     return page.context["inline_admin_formsets"][0].formset.non_form_errors()
 
 
-def test_change_by_the_api_is_not_turned_back(staff, mailbox, typed, api):
+def test_change_by_the_api_is_not_overwritten(staff, mailbox, typed, api):
     api.patch(f"/voip/mailbox/{mailbox.pk}", {"name": "Theirs", "beep": False})
     page = staff.press("mailbox_change", mailbox.pk, **typed | {"transcribe": "on"})
     text = get_text(page)
@@ -52,7 +52,7 @@ def test_change_by_the_api_is_not_turned_back(staff, mailbox, typed, api):
     assert read_log() == ["Changed Transcribe."]
 
 
-def test_second_change_meanwhile_is_asked_about_too(staff, mailbox, typed, api):
+def test_second_change_meanwhile_is_a_conflict_too(staff, mailbox, typed, api):
     for name in ("First", "Second"):
         api.patch(f"/voip/mailbox/{mailbox.pk}", {"name": name})
         page = staff.press("mailbox_change", mailbox.pk, **typed | {"name": "Mine"})

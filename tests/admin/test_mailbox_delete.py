@@ -12,7 +12,7 @@ def recipient(mailbox):
     return mailbox.add_recipient("ann@example.com")
 
 
-def assert_told_of_the_deletion(staff, answer):
+def assert_deletion_is_explained(staff, answer):
     assert DELETED in staff.get(answer.url).text
 
 
@@ -56,7 +56,7 @@ def test_selected_mailboxes_are_deleted(staff, mailbox, account):
 
 def test_deleted_mailbox_cannot_be_deleted_again(staff, mailbox):
     mailbox.soft_delete()
-    assert_told_of_the_deletion(staff, staff.press("mailbox_delete", mailbox.pk, post="yes"))
+    assert_deletion_is_explained(staff, staff.press("mailbox_delete", mailbox.pk, post="yes"))
     page = staff.open("mailbox_change", mailbox.pk)
     assert get_address("mailbox_delete", mailbox.pk) not in page.text
 
@@ -67,7 +67,7 @@ def test_deleted_mailbox_can_only_be_viewed_and_restored(staff, mailbox):
     assert "Restore" in page.text
     assert 'name="_save"' not in page.text
     for button in ("mailbox_change", "mailbox_pass_code"):
-        assert_told_of_the_deletion(staff, staff.press(button, mailbox.pk, name="Changed"))
+        assert_deletion_is_explained(staff, staff.press(button, mailbox.pk, name="Changed"))
     staff.run_action("mailbox_changelist", "restore", mailbox, query="?state=deleted")
     assert Mailbox.objects.active().get().name == "Sales"
 

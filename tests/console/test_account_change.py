@@ -74,7 +74,7 @@ def test_unknown_account_is_not_found(manager, db):
     assert manager.post(EDIT, {}).status_code == 404
 
 
-def test_change_of_somebody_else_meanwhile_is_kept(manager, beta, stranger):
+def test_concurrent_change_by_somebody_else_is_kept(manager, beta, stranger):
     page = manager.get("/accounts/beta/edit/").text
     assert '<input type="hidden" name="initial-reseller" value="acme"' in page
     Account.objects.filter(pk=beta.pk).update(reseller=stranger)

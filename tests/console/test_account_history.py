@@ -121,7 +121,7 @@ def test_first_change_after_an_upgrade_is_compared_with_the_state_before(viewer,
     assert "Older changes are not shown" in get_text(viewer.get(ADDRESS))
 
 
-def test_changes_past_the_days_are_removed(viewer, account, settings):
+def test_changes_older_than_history_days_are_removed(viewer, account, settings):
     settings.HISTORY_DAYS = 30
     account.suspend()
     credential, _secret = ApiCredential.objects.issue(account, "sync")

@@ -96,7 +96,7 @@ def test_names_of_removed_mailboxes_are_removed_from_changes(support, account):
     assert "1 mailbox is not listed" in get_text(support.get(f"/changes/{batch.pk}/"))
 
 
-def test_change_by_the_version_before_is_shown(support, account):
+def test_change_by_an_earlier_version_is_shown(support, account):
     batch = change_settings(support, create_desks(account, 2), beep="off")
     Batch.objects.update(effects=None, accounts=None)
     page = get_text(support.get("/changes/"))

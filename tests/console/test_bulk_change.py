@@ -136,7 +136,7 @@ def test_mailbox_added_since_the_preview_is_shown_before_anything_is_written(sup
         ({"greeting": "set", "sound": "hello"}, "Use a UUID"),
         ({"transcribe": "maybe"}, "maybe is not one of the available choices"),
         ({"add": "ann@acme.example bob"}, "Add recipients: “bob”: Enter a valid email address."),
-        ({"add": "a@b.example", "remove": "A@b.example"}, "“A@b.example”: You add this address"),
+        ({"add": "a@b.example", "remove": "A@b.example"}, "“A@b.example”: This address is also"),
     ],
 )
 def test_invalid_setting_is_explained_and_not_applied(support, account, settings, error):
@@ -208,7 +208,7 @@ def test_mailbox_without_room_for_all_new_recipients_is_named_and_gets_none(supp
     address = get_address([full, other], add=two)
     page = get_text(support.get(address))
     assert "1 mailbox changes, 1 stays unchanged." in page
-    assert "none of them is added: Desk 000. A mailbox has at most 50 recipients." in page
+    assert "none is added to them: Desk 000. A mailbox has at most 50 recipients." in page
     confirm_preview(support, address)
     assert [len(addresses) for addresses in read_addresses([full, other])] == [49, 2]
     confirm_preview(support, get_address([full], add=two, remove="7@acme.example"))

@@ -69,7 +69,7 @@ def test_second_import_of_a_file_shows_a_warning(support, account):
     support.post(f"{address}write/")
     Mailbox.objects.get(name="Once").soft_delete()
     address, page = open_preview(support, file)
-    assert "1 new mailbox has the name of one that its account already has." in page
+    assert "1 new mailbox has the name of another mailbox of its account." in page
     page = support.get(f"{address}?show=copies").content.decode()
     assert page.count("another mailbox has this name") == 1
     assert "Once" not in page
@@ -144,7 +144,7 @@ def test_query_count_of_the_preview_does_not_grow_with_the_rows(
 ):
     rows = "".join(f"acme,Desk {n}\n" for n in range(imports.ROWS_PER_PAGE))
     address, _ = open_preview(support, f"account,name\n{rows}")
-    # Session, user, rights twice, second factor, import, copies, count, rows, mailboxes.
+    # Session, user, permissions twice, second factor, import, copies, count, rows, mailboxes.
     with django_assert_num_queries(10):
         support.get(address)
 

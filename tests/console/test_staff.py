@@ -207,7 +207,7 @@ def test_new_password_does_not_undo_a_lock_meanwhile(manager, rosa, form_class):
 
 @pytest.fixture
 def locked_owner(db):
-    """A locked user with one right that no group has."""
+    """A locked user with one permission that no group has."""
     user = User.objects.create_user("owner", is_staff=True, is_active=False)
     user.user_permissions.add(Permission.objects.get(codename="delete_apicredential"))
     return user
@@ -218,7 +218,7 @@ def administrator(db):
     return User.objects.create_superuser("ada")
 
 
-def test_manager_cannot_touch_logins_with_more_rights_nor_the_own(
+def test_manager_cannot_change_their_own_login_or_one_with_more_permissions(
     manager, administrator, locked_owner
 ):
     for user in (administrator, locked_owner, manager.user):
@@ -230,7 +230,7 @@ def test_manager_cannot_touch_logins_with_more_rights_nor_the_own(
     assert set(User.objects.filter(is_active=True)) == {manager.user, administrator}
 
 
-def test_manager_cannot_give_rights_that_he_lacks(manager, rosa):
+def test_manager_cannot_give_a_permission_that_the_manager_lacks(manager, rosa):
     owners = Group.objects.create(name="Owners")
     owners.permissions.add(Permission.objects.get(codename="delete_apicredential"))
     assert "Owners" not in manager.get(f"/staff/{rosa.pk}/edit/").text
@@ -249,7 +249,7 @@ def test_managers_cannot_lock_one_another_at_the_same_time(manager, administrato
     users.lock_managers(other)
 
 
-def test_administrator_may_lock_another_but_not_the_own_login(administrator):
+def test_administrator_may_lock_another_login_but_not_their_own(administrator):
     browser, other = sign_in(administrator), User.objects.create_superuser("eve")
     assert press(browser, "lock", administrator).status_code == 403
     press(browser, "lock", other)
@@ -267,7 +267,7 @@ def test_viewing_staff_does_not_allow_changes(db, rosa):
 # --- The same rules in the admin -------------------------------------------------------------
 
 
-def test_lock_in_the_admin_ends_sessions_and_keeps_the_own_login(administrator, rosa):
+def test_lock_in_the_admin_ends_sessions_and_own_login_cannot_be_locked(administrator, rosa):
     browser = sign_in(administrator)
     locked = try_password("rosa", PASSWORD)
     form = {"username": "rosa", "is_staff": "on", "date_joined_0": "2026-01-01"}

@@ -179,7 +179,7 @@ def test_too_large_body_is_413(asterisk, mailbox):
         ({"Content-Type": ""}, "Send the body as a form"),
     ],
 )
-def test_body_that_is_no_plain_form_is_415_and_says_why(asterisk, mailbox, headers, words):
+def test_body_that_is_not_a_plain_form_is_415_and_says_why(asterisk, mailbox, headers, words):
     form = f"mailbox={mailbox.pk}&context=acme&password=2468"
     paths = [f"/asterisk/voicemail/{command}" for command in (*COMMANDS, f"update?{form}")]
     for path in (*paths, "/freeswitch/directory"):

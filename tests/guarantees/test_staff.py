@@ -71,7 +71,7 @@ def people(db):
     TOTPDevice.objects.create(user=root)
     StaticDevice.objects.create(user=root)
     AccessAttempt.objects.create(username="root", failures_since_start=1)
-    clerk = User.objects.create_user("clerk", is_staff=True)  # whom the pages of staff are about
+    clerk = User.objects.create_user("clerk", is_staff=True)  # shown on the pages of staff
     TOTPDevice.objects.create(user=clerk)
     for name, rank in RANKS.items():
         if name != "visitor":
@@ -134,7 +134,7 @@ def make_visit(endpoint, person, visit):
         if endpoint.is_admin or person == "visitor":
             assert must_sign_in, f"{person} was not asked to sign in: {endpoint}"
         elif RANKS[person] >= endpoint.minimum_rank:
-            assert_told_of_the_deletion(browser, response)
+            assert_deletion_is_explained(browser, response)
         else:
             assert response.status_code == 403, f"{person} got {response.status_code}: {endpoint}"
     else:
@@ -145,7 +145,7 @@ def make_visit(endpoint, person, visit):
     return response, read_database() != before
 
 
-def assert_told_of_the_deletion(browser, response):
+def assert_deletion_is_explained(browser, response):
     page = browser.get(response.url) if response.status_code == 302 else response
     assert "This mailbox was deleted. Restore it first." in page.content.decode()
 

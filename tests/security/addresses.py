@@ -5,8 +5,8 @@ from django.urls import URLResolver, get_resolver, reverse
 
 from mailboxes.models import Mailbox
 
-# Arguments that are no key of a row: the admin's only app, a greeting's signature, and the parts of
-# a link to set a password.
+# Arguments that are not the key of a row: the admin's only app, a greeting's signature, and the
+# parts of a link to set a password.
 CONSTANTS = {
     "app_label": "mailboxes",
     "signed": "signature",

@@ -134,7 +134,7 @@ def account_add(request):
     if form.is_valid():
         account = form.save()
         log_saved(request, form, is_new=True)
-    elif is_from_page and list(form.errors) == ["name"]:  # of a double click, the second
+    elif is_from_page and list(form.errors) == ["name"]:  # the second of a double click
         account = Account.objects.just_created(form.instance)
     else:
         account = None

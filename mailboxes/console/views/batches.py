@@ -1,4 +1,4 @@
-"""The list of changes by staff, one of them, and undo."""
+"""The list of changes by staff, the page of each, and undo."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied

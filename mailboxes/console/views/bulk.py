@@ -94,7 +94,7 @@ def confirm(
                 request.user, action, versions, change, change_recipients, uuid
             )
         except (batches.ChangedMeanwhileError, IntegrityError):
-            batch = find_first_batch(request)  # of a double click, this is the second
+            batch = find_first_batch(request)  # this is the second of a double click
             has_changed = batch is None
             selection = Selection(request.GET, selection.deleted, selection.condition)
         except AccountFullError as error:

@@ -69,7 +69,7 @@ def render_mailbox(
 ):
     """Render the mailbox's page; an invalid form keeps what was typed.
 
-    `is_shown` tells that the form shows the saved pass code.
+    `is_shown` means that the form shows the saved pass code.
     """
     # Read again: validation has copied what was typed to the form's own instance.
     mailbox = Mailbox.objects.select_related("account").get(pk=mailbox.pk)
@@ -216,7 +216,7 @@ def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:
 
 
 def find_first_batch(request) -> Batch | None:
-    """Return what this form did if it was sent before, such as by a double click."""
+    """Return the form's batch if it was sent before, such as by a double click, else None."""
     uuid = get_form_uuid(request)
     return Batch.objects.filter(pk=uuid, undone_at=None).first() if uuid else None
 
