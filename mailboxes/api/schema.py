@@ -88,7 +88,13 @@ COMMANDS = {
     ),
 }
 
-PARTICIPLES = {"GET": "queried", "PUT": "updated", "PATCH": "changed", "DELETE": "deleted"}
+PARTICIPLES = {
+    "GET": "queried",
+    "POST": "restored",
+    "PUT": "updated",
+    "PATCH": "changed",
+    "DELETE": "deleted",
+}
 
 CREDENTIAL_HEADERS = {
     "X-Auth-Reseller": "The account's name",
@@ -218,7 +224,7 @@ class CommandSchema(AutoSchema):
         noun = "Mailbox" if self.command.group == MAILBOXES else "email recipient"
         uuids = {
             "mailbox_uuid": "The UUID of the Mailbox",
-            "uuid": f"The UUID of the {noun} to be {PARTICIPLES.get(self.method)}",
+            "uuid": f"The UUID of the {noun} to be {PARTICIPLES[self.method]}",
         }
         headers = {"X-Auth-For": ACT_FOR}
         if self.method == "POST":

@@ -11,6 +11,8 @@ REFUSALS = {
     "delete": _("You may not delete %(rows)s"),
 }
 
+NAMES = {"user": _("logins of staff")}  # Django says "users"
+
 
 def require_permissions(user, permissions) -> None:
     """Raise PermissionDenied, with a text for the page, if the user lacks one of them."""
@@ -18,5 +20,5 @@ def require_permissions(user, permissions) -> None:
         if not user.has_perm(permission):
             app, _dot, codename = permission.partition(".")
             verb, _line, model = codename.partition("_")
-            rows = apps.get_model(app, model)._meta.verbose_name_plural
+            rows = NAMES.get(model) or apps.get_model(app, model)._meta.verbose_name_plural
             raise PermissionDenied(REFUSALS[verb] % {"rows": rows})

@@ -61,7 +61,8 @@ function markUnsaved(form) {
 document.addEventListener("input", ({ target }) => markUnsaved(target.form));
 document.addEventListener("click", ({ target }) => {
   if (target.matches("[data-fills-in]")) markUnsaved(target.form);
-  leavingWith = target.closest("form a")?.closest("form"); // Cancel
+  const link = target.closest("a");
+  if (link) leavingWith = link.closest("form"); // Cancel
 });
 document.addEventListener("submit", (event) => {
   if (!event.defaultPrevented) leavingWith = event.target;

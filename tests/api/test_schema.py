@@ -96,6 +96,15 @@ def test_schema_has_exactly_the_routed_commands():
     assert not any(path.endswith("/") for _, path in COMMANDS)
 
 
+def test_uuid_of_a_command_says_what_happens_to_it():
+    (uuid,) = (
+        parameter
+        for parameter in get_operation("POST", f"{MAILBOX}/restore")["parameters"]
+        if parameter["name"] == "uuid"
+    )
+    assert uuid["description"] == "The UUID of the Mailbox to be restored"
+
+
 def test_generator_prints_no_warning(capsys):
     SchemaGenerator().get_schema(public=True)
     assert capsys.readouterr().err == ""

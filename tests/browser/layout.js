@@ -24,7 +24,7 @@
 
   const isNarrow = matchMedia("(width < 55rem)").matches;
   for (const [element, { width, height }] of targets) {
-    const isMain = element.matches(":is(button, .button):not(.quiet, .bulk *), [popover] *");
+    const isMain = element.matches(":is(button, .button):not([data-copy]), [popover] *");
     const least = isNarrow && isMain ? 44 : 24;
     if (isInSentence(element) || (height >= least - 0.5 && width >= 23.5)) continue;
     faults.push(`${Math.round(width)} by ${Math.round(height)} px: ${describe(element)}`);
