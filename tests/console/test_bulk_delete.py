@@ -63,7 +63,9 @@ def test_deleted_mailbox_in_the_selection_is_skipped(support, account, action):
     address = f"/bulk/{action}/?{build_query([one, two])}&to-transcribe=on"
     assert get_text(support.get(address)).count("1 mailbox ") >= 1
     if action == "change":
-        left_out = "1 of the selected mailboxes was deleted. Restore it first"
+        left_out = (
+            "1 of the selected mailboxes was deleted, so it will not change. Restore it first"
+        )
         assert left_out in get_text(support.get(address))
     confirm_preview(support, address)
     assert Batch.objects.get().name == "Desk 001"
