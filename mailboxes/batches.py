@@ -196,7 +196,8 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
     if batch.undone_at is not None:
         raise AlreadyUndoneError
     now = timezone.now()
-    undoing = Batch.objects.create(user=user, action=Batch.Action.UNDONE)
+    # Made at the time when the batch is undone: see `BatchQuerySet.with_undone_count`.
+    undoing = Batch.objects.create(user=user, action=Batch.Action.UNDONE, made_at=now)
     rows_of_recipients = defaultdict(list)
     for row in EmailRecipient.history.filter(history_batch=batch):
         rows_of_recipients[row.mailbox_id].append(row)

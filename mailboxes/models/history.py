@@ -18,6 +18,19 @@ from mailboxes.db.history_writer import HistoryWriter
 from mailboxes.models.credentials import ApiCredential
 
 
+class BatchQuerySet(models.QuerySet):
+    def with_undone_count(self):
+        """Annotate `undone_count`, the number of mailboxes that the undo of a batch changed.
+
+        It is None if the batch was not undone, or by an earlier version.
+        """
+        undoing = Batch.objects.filter(
+            action=Batch.Action.UNDONE, made_at=models.OuterRef("undone_at")
+        )
+        counts = undoing.order_by().values("count")[:1]
+        return self.annotate(undone_count=models.Subquery(counts))
+
+
 class Batch(models.Model):
     """A change by staff of one or many mailboxes, which can be undone."""
 
@@ -57,6 +70,8 @@ class Batch(models.Model):
         help_text="By field: its new value in a list, which is empty if there were several.",
     )
     accounts = models.JSONField(null=True, help_text="Names of the changed mailboxes' accounts.")
+
+    objects = BatchQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "batches"

@@ -7,6 +7,8 @@ import pytest
 from mailboxes import batches, trimming
 from mailboxes.models import Batch, Mailbox
 from tests.console.conftest import create_desks, get_undo_address, list_messages, sign_in_with
+from tests.console.pages import get_text
+from tests.console.test_bulk_change import confirm_preview, get_address
 from tests.histories import rename_often, set_clock_back
 
 
@@ -42,8 +44,36 @@ def test_mailbox_changed_since_is_named_and_skipped(support, deleted):
     Mailbox.objects.get().restore()
     Mailbox.objects.get().soft_delete()
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    assert list_messages(response) == ["1 mailbox has changed since and was not undone: Sales"]
+    link = f'<a href="/mailboxes/{Mailbox.objects.get().pk}/">Sales</a>'
+    assert list_messages(response) == [f"1 mailbox has changed since and was not undone: {link}"]
     assert Mailbox.objects.get().is_deleted
+
+
+def test_hostile_name_of_a_skipped_mailbox_is_escaped(support, deleted):
+    Mailbox.objects.update(name="<b>Sales", deleted_at=None)
+    page = support.post(f"/changes/{deleted.pk}/undo/", follow=True).content.decode()
+    assert "&lt;b&gt;Sales</a>" in page
+    assert "<b>Sales" not in page
+
+
+def test_partial_undo_is_counted_in_the_changes(support, account):
+    desks = create_desks(account, 4)
+    confirm_preview(support, get_address(desks, beep="off"))
+    batch = Batch.objects.get()
+    desks[0].refresh_from_db()
+    desks[0].beep = True
+    desks[0].save()
+    response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
+    assert f'<a href="/mailboxes/{desks[0].pk}/">Desk 000</a>' in response.content.decode()
+    for address in ("/changes/", f"/changes/{batch.pk}/"):
+        assert "3 of 4 undone" in get_text(support.get(address))
+
+
+def test_full_undo_is_not_counted_in_the_changes(support, deleted):
+    support.post(f"/changes/{deleted.pk}/undo/")
+    assert "1 of 1 undone" not in get_text(support.get("/changes/"))
+    Batch.objects.filter(action="undone").update(made_at="2020-01-01T00:00Z")  # by an old version
+    assert "undone" in get_text(support.get(f"/changes/{deleted.pk}/"))
 
 
 def test_long_list_of_skipped_mailboxes_is_shortened(support, account):
@@ -52,7 +82,8 @@ def test_long_list_of_skipped_mailboxes_is_shortened(support, account):
     Mailbox.objects.update(name="y", deleted_at=None)
     response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
     assert "7 mailboxes have changed since" in list_messages(response)[0]
-    assert list_messages(response)[0].endswith("y, y, y, y, y, …")
+    assert list_messages(response)[0].endswith(">y</a>, …")
+    assert list_messages(response)[0].count(">y</a>") == 5
 
 
 def test_order_is_kept_when_the_clock_is_set_back(support, deleted):

@@ -134,4 +134,5 @@ def test_undo_after_another_change_reveals_nothing(support, mailbox, code):
     save(support, mailbox, RIGHT)
     put(None, mailbox, code)
     response = support.post(f"/changes/{Batch.objects.get().pk}/undo/", follow=True)
-    assert list_messages(response) == ["1 mailbox has changed since and was not undone: Sales"]
+    link = f'<a href="/mailboxes/{mailbox.pk}/">Sales</a>'
+    assert list_messages(response) == [f"1 mailbox has changed since and was not undone: {link}"]

@@ -3,7 +3,8 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -26,7 +27,7 @@ NAMES_SHOWN = 5
 @staff_with("mailboxes.view_mailbox")
 def batch_list(request):
     """List all batches, newest first; those that the user may undo have a button for it."""
-    all_batches = Batch.objects.select_related("user")
+    all_batches = Batch.objects.with_undone_count().select_related("user")
     page = Paginator(all_batches, BATCHES_PER_PAGE).get_page(request.GET.get("page"))
     for batch in page:
         prepare(batch, request.user)
@@ -37,7 +38,8 @@ def batch_list(request):
 @staff_with("mailboxes.view_mailbox")
 def batch(request, uuid):
     """Show what a batch has set, and what it changed in each mailbox."""
-    batch = get_object_or_404(Batch.objects.select_related("user"), pk=uuid)
+    batches_with_user = Batch.objects.with_undone_count().select_related("user")
+    batch = get_object_or_404(batches_with_user, pk=uuid)
     prepare(batch, request.user)
     # Not joined: SQLite may look up each mailbox once for every account.
     mailboxes = batches.list_mailboxes(batch).prefetch_related("account").order_by("name", "uuid")
@@ -57,6 +59,7 @@ def batch(request, uuid):
 def prepare(batch, user) -> None:
     """Set what the templates show of a batch besides its fields."""
     batch.can_be_undone = batch.undone_at is None and may_undo(user, batch)
+    batch.is_partly_undone = (batch.undone_count or batch.count) < batch.count
     batch.settings = describe_effects(batch)
     accounts = batch.accounts or []
     batch.first_accounts = accounts[:ACCOUNTS_SHOWN]
@@ -108,10 +111,13 @@ def describe_skipped(mailboxes, batch) -> str:
     is_only_deleted = len(mailboxes) == 1 and mailboxes[0].is_deleted
     if is_only_deleted and batch.action != Batch.Action.DELETED:
         return str(MailboxDeletedError().message)
-    names = ", ".join(str(mailbox) for mailbox in mailboxes[:NAMES_SHOWN])
-    more = ", …" if len(mailboxes) > NAMES_SHOWN else ""
-    return ngettext(
-        "%(count)s mailbox has changed since and was not undone: %(names)s",
-        "%(count)s mailboxes have changed since and were not undone: %(names)s",
+    links = [(resolve_url("console:mailbox", mailbox.pk), mailbox) for mailbox in mailboxes]
+    names = format_html_join(", ", '<a href="{}">{}</a>', links[:NAMES_SHOWN])
+    if len(links) > NAMES_SHOWN:
+        names = format_html("{}, …", names)
+    text = ngettext(
+        "{count} mailbox has changed since and was not undone: {names}",
+        "{count} mailboxes have changed since and were not undone: {names}",
         len(mailboxes),
-    ) % {"count": len(mailboxes), "names": names + more}
+    )
+    return format_html(text, count=len(mailboxes), names=names)
