@@ -131,7 +131,8 @@ def record_batch(batch, rows, kind, now) -> None:
             extra_columns["version"] = F("mailbox__version")
         history = model.history.model
         tracked = [field.attname for field in history.tracked_fields]
-        states = model.objects.filter(pk__in=[row.pk for row in chunk]).order_by()
+        order = ["position"] if model is EmailRecipient else []  # pages list changes by id
+        states = model.objects.filter(pk__in=[row.pk for row in chunk]).order_by(*order)
         states = states.values_list(*tracked, *extra_columns.values())
         select, values = states.query.sql_with_params()
         columns = [history._meta.get_field(name).column for name in (*tracked, *extra_columns)]
