@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from operator import attrgetter
 from uuid import UUID, uuid4
 
 from django.db import connection, models, transaction
@@ -23,6 +24,8 @@ from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import WITHIN_MAILBOX, ChangedMeanwhileError, check_quotas
 
+# The actions that do not say whether they delete or restore mailboxes, and may do either.
+STATE_CHANGERS = {Batch.Action.UNDONE, Batch.Action.PUT_BACK}
 # The fields of a mailbox that an undo reverts.
 REVERTED_FIELDS = (*FIELDS, "deleted_at")
 UPDATED_FIELDS = [
@@ -32,6 +35,7 @@ UPDATED_FIELDS = [
 ]
 CHUNK_SIZE = 500
 MAX_ACCOUNTS = 100  # whose names are kept with a batch
+MAX_ADDRESSES = 5  # that an effect names; more are shown as "various"
 
 
 class AlreadyUndoneError(Exception):
@@ -85,7 +89,10 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     EmailRecipient.objects.bulk_create(added, batch_size=CHUNK_SIZE)
     for rows, kind in ((created, "+"), (changed, "~"), (added, "+")):
         record_batch(batch, rows, kind, now)
-    effects = merge_effects(batch.effects or {}, list_effects(before, changed, added, removed))
+    more = [*list_effects(batch, before, [*created, *changed])]
+    more += list_addresses("recipient removed", removed)
+    more += list_addresses("recipient added", added)
+    effects = merge_effects(batch.effects or {}, more)
     accounts = {mailbox.account.name for mailbox in chain(created, updated.values())}
     batch.accounts = sorted(accounts.union(batch.accounts or ()))[:MAX_ACCOUNTS]
     batch.count += len(created) + len(updated)
@@ -97,22 +104,35 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     return grown
 
 
-def list_effects(before: dict, changed, added, removed) -> Iterator[tuple[str, object]]:
-    """Yield each effect (see `Batch.effects`) with its value.
+def list_effects(batch, before: dict, mailboxes) -> Iterator[tuple[str, list]]:
+    """Yield each effect (see `Batch.effects`) on fields, with its value in a list.
 
-    `before` has the changed mailboxes by UUID as they were.
+    `before` has the mailboxes by UUID as they were. A new one is compared with the defaults.
     """
-    for mailbox in changed:
+    blank = Mailbox()
+    for mailbox in mailboxes:
+        old = before.get(mailbox.pk, blank)
         values = masked_fields(mailbox)
-        for field in different_fields(before[mailbox.pk], mailbox):
-            yield field, values[field]
-    yield from (("recipient removed", recipient.email) for recipient in removed)
-    yield from (("recipient added", recipient.email) for recipient in added)
+        for field in different_fields(old, mailbox):
+            yield field, [values[field]]
+        if batch.action in STATE_CHANGERS:
+            is_same = old.is_deleted == mailbox.is_deleted
+            state = None if is_same else "deleted" if mailbox.is_deleted else "restored"
+            yield "state", [state]
 
 
-def merge_effects(effects: dict, more: Iterable[tuple[str, object]]) -> dict:
-    for key, value in more:
-        if effects.setdefault(key, [value]) != [value]:
+def list_addresses(key: str, recipients) -> Iterator[tuple[str, list]]:
+    """Yield for each mailbox the effect with the addresses of these recipients, in order."""
+    by_mailbox = defaultdict(list)
+    for recipient in sorted(recipients, key=attrgetter("position")):
+        by_mailbox[recipient.mailbox_id].append(recipient.email)
+    for addresses in by_mailbox.values():
+        yield key, addresses if len(addresses) <= MAX_ADDRESSES else []
+
+
+def merge_effects(effects: dict, more: Iterable[tuple[str, list]]) -> dict:
+    for key, values in more:
+        if effects.setdefault(key, values) != values:
             effects[key] = []
     return effects
 

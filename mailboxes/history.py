@@ -27,9 +27,11 @@ LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
 }
 # The keys of a batch's effects, as they are shown.
 EFFECTS = LABELS | {
+    "state": _("mailbox"),
     "recipient added": _("recipient added"),
     "recipient removed": _("recipient removed"),
 }
+STATES = {"deleted": _("deleted"), "restored": _("restored")}
 # Messages in the admin log when a person sees a pass code.
 REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
 
@@ -177,8 +179,16 @@ def masked_fields(row) -> dict:
 
 
 def describe_effects(batch: Batch) -> list[tuple]:
-    """Return the label and value of each effect of the batch (see `Batch.effects`)."""
-    effects = batch.effects or {}
+    """Return the label of each effect of the batch, and a list of its value (see `Batch.effects`).
+
+    Several addresses become one value.
+    """
+    effects = dict(batch.effects or {})
+    states = effects.pop("state", [None])
+    if states != [None]:  # it deleted or restored mailboxes
+        effects["state"] = [STATES[state] for state in states]
+    for key in {"recipient added", "recipient removed"}.intersection(effects):
+        effects[key] = [", ".join(effects[key])] if effects[key] else []
     return [(capfirst(label), effects[key]) for key, label in EFFECTS.items() if key in effects]
 
 

@@ -70,6 +70,73 @@ def test_added_and_removed_recipients_are_named(support, sales):
     assert "Sales acme Removed the recipient ann@acme.example History" in page
 
 
+def test_addresses_are_named_if_they_are_the_same_in_all_mailboxes(support, account):
+    desks = create_desks(account, 3)
+    change_settings(support, desks[:2], add="team@acme.example ops@acme.example")
+    added = "Changed: 2 mailboxes. Recipient added → team@acme.example, ops@acme.example in acme"
+    assert added in get_text(support.get("/changes/"))
+    change_settings(support, desks, add="team@acme.example ops@acme.example")
+    assert added.replace("2 mailboxes", "“Desk 002”") in get_text(support.get("/changes/"))
+    desks[0].email_recipients.get(email="ops@acme.example").delete()
+    desks[2].email_recipients.all().delete()
+    change_settings(support, desks, add="team@acme.example ops@acme.example")
+    assert "2 mailboxes. Recipient added → various in acme" in get_text(support.get("/changes/"))
+
+
+def test_only_a_few_addresses_are_named(support, sales):
+    for count, shown in ((5, "a0@acme.example, a1@acme.example"), (6, "various in acme")):
+        addresses = " ".join(f"a{number}@acme.example" for number in range(count))
+        support.post(f"/mailboxes/{sales.pk}/recipients/", {"email": addresses})
+        assert f"Recipient added → {shown}" in get_text(support.get("/changes/"))
+        sales.email_recipients.all().delete()
+
+
+def test_recipients_are_listed_in_their_order(support, account):
+    addresses = [f"{name}@acme.example" for name in ("z", "m", "a", "k", "b")]
+    for desk in create_desks(account, 3):
+        support.post(f"/mailboxes/{desk.pk}/recipients/", {"email": " ".join(addresses)})
+        batch = Batch.objects.first()
+        assert batch.effects == {"recipient added": addresses}
+        page = support.get(f"/changes/{batch.pk}/")
+        steps = " ".join(f"Added the recipient {address}" for address in addresses)
+        assert f"{desk.name} acme {steps} History" in get_text(page)
+
+
+def test_settings_of_a_created_mailbox_are_named(support, account):
+    typed = {"account": "acme", "name": "Ärger Étage", "password": "7392", "beep": "on"}
+    recipients = "z@acme.example b@acme.example"
+    support.post("/mailboxes/new/", typed | {"recipients": recipients})
+    page = support.get("/changes/")
+    assert (
+        "Created: “Ärger Étage”. Name → Ärger Étage Pass code → •••• "
+        "Recipient added → z@acme.example, b@acme.example in acme"
+    ) in get_text(page)
+    assert not shows(get_text(page), "7392")
+
+
+def test_different_settings_of_created_mailboxes_are_called_various(support, account):
+    batch = Batch(user=support.user, action=Batch.Action.IMPORTED)
+    created = [Mailbox(account=account, name=name, beep=False) for name in ("a", "b")]
+    batches.write_batch(batch, created=created)
+    assert "2 mailboxes. Name → various Beep → off in acme" in get_text(support.get("/changes/"))
+    batches.undo_batch(batch, support.user)
+    page = get_text(support.get("/changes/"))
+    assert "Undone: 2 mailboxes. Mailbox → deleted in acme" in page
+    batches.undo_batch(Batch.objects.first(), support.user)
+    page = get_text(support.get("/changes/"))
+    assert "Undone: 2 mailboxes. Mailbox → restored in acme" in page
+
+
+def test_undo_that_deletes_only_some_mailboxes_does_not_say_deleted(support, account):
+    (desk,) = create_desks(account, 1)
+    desk.beep = False
+    batch = Batch(user=support.user, action=Batch.Action.IMPORTED)
+    batches.write_batch(batch, created=[Mailbox(account=account, name="New")], changed=[desk])
+    batches.undo_batch(batch, support.user)
+    page = get_text(support.get("/changes/"))
+    assert "Undone: 2 mailboxes. Beep → on Mailbox → various in acme" in page
+
+
 def test_many_accounts_are_counted(support, monkeypatch):
     accounts = [Account.objects.create(name=f"customer-{number}") for number in range(5)]
     batch = change_settings(
