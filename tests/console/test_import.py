@@ -56,7 +56,10 @@ def test_file_is_imported(support, account):
     assert "1 created, 0 changed, 0 unchanged" in page
     assert not Mailbox.objects.exists()
     response = support.post(f"{address}write/", follow=True)
-    assert "Imported: 1 created, 0 changed." in response.content.decode()
+    entry = f"/changes/{Import.objects.get().batch_id}/"
+    link = f'Imported: 1 created, 0 changed. <a href="{entry}">See the changes</a>'
+    assert link in response.content.decode()
+    assert f'href="{entry}">See the changes</a>' in support.get(address).content.decode()
     mailbox = Mailbox.objects.get()
     assert (mailbox.name, mailbox.password) == ("Sales", "8305")
     assert mailbox.history.get().history_user == support.user

@@ -6,7 +6,8 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -137,7 +138,9 @@ def write(request, uuid):
         )
         return redirect("console:import-preview", uuid)
     counts = {"created": source.created, "changed": source.changed}
-    add_success(request, _("Imported: %(created)s created, %(changed)s changed.") % counts, batch)
+    text = _("Imported: %(created)s created, %(changed)s changed.") % counts
+    link = resolve_url("console:batch", batch.pk), _("See the changes")
+    add_success(request, format_html('{} <a href="{}">{}</a>', text, *link), batch)
     return redirect("console:mailbox-list")
 
 
