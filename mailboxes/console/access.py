@@ -37,6 +37,10 @@ def staff_with(*permissions):
     return decorate
 
 
+def may_export_pass_codes(user) -> bool:
+    return user.has_perm("mailboxes.change_mailbox")
+
+
 def get_return_address(request):
     """Return the page to open after sign-in: for a POST, the page that has the form.
 

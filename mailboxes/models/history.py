@@ -93,6 +93,12 @@ class Batch(models.Model):
             self.number = last["number"] + 1
         super().save(**kwargs)
 
+    @property
+    def sets_new_pass_codes(self) -> bool:
+        """Return True if it changed pass codes, not created, imported or put them back."""
+        is_set = (self.effects or {}).get("password") == [contract.MASK]
+        return self.action == self.Action.CHANGED and is_set
+
     @classmethod
     def permissions(cls, action) -> list[str]:
         return [f"mailboxes.{verb}_mailbox" for verb in cls.PERMISSIONS.get(action, ["change"])]

@@ -49,6 +49,18 @@ def test_pass_code_is_masked(support, sales):
         assert not shows(page, "7392")
 
 
+def test_change_of_pass_codes_leads_to_their_export(support, viewer, account):
+    batch = change_settings(support, create_desks(account, 3), password="new")
+    link = f'<a href="/export/?batch={batch.pk}">Hand over the new pass codes</a>'
+    for address in ("/changes/", f"/changes/{batch.pk}/"):
+        assert link in support.get(address).text
+        assert "Hand over" not in viewer.get(address).text
+    assert "Hand over 3 new pass codes" in get_text(support.get(f"/export/?batch={batch.pk}"))
+    assert "Export 3 mailboxes" in get_text(viewer.get(f"/export/?batch={batch.pk}"))
+    support.post(f"/changes/{batch.pk}/undo/")
+    assert "Hand over" not in support.get("/changes/").text
+
+
 def test_different_values_are_called_various(support, account):
     desks = create_desks(account, 3)
     for desk, name in zip(desks, ("a", "b", "a"), strict=True):

@@ -164,6 +164,7 @@ def test_each_mailbox_gets_a_good_pass_code_that_is_handed_over_as_csv(support, 
     assert not any(is_weak_pass_code(code) for code in codes.values())
     assert len(set(codes.values())) > 20
     address = response.redirect_chain[-1][0]
+    assert "<h1> Hand over 30 new pass codes </h1>" in " ".join(response.content.decode().split())
     assert response.context["form"]["pass_codes"].value() is True
     rows = download_rows(support, address, pass_codes="on")
     assert {row["uuid"]: unescape_formula(row["password"]) for row in rows} == codes

@@ -10,7 +10,12 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
-from mailboxes.console.access import add_success, get_next_page, staff_with
+from mailboxes.console.access import (
+    add_success,
+    get_next_page,
+    may_export_pass_codes,
+    staff_with,
+)
 from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import describe_effects
 from mailboxes.models import Batch
@@ -60,6 +65,9 @@ def prepare(batch, user) -> None:
     """Set what the templates show of a batch besides its fields."""
     batch.can_be_undone = batch.undone_at is None and may_undo(user, batch)
     batch.is_partly_undone = (batch.undone_count or batch.count) < batch.count
+    batch.has_pass_codes_to_export = (
+        batch.sets_new_pass_codes and batch.undone_at is None and may_export_pass_codes(user)
+    )
     batch.settings = describe_effects(batch)
     accounts = batch.accounts or []
     batch.first_accounts = accounts[:ACCOUNTS_SHOWN]

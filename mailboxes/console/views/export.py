@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from mailboxes.console.access import refuse_empty_selection, staff_with
+from mailboxes.console.access import may_export_pass_codes, refuse_empty_selection, staff_with
 from mailboxes.console.filters import Selection
 from mailboxes.csvfiles import exporting
 
@@ -42,7 +42,7 @@ def export(request):
     selection = Selection(request.GET)
     if not selection.mailboxes.exists():
         return refuse_empty_selection(request, selection)
-    may_export_pass_codes = request.user.has_perm("mailboxes.change_mailbox")
+    has_permission = may_export_pass_codes(request.user)
     form = ExportForm(
         request.POST if request.method == "POST" else None,
         initial={"pass_codes": selection.batch is not None},
@@ -50,7 +50,7 @@ def export(request):
     )
     if form.is_valid():
         wants_pass_codes = form.cleaned_data["pass_codes"]
-        if wants_pass_codes and not may_export_pass_codes:
+        if wants_pass_codes and not has_permission:
             raise PermissionDenied
         return csv_response(
             f"mailboxes-{timezone.now():%Y-%m-%d}.csv",
@@ -60,7 +60,7 @@ def export(request):
                 delimiter=form.cleaned_data["delimiter"],
             ),
         )
-    if not may_export_pass_codes:
+    if not has_permission:
         del form.fields["pass_codes"]
     context = {"form": form, "selection": selection, "count": selection.mailboxes.count()}
     return render(request, "console/export.html", context)
