@@ -179,7 +179,7 @@ def masked_fields(row) -> dict:
 
 
 def describe_effects(batch: Batch) -> list[tuple]:
-    """Return the label of each effect of the batch, and a list of its value (see `Batch.effects`).
+    """Return the label of each effect (see `Batch.effects`), and its value in a list.
 
     Several addresses become one value.
     """
