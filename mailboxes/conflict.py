@@ -1,5 +1,6 @@
 """Detect and merge edits of one mailbox by two people at the same time."""
 
+from copy import copy
 from typing import NamedTuple
 
 from mailboxes.forms import MailboxSettingsForm
@@ -14,6 +15,7 @@ class Difference(NamedTuple):
     original: object
     theirs: object
     mine: object
+    is_edited: bool
 
 
 class Conflict:
@@ -36,12 +38,16 @@ class Conflict:
             and have_different_settings(self.mine, self.theirs)
         )
 
+    def is_edited(self, name) -> bool:
+        return self.mine.comparable_value(name) != self.original.comparable_value(name)
+
     @property
     def differences(self) -> list[Difference]:
         """Return the settings that differ, with masked pass codes."""
-        versions = [masked_fields(version) for version in (self.original, self.theirs, self.mine)]
+        original, theirs, mine = map(masked_fields, (self.original, self.theirs, self.mine))
+        label = {name: field.label for name, field in self.form.fields.items()}
         return [
-            Difference(self.form.fields[name].label, *(version[name] for version in versions))
+            Difference(label[name], original[name], theirs[name], mine[name], self.is_edited(name))
             for name in FIELDS
             if self.mine.comparable_value(name) != self.theirs.comparable_value(name)
         ]
@@ -51,12 +57,11 @@ class Conflict:
         theirs = MailboxSettingsForm(instance=self.theirs)
         typed = {
             name: self.form[name].value()
-            if name in FIELDS
-            and self.mine.comparable_value(name) != self.original.comparable_value(name)
+            if name in FIELDS and self.is_edited(name)
             else theirs[name].value()
             for name in theirs.fields
         }
-        return MailboxSettingsForm(typed, instance=self.theirs)
+        return MailboxSettingsForm(typed, instance=copy(self.theirs))  # validation changes it
 
 
 def have_different_settings(first, second) -> bool:

@@ -10,6 +10,7 @@ from mailboxes import validators
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 from mailboxes.models.mailboxes import check_quotas
+from mailboxes.own_changes import OwnChangesForm
 
 # Names and networks are not prose, so browsers should not correct them.
 NO_CORRECTION = {"autocapitalize": "off", "spellcheck": "false"}
@@ -53,25 +54,6 @@ def make_read_only(field, reason):
     """Disable the field, so that submitted values are ignored; its help text is the reason."""
     field.disabled = True
     field.help_text = reason
-
-
-class OwnChangesForm(forms.ModelForm):
-    """A form that changes only what its user has changed since its page was loaded.
-
-    What somebody else has saved meanwhile stays. The page has each field's first value, too.
-    """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            is_sent = self.add_initial_prefix(name) in self.data
-            field.show_hidden_initial = bool(self.instance.pk) and (is_sent or not self.is_bound)
-
-    def clean(self):
-        super().clean()
-        for name in set(self.cleaned_data).difference(self.changed_data):
-            if self.fields[name].show_hidden_initial:
-                self.cleaned_data[name] = getattr(self.instance, name)
 
 
 class AccountForm(OwnChangesForm):

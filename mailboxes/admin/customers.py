@@ -7,9 +7,9 @@ from django.db.models import Q, TextField
 from django.shortcuts import redirect
 
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
-from mailboxes.forms import OwnChangesForm
 from mailboxes.history import list_reasons_to_keep
 from mailboxes.models import Account, ApiCredential
+from mailboxes.own_changes import OwnChangesForm
 from mailboxes.staff.resubmission import get_form_uuid
 
 

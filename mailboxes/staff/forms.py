@@ -5,12 +5,13 @@ from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm, UserC
 from django.contrib.auth.models import Group, User
 from django.utils.translation import gettext_lazy as _
 
+from mailboxes.own_changes import OwnChangesForm
 from mailboxes.staff.groups import DESCRIPTIONS
 from mailboxes.staff.users import list_groups_to_give
 from mailboxes.validators import validate_printable
 
 
-class StaffForm(forms.ModelForm):
+class StaffForm(OwnChangesForm):
     """Name and groups of a user. A manager can give only permissions that the manager has."""
 
     groups = forms.MultipleChoiceField(
@@ -37,6 +38,10 @@ class StaffForm(forms.ModelForm):
 
     def clean_groups(self) -> list[Group]:
         return [self.to_give[name] for name in self.cleaned_data["groups"]]
+
+    def get_saved(self, name):
+        saved = super().get_saved(name)
+        return list(saved.order_by("pk")) if name == "groups" else saved
 
     def describe_changes(self) -> str:
         """Return each change, from what to what."""

@@ -32,6 +32,20 @@ def test_reseller_is_changed(staff, tree):
     assert zeta.reseller == acme
 
 
+def test_reseller_changed_meanwhile_is_not_overwritten(staff, tree, stranger):
+    acme, beta, zeta = tree
+    Account.objects.filter(pk=zeta.pk).update(reseller=stranger)
+    first = {"initial-reseller": beta.pk, "initial-contact_name": ""}
+    page = staff.press("account_change", zeta.pk, **first, reseller=acme.pk)
+    assert get_errors(page) == {
+        "reseller": ["This was changed to “stranger” meanwhile. Save again to replace it."]
+    }
+    first["initial-reseller"] = stranger.pk
+    staff.press("account_change", zeta.pk, **first, reseller=acme.pk)
+    zeta.refresh_from_db()
+    assert zeta.reseller == acme
+
+
 def test_name_cannot_be_changed(staff, account):
     staff.save("account_change", account.pk, name="other", contact_name="Ann")
     account.refresh_from_db()

@@ -1,5 +1,7 @@
 """The admin's form, if somebody else changes the mailbox while its page is open."""
 
+import re
+
 import pytest
 
 from mailboxes.models import EmailRecipient, Mailbox
@@ -41,7 +43,8 @@ def test_change_by_the_api_is_not_overwritten(staff, mailbox, typed, api):
         "Nothing is saved yet: somebody else has changed this mailbox."
     ]
     assert "sync of acme, through the API, saved changes" in text
-    assert "Name Sales Theirs Sales" in text
+    assert "Name Sales Theirs not changed" in text
+    assert "Transcribe off off on" in text
     again = get_form_values(page)
     assert (again["name"], "beep" in again, again["transcribe"]) == ("Theirs", False, True)
     assert Mailbox.objects.get().transcribe is False
@@ -50,6 +53,16 @@ def test_change_by_the_api_is_not_overwritten(staff, mailbox, typed, api):
     assert (saved.name, saved.beep, saved.transcribe) == ("Theirs", False, True)
     assert saved.password == "0007"
     assert read_log() == ["Changed Transcribe."]
+
+
+def test_keep_theirs_loads_the_page_anew(staff, mailbox, typed, api):
+    api.patch(f"/voip/mailbox/{mailbox.pk}", {"name": "Theirs"})
+    page = staff.press("mailbox_change", mailbox.pk, **typed | {"name": "Mine"})
+    [address] = re.findall(r'href="([^"]+)">Keep theirs</a>', page.text)
+    values = get_form_values(staff.get(address))
+    assert values["name"] == "Theirs"
+    staff.press("mailbox_change", mailbox.pk, **values)
+    assert Mailbox.objects.get().name == "Theirs"
 
 
 def test_second_change_meanwhile_is_a_conflict_too(staff, mailbox, typed, api):

@@ -133,3 +133,21 @@ def test_filter_and_search_narrow_the_list(staff, account, credential):
     assert list_names(revoked="no") == ["api"]
     assert list_names(q=credential.prefix) == ["api"]
     assert list_names(q="acme") == ["api", "old"]
+
+
+def test_networks_changed_meanwhile_are_replaced_by_the_second_save_only(staff, account):
+    credential, _ = ApiCredential.objects.issue(account, "pbx", networks="192.0.2.0/24")
+    typed = {"networks": "", "expires_at_0": "2997-01-31", "expires_at_1": "12:00:00"}
+    first = {"initial-networks": "192.0.2.0/24"}
+    ApiCredential.objects.update(networks="192.0.2.1")
+    page = staff.press("apicredential_change", credential.pk, **first, **typed)
+    assert get_errors(page) == {
+        "networks": ["This was changed to “192.0.2.1” meanwhile. Save again to replace it."]
+    }
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at) == ("192.0.2.1", None)
+    assert '<input type="hidden" name="initial-networks" value="192.0.2.1"' in page.text
+    first = {"initial-networks": "192.0.2.1"}
+    assert staff.press("apicredential_change", credential.pk, **first, **typed).status_code == 302
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at.year) == ("", 2997)

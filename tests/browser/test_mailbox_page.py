@@ -69,6 +69,21 @@ def test_edit_removes_the_success_message_and_leaving_asks(page, sales, asked):
     assert asked == ["beforeunload"] * 2
 
 
+def test_keep_theirs_leaves_the_conflict_without_a_question(page, sales, asked):
+    for address in (f"/mailboxes/{sales.pk}/", f"/admin/mailboxes/mailbox/{sales.pk}/change/"):
+        page.goto(address)
+        page.locator("[name=name]").fill("Mine")
+        theirs = Mailbox.objects.get()
+        theirs.name = f"Theirs at {address[:6]}"
+        theirs.save()
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_role("link", name="Keep theirs").click()
+        expect(page.get_by_role("link", name="Keep theirs")).to_have_count(0)
+        expect(page.locator("[name=name]")).to_have_value(theirs.name)
+    assert asked == []
+    assert Mailbox.objects.get().name == theirs.name
+
+
 @pytest.mark.parametrize("button", ["Show", "Suggest a pass code", "Add", "Save"])
 def test_mailbox_deleted_meanwhile_is_restored_and_saved(page, sales, asked, button):
     page.goto(f"/mailboxes/{sales.pk}/")

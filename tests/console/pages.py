@@ -1,5 +1,6 @@
 """Read responses of the staff pages, and the admin's log."""
 
+import re
 from html import unescape
 
 from django.contrib.admin.models import LogEntry
@@ -29,3 +30,15 @@ def read_log() -> list:
         (entry.user.username, str(entry.object_repr), entry.get_change_message())
         for entry in LogEntry.objects.order_by("pk")
     ]
+
+
+def get_form_values(response) -> dict:
+    """Return what a browser sends for the page's form, as it is shown."""
+    shown = {field.html_name: field.value() for field in response.context["form"]}
+    values = {name: value for name, value in shown.items() if value not in (None, False)}
+    first = re.findall(
+        r'<input type="hidden" name="(initial-\w+)"(?: value="([^"]*)")?', response.content.decode()
+    )
+    for name, value in first:
+        values.setdefault(name, []).append(unescape(value))
+    return values

@@ -3,7 +3,7 @@
 import pytest
 
 from mailboxes.models import Account
-from tests.console.pages import get_errors, get_source, get_text, read_log
+from tests.console.pages import get_errors, get_form_values, get_source, get_text, read_log
 
 EDIT = "/accounts/acme/edit/"
 
@@ -84,3 +84,32 @@ def test_concurrent_change_by_somebody_else_is_kept(manager, beta, stranger):
     beta.refresh_from_db()
     assert (beta.contact_name, beta.reseller) == ("Ann", stranger)
     assert read_log() == [("manager", "beta", "Changed Contact name.")]
+
+
+def test_same_field_changed_meanwhile_is_replaced_by_the_second_save_only(manager, beta, stranger):
+    page = manager.get("/accounts/beta/edit/")
+    typed = get_form_values(page) | {"contact_name": "Mine", "reseller": ""}
+    Account.objects.filter(pk=beta.pk).update(contact_name="Theirs", reseller=stranger)
+    page = manager.post("/accounts/beta/edit/", typed)
+    assert get_errors(page) == {
+        "contact_name": ["This was changed to “Theirs” meanwhile. Save again to replace it."],
+        "reseller": ["This was changed to “stranger” meanwhile. Save again to replace it."],
+    }
+    beta.refresh_from_db()
+    assert (beta.contact_name, beta.reseller) == ("Theirs", stranger)
+    assert read_log() == []
+    Account.objects.filter(pk=beta.pk).update(contact_name="")
+    page = manager.post("/accounts/beta/edit/", get_form_values(page))
+    assert get_errors(page) == {
+        "contact_name": ["This was emptied meanwhile. Save again to replace it."]
+    }
+    manager.post("/accounts/beta/edit/", get_form_values(page))
+    beta.refresh_from_db()
+    assert (beta.contact_name, beta.reseller) == ("Mine", None)
+
+
+def test_same_value_saved_meanwhile_is_no_change(manager, beta):
+    typed = get_form_values(manager.get("/accounts/beta/edit/")) | {"contact_name": "Ann"}
+    Account.objects.filter(pk=beta.pk).update(contact_name="Ann")
+    assert manager.post("/accounts/beta/edit/", typed).status_code == 302
+    assert read_log() == []

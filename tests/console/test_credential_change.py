@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.models import ApiCredential
-from tests.console.pages import get_errors, get_source, get_text, read_log
+from tests.console.pages import get_errors, get_form_values, get_source, get_text, read_log
 
 
 @pytest.fixture
@@ -89,3 +89,30 @@ def test_credential_of_another_account_is_not_found(manager, credential, strange
 @pytest.mark.parametrize("pk", [0, 10**30])
 def test_unknown_credential_is_not_found(manager, account, pk):
     assert manager.get(f"/accounts/acme/credentials/{pk}/edit/").status_code == 404
+
+
+def test_networks_changed_meanwhile_are_replaced_by_the_second_save_only(manager, credential, edit):
+    typed = get_form_values(manager.get(edit)) | {"networks": "", "expires_at": "2997-01-31T12:00"}
+    moment = datetime(2998, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    ApiCredential.objects.update(networks="192.0.2.1\n192.0.2.2", expires_at=moment)
+    page = manager.post(edit, typed)
+    changed = "This was changed to “{}” meanwhile. Save again to replace it."
+    assert get_errors(page) == {
+        "networks": [changed.format("192.0.2.1\n192.0.2.2")],
+        "expires_at": [changed.format("2998-01-31 23:59:59")],
+    }
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at) == ("192.0.2.1\n192.0.2.2", moment)
+    again = get_form_values(page)
+    again["initial-networks"] = "192.0.2.1\r\n192.0.2.2"  # as browsers send it
+    assert manager.post(edit, again).status_code == 302
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at.year) == ("", 2997)
+
+
+def test_networks_changed_meanwhile_are_kept_with_another_expiry(manager, credential, edit):
+    typed = get_form_values(manager.get(edit)) | {"expires_at": "2997-01-31T12:00"}
+    ApiCredential.objects.update(networks="192.0.2.1")
+    assert manager.post(edit, typed).status_code == 302
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at.year) == ("192.0.2.1", 2997)

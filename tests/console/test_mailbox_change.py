@@ -129,9 +129,16 @@ def test_concurrent_change_is_shown_next_to_the_typed_values(support, sales):
     assert "Somebody else has changed this mailbox" in page
     assert "Name Sales Theirs Mine" in page
     assert "Beep on on off" in page
+    assert "Play caller ID off on not changed" in page
     assert "Save mine" in page
     assert not shows(response.content.decode(), "7392")
     assert read_values(sales) == before
+
+
+def test_conflict_of_one_setting_offers_both_versions(support, sales):
+    mine = get_form_values(support, sales, name="Mine")
+    change_concurrently(sales, name="Theirs")
+    assert "Save mine Keep theirs" in get_text(support.post(get_address(sales), mine))
 
 
 def test_saving_after_a_conflict_keeps_concurrent_changes_of_other_fields(support, sales):

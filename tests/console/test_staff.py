@@ -15,7 +15,7 @@ from mailboxes.staff import users
 from mailboxes.staff.forms import ChangePasswordForm, FirstPasswordForm
 from tests.authenticator import set_up_second_factor
 from tests.console.conftest import sign_in, sign_in_member_of
-from tests.console.pages import get_errors, get_text, read_log
+from tests.console.pages import get_errors, get_form_values, get_text, read_log
 
 PASSWORD = "battery staple"
 ACTIONS = ["edit", "lock", "unlock", "password-link", "second-factor"]
@@ -156,6 +156,34 @@ def test_groups_are_changed_at_once_and_logged(manager, rosa):
     assert read_log() == [
         ("manager", "rosa", "Last name: – → Ruiz. Groups: Support → Viewer, Manager."),
     ]
+
+
+@pytest.mark.parametrize("before", [["Support"], []])
+def test_groups_changed_meanwhile_are_replaced_by_the_second_save_only(manager, rosa, before):
+    rosa.groups.set(Group.objects.filter(name__in=before))
+    page = manager.get(f"/staff/{rosa.pk}/edit/")
+    typed = get_form_values(page) | {"groups": ["Viewer"], "last_name": "Ruiz"}
+    rosa.groups.set(Group.objects.filter(name__in=["Support", "Manager"]))
+    page = press(manager, "edit", rosa, **typed)
+    [error] = get_errors(page).pop("groups")
+    assert error.startswith("This was changed to “")
+    assert "Manager" in error
+    rosa.refresh_from_db()
+    assert (rosa.last_name, rosa.groups.count()) == ("", 2)
+    page = press(manager, "edit", rosa, **get_form_values(page))
+    assert "rosa was changed." in page.text
+    assert [group.name for group in rosa.groups.all()] == ["Viewer"]
+
+
+def test_groups_changed_meanwhile_are_kept_with_another_name(manager, rosa):
+    typed = get_form_values(manager.get(f"/staff/{rosa.pk}/edit/")) | {"first_name": "Rosa"}
+    rosa.groups.set(Group.objects.filter(name="Manager"))
+    User.objects.filter(pk=rosa.pk).update(last_name="Ruiz")
+    press(manager, "edit", rosa, **typed)
+    rosa.refresh_from_db()
+    assert rosa.get_full_name() == "Rosa Ruiz"
+    assert [group.name for group in rosa.groups.all()] == ["Manager"]
+    assert read_log() == [("manager", "rosa", "First name: – → Rosa.")]
 
 
 # --- Lock and unlock ------------------------------------------------------------------
