@@ -48,7 +48,7 @@ class Caller:
 class Slots:
     """Limits the requests that run at the same time: those of a caller, and those that write."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.callers: WeakValueDictionary[str, Caller] = WeakValueDictionary()
         self.writes = Semaphore(WRITES)
 
