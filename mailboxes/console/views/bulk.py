@@ -80,11 +80,13 @@ def confirm(
 
     If one of them has changed since the page was loaded, nothing is done and the page is shown again.
     """
+    is_empty, is_unchanged = not selection.count, not selection.versions
+    # After the selection was read: the first of a double click may empty it.
     batch = find_first_batch(request)
-    if batch is None and not selection.count:
+    if batch is None and is_empty:
         return refuse_empty_selection(request, selection)
     has_changed = False
-    if batch is None and request.method == "POST" and selection.versions:
+    if batch is None and request.method == "POST" and not is_unchanged:
         try:
             if request.POST.get("digest") != selection.digest:
                 raise batches.ChangedMeanwhileError
