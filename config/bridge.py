@@ -122,16 +122,18 @@ class Bridge:
     async def respond(self, answer: Answer, send, receive) -> None:
         """Send the answer, as fast as the client reads it."""
         status, headers, chunk, pieces, body, slot = answer
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        start = {"type": "http.response.start", "status": status, "headers": headers}
         if pieces is None:
+            await send(start)
             await send({"type": "http.response.body", "body": chunk})
             return
         run = asyncio.get_running_loop().run_in_executor
         disconnected = asyncio.create_task(wait_for_disconnect(receive))
         try:
+            await send(start)
             while chunk and not disconnected.done():
-                for start in range(0, len(chunk), CHUNK_BYTES):
-                    part = chunk[start : start + CHUNK_BYTES]
+                for offset in range(0, len(chunk), CHUNK_BYTES):
+                    part = chunk[offset : offset + CHUNK_BYTES]
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 chunk = await run(self.threads, read_chunk, pieces)
             await send({"type": "http.response.body"})

@@ -23,7 +23,7 @@ def api(account):
 
 @pytest.fixture
 def typed(staff, mailbox, recipient):
-    """What a browser sends for the mailbox's form, opened before the changes of others."""
+    """Open the mailbox's form before others change the mailbox, and return its values."""
     return get_form_values(staff.open("mailbox_change", mailbox.pk))
 
 

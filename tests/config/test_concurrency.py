@@ -3,11 +3,15 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from ipaddress import ip_network
+from types import SimpleNamespace
 
 import pytest
 
+from config.bridge import Answer, Bridge
 from config.concurrency import (
+    ANSWERS_OF_CALLER,
     MAX_WAITING,
     REQUESTS_OF_CALLER,
     THREADS,
@@ -121,6 +125,32 @@ def test_request_that_waits_too_long_is_refused_and_keeps_no_place(settings):
             await slots.get(write).__aenter__()
 
     run_in_thread(run())
+
+
+def test_answers_that_cannot_be_sent_keep_no_place():
+    closed = []
+
+    async def send(message):
+        raise ConnectionError
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def run():
+        slots, bridge, answers = Slots(), Bridge(None), []
+        for number in range(ANSWERS_OF_CALLER):
+            body = SimpleNamespace(close=partial(closed.append, number))
+            async with slots.get(build_environ()) as slot:
+                slot.keep_answer()
+            answers.append(Answer(200, [], b"long", iter([]), body, slot))
+        assert slot.caller.answers.locked()
+        for answer in answers:
+            with pytest.raises(ConnectionError):
+                await bridge.respond(answer, send, receive)
+        assert not slot.caller.answers.locked()
+
+    run_in_thread(run())
+    assert closed == [*range(ANSWERS_OF_CALLER)]
 
 
 @pytest.mark.parametrize(
