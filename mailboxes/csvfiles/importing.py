@@ -45,7 +45,7 @@ MAX_ROWS = 100_000
 MAX_ROW_BYTES = 20_000  # 50 long recipients have 13,000
 # Rows that are checked together: few, because a garbage collection visits all objects of their
 # forms while other requests wait.
-CHECKED_ROWS = 100
+CHECKED_ROWS = 10
 MAX_CHUNK_LENGTH = 1_000_000  # encrypted characters
 MAX_HEADER_ERRORS = 10
 DELIMITERS = ",;\t"
