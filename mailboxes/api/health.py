@@ -13,7 +13,7 @@ from mailboxes.db.connections import limit_lock_wait
 from mailboxes.db.json import Concatenated
 from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
 from mailboxes.models.credentials import BY_SECRET
-from mailboxes.models.mailboxes import IN_ORDER
+from mailboxes.models.timestamps import IN_ORDER
 
 log = logging.getLogger("mailboxes")
 

@@ -27,7 +27,7 @@ from mailboxes.db.queries import PreparedQuery
 from mailboxes.http.bodies import MAX_ANSWER_FILES, READ_BYTES, LongBody, answer_files
 from mailboxes.models import Mailbox
 from mailboxes.models.credentials import CALLER_COLUMNS, credentials_by_secret
-from mailboxes.models.mailboxes import IN_ORDER
+from mailboxes.models.timestamps import IN_ORDER
 
 MAX_IN_MEMORY = 1000  # mailboxes
 CHUNK_SIZE = 200  # mailboxes of a long list that are in memory

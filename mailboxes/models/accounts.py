@@ -1,9 +1,11 @@
 """Accounts: customers and their resellers."""
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import ExpressionWrapper, F, Q, Subquery, Value
@@ -11,9 +13,11 @@ from django.db.models.functions import Coalesce, Concat, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_cte import CTE, with_cte
+from redis.exceptions import RedisError
 from simple_history.models import HistoricalRecords
 
 from mailboxes import validators
+from mailboxes.db.cache import pause_if_down
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.queries import Param, PreparedQuery, instance_from_row
 from mailboxes.models.searching import FoldedField, contains, split_words
@@ -22,6 +26,9 @@ from mailboxes.models.searching import FoldedField, contains, split_words
 LINEAGE_SEPARATOR = " / "
 
 REFUSAL_STEPS = 16  # resellers that are followed before an account is refused
+
+# More mailboxes than the service can create for one account in this time.
+ROOM, ROOM_SECONDS = 10_000, 5
 
 
 class AccountFullError(ValidationError):
@@ -234,6 +241,24 @@ class Account(models.Model):
         while account := above.pop(account.reseller_id, None):
             chain.insert(0, account)
         return chain
+
+    def has_room(self) -> bool:
+        """Return True if the account could have ROOM more mailboxes within the last ROOM_SECONDS.
+
+        Fewer are created in that time, so most creations need neither a lock nor a count.
+        """
+        most = settings.MAX_MAILBOXES_PER_ACCOUNT - ROOM
+        if most < 0:
+            return False
+        key = f"room:{self.pk}"
+        with suppress(RedisError), pause_if_down():
+            if cache.get(key):
+                return True
+        if self.mailboxes.active()[: most + 1].count() > most:
+            return False
+        with suppress(RedisError), pause_if_down():
+            cache.set(key, True, ROOM_SECONDS)
+        return True
 
     def suspend(self) -> None:
         """Refuse the account's credentials. Those of its customers still work."""

@@ -1,8 +1,7 @@
 """Mailboxes and their email recipients."""
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -10,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.core.cache import cache
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
@@ -18,10 +16,8 @@ from django.db.models.functions import Cast, Length, Lower, Replace
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from redis.exceptions import RedisError
 
 from mailboxes import contract, validators
-from mailboxes.db.cache import pause_if_down
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.json import Concatenated, JsonRows, JsonText
 from mailboxes.models.accounts import (
@@ -34,40 +30,13 @@ from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.encrypted import EncryptedPassCode
 from mailboxes.models.history import HistoryMixin, history_table
 from mailboxes.models.searching import FoldedField, contains, split_words
+from mailboxes.models.timestamps import IN_ORDER, Timestamped
 
-# The order of an account's mailboxes, and of a mailbox's recipients.
-IN_ORDER = ["created_at", "uuid"]
 WITHIN_MAILBOX = ["position", *IN_ORDER]
 RECIPIENTS_IN_ORDER = [f"email_recipients__{field}" for field in WITHIN_MAILBOX]
 
 # Shorter words, such as the number of a desk, would be in most UUIDs.
 MIN_UUID_DIGITS = 6
-
-# More mailboxes than the service can create for one account in this time.
-ROOM, ROOM_SECONDS = 10_000, 5
-
-
-class Timestamped(models.Model):
-    """A row with its times of creation and last update, ordered by creation."""
-
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        abstract = True
-        ordering = IN_ORDER
-
-    def save(self, **kwargs):
-        self.updated_at = self.created_at if self._state.adding else timezone.now()
-        super().save(**kwargs)
-
-    @property
-    def created_on(self) -> date:
-        return self.created_at.date()
-
-    @property
-    def updated_on(self) -> date:
-        return self.updated_at.date()
 
 
 def retention_start() -> datetime:
@@ -182,25 +151,6 @@ def check_quotas(accounts: Collection[int], adding: int = 0) -> None:
             raise AccountFullError(locked[pk])
 
 
-def had_room(account: int) -> bool:
-    """Return True if the account could have ROOM more mailboxes within the last ROOM_SECONDS.
-
-    Fewer are created in that time, so most creations need neither a lock nor a count.
-    """
-    most = settings.MAX_MAILBOXES_PER_ACCOUNT - ROOM
-    if most < 0:
-        return False
-    key = f"room:{account}"
-    with suppress(RedisError), pause_if_down():
-        if cache.get(key):
-            return True
-    if Mailbox.objects.active().filter(account=account)[: most + 1].count() > most:
-        return False
-    with suppress(RedisError), pause_if_down():
-        cache.set(key, True, ROOM_SECONDS)
-    return True
-
-
 class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     """A mailbox, where callers leave voicemail messages."""
 
@@ -294,7 +244,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
         """
         mailbox = cls(account=account, **values)
         save = partial(mailbox.save, force_insert=True, credential=credential)
-        if had_room(account.pk):
+        if account.has_room():
             save()
         else:
             with transaction.atomic():

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.models import Mailbox
-from mailboxes.models.mailboxes import ROOM, had_room
+from mailboxes.models.accounts import ROOM
 from tests.conftest import headers_for
 from tests.databases import default_database
 from tests.server import PreparedServer
@@ -96,11 +96,11 @@ def test_most_creations_neither_lock_nor_count(service, settings):
 def test_account_that_may_be_full_soon_is_counted(account, settings):
     settings.MAX_MAILBOXES_PER_ACCOUNT = ROOM + 1
     cache.clear()
-    assert had_room(account.pk)
+    assert account.has_room()
     Mailbox.objects.bulk_create(Mailbox(account=account, name=f"Box {n}") for n in range(2))
-    assert had_room(account.pk)  # a moment ago
+    assert account.has_room()  # a moment ago
     cache.clear()
-    assert not had_room(account.pk)
+    assert not account.has_room()
 
 
 @pytest.mark.long
