@@ -138,7 +138,7 @@ def find_secret(environ) -> str:
 
 
 def is_write(environ) -> bool:
-    """Return True if the request may change something. Most POSTs of engines are lookups."""
+    """Return True if the request may write. Of an engine's, only pass code updates do."""
     path = environ["PATH_INFO"]
     if contract.is_engine_path(path):
         return contract.is_engine_update(path)

@@ -1,4 +1,4 @@
-"""Parsers of environment values. Each raises ValueError or KeyError if the value is wrong."""
+"""Values from the environment: `read_*` records an error and returns None, `parse_*` raises."""
 
 import os
 from ipaddress import ip_network
@@ -63,7 +63,10 @@ def read_switch(name, default):
 
 
 def read_choice(name, *words):
-    """Return the variable's value, one of these words. The first is the default."""
+    """Return the variable's value, one of these words; the first by default.
+
+    Any other value is recorded as an error.
+    """
     error = f"must be {' or '.join(words)}."
     return read_setting(name, lambda text: words[words.index(text)], words[0], error)
 
@@ -87,7 +90,7 @@ def read_days(name, default):
 
 
 def read_networks(name):
-    """Return the variable's networks, none by default. The whole Internet is refused."""
+    """Return the variable's list of networks, empty by default. A /0 is recorded as an error."""
     error = (
         "is wrong: list networks of yours, such as 10.0.0.0/8 or 192.0.2.1, not the whole Internet."
     )

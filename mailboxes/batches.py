@@ -268,7 +268,7 @@ def count_unknown(batch: Batch) -> int:
 
 
 def list_changes(batch: Batch, uuids) -> dict[UUID, list[Change]]:
-    """Return by UUID what the batch changed in each of these mailboxes."""
+    """Return a dict: for each mailbox's UUID, the changes that the batch made to it."""
     before = states_before(batch, uuids)
     changes: list[Change] = []
     for row in Mailbox.history.filter(history_batch=batch, uuid__in=uuids).select_related(*AUTHORS):

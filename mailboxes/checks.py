@@ -20,7 +20,7 @@ ENCRYPTED: dict[str, tuple[type[EncryptedRow], str, str]] = {
 
 @checks.register(checks.Tags.database)
 def check_pass_code_keys(databases=None, **kwargs) -> list[checks.Warning]:
-    """Warn of texts that no key decrypts, with their number for each key id."""
+    """Warn of encrypted texts that no key decrypts: how many of each kind, by key id."""
     return list(find_missing_keys()) if databases else []
 
 

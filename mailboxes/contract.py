@@ -78,7 +78,7 @@ def is_engine_path(path: str) -> bool:
 
 
 def is_engine_update(path: str) -> bool:
-    """Return True for the path by which Asterisk changes a pass code: engines' only write."""
+    """Return True for the path of Asterisk's pass code update, an engine's only write."""
     return is_engine_path(path) and path.endswith(ENGINE_UPDATE)
 
 

@@ -17,7 +17,7 @@ NO_CORRECTION = {"autocapitalize": "off", "spellcheck": "false"}
 
 
 class AccountNameInput(forms.TextInput):
-    """A text field for an account name; with JavaScript it suggests names."""
+    """An input for an account's name; with JavaScript it suggests names of accounts."""
 
     template_name = "console/account_name.html"
 

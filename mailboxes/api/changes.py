@@ -35,7 +35,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text) -> "Cursor":
-        """Return the cursor of a text. Raises ValueError, TypeError or AttributeError."""
+        """Decode a cursor. Raises ValueError, TypeError or AttributeError for another text."""
         feed, deleted, removed, number, uuid = orjson.loads(base64.urlsafe_b64decode(text))
         if not isinstance(removed, int) or not isinstance(number, int):
             raise ValueError

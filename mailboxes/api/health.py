@@ -71,7 +71,10 @@ class DataCheck:
         self.credential, self.mailbox, self.recipient = 0, START, START
 
     def find_failure(self) -> str | None:
-        """Read the next part. Return why requests cannot be served, or None. Log a new failure."""
+        """Read the next part of the data, and log a new failure.
+
+        Return why requests cannot be served, or None.
+        """
         failure: str | None = "the database does not answer"
         cause = ""
         try:

@@ -97,10 +97,11 @@ def active_mailbox():
 
 
 def mailbox_text(account: str) -> RawText:
-    """Return an SQL expression for an active mailbox of the account: version, then JSON.
+    """Return SQL for a mailbox's text: its version, a delimiter, its JSON.
 
-    It is null for another account's mailbox. The filter is the uuid alone: with the account
-    in it, PostgreSQL might search all of the account's mailboxes.
+    `account` names the column of the outer query that has the account's id. The text is null
+    unless the mailbox is active and belongs to that account. The filter is the uuid alone: with
+    the account in it, PostgreSQL might search all of the account's mailboxes.
     """
     own = Case(
         When(account=OuterRef(account), then=Concatenated(F("version"), DELIMITER, *mailbox_json()))

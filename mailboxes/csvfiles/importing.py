@@ -270,7 +270,10 @@ def find_accounts(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
 
 
 def check_row(row, cells, mailbox, accounts, numbers) -> None:
-    """Check a row: set its outcome and errors, and its cells, formatted like an export's."""
+    """Set a row's outcome and errors and, if it is valid, its cells as an export has them.
+
+    `numbers` are those of all rows with its UUID: more than one is an error.
+    """
     present = list_addresses(mailbox) if mailbox else []
     before = format_cells(mailbox, present) if mailbox else NEW
     row.version = mailbox and mailbox.version

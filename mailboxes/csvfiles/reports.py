@@ -58,7 +58,7 @@ class RowChange(NamedTuple):
 
 
 def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
-    """Yield each row's effect on its mailbox, pass codes masked, with two queries in all."""
+    """Yield what each row changes in its mailbox, pass codes masked; two queries in all."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     mailboxes = found.in_bulk([row.mailbox_uuid for row in rows])
     for row in rows:

@@ -53,7 +53,10 @@ def refuse_without_https():
 
 
 def call_view(request):
-    """Return the view's response. Raises Http404, DisallowedHost, and exceptions of the view."""
+    """Resolve the path and call its view, without the middleware that only pages need.
+
+    Raises Http404, DisallowedHost, and exceptions of the view.
+    """
     request.get_host()
     match = request.resolver_match = resolve(request.path_info)
     response = match.func(request, *match.args, **match.kwargs)

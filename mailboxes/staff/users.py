@@ -70,7 +70,7 @@ def lock(user):
 
 
 def unlock(user):
-    """Accept the user's password again, and forget wrong ones."""
+    """Revert `lock`, and forget wrong passwords, so that a lock-out ends too."""
     user.is_active = True
     user.save(update_fields=["is_active"])
     reset(username=user.username)

@@ -73,7 +73,7 @@ def test_overlong_search_is_refused(staff, mailboxes, page, text):
     assert "Search for at most 10 words and 254 characters." in response.text
 
 
-def test_search_of_the_most_words_is_answered(list_names):
+def test_search_of_the_most_words_allowed_is_answered(list_names):
     assert list_names(q="s " * 10) == ["Sales", "Support"]
 
 

@@ -92,7 +92,7 @@ def test_path_with_more_slashes_is_404_in_the_envelope(server, account, path):
             assert_envelope(service.get(path), 404)
 
 
-def test_page_refuses_a_program_in_the_envelope(service):
+def test_program_that_calls_a_page_is_refused_in_the_envelope(service):
     assert_envelope(service.post("/sign-in/", {"username": "x"}), 403)
 
 

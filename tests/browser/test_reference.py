@@ -118,7 +118,7 @@ def test_try_page_is_accessible(page):
     assert_accessible(page)
 
 
-def test_try_page_lists_every_command(docs):
+def test_try_page_lists_every_call_of_the_reference(docs):
     all_commands = set(list_commands(docs))
     docs.goto("/docs/try/")
     summaries = docs.locator("summary").all_inner_texts()

@@ -67,7 +67,7 @@ def test_second_factor_is_set_up_used_and_turned_off(page, rosa):
     expect(page.get_by_role("button", name="Set it up")).to_be_visible()
 
 
-def test_password_errors_are_accessible(page, rosa):
+def test_errors_of_a_password_change_are_accessible(page, rosa):
     page.goto("/me/password/")
     page.get_by_label("Old password").fill("wrong")
     page.get_by_label("New password", exact=True).fill("1234")

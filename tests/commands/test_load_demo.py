@@ -125,7 +125,7 @@ def test_pass_codes_in_the_history_can_be_decrypted(demo):
         assert row.password == row.instance.password
 
 
-def test_accounts_come_after_their_resellers(demo):
+def test_accounts_are_dated_after_their_resellers(demo):
     for account in Account.objects.in_tree_order():
         assert account.reseller is None or account.reseller.created_at < account.created_at
 

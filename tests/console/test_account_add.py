@@ -47,7 +47,7 @@ def test_duplicate_name_is_refused_and_input_kept(manager, account):
 
 
 @pytest.mark.parametrize("reseller", ["nobody", "No Body", "\x00", "é" * 9000, "1"])
-def test_unknown_reseller_is_refused_and_kept(manager, account, reseller):
+def test_unknown_reseller_is_refused_and_stays_in_its_field(manager, account, reseller):
     page = manager.post(NEW, {"name": "beta", "reseller": reseller})
     assert set(get_errors(page)) == {"reseller"}
     assert "There is no account “" in get_errors(page)["reseller"][0]

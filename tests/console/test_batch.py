@@ -20,7 +20,7 @@ def change_settings(browser, mailboxes, **settings):
     return Batch.objects.first()
 
 
-def test_change_names_settings_accounts_and_mailboxes(support, account, stranger):
+def test_page_of_a_change_names_its_settings_accounts_and_mailboxes(support, account, stranger):
     desks = [*create_desks(account, 2), *create_desks(stranger, 1)]
     desks[0].turn_transcription(on=True)
     batch = change_settings(support, desks, transcribe="on", beep="off")

@@ -59,7 +59,7 @@ def test_user_without_admin_access_is_asked_for_another_login(client, rosa):
     )
 
 
-def test_form_sent_after_the_session_ended_returns_to_its_page(client, sales):
+def test_sign_in_leads_back_to_the_page_of_a_form_sent_without_a_session(client, sales):
     User.objects.create_superuser(**CREDENTIALS)
     page = f"http://testserver/mailboxes/{sales.pk}/"
     response = client.post(f"{page}delete/", headers={"Referer": page}, follow=True)

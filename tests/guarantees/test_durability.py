@@ -105,7 +105,7 @@ def test_writes_survive_a_killed_server(databases, size, promise):
     ],
     ids=["a change", "a row of history", "recipients", "an unexpected mailbox"],
 )
-def test_checker_finds_a_lost_write(server, account, lose):
+def test_checker_finds_a_lost_or_unexpected_write(server, account, lose):
     with open_writers(1, headers_for(account), server.port) as (writer,):
         for _ in range(40):
             writer.write()

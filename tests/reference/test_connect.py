@@ -54,7 +54,7 @@ def test_page_lists_settings_that_freeswitch_lacks(text):
 
 
 @pytest.mark.parametrize(("group", "may"), [("Support", False), ("Manager", True)])
-def test_account_link_is_shown_to_managers_only(db, group, may):
+def test_link_to_the_account_list_is_shown_to_managers_only(db, group, may):
     text = sign_in_member_of(group).get("/docs/connect/").content.decode()
     assert ("Choose the account" in text) is may
 

@@ -98,7 +98,7 @@ def test_empty_x_auth_for_means_no_customer(reseller, caller, line, name):
 
 
 @pytest.mark.parametrize("line", ["X-Auth-For: customer", "X-Forwarded-For: 192.0.2.9"])
-def test_trailer_with_a_header_is_refused(reseller, caller, line):
+def test_body_with_a_trailer_is_refused(reseller, caller, line):
     fields = headers_for(reseller) | {"Host": "localhost", "X-Forwarded-Proto": "https"}
     fields |= {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     fields = [f"{name}: {value}" for name, value in fields.items()]

@@ -100,7 +100,7 @@ def test_malformed_content_length_is_refused(production, length):
     assert get_status(production, *lines) == 400
 
 
-def test_ambiguous_content_length_is_refused(production):
+def test_ambiguous_body_length_is_refused(production):
     """If two servers read the length differently, one of them finds a second, hidden request."""
     smuggled = "GET /accounts/ HTTP/1.1"
     for lines in (
