@@ -1,4 +1,4 @@
-"""Values from the environment: `read_*` records an error and returns None, `parse_*` raises."""
+"""Values of the environment: `read_*` records an error, and `parse_*` raises one."""
 
 import os
 from ipaddress import ip_network
