@@ -6,6 +6,7 @@ for the largest lists that the quota of mailboxes allows.
 
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
@@ -92,13 +93,15 @@ def is_consistent(answer, uuids) -> bool:
 
 
 def count_inconsistent_lists(headers, port, callers, uuids) -> int:
-    """Request a list by each of so many callers at once."""
+    """Request a list by each of so many callers at once, again if the service is busy."""
 
     def request_list(caller):
         with closing(OverSocket(headers, port)) as service:
             service.connection.timeout = 300
             barrier.wait()
-            return is_consistent(service.get(LISTS[caller % 2]), uuids)
+            while (answer := service.get(LISTS[caller % 2])).status == 503:
+                time.sleep(int(answer.headers["retry-after"]))
+            return is_consistent(answer, uuids)
 
     barrier = threading.Barrier(callers)
     with ThreadPoolExecutor(callers) as pool:
