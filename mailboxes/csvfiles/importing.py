@@ -277,6 +277,7 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
     present = list_addresses(mailbox) if mailbox else []
     before = format_cells(mailbox, present) if mailbox else NEW
     row.version = mailbox and mailbox.version
+    warnings = {}
     different = {column: text for column, text in cells.items() if text != before.get(column)}
     errors = check_identity(row, different, before, numbers)
     for column in cells.keys() - {*COLUMNS}:
@@ -298,12 +299,14 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
             row.outcome = get_outcome(mailbox, before, after)
             row.account_key = mailbox.account_id
             row.cells = {column: after[column] for column in cells}
+            if "password" in different and mailbox.password_is_weak:
+                warnings["password"] = [_("easy to guess")]
         errors |= {column: [*texts] for column, texts in form.errors.items()}
     if row.outcome == ImportRow.Outcome.CHANGED and mailbox.is_deleted:
         errors["state"] = [_("This mailbox is deleted: restore it before you change it.")]
     if errors:
         row.outcome = ImportRow.Outcome.WRONG
-    row.errors = errors
+    row.errors = errors or warnings
 
 
 def warn_of_copies(new_rows: list[ImportRow]) -> None:
@@ -314,7 +317,7 @@ def warn_of_copies(new_rows: list[ImportRow]) -> None:
     copied = {*present.order_by().values_list("account", "name")}
     for row in new_rows:
         if keys[row] in copied:
-            row.errors = {"name": [_("another mailbox has this name")]}
+            row.errors["name"] = [_("another mailbox has this name")]
 
 
 def check_room(source: Import, new_rows: list[ImportRow]) -> None:

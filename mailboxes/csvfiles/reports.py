@@ -54,7 +54,7 @@ class RowChange(NamedTuple):
     account: str
     exists: bool
     changes: list[tuple[str, str, str]]
-    warnings: list[str]
+    warnings: dict[str, list[str]]  # by column
 
 
 def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
@@ -72,7 +72,6 @@ def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
             for column in columns
             if after[column] != before.get(column, "")
         ]
-        warnings = [text for texts in row.errors.values() for text in texts]
         yield RowChange(
-            row.number, after["name"], after["account"], mailbox is not None, changes, warnings
+            row.number, after["name"], after["account"], mailbox is not None, changes, row.errors
         )

@@ -56,10 +56,13 @@ class Import(models.Model):
         """Return True if all rows are checked and right, and there is something to write."""
         return self.is_checked and not self.wrong and self.to_write > 0 and not self.batch_id
 
-    @property
-    def copies(self) -> models.QuerySet["ImportRow"]:
-        """Return the rows of new mailboxes whose account has one of that name already."""
-        return self.rows.filter(outcome=ImportRow.Outcome.CREATED).exclude(errors={})
+    def list_warned(self, column: str) -> models.QuerySet["ImportRow"]:
+        """Return the right rows with a warning in this column.
+
+        In `name`, another mailbox of the account has it; in `password`, it is easy to guess.
+        """
+        written = [ImportRow.Outcome.CREATED, ImportRow.Outcome.CHANGED]
+        return self.rows.filter(outcome__in=written, errors__has_key=column)
 
     def count(self) -> None:
         """Count the rows by outcome again. An import that is written has no rows: its counts stay."""

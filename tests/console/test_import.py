@@ -112,6 +112,17 @@ def test_preview_says_that_a_pass_code_is_set(support, sales):
         assert "sets the pass code" in page
 
 
+def test_preview_marks_weak_pass_codes(support, account):
+    file = "account,name,password\nacme,Weak,1234\nacme,Good,8305\n"
+    address, page = open_preview(support, file)
+    assert "1 pass code in this file is easy to guess: it repeats digits" in page
+    assert page.count("easy to guess</span>") == 1
+    page = support.get(f"{address}?show=weak").content.decode()
+    assert "1–1 of 1" in page
+    assert "Good" not in page
+    assert not shows(page, "1234")
+
+
 def test_exported_file_changes_nothing(support, sales):
     data = support.post("/export/?all=on", {"delimiter": ";"}).getvalue()
     _, page = open_preview(support, data)
@@ -147,8 +158,9 @@ def test_query_count_of_the_preview_does_not_grow_with_the_rows(
 ):
     rows = "".join(f"acme,Desk {n}\n" for n in range(imports.ROWS_PER_PAGE))
     address, _ = open_preview(support, f"account,name\n{rows}")
-    # Session, user, permissions twice, second factor, import, copies, count, rows, mailboxes.
-    with django_assert_num_queries(10):
+    # Session, user, permissions twice, second factor, import, copies, weak pass codes, count, rows,
+    # mailboxes.
+    with django_assert_num_queries(11):
         support.get(address)
 
 

@@ -124,6 +124,29 @@ def test_weak_pass_codes_are_refused_if_the_policy_is_reject(rosa, account, sett
     assert new.errors == {"password": ["It is easy to guess: it repeats one digit."]}
 
 
+def test_weak_pass_codes_have_a_warning(rosa, account):
+    present = Mailbox.objects.create(account=account, name="Sales", password="1111")
+    rows = [
+        (str(present.pk), "", "Sales", "1234"),
+        ("", "acme", "Sales", "7777"),
+        ("", "acme", "Good", "8305"),
+        ("", "acme", "None", ""),
+    ]
+    data = format_rows([["uuid", "account", "name", "password"], *rows])
+    source = check_file(rosa, data.encode())
+    assert count_outcomes(source) == {"created": 3, "changed": 1, "unchanged": 0, "wrong": 0}
+    weak = {"password": ["easy to guess"]}
+    copy = {"name": ["another mailbox has this name"]}
+    assert [row.errors for row in source.rows.all()] == [weak, weak | copy, {}, {}]
+    assert [row.number for row in source.list_warned("password")] == [2, 3]
+
+
+def test_masked_weak_pass_code_has_no_warning(rosa, account):
+    weak = Mailbox.objects.create(account=account, name="Weak", password="1234")
+    source = check_file(rosa, f"uuid,name,password\n{weak.pk},Other,••••\n".encode())
+    assert (source.changed, source.list_warned("password").count()) == (1, 0)
+
+
 def test_masked_weak_pass_code_is_kept_if_the_policy_is_reject(rosa, account, settings):
     weak = Mailbox.objects.create(account=account, name="Weak", password="1234")
     settings.PASS_CODE_POLICY = "reject"
@@ -233,7 +256,7 @@ def test_new_mailbox_with_a_present_name_has_a_warning(rosa, sales, stranger):
     rows = ["Sales,acme", "Sales,stranger", "Gone,acme", "New,acme"]
     source = check_file(rosa, "\n".join(["name,account", *rows]).encode())
     assert source.created == 4
-    (row,) = source.copies
+    (row,) = source.list_warned("name")
     assert row.number == 2
     assert row.errors == {"name": ["another mailbox has this name"]}
 

@@ -93,17 +93,19 @@ def preview(request, uuid):
     if not source.is_checked:
         return render(request, "console/import_check.html", {"source": source})
     counts = [(value, label, getattr(source, value)) for value, label in ImportRow.Outcome.choices]
-    copies = source.copies.count()
-    tabs = [tab for tab in [*counts, ("copies", _("Same name"), copies)] if tab[2]]
+    warned = {"copies": source.list_warned("name"), "weak": source.list_warned("password")}
+    copies, weak = (rows.count() for rows in warned.values())
+    counts += [("copies", _("Same name"), copies), ("weak", _("Weak pass code"), weak)]
+    tabs = [tab for tab in counts if tab[2]]
     outcomes = [value for value, label, count in tabs]
     outcome = request.GET.get("show")
     if outcome not in outcomes:
         outcome = outcomes[0]
-    rows = source.copies if outcome == "copies" else source.rows.filter(outcome=outcome)
+    rows = warned[outcome] if outcome in warned else source.rows.filter(outcome=outcome)
     page = Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     rows = reports.list_errors(page) if outcome == "wrong" else reports.list_changes(page)
     context = {"source": source, "outcome": outcome, "tabs": tabs, "page": page, "rows": rows}
-    context["copies"] = copies
+    context |= {"copies": copies, "weak": weak}
     return render(request, "console/import_preview.html", context)
 
 
