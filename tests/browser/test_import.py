@@ -45,7 +45,7 @@ def test_file_is_corrected_imported_and_undone(page, rosa, sales):
         page.get_by_role("row", name="Sales team").get_by_text("Sales", exact=True)
     ).to_be_visible()
     assert_accessible(page)
-    page.get_by_role("link", name="Created 1").click()
+    page.get_by_role("link", name="New mailboxes 1").click()
     expect(page.get_by_role("row", name="3 Support acme")).to_be_visible()
     assert_accessible(page)
     page.get_by_role("button", name="Import 2 mailboxes").click()

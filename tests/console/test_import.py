@@ -10,6 +10,7 @@ from mailboxes.csvfiles.rows import COLUMNS
 from mailboxes.encryption import KeyRing
 from mailboxes.models import Batch, Import, ImportRow, Mailbox
 from tests.console.conftest import sign_in_member_of, sign_in_with
+from tests.console.pages import get_text
 from tests.service import shows
 
 NEW = "account,name,password\nacme,Sales,8305\n"
@@ -217,6 +218,17 @@ def test_errors_name_row_and_column(support, account):
     assert "Use four digits, 0000 to 9999." in page
     listed = support.get(f"{address}errors.csv").getvalue().decode("utf-8-sig")
     assert listed.splitlines()[1] == '2,password,••••,"Use four digits, 0000 to 9999."'
+
+
+def test_counts_of_a_wrong_file_are_true(support, account):
+    """Its rows create nothing, and one of them has two errors."""
+    address, page = open_preview(
+        support, "account,name,password,beep\nacme,Sales,12,x\nacme,New,,\n"
+    )
+    assert page.count('<th scope="row"') == 2
+    texts = [get_text(support.get(f"{address}?show={show}")) for show in ("wrong", "created")]
+    assert ["Wrong rows: 1–1 of 1" in text for text in texts] == [True, False]
+    assert all("Wrong 1 New mailboxes 1" in text and "Created" not in text for text in texts)
 
 
 def test_long_wrong_cell_is_shortened(support, account):

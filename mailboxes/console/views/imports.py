@@ -21,6 +21,13 @@ from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import Batch, Import, ImportRow
 
 ROWS_PER_PAGE = 50
+# Of the tabs. The rows are not written yet, so the labels do not say what was done.
+ROWS = {
+    ImportRow.Outcome.WRONG: gettext_lazy("Wrong"),
+    ImportRow.Outcome.CHANGED: gettext_lazy("With changes"),
+    ImportRow.Outcome.CREATED: gettext_lazy("New mailboxes"),
+    ImportRow.Outcome.UNCHANGED: gettext_lazy("Without changes"),
+}
 SLICE_SECONDS = 1
 SLICE_SECONDS_BY_HAND = 5  # without JavaScript each slice needs a click
 
@@ -92,7 +99,7 @@ def preview(request, uuid):
         return render(request, "console/import_done.html", {"source": source})
     if not source.is_checked:
         return render(request, "console/import_check.html", {"source": source})
-    counts = [(value, label, getattr(source, value)) for value, label in ImportRow.Outcome.choices]
+    counts = [(outcome, label, getattr(source, outcome)) for outcome, label in ROWS.items()]
     warned = {"copies": source.list_warned("name"), "weak": source.list_warned("password")}
     copies, weak = (rows.count() for rows in warned.values())
     counts += [("copies", _("Same name"), copies), ("weak", _("Weak pass code"), weak)]
