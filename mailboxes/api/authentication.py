@@ -7,6 +7,8 @@ from rest_framework.permissions import BasePermission
 from mailboxes.models import Account, ApiCredential
 from mailboxes.monitoring import logs
 
+CHALLENGE = 'Bearer realm="mailboxes"'
+
 
 class CredentialAuthentication(BaseAuthentication):
     """Authenticate a call by its X-Auth headers, or by its bearer token.
@@ -24,7 +26,7 @@ class CredentialAuthentication(BaseAuthentication):
         return credential.account, credential
 
     def authenticate_header(self, request):
-        return 'Bearer realm="mailboxes"'
+        return CHALLENGE
 
     def find_credential(self, request) -> ApiCredential | None:
         parts = self.parse_headers(request)

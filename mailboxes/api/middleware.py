@@ -1,25 +1,29 @@
 """Middleware that answers the API's paths."""
 
 from mailboxes import contract
+from mailboxes.api.authentication import CHALLENGE
 from mailboxes.api.parsers import prefers_json
 from mailboxes.api.renderers import EnvelopeRenderer, error_response
 from mailboxes.http.machine_paths import MachinePathMiddleware
+from mailboxes.staff.sign_in import leads_to_sign_in
 
 
 class ApiMiddleware(MachinePathMiddleware):
     """Wrap errors raised outside API views in the envelope: unknown path, bad host, crash.
 
     On other paths, an error has the envelope if a program called, such as one with a wrong address.
+    It is not sent to the sign-in page, which would look like a success.
     """
 
     KEPT_HEADERS = ("Allow", "Retry-After")
 
     def __call__(self, request):
         response = super().__call__(request)
-        is_page = not contract.is_machine_path(request.path_info)
-        if is_page and response.status_code >= 400 and is_from_program(request):
-            return self.finish_response(request, response)
-        return response
+        if contract.is_machine_path(request.path_info) or not is_from_program(request):
+            return response
+        if leads_to_sign_in(request, response):
+            return error_response(401, {"WWW-Authenticate": CHALLENGE})
+        return self.finish_response(request, response)
 
     def handles_path(self, path):
         return contract.is_api_path(path)

@@ -1,11 +1,8 @@
 """Middleware that keeps what was typed in a form if the session has ended."""
 
-from django.urls import reverse
-
 from mailboxes.http.bodies import BODY_UNREAD
 from mailboxes.staff import unsent
-
-SIGN_IN_PAGES = ["console:sign-in", "console:sign-in-code", "admin:login"]
+from mailboxes.staff.sign_in import leads_to_sign_in
 
 
 class UnsentForms:
@@ -17,8 +14,7 @@ class UnsentForms:
     def __call__(self, request):
         response = self.get_response(request)
         if request.method == "POST" and BODY_UNREAD not in request.META:
-            page, _query, next_page = response.headers.get("Location", "").partition("?next=")
-            if next_page and page in map(reverse, SIGN_IN_PAGES):
+            if leads_to_sign_in(request, response):
                 unsent.keep(response, unsent.encode(request))
         elif hasattr(request, "unsent_is_shown"):
             response.delete_cookie(unsent.COOKIE)

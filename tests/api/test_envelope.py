@@ -13,6 +13,8 @@ from django.http import HttpResponse
 from mailboxes.contract import status_message
 from mailboxes.models import Mailbox
 from tests.conftest import headers_for
+from tests.security.addresses import build_addresses
+from tests.security.conftest import rosa, rows  # noqa: F401
 from tests.service import InProcess, OverSocket
 
 API_PATHS = ["/voip", "/voip/", "/voip/unknown", "/authenticated/x", "/voip/mailbox/x/y/z"]
@@ -59,20 +61,20 @@ def test_unknown_path_is_an_html_404_for_a_browser(db, path, accept):
     assert answer.headers["content-type"].startswith("text/html")
 
 
+OF_PROGRAMS = [
+    {"X-Auth-User": "api"},
+    {"X-Auth-For": ""},
+    {"Authorization": "Bearer x"},
+    {"authorization": "bearer x", "Accept": "text/html"},
+    {"Accept": "application/json"},
+    {"Accept": "application/json, text/plain, */*"},
+    {"Accept": "application/problem+json"},
+    {"Accept": "application/*"},
+]
+
+
 @pytest.mark.parametrize("path", [*UNKNOWN, "//voip/mailbox", "/static/none.css"])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"X-Auth-User": "api"},
-        {"X-Auth-For": ""},
-        {"Authorization": "Bearer x"},
-        {"authorization": "bearer x", "Accept": "text/html"},
-        {"Accept": "application/json"},
-        {"Accept": "application/json, text/plain, */*"},
-        {"Accept": "application/problem+json"},
-        {"Accept": "application/*"},
-    ],
-)
+@pytest.mark.parametrize("headers", OF_PROGRAMS)
 def test_unknown_path_is_404_in_the_envelope_for_a_program(db, path, headers):
     assert_envelope(InProcess().get(path, headers=headers), 404)
     assert_envelope(InProcess().post(path, {}, headers=headers), 404)
@@ -90,6 +92,53 @@ def test_path_with_more_slashes_is_404_in_the_envelope(server, account, path):
     for headers in (headers_for(account), {}):
         with closing(OverSocket(headers, port=server.port)) as service:
             assert_envelope(service.get(path), 404)
+
+
+@pytest.mark.parametrize("headers", OF_PROGRAMS)
+@pytest.mark.parametrize("path", ["/", "/accounts/", "/admin/", "/admin/login/", "/import/"])
+def test_page_for_staff_is_401_in_the_envelope_for_a_program(db, path, headers):
+    answer = InProcess().get(path, headers=headers)
+    assert_envelope(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "location" not in answer.headers
+    assert InProcess().call("HEAD", path, headers=headers).status == 401
+
+
+def test_page_for_staff_is_401_for_a_program_over_the_wire(wire):
+    assert_envelope(wire.get("/accounts/"), 401)
+
+
+def test_every_page_that_sends_browsers_to_sign_in_is_401_for_a_program(rows):  # noqa: F811
+    browser, program = InProcess(), InProcess({"X-Auth-User": "api"})
+    pages = [
+        path
+        for path in build_addresses(rows)
+        if browser.get(path).headers.get("location", "").startswith(("/sign-in/", "/admin/login/"))
+    ]
+    assert len(pages) > 60
+    for path in pages:
+        assert_envelope(program.get(path), 401)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Accept": "*/*"},
+        {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+        {"Accept": "*/*", "HX-Request": "true", "HX-Current-URL": "http://testserver/"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/admin/"])
+def test_page_for_staff_sends_a_browser_to_sign_in(db, path, headers):
+    answer = InProcess().get(path, headers=headers)
+    assert answer.status == 302
+    assert answer.headers["location"].endswith(f"?next={path}")
+
+
+def test_public_page_is_sent_to_a_program(db):
+    for path in ("/sign-in/", "/docs/", "/healthz"):
+        assert InProcess().get(path, headers={"Authorization": "Bearer x"}).status == 200
 
 
 def test_program_that_calls_a_page_is_refused_in_the_envelope(service):
