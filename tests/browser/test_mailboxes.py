@@ -110,6 +110,28 @@ def test_two_hundred_mailboxes_are_changed_and_undone(page, desks, rosa):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("scripts", [True, False])
+def test_preview_of_a_change_is_in_view_on_a_phone(browser, live_server, desks, scripts):
+    size = {"width": 375, "height": 700}
+    context = browser.new_context(
+        base_url=live_server.url, java_script_enabled=scripts, viewport=size
+    )
+    page = context.new_page()
+    sign_in(page, "rosa")
+    page.goto("/bulk/change/?all=on&account=acme")
+    preview = page.get_by_role("heading", name="What will change")
+    page.get_by_label("Transcribe").select_option("On")
+    expect(preview).not_to_be_in_viewport()
+    page.get_by_role("button", name="Show what will change").click()
+    page.get_by_text("changes 200 of 200 mailboxes").wait_for()
+    expect(preview).to_be_in_viewport(ratio=1)
+    page.get_by_role("link", name="Next").click()
+    page.get_by_text("21–40 of 200").wait_for()
+    expect(preview).to_be_in_viewport(ratio=1)
+    context.close()
+
+
+@pytest.mark.long
 def test_mailboxes_are_deleted_and_restored(page, desks, rosa):
     page.get_by_label("Select Desk 000").check()
     page.get_by_label("Select all rows of this page").check()
