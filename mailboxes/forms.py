@@ -1,6 +1,7 @@
 """Forms that the admin, the console and the CSV import share."""
 
 import re
+from collections.abc import Sequence
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -302,7 +303,12 @@ def list_missing(mailbox: Mailbox, addresses: list[str]) -> list[str]:
 
 
 class RecipientsForm(forms.Form):
-    """Addresses to add to a mailbox, which the caller has locked: all of them, or none."""
+    """Addresses to add to a mailbox, which the caller has locked.
+
+    `present` has the addresses that it has already. If it has all of them, that is an error.
+    """
+
+    present: Sequence[str] = ()
 
     email = AddressesField(
         label=_("Email address"),
@@ -317,11 +323,12 @@ class RecipientsForm(forms.Form):
     def clean_email(self):
         addresses = self.cleaned_data["email"]
         missing = list_missing(self.mailbox, addresses)
-        if present := [address for address in addresses if address not in missing]:
+        self.present = [address for address in addresses if address not in missing]
+        if not missing:
             name = self.fields["email"].name_address
             error = _("This mailbox already has that address.")
-            raise ValidationError([name(address, error) for address in present])
-        return addresses
+            raise ValidationError([name(address, error) for address in self.present])
+        return missing
 
     def clean(self):
         """Refuse too many recipients. The error is not the field's, which a full mailbox hides."""

@@ -60,11 +60,39 @@ def test_several_addresses_are_added_in_order_and_undone(support, sales, separat
     assert read_values(sales)["recipients"] == ["ann@acme.example"]
 
 
-@pytest.mark.parametrize("wrong", ["bob", "ANN@acme.example"])
-def test_wrong_address_among_several_is_named_and_prevents_all(support, sales, wrong):
-    response = add_recipient(support, sales, f"eve@acme.example {wrong}")
+def test_address_that_is_there_does_not_prevent_the_others(support, sales):
+    response = add_recipient(support, sales, "bob@acme.example ANN@acme.example eve@acme.example")
+    assert list_messages(response) == [
+        "Added: bob@acme.example, eve@acme.example.",
+        "This mailbox already had: ANN@acme.example.",
+    ]
+    added = ["bob@acme.example", "eve@acme.example"]
+    assert read_values(sales)["recipients"] == ["ann@acme.example", *added]
+    support.post(get_undo_address(response))
+    assert read_values(sales)["recipients"] == ["ann@acme.example"]
+
+
+def test_addresses_that_are_all_there_are_refused(support, sales):
+    sales.add_recipient("bob@acme.example")
+    response = add_recipient(support, sales, "bob@acme.example ann@acme.example")
+    assert response.context["recipient_form"].errors["email"] == [
+        "“bob@acme.example”: This mailbox already has that address.",
+        "“ann@acme.example”: This mailbox already has that address.",
+    ]
+    assert list_messages(response) == []
+
+
+def test_addresses_that_are_there_do_not_count_towards_the_limit(support, sales):
+    for number in range(48):
+        sales.add_recipient(f"{number}@acme.example")
+    add_recipient(support, sales, "0@acme.example 1@acme.example bob@acme.example")
+    assert EmailRecipient.objects.count() == 50
+
+
+def test_wrong_address_among_several_is_named_and_prevents_all(support, sales):
+    response = add_recipient(support, sales, "eve@acme.example bob")
     (error,) = response.context["recipient_form"].errors["email"]
-    assert error.startswith(f"“{wrong}”: ")
+    assert error.startswith("“bob”: ")
     assert read_values(sales)["recipients"] == ["ann@acme.example"]
 
 

@@ -149,14 +149,17 @@ def recipient_add(request, uuid):
     form = RecipientsForm(request.POST, mailbox=mailbox)
     if form.is_valid():
         addresses = form.cleaned_data["email"]
-        added = mailbox.recipients_to_add(addresses)
-        batch = write_batch(request, Batch.Action.CHANGED, added=added)
+        recipients = mailbox.recipients_to_add(addresses)
+        batch = write_batch(request, Batch.Action.CHANGED, added=recipients)
     elif batch := find_first_batch(request):
         rows = EmailRecipient.history.filter(history_batch=batch).order_by("history_id")
-        addresses = rows.values_list("email", flat=True)
+        addresses = list(rows.values_list("email", flat=True))
     else:
         return render_mailbox(request, mailbox, recipient_form=form)
     add_success(request, _("Added: %(email)s.") % {"email": ", ".join(addresses)}, batch)
+    if present := [address for address in form.present if address not in addresses]:
+        text = _("This mailbox already had: %(email)s.") % {"email": ", ".join(present)}
+        messages.info(request, text)
     return redirect_to_mailbox(request, uuid)
 
 
