@@ -7,12 +7,14 @@ from random import Random
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.text import slugify
 
-from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
 
-# A fixed day, so that the same seed always gives the same dates.
+# A fixed day, so that the same seed always gives the same dates. Only deletions are recent: they
+# can be restored.
 OPENED = datetime(2019, 3, 1, 8, tzinfo=UTC)
 DAY = 24 * 60 * 60
 FOUR_YEARS = 4 * 365 * DAY
@@ -53,10 +55,16 @@ WEAK_PASS_CODES = ["0000", "1111", "1212", "1234", "1984", "2580", "4321", "6969
 
 
 class Demo:
-    """One stream of random values: the order of the calls affects the result."""
+    """One stream of random values: the order of the calls affects the result.
 
-    def __init__(self, seed: int):
+    `deletions` are the unsaved batches of the deletions by `user`.
+    """
+
+    def __init__(self, seed: int, user):
         self.random = Random(seed)  # noqa: S311  not for secrets
+        self.user = user
+        self.deletions: list[Batch] = []
+        self.today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
     def accounts(self, number):
         """Return resellers, each followed by its customers, several levels deep.
@@ -98,7 +106,7 @@ class Demo:
                 history = [history_row(mailbox, "+")]
                 recipients = list(self.recipients(mailbox))
                 if self.maybe_change(mailbox):
-                    history.append(history_row(mailbox, "~"))
+                    history.append(history_row(mailbox, "~", **self.author(mailbox)))
                 yield mailbox, recipients, history
 
     def mailbox(self, account, name, created_at):
@@ -135,17 +143,35 @@ class Demo:
             )
 
     def maybe_change(self, mailbox):
-        """Set a change or a deletion within a year, for 3 of 10 mailboxes. Return True if so."""
+        """Set a change or a recent deletion, for 3 of 10 mailboxes. Return True if so."""
         chance = self.random.random()
         if chance > 0.3:
             return False
         mailbox.version += 1
-        mailbox.updated_at += self.up_to(365)
         if chance < 0.03:
-            mailbox.deleted_at = mailbox.updated_at
+            days = min(settings.RETENTION_DAYS, 30)
+            mailbox.deleted_at = mailbox.updated_at = self.today - self.up_to(days) / 2
         else:
+            mailbox.updated_at += self.up_to(365)
             mailbox.transcribe = not mailbox.transcribe
         return True
+
+    def author(self, mailbox) -> dict:
+        """Return the author of the mailbox's last change, for its history row: staff if deleted."""
+        if not mailbox.is_deleted:
+            return {}
+        deletion = Batch(
+            uuid=self.uuid(),
+            user=self.user,
+            action=Batch.Action.DELETED,
+            made_at=mailbox.deleted_at,
+            count=1,
+            name=mailbox.name,
+            effects={},
+            accounts=[mailbox.account.name],
+        )
+        self.deletions.append(deletion)
+        return {"history_user": self.user, "history_batch_id": deletion.pk}
 
     def business_names(self):
         for branch in count(1):

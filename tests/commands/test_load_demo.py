@@ -3,10 +3,13 @@
 import re
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.batches import undo_batch
+from mailboxes.history import add_deletions
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
 from mailboxes.validators import is_weak_pass_code
 
 
@@ -102,6 +105,32 @@ def test_some_mailboxes_are_updated_and_some_deleted(demo):
     assert all(mailbox.updated_at >= mailbox.created_at for mailbox in mailboxes)
     assert any(mailbox.updated_on > mailbox.created_on for mailbox in mailboxes)
     assert 0 < sum(mailbox.is_deleted for mailbox in mailboxes) <= 0.06 * 200
+
+
+def test_deleted_mailboxes_can_be_restored_and_name_who_deleted_them(demo):
+    deleted = list(Mailbox.objects.exclude(deleted_at=None))
+    add_deletions(deleted)
+    assert all(15 <= mailbox.days_left <= 30 for mailbox in deleted)
+    assert len({mailbox.days_left for mailbox in deleted}) > 1
+    assert {mailbox.deletion.user.username for mailbox in deleted} == {"demo"}
+    changes = list(Batch.objects.all())
+    assert [batch.made_at for batch in changes] == sorted(
+        (mailbox.deleted_at for mailbox in deleted), reverse=True
+    )
+    undone, skipped = undo_batch(changes[0], changes[0].user)
+    assert (undone.count, skipped) == (1, [])
+
+
+def test_new_user_of_the_demo_cannot_sign_in(demo):
+    user = User.objects.get()
+    assert (user.username, user.is_active, user.has_usable_password()) == ("demo", False, False)
+
+
+def test_present_user_of_the_demo_is_left_alone(db):
+    user = User.objects.create_superuser("demo", password="correct horse")
+    call_command("load_demo")
+    kept = User.objects.get()
+    assert (kept.password, kept.is_active) == (user.password, True)
 
 
 def test_history_begins_with_the_creation(demo):

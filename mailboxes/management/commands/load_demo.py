@@ -3,16 +3,20 @@
 import gc
 from argparse import ArgumentTypeError
 from itertools import chain, islice
+from operator import attrgetter
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
 
 from mailboxes.demo import Demo, history_row
-from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
 
 BATCH = 500
+USER = "demo"  # who deleted mailboxes; `run` makes it a login
 
 
 def positive_number(text):
@@ -47,7 +51,7 @@ class Command(BaseCommand):
                 "This database has accounts already: load the demo into an empty one."
             )
         gc.freeze()  # garbage collections then skip Django's objects, which saves a tenth of the time
-        demo = Demo(seed)
+        demo = Demo(seed, find_user())
         tree = demo.accounts(accounts)
         for account in tree:
             account.save()  # one by one: a customer needs its reseller's key
@@ -60,7 +64,17 @@ class Command(BaseCommand):
                     progress.update(len(batch))
         except AccountFullError as error:
             raise CommandError(f"{error.message} Use more --accounts.") from None
+        deletions = sorted(demo.deletions, key=attrgetter("made_at"))
+        for number, deletion in enumerate(deletions, Batch.objects.count() + 1):
+            deletion.number = number
+        Batch.objects.bulk_create(deletions)
         return f"Created {accounts} accounts, {mailboxes} mailboxes, {recipients} recipients."
+
+
+def find_user():
+    """Return the staff user of the demo. A new one cannot sign in."""
+    fields = {"is_staff": True, "is_active": False, "password": make_password(None)}
+    return get_user_model().objects.get_or_create(username=USER, defaults=fields)[0]
 
 
 def save_batch(batch) -> int:

@@ -10,13 +10,14 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, call_command
 from django.db import transaction
 
+from mailboxes.management.commands.load_demo import USER
 from mailboxes.management.commands.serve import listen, port_number
 from mailboxes.models import Account, ApiCredential
 
 # The demo's logins, which each start prints: a configuration file for curl (`curl -K`), readable
 # for its owner only.
 LOGINS = settings.BASE_DIR / "var" / "demo.curl"
-ACCOUNT, USER = "demo", "demo"
+ACCOUNT = "demo"
 
 
 class Command(BaseCommand):
@@ -35,9 +36,9 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def create_demo(self):
-        call_command("load_demo", stdout=self.stdout)
         password = secrets.token_urlsafe(12)
         get_user_model().objects.create_superuser(USER, password=password)
+        call_command("load_demo", stdout=self.stdout)
         headers = StringIO()
         call_command("issue_credential", ACCOUNT, USER, "--json", stdout=headers)
         LOGINS.touch(mode=0o600)
