@@ -50,6 +50,11 @@ def list_keys(name: str | None) -> QuerySet:
     return accounts.union(credentials, all=True).order_by("-history_date", "-history_id")
 
 
+def list_deletions() -> QuerySet:
+    """Return the history rows of the deletions of accounts, the newest first."""
+    return Account.history.filter(history_type="-").select_related("history_user")
+
+
 def has_older_changes(name: str | None) -> bool:
     """Return True if the history lacks changes: they were removed, or were not recorded yet."""
     return any(rows.filter(history_type=START).exists() for rows in find_rows(name))

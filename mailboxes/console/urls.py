@@ -62,6 +62,7 @@ urlpatterns = [
     # "-" cannot be the name of an account, unlike "new" and "names".
     path("accounts/-/new/", accounts.account_add, name="account-add"),
     path("accounts/-/names/", accounts.account_names, name="account-names"),
+    path("accounts/-/deleted/", history.deleted_accounts, name="deleted-accounts"),
     path("accounts/-/history/", history.account_history, name="engine-history"),
     path("accounts/<account:name>/history/", history.account_history, name="account-history"),
     path("accounts/<account:name>/", accounts.account, name="account"),

@@ -106,6 +106,23 @@ def test_deleted_account_keeps_its_history(viewer, account):
     assert viewer.get("/accounts/never/history/").status_code == 404
 
 
+def test_history_of_a_deleted_account_is_linked(manager, account):
+    assert "No account is deleted" in manager.get("/accounts/-/deleted/").text
+    page = manager.post("/accounts/acme/delete/", follow=True).text
+    assert f'<a href="{ADDRESS}">See its history</a>' in page
+    assert 'href="/accounts/-/deleted/"' in page
+    page = manager.get("/accounts/-/deleted/")
+    assert f'<a href="{ADDRESS}">History of acme</a>' in page.text
+    assert '<td data-label="By">manager</td>' in page.text
+    assert manager.get(ADDRESS).status_code == 200
+
+
+def test_deleted_accounts_need_permission_for_credentials(account):
+    browser = sign_in_with("view_account")
+    assert browser.get("/accounts/-/deleted/").status_code == 403
+    assert "/accounts/-/deleted/" not in browser.get("/accounts/").text
+
+
 def test_first_change_after_an_upgrade_is_compared_with_the_state_before(viewer, account):
     ApiCredential.objects.issue(account, "sync")
     for model in (Account, ApiCredential):

@@ -193,6 +193,7 @@ PAGES = {
         "/accounts/{top}/customers/",
         "/accounts/{below}/customers/",
         "/accounts/-/history/",
+        "/accounts/-/deleted/",
         "/accounts/{account}/history/",
         "/accounts/{account}/edit/",
         "/accounts/{account}/suspend/",

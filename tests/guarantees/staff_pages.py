@@ -192,6 +192,7 @@ CONSOLE = [
     get("customer-list", kwargs=account_kwargs),
     get("account-history", kwargs=account_kwargs),
     get("engine-history"),
+    get("deleted-accounts"),
     get("account-edit", MANAGER, account_kwargs),
     post("account-edit", MANAGER, lambda visit: {"contact_name": next(numbers)}, account_kwargs),
     get("account-delete", MANAGER, account_kwargs),

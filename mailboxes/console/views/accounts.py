@@ -5,7 +5,8 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -205,7 +206,11 @@ def account_delete(request, name):
     if request.method == "POST" and not reasons:
         log_deletion(request, account)
         account.delete()
-        add_success(request, _("Account %(name)s was deleted.") % {"name": name})
+        text = _("Account %(name)s was deleted.") % {"name": name}
+        if request.user.has_perm("mailboxes.view_apicredential"):
+            link = resolve_url("console:account-history", name), _("See its history")
+            text = format_html('{} <a href="{}">{}</a>', text, *link)
+        add_success(request, text)
         return redirect("console:account-list")
     return render(
         request,

@@ -1,4 +1,4 @@
-"""The history of a mailbox, with restoring an earlier state, and that of an account."""
+"""The history of a mailbox, with restoring an earlier state, and those of accounts."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -11,7 +11,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes import batches
-from mailboxes.account_history import has_older_changes, list_keys, load_changes
+from mailboxes.account_history import (
+    has_older_changes,
+    list_deletions,
+    list_keys,
+    load_changes,
+)
 from mailboxes.console.access import (
     add_success,
     keep_table,
@@ -72,6 +77,13 @@ def put_back(request, uuid):
     else:
         add_success(request, str(batch), batch)
     return redirect_to_mailbox(request, uuid)
+
+
+@require_safe
+@staff_with("mailboxes.view_account", "mailboxes.view_apicredential")
+def deleted_accounts(request):
+    page = Paginator(list_deletions(), CHANGES_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "console/account_deleted_list.html", {"page": page})
 
 
 @require_safe
