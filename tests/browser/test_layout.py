@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from mailboxes.models import Account, ApiCredential, Mailbox
+from mailboxes import batches
+from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from tests.browser.conftest import sign_in
 from tests.browser.test_stored_script import NOT_PAGES
 from tests.security.addresses import build_addresses
@@ -117,6 +119,22 @@ def test_logo_is_in_line_with_the_content(page):
         resize(page, width)
         logo, title = (page.locator(part).bounding_box()["x"] for part in (".brand", "h1"))
         assert abs(logo - title) < 1
+
+
+def test_label_and_value_are_on_one_line_on_a_phone(page):
+    sign_in(page, "rosa")
+    user = User.objects.get()
+    account = Account.objects.create(name="acme")
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    batches.change_each(
+        user, Batch.Action.DELETED, {mailbox.pk: mailbox.version}, batches.mark_deleted
+    )
+    resize(page, 375)
+    page.goto("/changes/")
+    for label in ("Who", "When"):
+        cell = page.locator(f"[data-label={label}]")
+        height = "cell => cell.clientHeight / parseFloat(getComputedStyle(cell).lineHeight)"
+        assert cell.evaluate(height) < 1.5
 
 
 def test_columns_of_a_file_do_not_scroll_sideways_on_a_phone(page):
