@@ -116,7 +116,7 @@ def test_concurrent_change_is_shown_before_anything_is_written(support, account)
     digest = get_digest(support, address)
     mailboxes[0].soft_delete()
     response = support.post(address, {"digest": digest})
-    assert "have changed since this page was loaded, so nothing was done" in get_text(response)
+    assert "has changed since this page was loaded, so nothing was done" in get_text(response)
     assert read_transcribe(mailboxes) == [False, False]
 
 
@@ -209,7 +209,7 @@ def test_mailbox_without_room_for_all_new_recipients_is_named_and_gets_none(supp
     address = get_address([full, other], add=two)
     page = get_text(support.get(address))
     assert "1 mailbox changes, 1 stays unchanged." in page
-    assert "none is added to them: Desk 000. A mailbox has at most 50 recipients." in page
+    assert "none is added to it: Desk 000. A mailbox has at most 50 recipients." in page
     confirm_preview(support, address)
     assert [len(addresses) for addresses in read_addresses([full, other])] == [49, 2]
     confirm_preview(support, get_address([full], add=two, remove="7@acme.example"))

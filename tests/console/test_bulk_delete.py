@@ -24,9 +24,20 @@ def test_preview_lists_the_mailboxes(support, account, stranger):
     )
     assert "Delete 31 mailboxes" in page
     assert "They belong to 2 accounts." in page
-    assert "can be restored for 30 days" in page
+    assert "For 30 days you can restore what you delete." in page
     assert "1–20 of 31" in page
     assert count_active() == 31
+
+
+@pytest.mark.parametrize("action", ["delete", "restore"])
+def test_preview_of_one_mailbox_is_in_the_singular(support, account, action):
+    (mailbox,) = create_desks(account, 1)
+    if action == "restore":
+        mailbox.soft_delete()
+    page = support.get(f"/bulk/{action}/?uuid={mailbox.pk}")
+    text = get_text(page).partition("Keyboard shortcuts")[0].replace("Mailboxes", "")
+    assert "mailboxes" not in text
+    assert not {"They", "they", "them", "Their", "their"}.intersection(text.split())
 
 
 def test_selected_mailboxes_are_deleted_and_undone(support, account):
