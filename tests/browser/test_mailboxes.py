@@ -67,7 +67,7 @@ def test_mailbox_is_found_changed_put_back_and_undone(page, desks, rosa):
     page.get_by_role("link", name="History").click()
     assert "Name Desk 077 → Front desk" in " ".join(page.get_by_role("main").inner_text().split())
     assert_accessible(page)
-    page.get_by_role("button", name="Restore this state").first.click()
+    page.get_by_role("button", name="Put this state back").first.click()
     assert read_messages(page) == ["Put back: “Desk 077”."]
     page.get_by_role("button", name="Undo").click()
     assert read_messages(page) == ["Undone: “Front desk”."]

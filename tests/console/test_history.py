@@ -96,12 +96,12 @@ def test_state_is_put_back_after_the_clock_was_set_back(support, sales):
     assert now["recipients"] == ["ann@acme.example", "bob@acme.example"]
 
 
-def test_restore_button_is_shown_for_earlier_active_states(support, sales):
+def test_put_back_button_is_shown_for_earlier_active_states(support, sales):
     save_form(support, sales, name="Support")
     Mailbox.objects.get().soft_delete()
     Mailbox.objects.get().restore()
     page = open_history(support, sales).content.decode()
-    assert page.count("Restore this state") == 3  # created, recipient added, changed
+    assert page.count("Put this state back") == 3  # created, recipient added, changed
 
 
 def test_deleted_mailbox_is_put_back(support, sales):
@@ -132,7 +132,7 @@ def test_removed_state_is_not_put_back_and_the_reason_is_shown(support, sales, s
     trimming.trim_histories()
     response = put_back(support, sales, sales.version)
     assert list_messages(response) == [
-        "This state is no longer in the history, so it was not restored. "
+        "This state is no longer in the history, so it was not put back. "
         "Changes are kept for 30 days, and at most the last 1000 of each mailbox."
     ]
     assert "Older changes have been removed." in get_text(response)
@@ -170,7 +170,7 @@ def test_history_has_pages_in_both_directions(viewer, sales):
 def test_state_on_a_later_page_is_put_back(support, sales):
     rename_often(sales, 118)
     page = support.get(find_link(open_history(support, sales), "Older changes"))
-    assert page.content.decode().count("Restore this state") == 50
+    assert page.content.decode().count("Put this state back") == 50
     put_back(support, sales, read_steps(page)[0][0].version)
     assert read_values(sales)["name"] == "Name 67"
 
@@ -205,7 +205,7 @@ def test_views_of_the_pass_code_have_pages(support, sales):
 def test_viewer_sees_history_without_the_restore_button(viewer, sales):
     sales.turn_transcription(on=False)
     page = open_history(viewer, sales).content.decode()
-    assert "Restore this state" not in page
+    assert "Put this state back" not in page
 
 
 def test_unknown_mailbox_is_not_found(viewer):

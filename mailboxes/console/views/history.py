@@ -1,4 +1,4 @@
-"""The history of a mailbox, with restoring an earlier state, and those of accounts."""
+"""The history of a mailbox, whose states can be put back, and those of accounts."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -59,7 +59,7 @@ def history(request, uuid):
 @require_POST
 @staff_with(*Batch.permissions(Batch.Action.PUT_BACK))
 def put_back(request, uuid):
-    """Restore the settings and recipients of the `version` of the form."""
+    """Put back the settings and recipients of the `version` of the form."""
     mailbox = get_object_or_404(Mailbox, pk=uuid)
     version = parse_version(request.POST.get("version"))
     if version is None or version > mailbox.version:
@@ -69,7 +69,7 @@ def put_back(request, uuid):
     try:
         batch = batches.revert_to(mailbox, version, request.user)
     except batches.HistoryTrimmedError:
-        gone = _("This state is no longer in the history, so it was not restored.")
+        gone = _("This state is no longer in the history, so it was not put back.")
         messages.warning(request, f"{gone} {describe_trimming()}")
         return redirect(resolve_url("console:history", uuid) + keep_table(request)["kept_query"])
     except AccountFullError as error:
