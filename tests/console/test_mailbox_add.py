@@ -73,3 +73,14 @@ def test_get_request_leads_back_to_the_form(support, button):
 
 def test_viewer_sees_no_link_to_the_form(viewer, account):
     assert NEW not in viewer.get("/").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("button", ["suggest", "check"])
+def test_pass_code_buttons_keep_what_was_typed(account, support, button):
+    """The form locks the account, for which PostgreSQL needs a transaction."""
+    typed = {"account": "acme", "name": "Sales", "password": "8305"}
+    page = support.post(f"/mailboxes/new/pass-code/{button}/", typed)
+    assert page.status_code == 200
+    assert page.context["form"]["name"].value() == "Sales"
+    assert not Mailbox.objects.exists()

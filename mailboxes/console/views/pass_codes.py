@@ -3,6 +3,7 @@
 from functools import wraps
 
 from django.contrib import messages
+from django.db import transaction
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.views.decorators.http import require_http_methods
 
@@ -104,5 +105,7 @@ def render_change_form(request, mailbox, typed, *, is_shown=False):
     return render_mailbox(request, mailbox, form=form, is_shown=is_shown)
 
 
+@transaction.atomic
 def render_add_form(request, typed):
+    """Render the page of a new mailbox. Its form locks the account, which needs a transaction."""
     return render(request, "console/mailbox_add.html", {"form": NewMailboxForm(typed)})
