@@ -121,7 +121,9 @@ class ServiceAdmin(admin.ModelAdmin):
         if not all(is_valid_key(self.opts.pk, text) for text in selected):
             self.message_user(request, "Select rows of this list.", messages.ERROR)
             return None  # shows the list again
-        return super().response_action(request, self.lock(queryset))
+        response = super().response_action(request, self.lock(queryset))
+        # A page that asks for confirmation reads the locked rows as late as when it is rendered.
+        return response.render() if isinstance(response, TemplateResponse) else response
 
     def delete_queryset(self, request, queryset):
         """Delete row by row, because a bulk delete calls no model methods."""
