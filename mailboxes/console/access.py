@@ -61,7 +61,10 @@ def add_success(request, text, batch=None):
 
 
 def get_next_page(request, default):
-    """Return the form's `next` if it is a URL of this site, else that of the default page."""
+    """Return the form's `next` if it is a URL of this site, else that of the default page.
+
+    Do not pass it to `redirect`, which would look up a text without a slash as a page's name.
+    """
     return make_local(request, request.POST.get("next", "")) or resolve_url(default)
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from mailboxes.models import Batch, Mailbox
 from mailboxes.staff import second_factor
 from mailboxes.staff.second_factor import format_key
 from tests.authenticator import AuthenticatorApp
@@ -99,6 +100,23 @@ def test_form_of_the_console_redirects_to_this_host_only(visitor, rows):
     sign_in(visitor)
     address = reverse("console:mailbox-delete", args=[rows["mailbox"].pk])
     assert_stays_here({x: visitor.post(address, {"next": x}) for x in ELSEWHERE})
+
+
+@pytest.mark.parametrize("target", ["nowhere", "authenticated"])
+def test_target_without_a_slash_is_no_name_of_a_page(visitor, rosa, account, target):
+    second_factor.confirm_authenticator(
+        rosa, AuthenticatorApp(format_key(second_factor.start_set_up(rosa))).code()
+    )
+    sign_in(visitor)
+    form = {"code": second_factor.create_recovery_codes(rosa)[0], "next": target}
+    assert visitor.post("/sign-in/code/", form).url == target
+    sales = Mailbox.objects.create(account=account, name="Sales")
+    visitor.post(reverse("console:mailbox-delete", args=[sales.pk]))
+    undo = reverse("console:undo", args=[Batch.objects.get().pk])
+    assert visitor.post(undo, {"next": target}).url == target
+    visitor.handler.enforce_csrf_checks = True
+    second_tab = visitor.post("/sign-in/", {"username": "rosa", "next": target})
+    assert second_tab.url == target
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.http import HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render, resolve_url
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -99,7 +100,7 @@ def undo(request, uuid):
             messages.warning(request, describe_unknown(unknown))
         if skipped:
             messages.warning(request, describe_skipped(skipped, batch))
-    return redirect(get_next_page(request, "console:batch-list"))
+    return HttpResponseRedirect(get_next_page(request, "console:batch-list"))
 
 
 def may_undo(user, batch) -> bool:

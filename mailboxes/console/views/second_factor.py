@@ -6,6 +6,7 @@ import django_otp
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -83,7 +84,7 @@ def sign_in_code(request):
         django_otp.login(request, form.device)
         if isinstance(form.device, StaticDevice):
             messages.warning(request, describe_codes_left(request.user))
-        return redirect(get_next_page(request, "console:mailbox-list"))
+        return HttpResponseRedirect(get_next_page(request, "console:mailbox-list"))
     return render(
         request,
         "registration/code.html",

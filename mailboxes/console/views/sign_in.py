@@ -6,7 +6,8 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.shortcuts import redirect, render
+from django.http import HttpResponseRedirect
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
@@ -33,7 +34,7 @@ def sign_in_again(request, context):
     page = get_next_page(request, settings.LOGIN_REDIRECT_URL)
     username = request.POST.get("username", "")
     if request.user.is_authenticated and username == request.user.get_username():
-        return redirect(page)
+        return HttpResponseRedirect(page)
     form = SignInForm(request, initial={"username": username})
     context |= {"form": form, "next": page, "is_refused": True}
     return render(request, "registration/login.html", context, status=403)
