@@ -12,3 +12,7 @@ class AdministratorSite(AdminSite):
 
     def has_permission(self, request):
         return super().has_permission(request) and request.user.is_superuser
+
+    def get_urls(self):
+        """Leave out the redirect to a row's public page, which no row has."""
+        return [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]

@@ -3,6 +3,7 @@
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -86,3 +87,10 @@ def test_users_are_filtered_by_group(staff):
     User.objects.create_user("bob").groups.add(group)
     page = staff.get(get_list_address(User), {"groups__id__exact": group.pk})
     assert [user.username for user in page.context["cl"].result_list] == ["bob"]
+
+
+@pytest.mark.parametrize("key", ["x", "9" * 40, "%00", "acme"])
+def test_no_row_has_a_public_page(staff, key):
+    kinds = ContentType.objects.get_for_models(*MODELS).values()
+    answers = {kind.model: staff.get(f"/admin/r/{kind.pk}/{key}/").status_code for kind in kinds}
+    assert answers == dict.fromkeys(answers, 404)
