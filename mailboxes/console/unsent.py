@@ -1,5 +1,7 @@
 """Middleware that keeps what was typed in a form if the session has ended."""
 
+from django.views.decorators.csrf import csrf_protect
+
 from mailboxes.http.bodies import BODY_UNREAD
 from mailboxes.staff import unsent
 from mailboxes.staff.sign_in import leads_to_sign_in
@@ -15,7 +17,13 @@ class UnsentForms:
         response = self.get_response(request)
         if request.method == "POST" and BODY_UNREAD not in request.META:
             if leads_to_sign_in(request, response):
-                unsent.keep(response, unsent.encode(request))
+                return keep_typed(request, response)
         elif hasattr(request, "unsent_is_shown"):
             response.delete_cookie(unsent.COOKIE)
         return response
+
+
+@csrf_protect  # SecondFactor redirects before the form is checked
+def keep_typed(request, response):
+    unsent.keep(response, unsent.encode(request))
+    return response

@@ -10,6 +10,7 @@ from django.urls import reverse
 from mailboxes.models import ApiCredential, Mailbox
 from mailboxes.staff import unsent
 from tests.admin.browser import get_form_values
+from tests.authenticator import set_up_second_factor
 from tests.console.pages import get_text
 
 LOGIN = {"username": "rosa", "password": "correct horse"}
@@ -159,6 +160,13 @@ def test_form_of_an_old_page_is_in_the_form_again(strict_browser):
 
 
 def test_form_of_another_site_is_not_kept(strict_browser):
+    headers = {"Origin": "https://evil.example"}
+    page = strict_browser.post("/accounts/-/new/", {"name": "evil"}, headers=headers)
+    assert (page.status_code, unsent.COOKIE in page.cookies) == (403, False)
+
+
+def test_form_of_another_site_is_not_kept_without_a_code(strict_browser):
+    set_up_second_factor(User.objects.get())
     headers = {"Origin": "https://evil.example"}
     page = strict_browser.post("/accounts/-/new/", {"name": "evil"}, headers=headers)
     assert (page.status_code, unsent.COOKIE in page.cookies) == (403, False)
