@@ -24,6 +24,9 @@ PASS_CODE = re.compile(r"\A[0-9]{4}\Z")
 # "Ann Smith <ann@example.com>", as mail programs copy an address.
 NAMED_ADDRESS = re.compile(r"\A[^<>]*<\s*([^<>\s]+)\s*>\Z")
 MAX_DOMAIN_LENGTH = 253  # characters (RFC 1035, 2.3.4)
+# A part of a domain is too long if it has over 63 characters; "\u3002" is a dot in IDNA.
+TOO_LONG_LABEL = re.compile(r"[^.\u3002]{64}")
+MAX_NETWORKS_LENGTH = 5000  # characters
 # The two versions of IDNA convert these differently, to domains that may have different owners.
 AMBIGUOUS_IN_DOMAINS = {*"ßς\u200c\u200d"}
 
@@ -136,6 +139,9 @@ def normalize_address(value: str) -> str:
         return address
     if not AMBIGUOUS_IN_DOMAINS.isdisjoint(domain):
         return address
+    # It takes long for a long part, too. One character may stand for 18.
+    if TOO_LONG_LABEL.search(unicodedata.normalize("NFKC", domain)):
+        return address
     try:
         return f"{user}{at}{domain.encode('idna').decode()}"
     except UnicodeError:
@@ -161,4 +167,11 @@ def parse_networks(value: str) -> list:
 
 
 def validate_networks(value: str) -> None:
+    """Refuse a long text, because the networks of many credentials stay in memory."""
+    if len(value) > MAX_NETWORKS_LENGTH:
+        raise ValidationError(
+            _("Use at most %(most)s characters."),
+            code="limit",
+            params={"most": f"{MAX_NETWORKS_LENGTH:,}"},
+        )
     parse_networks(value)

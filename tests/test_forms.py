@@ -134,6 +134,11 @@ def test_too_many_addresses_are_refused():
         AddressesField().clean(text)
 
 
+def test_long_list_of_addresses_is_refused():
+    with pytest.raises(ValidationError, match="Enter at most 20,000 characters"):
+        AddressesField().clean("a," * 10_001)
+
+
 @pytest.mark.parametrize("hostile", ['"\\', '"', "a ", "<", '" "', '"a" ', "a<"])
 def test_hostile_list_of_addresses_is_split_quickly(hostile):
     text = hostile * 50_000 + "\n ann@acme.example"

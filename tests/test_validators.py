@@ -94,6 +94,24 @@ def test_overlong_domain_is_returned_at_once():
     assert time.perf_counter() - start < 1
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "label", ["\ufdfa" * 63, "\u4e00" * 200 + "\u9fa5" * 50], ids=["expanding", "long"]
+)
+def test_domain_with_an_overlong_part_is_returned_at_once(label):
+    """The first is one of 1,134 characters in IDNA."""
+    address = f"a@{label}.cc"
+    start = time.perf_counter()
+    assert {validators.normalize_address(address) for _ in range(2000)} == {address}
+    assert time.perf_counter() - start < 1
+
+
+def test_long_networks_are_refused():
+    with pytest.raises(ValidationError, match="Use at most 5,000 characters"):
+        validators.validate_networks("192.0.2.1, " * 500)
+    validators.validate_networks("192.0.2.1, " * 400)
+
+
 def test_networks_are_parsed_from_a_text():
     networks = validators.parse_networks("192.0.2.0/24, 2001:db8::/32\n198.51.100.7")
     assert [str(network) for network in networks] == [
