@@ -3,6 +3,7 @@
 from axes.admin import AccessAttemptAdmin, IsLockedOutFilter
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db import transaction
@@ -74,3 +75,12 @@ class DeviceAdmin(ServiceAdmin):
 
     def has_change_permission(self, request, device=None):
         return False
+
+    def log_deletions(self, request, queryset):
+        """Add a deletion to the history of the login, too."""
+        is_app = self.model is TOTPDevice
+        text = "Second factor turned off." if is_app else "Recovery codes removed."
+        for device in queryset:
+            log = LogEntry.objects.log_actions
+            log(request.user.pk, [device.user], CHANGE, text, single_object=True)
+        return super().log_deletions(request, queryset)

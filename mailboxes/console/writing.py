@@ -30,6 +30,10 @@ def log_saved(request, form, is_new=False):
     _log(request, form.instance, ADDITION if is_new else CHANGE, message)
 
 
+def log_creation(request, row, message):
+    _log(request, row, ADDITION, message)
+
+
 def log_change(request, row, message):
     _log(request, row, CHANGE, message)
 

@@ -1,6 +1,7 @@
 """Change of one's own password."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -30,6 +31,7 @@ def test_new_password_replaces_the_old_one(browser):
     page = browser.post(PAGE, TYPED, follow=True)
     assert page.redirect_chain == [("/me/", 302)]
     assert "Your password was changed." in page.text
+    assert LogEntry.objects.get().get_change_message() == "Password changed."
     assert (is_accepted(NEW), is_accepted(OLD)) == (True, False)
 
 

@@ -4,8 +4,11 @@ import re
 import secrets
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -20,6 +23,7 @@ from tests.service import shows
 
 PASSWORD = "correct horse"
 CODE_PAGE = "/sign-in/code/"
+ADMIN_MODELS = {"otp_totp_totpdevice": TOTPDevice, "otp_static_staticdevice": StaticDevice}
 
 
 def create_superuser(name):
@@ -102,6 +106,31 @@ def test_first_code_turns_the_second_factor_on_and_shows_recovery_codes(browser)
     assert is_signed_in(browser)
     assert not is_signed_in(sign_in_with_password())
     assert page.context["codes"] not in browser.get("/me/").text
+
+
+def test_history_of_a_login_has_each_change_of_its_second_factor(browser, rosa, admin_user):
+    _, app = start_set_up(browser)
+    send_code(browser, app.code(), "/me/second-factor/")
+    send_code(browser, app.code(ahead=1), CODES_PAGE)
+    send_code(browser, app.code(ahead=2), OFF_PAGE)
+    set_up_second_factor(rosa)
+    admin = sign_in(admin_user)
+    for model in ("otp_totp_totpdevice", "otp_static_staticdevice"):
+        (pk,) = {device.pk for device in ADMIN_MODELS[model].objects.all()}
+        admin.post(reverse(f"admin:{model}_delete", args=[pk]), {"post": "yes"})
+    history = LogEntry.objects.filter(
+        object_id=str(rosa.pk), content_type=ContentType.objects.get_for_model(User)
+    )
+    assert [
+        (entry.user.username, entry.get_change_message()) for entry in history.order_by("pk")
+    ] == [
+        ("rosa", "Second factor turned on."),
+        ("rosa", "Recovery codes replaced."),
+        ("rosa", "Second factor turned off."),
+        ("admin", "Second factor turned off."),
+        ("admin", "Recovery codes removed."),
+    ]
+    assert "Second factor turned on." in admin.get(f"/staff/{rosa.pk}/").text
 
 
 def test_unconfirmed_second_factor_is_not_required(browser):

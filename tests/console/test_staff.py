@@ -106,11 +106,10 @@ def test_new_login_sets_its_password_with_the_link(manager, caplog):
     assert (rosa.is_staff, rosa.is_superuser, rosa.groups.count()) == (True, False, 2)
     assert is_signed_in(try_password("rosa", PASSWORD))
     assert read_log() == [
-        ("manager", "rosa", "Added."),
         (
             "manager",
             "rosa",
-            "Username: – → rosa. First name: – → Rosa. Groups: – → Viewer, Support.",
+            "Added. Username: – → rosa. First name: – → Rosa. Groups: – → Viewer, Support.",
         ),
         ("rosa", "rosa", "Password set with the link."),
     ]

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from mailboxes.console.access import add_success, staff_with
+from mailboxes.console.writing import log_change
 from mailboxes.staff import second_factor
 from mailboxes.staff.forms import ChangePasswordForm
 from mailboxes.staff.unsent import fill_in
@@ -40,6 +41,7 @@ class PasswordView(PasswordChangeView):
         add_success(
             self.request, _("Your password was changed. You are signed out in all other browsers.")
         )
+        log_change(self.request, self.request.user, "Password changed.")
         return super().form_valid(form)
 
 

@@ -17,6 +17,7 @@ from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
 from mailboxes.console.access import add_success, get_next_page, staff_with
+from mailboxes.console.writing import log_change
 from mailboxes.staff import second_factor
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
@@ -127,6 +128,7 @@ def set_up(request):
     if form.is_valid():
         request.session.cycle_key()
         django_otp.login(request, form.device)
+        log_change(request, request.user, "Second factor turned on.")
         return render_new_codes(request)
     address = authenticator.config_url
     return render(
@@ -144,7 +146,7 @@ def set_up(request):
 @form_page
 @staff_with()
 def recovery_codes(request):
-    return require_code(request, "console/recovery_codes.html", render_new_codes)
+    return require_code(request, "console/recovery_codes.html", replace_recovery_codes)
 
 
 @form_page
@@ -163,6 +165,11 @@ def require_code(request, template, action):
     return render(request, template, {"form": form})
 
 
+def replace_recovery_codes(request):
+    log_change(request, request.user, "Recovery codes replaced.")
+    return render_new_codes(request)
+
+
 def render_new_codes(request):
     """Create recovery codes and show them in this answer only, so that no session stores them."""
     codes = second_factor.create_recovery_codes(request.user)
@@ -172,6 +179,7 @@ def render_new_codes(request):
 
 def remove_second_factor(request):
     second_factor.disable(request.user)
+    log_change(request, request.user, "Second factor turned off.")
     add_success(request, _("The second factor is off. You now sign in with your password alone."))
     return redirect("console:me")
 

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mailboxes.console.access import add_success, staff_with
-from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_saved
+from mailboxes.console.writing import atomic_post, lock_for_update, log_change, log_creation
 from mailboxes.staff import second_factor, users
 from mailboxes.staff.forms import FirstPasswordForm, NewStaffForm, StaffForm
 from mailboxes.staff.resubmission import get_form_uuid
@@ -70,8 +70,7 @@ def staff_add(request):
         users.lock_managers(request.user)
     if form.is_valid():
         login = form.save()
-        log_saved(request, form, is_new=True)
-        log_change(request, login, form.describe_changes())
+        log_creation(request, login, f"Added. {form.describe_changes()}")
         return render_password_link(request, login, is_new=True)
     if get_form_uuid(request) and list(form.errors) == ["username"]:
         username = form["username"].value().strip()
