@@ -256,6 +256,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"  # the contract's dates are in UTC
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = ["config.formats"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
