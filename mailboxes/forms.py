@@ -17,6 +17,16 @@ from mailboxes.own_changes import OwnChangesForm
 NO_CORRECTION = {"autocapitalize": "off", "spellcheck": "false"}
 
 
+class MomentInput(forms.DateTimeInput):
+    """A field for date and time."""
+
+    input_type = "datetime-local"
+
+    def __init__(self, attrs=None):
+        # With seconds: without them an unchanged value would count as changed.
+        super().__init__(attrs, "%Y-%m-%dT%H:%M:%S")
+
+
 class AccountNameInput(forms.TextInput):
     """An input for an account's name; with JavaScript it suggests names of accounts."""
 
@@ -108,8 +118,7 @@ class CredentialForm(OwnChangesForm):
         widgets = {
             "name": forms.TextInput(NO_CORRECTION),
             "networks": forms.Textarea(NO_CORRECTION | {"rows": 2}),
-            # With seconds: without them an unchanged value would count as changed.
-            "expires_at": forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M:%S"),
+            "expires_at": MomentInput,
         }
 
     def __init__(self, *args, **kwargs):

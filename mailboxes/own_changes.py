@@ -12,7 +12,7 @@ class OwnChangesForm(forms.ModelForm):
 
     What somebody else has saved meanwhile stays. If the user has changed the same field, its error
     shows the saved value, and the next save replaces that. The page has each field's first value,
-    too, except of fields with several inputs. The caller locks the row.
+    too. No field may have several inputs. The caller locks the row.
     """
 
     def __init__(self, *args, **kwargs):
@@ -21,9 +21,7 @@ class OwnChangesForm(forms.ModelForm):
         is_sent = any(self.add_initial_prefix(name) in self.data for name in self.fields)
         has_first_values = bool(self.instance.pk) and (is_sent or not self.is_bound)
         for field in self.fields.values():
-            # Django shows the typed value as the first one if a field has several inputs.
-            has_several = isinstance(field, forms.MultiValueField)
-            field.show_hidden_initial = has_first_values and not has_several
+            field.show_hidden_initial = has_first_values
 
     @cached_property
     def changed_data(self):

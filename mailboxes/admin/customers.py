@@ -1,12 +1,14 @@
 """Accounts and API credentials in the admin."""
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
-from django.db.models import Q, TextField
+from django.db.models import DateTimeField, Q, TextField
 from django.shortcuts import redirect
 
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.forms import MomentInput
 from mailboxes.history import list_reasons_to_keep
 from mailboxes.models import Account, ApiCredential
 from mailboxes.own_changes import OwnChangesForm
@@ -106,7 +108,11 @@ class ApiCredentialAdmin(ServiceAdmin):
     fields = ["account", "is_engine", "name", "networks", "expires_at"]
     record = ["prefix", "created_at", "last_used_at", "revoked_at"]
     actions = ["revoke"]
-    formfield_overrides = {TextField: {"widget": AdminTextInputWidget}}
+    formfield_overrides = {
+        TextField: {"widget": AdminTextInputWidget},
+        # One input instead of the admin's two, for which OwnChangesForm finds no first value.
+        DateTimeField: {"form_class": forms.DateTimeField, "widget": MomentInput},
+    }
 
     def get_fields(self, request, credential=None):
         return self.fields + self.record if credential else self.fields

@@ -1,5 +1,8 @@
 """A browser for the admin: sign in, open a page, fill in its form, save."""
 
+import re
+from html import unescape
+
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
@@ -36,6 +39,9 @@ def get_form_values(page):
     for inline in page.context["inline_admin_formsets"]:
         forms += [inline.formset.management_form, *inline.formset.forms]
     values = {field.html_name: field.value() for form in forms for field in form}
+    # Hidden fields with the values that the page had at first.
+    first = re.findall(r'<input type="hidden" name="(initial-\w+)" value="([^"]*)"', page.text)
+    values |= {name: unescape(value) for name, value in first}
     return {
         name: value for name, value in values.items() if value is not None and value is not False
     }

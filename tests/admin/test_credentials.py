@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 
 from mailboxes.models import ApiCredential
-from tests.admin.browser import get_address, get_errors, read_log
+from tests.admin.browser import get_address, get_errors, get_form_values, read_log
+from tests.console.pages import get_text
 
 
 def add_credential(staff, account, **changes):
@@ -66,12 +67,12 @@ def test_program_credential_needs_an_account(staff):
 
 
 def test_expiry_is_saved(staff, account):
-    add_credential(staff, account, expires_at_0="2997-01-31", expires_at_1="12:00")
+    add_credential(staff, account, expires_at="2997-01-31T12:00")
     assert ApiCredential.objects.get().expires_at == datetime(2997, 1, 31, 12, tzinfo=UTC)
 
 
 def test_past_expiry_is_refused(staff, account):
-    page = add_credential(staff, account, expires_at_0="2020-01-31", expires_at_1="12:00")
+    page = add_credential(staff, account, expires_at="2020-01-31T12:00")
     assert get_errors(page)["expires_at"] == ["This time is past. Enter one in the future."]
     assert not ApiCredential.objects.exists()
 
@@ -96,8 +97,7 @@ def test_only_networks_and_expiry_can_be_changed(staff, credential, stranger):
         account=stranger.pk,
         name="other",
         networks="192.0.2.1",
-        expires_at_0=str(tomorrow),
-        expires_at_1="00:00",
+        expires_at=f"{tomorrow}T00:00",
     )
     changed = ApiCredential.objects.get()
     assert (changed.account, changed.name) == (credential.account, credential.name)
@@ -135,9 +135,45 @@ def test_filter_and_search_narrow_the_list(staff, account, credential):
     assert list_names(q="acme") == ["api", "old"]
 
 
+def test_expiry_changed_meanwhile_is_replaced_by_the_second_save_only(staff, account):
+    at = datetime(2996, 1, 31, 12, tzinfo=UTC)
+    credential, _ = ApiCredential.objects.issue(account, "pbx", expires_at=at)
+    page = staff.open("apicredential_change", credential.pk)
+    typed = get_form_values(page) | {"expires_at": "2997-01-31T12:00:00"}
+    ApiCredential.objects.update(expires_at=at + timedelta(days=1))
+    page = staff.press("apicredential_change", credential.pk, **typed)
+    assert get_errors(page) == {
+        "expires_at": [
+            "This was changed to “2996-02-01 12:00:00” meanwhile. Save again to replace it."
+        ]
+    }
+    typed = get_form_values(page)
+    assert staff.press("apicredential_change", credential.pk, **typed).status_code == 302
+    credential.refresh_from_db()
+    assert credential.expires_at.year == 2997
+
+
+def test_unchanged_expiry_keeps_what_somebody_else_has_saved(staff, account):
+    at = datetime(2996, 1, 31, 12, tzinfo=UTC)
+    credential, _ = ApiCredential.objects.issue(account, "pbx", expires_at=at)
+    typed = get_form_values(staff.open("apicredential_change", credential.pk))
+    ApiCredential.objects.update(expires_at=at + timedelta(days=1))
+    staff.press("apicredential_change", credential.pk, **typed | {"networks": "192.0.2.1"})
+    credential.refresh_from_db()
+    assert (credential.networks, credential.expires_at) == ("192.0.2.1", at + timedelta(days=1))
+
+
+def test_dates_are_written_as_in_the_console(staff, account):
+    at = datetime(2996, 1, 31, 12, 5, tzinfo=UTC)
+    ApiCredential.objects.issue(account, "pbx", expires_at=at)
+    page = staff.open("apicredential_changelist")
+    assert "2996-01-31 12:05 UTC" in page.text
+    assert "2996-01-31 12:05 UTC" in get_text(staff.get("/accounts/acme/"))
+
+
 def test_networks_changed_meanwhile_are_replaced_by_the_second_save_only(staff, account):
     credential, _ = ApiCredential.objects.issue(account, "pbx", networks="192.0.2.0/24")
-    typed = {"networks": "", "expires_at_0": "2997-01-31", "expires_at_1": "12:00:00"}
+    typed = {"networks": "", "expires_at": "2997-01-31T12:00:00"}
     first = {"initial-networks": "192.0.2.0/24"}
     ApiCredential.objects.update(networks="192.0.2.1")
     page = staff.press("apicredential_change", credential.pk, **first, **typed)
