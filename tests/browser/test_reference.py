@@ -105,10 +105,27 @@ def test_calls_are_sent_with_the_credential(page):
     expect(delete.get_by_role("status")).to_have_text("204 No Content")
 
     find = open_command(page, "Gets all active mailboxes")
-    find.get_by_label("deleted").fill("perhaps")
+    find.get_by_label("limit").fill("0")
     find.get_by_role("button", name="Send").click()
     expect(find.get_by_role("status")).to_have_text("400 Bad Request")
+    find.get_by_label("limit").fill("")
+    find.get_by_label("deleted").select_option("true")
+    find.get_by_label("order").select_option("-updated")
+    find.get_by_role("button", name="Send").click()
+    expect(find.get_by_role("status")).to_have_text("200 OK")
+    expect(find.get_by_role("group", name="Answer")).to_contain_text(str(mailbox.pk))
+    find.get_by_label("deleted").select_option("not sent")
+    find.get_by_role("button", name="Send").click()
+    expect(find.get_by_role("group", name="Answer")).not_to_contain_text(str(mailbox.pk))
     assert page.url.endswith("/docs/try/")
+
+
+def test_key_of_the_filter_is_named_in_wide_windows_only(docs):
+    color = "box => getComputedStyle(box, '::placeholder').color"
+    hidden = "rgba(0, 0, 0, 0)"
+    assert docs.get_by_label("Filter:").evaluate(color) != hidden
+    docs.set_viewport_size({"width": 375, "height": 800})
+    assert docs.get_by_label("Filter:").evaluate(color) == hidden
 
 
 def test_try_page_is_accessible(page):
