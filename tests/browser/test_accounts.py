@@ -53,7 +53,7 @@ def test_credential_is_issued_used_and_revoked(page, manager, tree, service):
     page.get_by_label("Expires (UTC)").fill("2997-01-31T12:00")
     page.get_by_role("button", name="Issue the credential").click()
     expect(
-        page.get_by_text("The service keeps only a hash of it, so it is never shown again.")
+        page.get_by_text("You can reload this page for a minute; after that, nobody can see")
     ).to_be_visible()
     program = service()
     assert program.get("/authenticated").status == 200
