@@ -81,6 +81,14 @@ def test_earlier_state_is_put_back_and_undone(support, sales):
     assert read_values(sales) == now
 
 
+def test_creation_by_a_command_or_an_earlier_version_is_explained(support, sales):
+    page = get_text(open_history(support, sales))
+    assert (
+        "Author not recorded (a command, an earlier version, or a login that was removed)," in page
+    )
+    assert "The service itself" not in page
+
+
 def test_state_is_put_back_after_the_clock_was_set_back(support, sales):
     save_form(support, sales, name="Support", transcribe=False)
     sales.add_recipient("bob@acme.example")
