@@ -72,6 +72,8 @@ def write_batch(batch: Batch, *, created=(), changed=(), added=(), removed=()) -
     updated |= {mailbox.pk: mailbox for mailbox in changed}
     for mailbox in created:
         updated.pop(mailbox.pk, None)
+    for mailbox in created:
+        mailbox.updated_at = mailbox.created_at
     for mailbox in updated.values():
         mailbox.mark_changed(now)
     Mailbox.objects.bulk_create(created, batch_size=CHUNK_SIZE)

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.asserts import assertInHTML
 
-from mailboxes.models import Account, Mailbox
+from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.conftest import headers_for
 from tests.console.pages import get_source, get_text
 from tests.service import InProcess, shows
@@ -41,6 +41,33 @@ def test_time_of_the_last_update_is_exact(viewer, sales):
         "2023-06-02</time>"
     )
     assertInHTML(expected, get_source(viewer))
+
+
+def read_update(browser, mailbox):
+    """Return the time of the last update in the table and on the mailbox's page."""
+    pages = [browser.get(address).text for address in ("/", f"/mailboxes/{mailbox.pk}/")]
+    found = [re.findall('<time datetime="([^"]*)"', page.partition("Updated")[2]) for page in pages]
+    return found[0][-1], found[1][0]
+
+
+def test_update_is_the_same_in_the_table_and_on_the_page_of_the_mailbox(support, account):
+    support.post("/mailboxes/new/", {"account": "acme", "name": "Desk"})
+    desk = Mailbox.objects.get()
+    assert desk.updated_at == desk.created_at
+    created = desk.created_at.isoformat()
+    in_table, on_page = read_update(support, desk)
+    assert in_table == on_page
+    recipients = f"/mailboxes/{desk.pk}/recipients/"
+    for change in (
+        lambda: support.post(recipients, {"email": "ann@acme.example"}),
+        lambda: desk.add_recipient("bob@acme.example"),
+        lambda: support.post(f"{recipients}{EmailRecipient.objects.first().pk}/remove/"),
+    ):
+        Mailbox.objects.update(updated_at=created)
+        change()
+        in_table, on_page = read_update(support, desk)
+        assert in_table == on_page
+        assert Mailbox.objects.get().updated_at.isoformat() > created
 
 
 def test_deleted_mailboxes_are_listed_separately(viewer, sales):
