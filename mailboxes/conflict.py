@@ -3,6 +3,7 @@
 from copy import copy
 from typing import NamedTuple
 
+from mailboxes.contract import MASK
 from mailboxes.forms import MailboxSettingsForm
 from mailboxes.history import FIELDS, Change, masked_fields
 from mailboxes.models.history import NEWEST_FIRST
@@ -22,7 +23,7 @@ class Conflict:
     """A valid form, compared with the mailbox in the database. Falsy if there is no conflict."""
 
     def __init__(self, form: MailboxSettingsForm, theirs):
-        self.form, self.mine, self.theirs = form, form.instance, theirs
+        self.form, self.mine, self.theirs = form, copy(form.instance), theirs
         rows = theirs.history.select_related("history_user", "history_credential__account")
         rows = rows.order_by(*NEWEST_FIRST)
         self.last_change = Change.from_row(rows[0], "changed")
@@ -30,6 +31,8 @@ class Conflict:
         # If the history no longer has what was on the page, each difference may be a conflict.
         self.has_changed = read is None or have_different_settings(read, theirs)
         self.original = read or theirs
+        if form.cleaned_data["password"] == MASK:  # the pass code of the loaded page
+            self.mine.copy_fields(self.original, ["password"])
 
     def __bool__(self):
         return (

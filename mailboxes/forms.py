@@ -296,6 +296,11 @@ class MailboxSettingsForm(MailboxForm):
         super().__init__(*args, **kwargs)
         self.initial["version"] = self.instance.version
 
+    def clean_password(self):
+        """Accept the mask of the loaded page also if the pass code was removed since."""
+        is_kept = self.cleaned_data["password"] == MASK
+        return MASK if is_kept else super().clean_password()
+
 
 class NewMailboxForm(MailboxForm):
     """A new mailbox and its recipients."""

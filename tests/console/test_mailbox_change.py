@@ -135,6 +135,29 @@ def test_concurrent_change_is_shown_next_to_the_typed_values(support, sales):
     assert read_values(sales) == before
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs", "shown"),
+    [
+        ("••••", "7392", "Pass code •••• •••• not changed"),
+        ("••••", None, "Pass code •••• none not changed"),
+        ("8305", "7392", "Pass code •••• •••• ••••"),
+        ("", "7392", "Pass code •••• •••• none"),
+    ],
+)
+def test_pass_code_changed_meanwhile_is_in_the_table(support, sales, mine, theirs, shown):
+    typed = get_form_values(support, sales, name="Mine", password=mine)
+    change_concurrently(sales, password=theirs)
+    page = support.post(get_address(sales), typed)
+    text = get_text(page)
+    assert "Name Sales Sales Mine" in text
+    assert shown in text
+    assert not any(shows(page.text.partition("<form")[0], code) for code in ("7392", "1234"))
+    kept = {"••••": theirs, "8305": "8305", "": None}[mine]
+    again = {field.html_name: field.value() or "" for field in page.context["form"]}
+    support.post(get_address(sales), {name: value for name, value in again.items() if value})
+    assert (read_values(sales)["name"], read_values(sales)["password"]) == ("Mine", kept)
+
+
 def test_conflict_of_one_setting_offers_both_versions(support, sales):
     mine = get_form_values(support, sales, name="Mine")
     change_concurrently(sales, name="Theirs")
