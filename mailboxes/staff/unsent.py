@@ -60,6 +60,21 @@ def read(request) -> tuple[QueryDict | None, bool]:
     return None, False
 
 
+def keep_first_values(form, fields, typed):
+    """Keep what the page had at first in its hidden fields.
+
+    So OwnChangesForm finds what others have saved since then.
+    """
+    names = {name: form.add_initial_prefix(name) for name in fields}
+    has_first_values = any(key in typed for key in names.values())
+    form.data = QueryDict(mutable=True)
+    for name, key in names.items():
+        if has_first_values and fields[name].show_hidden_initial:
+            form.data.setlist(key, typed.getlist(key))
+        else:
+            fields[name].show_hidden_initial = False  # it would be what was typed
+
+
 def fill_in(request, form):
     """Fill the page's form with what was typed in it, if anything. Return the form.
 
@@ -77,7 +92,7 @@ def fill_in(request, form):
     for name, field in fields.items():
         value = field.widget.value_from_datadict(typed, {}, form.add_prefix(name))
         form.initial[name] = value
-        field.show_hidden_initial = False  # it is what was typed, not what was there before
+    keep_first_values(form, fields, typed)
     texts = [_("You were signed out, so nothing was saved.")]
     if typed:
         texts.append(_("What you typed is in the form again."))

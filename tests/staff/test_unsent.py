@@ -1,16 +1,17 @@
 """Forms sent after their session had ended are filled in again after sign-in."""
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.test import Client
 from django.urls import reverse
 
-from mailboxes.models import ApiCredential, Mailbox
+from mailboxes.models import Account, ApiCredential, Mailbox
 from mailboxes.staff import unsent
 from tests.admin.browser import get_form_values
 from tests.authenticator import set_up_second_factor
+from tests.console.pages import get_form_values as get_values
 from tests.console.pages import get_text
 
 LOGIN = {"username": "rosa", "password": "correct horse"}
@@ -90,6 +91,54 @@ def test_every_form_is_filled_in_again(browser, account, sales):
         }
         assert NOT_SAVED in get_text(shown)
         assert NOT_KEPT not in get_text(shown)
+
+
+@pytest.mark.parametrize("groups", [[], ["Viewer", "Support"]])
+def test_change_of_groups_before_signing_in_again_is_noticed(browser, groups):
+    hugo = User.objects.create_user("hugo", is_staff=True)
+    hugo.groups.set(Group.objects.filter(name__in=groups))
+    address = f"/staff/{hugo.pk}/edit/"
+    typed = get_values(browser.get(address)) | {"groups": ["Viewer"]}
+    hugo.groups.set([Group.objects.get(name="Manager")])
+    page = send_without_session(browser, address, typed)
+    page = browser.post(address, get_values(page))
+    assert page.context["form"].errors == {
+        "groups": ["This was changed to “Manager” meanwhile. Save again to replace it."]
+    }
+    assert [group.name for group in hugo.groups.all()] == ["Manager"]
+    browser.post(address, get_values(page))
+    assert [group.name for group in hugo.groups.all()] == ["Viewer"]
+
+
+@pytest.mark.parametrize("page", ["/accounts/acme/edit/", "/admin/mailboxes/account/{}/change/"])
+def test_change_before_signing_in_again_is_noticed(browser, account, page):
+    address = page.format(account.pk)
+    is_admin = address.startswith("/admin/")
+    read = get_form_values if is_admin else get_values
+    typed = read(browser.get(address)) | {"contact_name": "Bob"}
+    Account.objects.update(contact_name="Cy")
+    page = send_without_session(browser, address, typed)
+    assert read(page)["contact_name"] == "Bob"
+    page = browser.post(address, read(page))
+    form = page.context["adminform"].form if is_admin else page.context["form"]
+    assert form.errors == {
+        "contact_name": ["This was changed to “Cy” meanwhile. Save again to replace it."]
+    }
+    assert Account.objects.get().contact_name == "Cy"
+    browser.post(address, read(page))
+    assert Account.objects.get().contact_name == "Bob"
+
+
+def test_change_of_a_mailbox_before_signing_in_again_is_noticed(browser, sales):
+    address = reverse("console:mailbox", args=[sales.pk])
+    typed = get_values(browser.get(address)) | {"name": "Mine"}
+    sales.refresh_from_db()
+    sales.name = "Theirs"
+    sales.save()
+    page = send_without_session(browser, address, typed)
+    page = browser.post(address, get_values(page))
+    assert "Somebody else has changed this mailbox" in page.text
+    assert Mailbox.objects.get().name == "Theirs"
 
 
 def test_mailbox_and_its_recipients_are_in_the_form_of_the_admin_again(browser, sales):
