@@ -44,6 +44,11 @@ FORMULA = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
+# The start of a formula after a separator. A spreadsheet may divide the cell there, because the
+# separator depends on its language, not on the file. The first group has the apostrophes to keep.
+INNER_FORMULA = r"""([,;\t]'*)%s(?="*[=+\-@\t\r\n])"""
+ESCAPABLE = re.compile(INNER_FORMULA % "")
+ESCAPED = re.compile(INNER_FORMULA % "'")
 
 
 def format_cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
@@ -65,12 +70,14 @@ def list_addresses(mailbox: Mailbox) -> list[str]:
 
 
 def escape_formula(cell: str) -> str:
-    """Put an apostrophe before a cell that a spreadsheet would run as a formula or shorten."""
+    """Put an apostrophe before what a spreadsheet would run as a formula or shorten."""
+    cell = ESCAPABLE.sub(r"\1'", cell)
     return f"'{cell}" if FORMULA.match(cell) else cell
 
 
 def unescape_formula(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell, 1) else cell
+    cell = cell[1:] if cell.startswith("'") and FORMULA.match(cell, 1) else cell
+    return ESCAPED.sub(r"\1", cell)
 
 
 class YesNoField(forms.Field):

@@ -1,10 +1,12 @@
 """Cells of a CSV row: formulas are escaped, and each text is read back as it was written."""
 
+import csv
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailboxes.csvfiles.rows import escape_formula, unescape_formula
+from mailboxes.csvfiles.rows import escape_formula, format_rows, unescape_formula
 from mailboxes.models import Mailbox
 from tests.csvfiles.files import import_text
 
@@ -21,6 +23,22 @@ def test_escaped_cell_starts_no_formula(text):
     assert not escape_formula(text).startswith(tuple("=+-@\t\r\n"))
 
 
+@given(st.text(TRICKY))
+def test_escaped_cell_starts_no_formula_after_another_separator(text):
+    """A spreadsheet's separator depends on its language, whatever that of the file is."""
+    for mark, other in (",;", ";,", ",\t"):
+        parts = csv.reader([format_rows([["Sales", text]], mark)], delimiter=other)
+        cells = [cell for row in parts for cell in row]
+        assert not any(cell.startswith(tuple("=+-@")) for cell in cells)
+
+
+@pytest.mark.parametrize("cell", ["a;=1+1;b", 'a,"=1"', "a\t@SUM(1)", "a;;-1", "a;'=1"])
+def test_formula_after_a_separator_gets_an_apostrophe(cell):
+    escaped = escape_formula(cell)
+    assert escaped.count("'") == cell.count("'") + 1
+    assert unescape_formula(escaped) == cell
+
+
 ALTERED = """
     =1+1 +44 -1 @SUM 0830 004420123456 1.10 1E5 2-3 1/2 007.5 0.5 .5 1,10 2.5E-3 1'000 12:30 9am 50%
     $5 (12) 5- 24/7 Mar-24 SEPT2 true FALSE
@@ -35,7 +53,7 @@ def test_cell_that_a_spreadsheet_would_alter_gets_an_apostrophe(cell):
 
 
 @pytest.mark.parametrize(
-    "cell", ["Sales", "'t Hof", "1374", "0", "Box 77", "1st", "Mayor 1", " =1", ""]
+    "cell", ["Sales", "'t Hof", "1374", "0", "Box 77", "1st", "Mayor 1", " =1", "a; -b@c.cc", ""]
 )
 def test_plain_cell_is_unchanged(cell):
     assert escape_formula(cell) == unescape_formula(cell) == cell
