@@ -189,6 +189,16 @@ def test_long_text_is_not_kept(browser):
 # --- A page that is older than the last sign-in -------------------------------------------------
 
 
+@pytest.mark.parametrize("address", ["/sign-out/", "/admin/logout/"])
+def test_next_user_does_not_see_what_was_typed_before_a_sign_out(browser, address):
+    Session.objects.all().delete()
+    browser.post("/accounts/-/new/", {"name": "beta"})
+    browser.post("/sign-in/", LOGIN)
+    browser.post(address)
+    browser.force_login(User.objects.create_superuser("hugo"))
+    assert not browser.get("/accounts/-/new/").context["form"]["name"].value()
+
+
 @pytest.fixture
 def strict_browser(browser):
     """A signed-in browser that checks CSRF tokens; it signs in again in another tab."""
