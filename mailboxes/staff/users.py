@@ -5,7 +5,9 @@ from datetime import timedelta
 from axes.models import AccessAttempt
 from axes.utils import reset
 from django.conf import settings
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
@@ -57,10 +59,15 @@ def lock_managers(manager):
         raise PermissionDenied
 
 
-def find_just_added(username):
-    """Return the login if it was created in the last minute, and never used."""
+def find_just_added(username, manager):
+    """Return the login if the manager created it in the last minute, and it was never used."""
     start = timezone.now() - timedelta(minutes=1)
-    return list_staff().filter(username=username, date_joined__gt=start, last_login=None).first()
+    login = list_staff().filter(username=username, date_joined__gt=start, last_login=None).first()
+    if login is None:
+        return None
+    kind = ContentType.objects.get_for_model(User)
+    added = LogEntry.objects.filter(content_type=kind, object_id=str(login.pk))
+    return login if added.filter(action_flag=ADDITION, user=manager).exists() else None
 
 
 def lock(user):

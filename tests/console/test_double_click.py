@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
-from tests.console.conftest import list_messages, sign_in_member_of
+from tests.console.conftest import list_messages, sign_in, sign_in_member_of
 from tests.console.pages import get_errors, read_log
 
 NEW = "/mailboxes/new/"
@@ -72,6 +72,18 @@ def test_login_of_staff_is_created_once(manager):
     for response in press_twice(manager, "/staff/new/", {"username": "rosa", "groups": "Support"}):
         assert "/sign-in/password/" in response.content.decode()
     assert User.objects.filter(username="rosa").count() == 1
+
+
+def test_login_that_another_manager_has_just_created_gives_no_link(manager):
+    """The history would not say that the other one has a link."""
+    typed = {"username": "rosa", "groups": "Support"}
+    manager.post("/staff/new/", fill_in(manager, "/staff/new/", typed))
+    hugo = User.objects.create_user("hugo", is_staff=True)
+    hugo.groups.set(manager.user.groups.all())
+    other = sign_in(hugo)
+    answer = other.post("/staff/new/", fill_in(other, "/staff/new/", typed))
+    assert "link" not in answer.context
+    assert set(get_errors(answer)) == {"username"}
 
 
 @pytest.mark.parametrize(

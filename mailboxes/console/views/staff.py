@@ -74,7 +74,9 @@ def staff_add(request):
         return render_password_link(request, login, is_new=True)
     if get_form_uuid(request) and list(form.errors) == ["username"]:
         username = form["username"].value().strip()
-        login = users.find_just_added(username)  # this is the second of a double click
+        login = users.find_just_added(
+            username, request.user
+        )  # this is the second of a double click
         if login and users.may_change(request.user, login):
             return render_password_link(request, login, is_new=True)
     return render(request, "console/staff_add.html", {"form": form})
