@@ -65,6 +65,7 @@ def stage_file(user, file, file_name) -> Import:
     """Store the file's rows in the database. Raises ValidationError if it is malformed."""
     Import.objects.expired().delete()
     Import.objects.filter(user=user, wrong__gt=0).delete()  # this file is probably its correction
+    Import.objects.oldest_unwritten(user).delete()
     source = Import.objects.create(user=user, file_name=file_name)
     try:
         # Not one transaction: on SQLite it would block all other writers.

@@ -17,11 +17,18 @@ class ImportQuerySet(models.QuerySet):
     def expired(self):
         return self.filter(created_at__lte=timezone.now() - Import.MAX_AGE)
 
+    def oldest_unwritten(self, user):
+        """Return those of the user that are too many before another one, so that no disk fills up."""
+        unwritten = self.filter(user=user, batch=None).order_by("-created_at")
+        too_many = list(unwritten.values_list("pk", flat=True)[Import.MAX_UNWRITTEN - 1 :])
+        return self.filter(pk__in=too_many, batch=None)
+
 
 class Import(models.Model):
     """A CSV file of mailboxes: its rows are stored, checked, and then all written or none."""
 
     MAX_AGE = timedelta(days=1)
+    MAX_UNWRITTEN = 10  # of a user
 
     uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

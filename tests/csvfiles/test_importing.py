@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
 from mailboxes import batches
@@ -159,6 +160,18 @@ def test_staged_pass_codes_are_encrypted(rosa, account):
     importing.stage_file(rosa, io.BytesIO(b"name,password\nSales,8305\n"), "new.csv")
     assert ImportRow.objects.get().cells == {"name": "Sales", "password": "8305"}
     assert not shows(ImportRow.objects.values().get(), "8305")
+
+
+def test_user_has_at_most_ten_imports_that_are_not_written(rosa, account, sales):
+    hugo = User.objects.create_user("hugo")
+    kept = check_file(hugo, b"account,name\nacme,Sales\n")
+    written = import_text(rosa, "account,name\nacme,Written\n")
+    first, *others = [check_file(rosa, b"account,name\nacme,New\n") for _ in range(11)]
+    assert not Import.objects.filter(pk=first.pk).exists()
+    unwritten = {source.pk for source in [kept, *others]}
+    assert set(Import.objects.filter(batch=None).values_list("pk", flat=True)) == unwritten
+    assert Import.objects.filter(batch=written).exists()
+    assert ImportRow.objects.count() == 11
 
 
 def test_next_upload_removes_imports_with_errors(rosa, sales, settings):
