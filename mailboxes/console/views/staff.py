@@ -72,7 +72,8 @@ def staff_add(request):
         login = form.save()
         log_creation(request, login, f"Added. {form.describe_changes()}")
         return render_password_link(request, login, is_new=True)
-    if get_form_uuid(request) and list(form.errors) == ["username"]:
+    is_taken = list(form.errors) == ["username"] and form.has_error("username", "unique")
+    if get_form_uuid(request) and is_taken:
         username = form["username"].value().strip()
         login = users.find_just_added(
             username, request.user
