@@ -55,6 +55,18 @@ RETENTION_DAYS = env.read_days("RETENTION_DAYS", "30")
 HISTORY_DAYS = env.read_days("HISTORY_DAYS", "3650")
 HISTORY_CHANGES = env.read_number("HISTORY_CHANGES", "10000")
 
+MESSAGE_MAX_SECONDS = env.read_number(
+    "MESSAGE_MAX_SECONDS", "900", "a whole number of seconds", contract.MAX_RECORDING_SECONDS
+)
+MESSAGE_MIN_SECONDS = env.read_setting(
+    "MESSAGE_MIN_SECONDS",
+    env.parse_whole_number,
+    "1",
+    "must be a whole number of seconds, 0 or more.",
+)
+MESSAGES_PER_MAILBOX = env.read_number("MESSAGES_PER_MAILBOX", "1000")
+RECORDINGS_DIR = Path(env.read_text("RECORDINGS_DIR") or BASE_DIR / "var" / "recordings").absolute()
+
 SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")
 SOUNDS_URL = env.read_setting(
     "SOUNDS_URL", env.parse_base_url, "", "is wrong: write it as https://sounds.example.com/files/."
@@ -120,6 +132,7 @@ for name, value, module, package in (
 env.raise_errors()
 
 env.create_folder("TEMP_DIR names the folder", TEMP_DIR)
+env.create_folder("RECORDINGS_DIR names the folder", RECORDINGS_DIR)
 
 CACHE_TIMEOUT = 1  # seconds; CACHE_URL can override it
 
@@ -263,6 +276,10 @@ STATIC_ROOT = BASE_DIR / "var" / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "recordings": {
+        "BACKEND": "mailboxes.storage.RecordingFolder",
+        "OPTIONS": {"location": RECORDINGS_DIR},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

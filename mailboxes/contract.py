@@ -8,6 +8,11 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 MAX_NAME_LENGTH = 100
 MAX_RECIPIENTS = 50
+MAX_NUMBER_LENGTH = 64  # of a caller: a SIP address may stand for a number
+MAX_CALL_ID_LENGTH = 255
+MAX_RECORDING_BYTES = 20 * 1024 * 1024
+MAX_RECORDING_SECONDS = 15 * 60
+MAX_BULK_MESSAGES = 100
 MAX_SEARCH_LENGTH = 254  # characters, as in an email address
 MAX_SEARCH_WORDS = 10
 
@@ -28,6 +33,17 @@ MAILBOX_KEYS = (
     "play_timestamp",
     "transcribe",
     "updated_on",
+    "uuid",
+)
+
+MESSAGE_KEYS = (
+    "caller_id_name",
+    "caller_id_number",
+    "duration",
+    "heard",
+    "received_at",
+    "transcription",
+    "transcription_status",
     "uuid",
 )
 
@@ -54,6 +70,7 @@ MAILBOXES = "voip/mailbox"
 MAILBOX_PATH = re.compile(
     rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z"
 )  # the list, or one mailbox
+MESSAGES_PATH = re.compile(rf"/+{MAILBOXES}/{UUID_TEXT}/messages/?\Z")
 
 # First parts of paths, by caller.
 API, HEALTH = "voip|authenticated", "healthz|readyz"

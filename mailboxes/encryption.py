@@ -1,4 +1,4 @@
-"""Encryption of pass codes: AES-256-GCM. Imports nothing of this project."""
+"""Encryption with AES-256-GCM. Imports nothing of this project."""
 
 import base64
 import hashlib
@@ -29,6 +29,10 @@ class UnknownKeyError(Exception):
             )
             % {"key": self.key}
         )
+
+
+class DamagedError(Exception):
+    """An encrypted file or text was changed, cut, or belongs to another row."""
 
 
 class KeyRing:
@@ -103,3 +107,36 @@ class KeyRing:
             return decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], owner).decode()
         except (KeyError, ValueError, InvalidTag):
             raise UnknownKeyError(self.parse_key_id(encrypted.decode(errors="replace"))) from None
+
+
+class Cipher:
+    """Encrypts files and texts of one row, with a key of its own.
+
+    An encrypted file is the nonce and the ciphertext; a text is that in base64.
+    """
+
+    def __init__(self, key: bytes):
+        self.key = key
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def create(cls) -> "Cipher":
+        return cls(os.urandom(KEY_BYTES))
+
+    def encrypt(self, content: bytes, owner: bytes) -> bytes:
+        """Encrypt the content, so that it can be decrypted only with the same owner."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, content, owner)
+
+    def decrypt(self, encrypted: bytes, owner: bytes) -> bytes:
+        """Return the decrypted content. Raises DamagedError if it was changed or cut."""
+        try:
+            return self._cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], owner)
+        except (ValueError, InvalidTag):
+            raise DamagedError from None
+
+    def encrypt_text(self, text: str, owner: bytes) -> str:
+        return base64.b64encode(self.encrypt(text.encode(), owner)).decode()
+
+    def decrypt_text(self, encrypted: str, owner: bytes) -> str:
+        return self.decrypt(base64.b64decode(encrypted), owner).decode()

@@ -12,6 +12,9 @@ from pathlib import Path
 # A file, because real servers use the same database.
 TEST_DATABASE = Path(tempfile.gettempdir()) / f"mailboxes-test-{os.getpid()}.sqlite3"
 
+# Removed when the tests have ended.
+RECORDINGS = tempfile.TemporaryDirectory(prefix="mailboxes-test-recordings-")
+
 os.environ |= {
     "ENV_FILE": os.devnull,
     "SECRET_KEY": secrets.token_urlsafe(50),
@@ -21,6 +24,7 @@ os.environ |= {
     "DEBUG": "off",
     "HTTPS": "off",
     "PASS_CODE_POLICY": "warn",
+    "RECORDINGS_DIR": RECORDINGS.name,
     "SOUNDS_DIR": "",
     "SOUNDS_URL": "",
     "RATE_LIMIT": "1000000/second",  # tests call faster than real clients

@@ -9,7 +9,16 @@ from tests.server import ROOT
 # The parts of `mailboxes`, from the bottom up. A part may import itself and those on lines above
 # its own; parts on one line never import one another.
 LAYERS = [
-    {"contract", "db", "encryption", "own_changes", "sample_configuration", "temporary_folders"},
+    {
+        "audio",
+        "contract",
+        "db",
+        "encryption",
+        "own_changes",
+        "sample_configuration",
+        "storage",
+        "temporary_folders",
+    },
     {"validators"},
     {"models"},
     {"monitoring", "staff"},

@@ -1,5 +1,7 @@
 """API errors, and the handler that turns a view's exceptions into answers."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
@@ -12,6 +14,7 @@ from rest_framework.views import exception_handler as rest_exception_handler
 from mailboxes.contract import MAX_BODY_BYTES, RETRY_SECONDS, STATUSES_WITHOUT_ERRORS
 from mailboxes.db.connections import UNAVAILABLE
 from mailboxes.http.bodies import UNENCODED, TooManyFilesError
+from mailboxes.http.ranges import UnsatisfiableRangeError
 
 # Codes of a model's ValidationError that mean a conflict with stored rows (409), not a bad value (400).
 CONFLICTS = {"unique", "limit"}
@@ -50,6 +53,12 @@ class UnsupportedEncoding(exceptions.APIException):
     headers = {"Accept-Encoding": "identity"}
 
 
+class RangeNotSatisfiable(exceptions.APIException):
+    status_code = 416
+    default_detail = "The range begins after the end."
+    default_code = "range"
+
+
 class ServiceUnavailable(exceptions.APIException):
     status_code = 503
     default_detail = "The database does not answer."
@@ -66,6 +75,9 @@ def exception_handler(exc, context):
             exc = exceptions.ParseError("The body is incomplete.")
         case RequestDataTooBig():
             exc = ContentTooLarge()
+        case UnsatisfiableRangeError(headers=headers):
+            exc = RangeNotSatisfiable()
+            exc.headers = headers
         case IntegrityError():
             # Another writer was faster than our validation; a database constraint caught it.
             exc = Conflict()
@@ -100,9 +112,18 @@ def format_errors(exc: exceptions.APIException) -> dict:
     if not isinstance(exc.detail, dict):
         details = {api_settings.NON_FIELD_ERRORS_KEY: details}
     return {
-        api_settings.NON_FIELD_ERRORS_KEY if field == NON_FIELD_ERRORS else field: [
-            {"code": error["code"], "message": error["message"]}
-            for error in (errors if isinstance(errors, list) else [errors])
-        ]
+        api_settings.NON_FIELD_ERRORS_KEY if field == NON_FIELD_ERRORS else field: list(
+            list_errors(errors)
+        )
         for field, errors in details.items()
     }
+
+
+def list_errors(errors) -> Iterator[dict]:
+    """Yield the errors of a field, also those of the items of a list."""
+    if isinstance(errors, list):
+        yield from chain.from_iterable(map(list_errors, errors))
+    elif errors.keys() == {"code", "message"}:
+        yield {"code": errors["code"], "message": errors["message"]}
+    else:
+        yield from chain.from_iterable(map(list_errors, errors.values()))

@@ -5,6 +5,7 @@ A trailing slash is optional, without a redirect: that would lose the body of a 
 
 from django.urls import re_path
 
+from mailboxes.api.message_views import MessageListView, MessageViewSet, RecordingView
 from mailboxes.api.views import (
     AuthenticatedView,
     EmptyListView,
@@ -16,11 +17,14 @@ from mailboxes.contract import EMPTY_LISTS, MAILBOXES, UUID_TEXT
 
 MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"
+MESSAGES = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/messages"
+MESSAGE = rf"{MESSAGES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID_TEXT})"
 
 LIST_ACTIONS: dict = {"get": "list", "post": "create"}
 RECIPIENT_ACTIONS: dict = {"get": "retrieve", "put": "update", "delete": "destroy"}
 MAILBOX_ACTIONS = RECIPIENT_ACTIONS | {"patch": "partial_update"}
+MESSAGE_ACTIONS: dict = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
 
 def command(path, view, name):
@@ -44,5 +48,20 @@ urlpatterns = [
         "mailbox-restore",
     ),
     command(RECIPIENTS, RecipientViewSet.as_view(LIST_ACTIONS), "recipient-list"),
+    command(MESSAGES, MessageListView.as_view(LIST_ACTIONS), "message-list"),
+    command(
+        rf"{MESSAGES}/bulk",
+        MessageViewSet.as_view({"post": "bulk"}, with_deleted=True),
+        "message-bulk",
+    ),
+    command(MESSAGE, MessageViewSet.as_view(MESSAGE_ACTIONS), "message-detail"),
+    command(
+        rf"{MESSAGE}/restore",
+        MessageViewSet.as_view({"post": "restore"}, with_deleted=True, takes_body=False),
+        "message-restore",
+    ),
+    command(
+        rf"{MESSAGE}/recording", RecordingView.as_view({"get": "retrieve"}), "message-recording"
+    ),
     command(RECIPIENT, RecipientViewSet.as_view(RECIPIENT_ACTIONS), "recipient-detail"),
 ]

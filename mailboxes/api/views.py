@@ -75,11 +75,14 @@ class Command(APIView):
         super().initial(request, *args, **kwargs)  # authentication, then the throttle
         authorize(request)
         if self.takes_body and request.method in METHODS_WITH_BODY:
-            if is_encoded(request):
-                raise UnsupportedEncoding
-            if not request.body:
-                raise ParseError("The body must be a JSON object.")
-            _ = request.data  # parsed here, before a transaction begins
+            self.check_body(request)
+
+    def check_body(self, request):
+        if is_encoded(request):
+            raise UnsupportedEncoding
+        if not request.body:
+            raise ParseError("The body must be a JSON object.")
+        _ = request.data  # parsed here, before a transaction begins
 
     def finalize_response(self, request, response, *args, **kwargs):
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -175,6 +178,10 @@ class AccountViewSet(Command, ModelViewSet):
             if request.method in SAFE_METHODS and not response.streaming:
                 response.add_post_render_callback(partial(apply_conditions, request))
         return response
+
+    def get_compared_body(self):
+        """Return the content of the body, which repeated calls with one key must share."""
+        return self.request.data if self.takes_body else None
 
     def get_mailboxes(self):
         mailboxes = self.request.user.mailboxes.using(self.using)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from mailboxes.backups.checksums import BackupError, require_equal
 from mailboxes.backups.postgresql import PostgreSQL
 from mailboxes.backups.sqlite import SQLite
+from mailboxes.storage import sync
 from mailboxes.temporary_folders import temporary_folder
 
 MANIFEST = "manifest.json"
@@ -143,11 +144,3 @@ def compute_digest(file: IO[bytes]) -> bytes:
         sha256.update(chunk)
         remaining -= len(chunk)
     return sha256.hexdigest().encode()
-
-
-def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

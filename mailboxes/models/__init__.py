@@ -7,6 +7,7 @@ from mailboxes.models.history import Batch
 from mailboxes.models.idempotency import IdempotentAnswer
 from mailboxes.models.imports import Import, ImportRow
 from mailboxes.models.mailboxes import EmailRecipient, Mailbox
+from mailboxes.models.messages import Message
 from mailboxes.models.processes import ServerProcess
 from mailboxes.models.second_factor import (
     Authenticator,
@@ -27,6 +28,7 @@ __all__ = [
     "Import",
     "ImportRow",
     "Mailbox",
+    "Message",
     "RecoveryCode",
     "RecoveryDevice",
     "ServerProcess",

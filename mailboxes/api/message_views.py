@@ -1,0 +1,188 @@
+"""The commands on messages. Every query starts from the account of the credential."""
+
+import logging
+from functools import partial
+from http import HTTPStatus
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound, UnsupportedMediaType, ValidationError
+from rest_framework.generics import get_object_or_404
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.response import Response
+
+from mailboxes.api.conditions import evaluate_conditions
+from mailboxes.api.exceptions import ServiceUnavailable, UnsupportedEncoding
+from mailboxes.api.idempotency import run_once
+from mailboxes.api.messages import (
+    BulkSerializer,
+    HeardSerializer,
+    MailboxFull,
+    MessagePage,
+    MessageParameters,
+    MessageSerializer,
+    NewMessageSerializer,
+    OutcomeSerializer,
+    describe_upload,
+)
+from mailboxes.api.parsers import Negotiation
+from mailboxes.api.views import AccountViewSet, Command
+from mailboxes.audio.decoder import decoder
+from mailboxes.audio.decoding import UnusableAudioError
+from mailboxes.audio.recordings import MEDIA_TYPE, Recording
+from mailboxes.db.replica import reads_from_replica
+from mailboxes.http.bodies import BODY_UNREAD, is_encoded
+from mailboxes.http.ranges import answer_with_range
+from mailboxes.models import Mailbox, Message
+from mailboxes.models.messages import MailboxFullError
+
+log = logging.getLogger("mailboxes.api")
+
+
+class FormNegotiation(Negotiation):
+    """Accept forms too: each parser reads its own content type."""
+
+    def select_parser(self, request, parsers):
+        return DefaultContentNegotiation.select_parser(self, request, parsers)
+
+
+class MessageViewSet(AccountViewSet):
+    serializer_class = MessageSerializer
+
+    def get_mailbox(self):
+        """Return the active mailbox, locked for a write."""
+        mailboxes = self.request.user.mailboxes.using(self.using).active()
+        if self.request.method not in SAFE_METHODS:
+            mailboxes = mailboxes.select_for_update(no_key=True)
+        return get_object_or_404(mailboxes, uuid=self.kwargs["mailbox_uuid"])
+
+    def get_queryset(self):
+        messages = self.get_mailbox().messages
+        return messages.restorable() if self.with_deleted else messages.active()
+
+    @reads_from_replica
+    def retrieve(self, request, *args, **kwargs):
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(request=HeardSerializer)
+    @transaction.atomic
+    def partial_update(self, request, *args, **kwargs):
+        message = self.get_object()
+        serializer = HeardSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        message.mark_heard(serializer.validated_data["heard"])
+        return Response(MessageSerializer(message).data)
+
+    def perform_destroy(self, message):
+        message.soft_delete()
+
+    @extend_schema(request=None)
+    def restore(self, request, *args, **kwargs):
+        return run_once(self, self.restore_message)
+
+    @transaction.atomic
+    def restore_message(self):
+        message = self.get_object()
+        try:
+            message.restore()
+        except MailboxFullError as error:
+            raise MailboxFull(str(error)) from None
+        return Response(MessageSerializer(message).data)
+
+    @extend_schema(request=BulkSerializer, responses=OutcomeSerializer)
+    def bulk(self, request, *args, **kwargs):
+        return run_once(self, self.change_messages)
+
+    @transaction.atomic
+    def change_messages(self):
+        messages = self.get_queryset().select_for_update()
+        serializer = BulkSerializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        done, failed = messages.change_each(**serializer.validated_data)
+        return Response(OutcomeSerializer({"done": done, "failed": failed}).data)
+
+
+class MessageListView(MessageViewSet):
+    """List the messages of a mailbox, and take new ones: forms with a recording."""
+
+    parser_classes = [MultiPartParser]
+    content_negotiation_class = FormNegotiation
+
+    @extend_schema(parameters=[MessageParameters])
+    @reads_from_replica
+    def list(self, request, *args, **kwargs):
+        parameters = MessageParameters.parse(request.query_params)
+        page = MessagePage(self.get_mailbox().messages.all(), parameters)
+        headers = page.headers(request.build_absolute_uri())
+        return Response(MessageSerializer(page.rows, many=True).data, headers=headers)
+
+    def get_throttles(self):
+        # The call is counted when its body has been read.
+        return [] if BODY_UNREAD in self.request.META else super().get_throttles()
+
+    def check_body(self, request):
+        if is_encoded(request):
+            raise UnsupportedEncoding
+        if not request.content_type.startswith(MultiPartParser.media_type):
+            raise UnsupportedMediaType(request.content_type)
+
+    @extend_schema(request={MultiPartParser.media_type: NewMessageSerializer})
+    def create(self, request, *args, **kwargs):
+        mailbox = get_object_or_404(request.user.mailboxes.active(), uuid=kwargs["mailbox_uuid"])
+        if BODY_UNREAD in request.META:
+            return HttpResponse(status=HTTPStatus.CONTINUE)
+        serializer = NewMessageSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        self.compared_body = describe_upload(values)
+        if earlier := Message.find_call(mailbox, values["call_id"]):
+            return self.answer_earlier(earlier)
+        try:
+            recording = decoder.decode(values.pop("recording").read())
+        except UnusableAudioError as error:
+            raise ValidationError({"recording": [str(error)]}) from None
+        if recording.seconds < settings.MESSAGE_MIN_SECONDS:
+            return Response({})
+        return run_once(self, partial(self.store, mailbox, recording, values))
+
+    def get_compared_body(self):
+        return self.compared_body
+
+    def store(self, mailbox: Mailbox, recording: Recording, values: dict):
+        try:
+            message, is_new = Message.receive(mailbox, recording, **values)
+        except MailboxFullError as error:
+            raise MailboxFull(str(error)) from None
+        except Mailbox.DoesNotExist:
+            raise NotFound from None
+        except OSError:
+            log.exception("A recording cannot be stored.")
+            raise ServiceUnavailable("The recording cannot be stored: try again later.") from None
+        if not is_new:
+            return self.answer_earlier(message)
+        self.row = message
+        return Response(MessageSerializer(message).data, status=201)
+
+    def answer_earlier(self, message: Message):
+        """Answer with the first message of the same call."""
+        self.row = message
+        return Response(MessageSerializer(message).data)
+
+
+class RecordingView(MessageViewSet):
+    """Serve the recording of a message as a WAV file, or a part of it."""
+
+    @reads_from_replica
+    def retrieve(self, request, *args, **kwargs):
+        message = self.get_object()
+        del self.row  # the recording has an ETag of its own, because it never changes
+        etag = f'"{message.uuid}"'
+        unchanged = evaluate_conditions(request, etag)
+        return unchanged or answer_with_range(request, message.read_recording(), etag, MEDIA_TYPE)
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        return Command.finalize_response(self, request, response, *args, **kwargs)

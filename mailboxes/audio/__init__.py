@@ -1,0 +1,1 @@
+"""Audio: decoding of recordings, and the form in which they are kept. Imports no model."""

@@ -1,0 +1,167 @@
+"""Decoding of audio files by FFmpeg, in a child process of its own (see decoder.py).
+
+Files come from strangers, and FFmpeg is written in C. So this process has no settings of the
+service, and can open neither files nor connections.
+"""
+
+import importlib
+import io
+import json
+import pkgutil
+import resource
+import signal
+import struct
+import sys
+from typing import BinaryIO, NoReturn
+
+import av
+from av.error import FFmpegError
+
+# How the two processes speak: a length, then so many bytes.
+LENGTH = struct.Struct(">I")
+
+MEMORY_BYTES = 1024**3  # of address space; the libraries take a quarter of it
+NARROW_RATE, WIDE_RATE = 8_000, 16_000  # samples a second
+
+# FFmpeg's names. Some of its other formats name further files or addresses, and open them.
+FORMATS = "wav,mp3,ogg,flac,matroska,webm,mov,mp4,m4a"
+CODECS = {
+    *("pcm_s16le", "pcm_u8", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"),
+    *("gsm_ms", "mp3", "mp3float", "opus", "vorbis", "flac", "aac"),
+}
+OPTIONS = {
+    "format_whitelist": FORMATS,
+    "codec_whitelist": ",".join(CODECS),
+    "protocol_whitelist": "none",
+}
+RATES = range(4_000, 192_001)
+MAX_CHANNELS = 8
+# An encoder may round the length in the header, or count silence that a decoder removes.
+MAX_MISSING_SECONDS = 0.25
+
+LAST_PAGE = 0x04  # of an Ogg stream (RFC 3533, 6)
+
+NO_AUDIO = "Send a recording as WAV, MP3, Ogg, FLAC, WebM or M4A."
+BROKEN_OFF = "The recording breaks off: send the whole file."
+
+
+class UnusableAudioError(ValueError):
+    """The file is no recording that is accepted. The text says why, for its sender."""
+
+
+def decode(data: bytes, max_seconds: float) -> tuple[int, bytes]:
+    """Return the rate and the samples (mono, 16 bit) of an audio file.
+
+    Telephone quality keeps its rate of 8 kHz, and anything better gets 16 kHz, the most that
+    speech recognition uses. Raises UnusableAudioError.
+    """
+    try:
+        with av.open(io.BytesIO(data), options=OPTIONS, metadata_errors="ignore") as container:
+            return decode_stream(container, data, max_seconds)
+    except (FFmpegError, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, UnusableAudioError):
+            raise
+        raise UnusableAudioError(NO_AUDIO) from None
+
+
+def decode_stream(container, data: bytes, max_seconds: float) -> tuple[int, bytes]:
+    stream = next(iter(container.streams.audio), None)
+    context = stream and stream.codec_context
+    if (
+        not context
+        or context.name not in CODECS
+        or context.sample_rate not in RATES
+        or not 1 <= context.channels <= MAX_CHANNELS
+    ):
+        raise UnusableAudioError(NO_AUDIO)
+    context.thread_count = 1
+    rate = NARROW_RATE if context.sample_rate <= NARROW_RATE else WIDE_RATE
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    samples, seconds = bytearray(), 0.0
+    try:
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise UnusableAudioError(BROKEN_OFF)
+            for frame in packet.decode():
+                seconds += frame.samples / frame.sample_rate
+                if seconds > max_seconds:
+                    raise UnusableAudioError(
+                        f"The recording is longer than {max_seconds:g} seconds."
+                    )
+                frame.pts = None
+                samples += read_samples(resampler.resample(frame))
+        samples += read_samples(resampler.resample(None))
+    except FFmpegError:
+        raise UnusableAudioError(BROKEN_OFF) from None
+    if not samples:
+        raise UnusableAudioError(NO_AUDIO)
+    if breaks_off(container, data, seconds):
+        raise UnusableAudioError(BROKEN_OFF)
+    return rate, bytes(samples)
+
+
+def read_samples(frames) -> bytes:
+    return b"".join(bytes(frame.planes[0])[: frame.samples * 2] for frame in frames)
+
+
+def breaks_off(container, data: bytes, seconds: float) -> bool:
+    """Return True if the file ends before it says that it does. FFmpeg decodes what is there."""
+    if container.format.name == "ogg":
+        start = data.rfind(b"OggS")
+        return not data[start + 5] & LAST_PAGE
+    declared = (container.duration or 0) / av.time_base
+    return declared - seconds > MAX_MISSING_SECONDS
+
+
+def limit_process() -> None:
+    # The library imports some of its modules when it needs them, which is impossible later.
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name != "av.__main__":
+            importlib.import_module(module.name)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # standard input and output are open already
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    # Its parent decides when it ends, so that a recording that has arrived is still decoded.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    av.logging.set_level(av.logging.PANIC)
+
+
+def read_message(file: BinaryIO) -> bytes:
+    """Read one message. Raises EOFError if the other process has ended."""
+    head = file.read(LENGTH.size)
+    message = file.read(*LENGTH.unpack(head)) if len(head) == LENGTH.size else b""
+    if not message:
+        raise EOFError
+    return message
+
+
+def write_message(file: BinaryIO, message: bytes) -> None:
+    file.write(LENGTH.pack(len(message)) + message)
+    file.flush()
+
+
+def serve() -> NoReturn:
+    """Decode recordings until the parent ends.
+
+    Read the most seconds and the file. Write the rate and the samples, or an error.
+    """
+    reader, writer = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        try:
+            (max_seconds,) = json.loads(read_message(reader))
+            data = read_message(reader)
+        except EOFError:
+            sys.exit()
+        try:
+            rate, samples = decode(data, max_seconds)
+        except UnusableAudioError as error:
+            write_message(writer, json.dumps({"error": str(error)}).encode())
+        else:
+            write_message(writer, json.dumps({"rate": rate}).encode())
+            write_message(writer, samples)
+
+
+if __name__ == "__main__":
+    limit_process()
+    serve()

@@ -1,0 +1,325 @@
+"""Messages that callers leave in mailboxes."""
+
+import base64
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from mailboxes import contract, validators
+from mailboxes.audio.recordings import Recording
+from mailboxes.encryption import Cipher, UnknownKeyError
+from mailboxes.models.encrypted import EncryptedRow
+from mailboxes.models.mailboxes import Mailbox, retention_start
+from mailboxes.models.searching import fold, split_words
+
+log = logging.getLogger("mailboxes")
+
+NEWEST_FIRST = ["-received_at", "-uuid"]
+
+# How far a telephone engine's clock may be ahead of ours. Its messages are received now.
+MAX_AHEAD = timedelta(minutes=5)
+
+
+class MailboxFullError(Exception):
+    """The mailbox has MESSAGES_PER_MAILBOX messages."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The mailbox has {settings.MESSAGES_PER_MAILBOX} messages, the most that it may have: "
+            "delete some."
+        )
+
+
+class MessageQuerySet(models.QuerySet):
+    def active(self):
+        return self.filter(deleted_at=None)
+
+    def unheard(self):
+        return self.active().filter(heard_at=None)
+
+    def restorable(self):
+        return self.exclude(deleted_at__lte=retention_start())
+
+    def past_retention(self):
+        return self.filter(deleted_at__lte=retention_start())
+
+    def search(self, text: str):
+        """Return messages that have each word in the caller's name or number, or transcription.
+
+        Transcriptions are encrypted, so each of them is decrypted. Raises ValidationError for too
+        many words.
+        """
+        words = [fold(word) or word for word in split_words(text)]
+        rows: Any = self.only("uuid", "caller_id_name", "caller_id_number", *Message.ENCRYPTED)
+        found = [row.pk for row in rows.iterator() if row.has_words(words)]
+        return self.filter(pk__in=found)
+
+    def change_each(self, action: str, uuids: Iterable[UUID]) -> tuple[list[UUID], list[dict]]:
+        """Hear, unhear, delete or restore these messages of one locked mailbox.
+
+        Return the UUIDs of those that are now as wanted, and the other UUIDs with a code:
+        `not_found`, or `full` if the mailbox is.
+        """
+        found: Any = self.filter(pk__in=uuids)
+        rows = {row.pk: row for row in found}
+        done, failed = [], []
+        for uuid in dict.fromkeys(uuids):
+            try:
+                rows[uuid].change(action)
+                done.append(uuid)
+            except KeyError:
+                failed.append({"uuid": uuid, "code": "not_found"})
+            except MailboxFullError:
+                failed.append({"uuid": uuid, "code": "full"})
+        return done, failed
+
+
+def name_recording(message: "Message", filename: str) -> str:
+    """Return the name in the store, in folders, because large folders are slow."""
+    name = message.uuid.hex
+    return f"{name[:2]}/{name[2:4]}/{name}"
+
+
+def recordings_store():
+    return storages["recordings"]
+
+
+class Message(EncryptedRow, models.Model):
+    """A message. Its recording and transcription are encrypted with a key of its own.
+
+    That key is encrypted with the first of PASS_CODE_KEYS. So a rotation of those keys does not
+    need to write the recordings again.
+    """
+
+    class Status(models.TextChoices):
+        OFF = "off", _("Off")
+        PENDING = "pending", _("Pending")
+        DONE = "done", _("Done")
+        NO_SPEECH = "no_speech", _("No speech")
+        FAILED = "failed", _("Failed")
+
+    ENCRYPTED_COLUMN = "key_sealed"
+    ENCRYPTED = ("key_sealed", "transcription_sealed")
+
+    uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="messages")
+    caller_id_name = models.CharField(
+        max_length=contract.MAX_NAME_LENGTH, blank=True, validators=[validators.validate_printable]
+    )
+    caller_id_number = models.CharField(
+        max_length=contract.MAX_NUMBER_LENGTH,
+        blank=True,
+        validators=[validators.validate_printable],
+    )
+    call_id = models.CharField(
+        max_length=contract.MAX_CALL_ID_LENGTH,
+        blank=True,
+        validators=[validators.validate_printable],
+    )
+    received_at = models.DateTimeField(default=timezone.now)
+    stored_at = models.DateTimeField(default=timezone.now, editable=False)
+    duration = models.PositiveIntegerField(help_text="In whole seconds, rounded.")
+    size = models.PositiveIntegerField(help_text="Of the recording, in bytes.")
+    peaks = models.BinaryField(help_text="The loudness of 200 equal parts, from 0 to 255.")
+    recording = models.FileField(storage=recordings_store, upload_to=name_recording)
+    key_sealed = models.TextField()
+    transcription_sealed = models.TextField(null=True)  # noqa: DJ001  an empty text is a text
+    transcription_status = models.CharField(
+        max_length=16, choices=Status, default=Status.OFF, db_default=Status.OFF
+    )
+    heard_at = models.DateTimeField(null=True)
+    heard_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    deleted_at = models.DateTimeField(null=True)
+    version = models.PositiveIntegerField(default=1, db_default=1)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = NEWEST_FIRST
+        permissions = [("listen_to_message", "Can listen to and read messages")]
+        default_permissions = ["view", "change", "delete"]
+        indexes = [
+            models.Index(
+                fields=["mailbox", *NEWEST_FIRST],
+                condition=Q(deleted_at=None),
+                name="messages_of_mailbox",
+            ),
+            models.Index(
+                fields=["mailbox"],
+                condition=Q(deleted_at=None, heard_at=None),
+                name="unheard_messages",
+            ),
+            models.Index(
+                fields=["deleted_at"],
+                condition=Q(deleted_at__isnull=False),
+                name="deleted_messages",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["mailbox", "call_id"],
+                condition=~Q(call_id=""),
+                name="call_once_per_mailbox",
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.caller_id_name or self.caller_id_number or '?'}, {self.received_at}"
+
+    def save(self, **kwargs):
+        """Save with the next version. Lock an existing row before you read and save it."""
+        if not self._state.adding:
+            self.version += 1
+        super().save(**kwargs)
+
+    @property
+    def owner(self) -> bytes:
+        return self.uuid.bytes
+
+    @property
+    def is_heard(self) -> bool:
+        return self.heard_at is not None
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.deleted_at is not None
+
+    @property
+    def cipher(self) -> Cipher:
+        """Return the cipher of the message's own key. Raises UnknownKeyError."""
+        return Cipher(base64.b64decode(self.decrypt()))
+
+    @classmethod
+    def receive(cls, mailbox: Mailbox, recording: Recording, **values) -> tuple["Message", bool]:
+        """Store a message. Return it, or the one with the same `call_id`, and True if it is new.
+
+        The recording is on disk before the row is. Raises MailboxFullError; OSError if the store
+        fails; Mailbox.DoesNotExist if the mailbox was deleted meanwhile.
+        """
+        message = cls(mailbox=mailbox, **values)
+        message.set_recording(recording)
+        try:
+            with transaction.atomic():
+                # Messages of a mailbox are added one at a time, so that they can be counted.
+                active = Mailbox.objects.active().select_for_update(no_key=True)
+                active.get(pk=mailbox.pk)
+                if earlier := cls.find_call(mailbox, message.call_id):
+                    message.recording.delete(save=False)
+                    return earlier, False
+                check_room(mailbox, adding=1)
+                message.save(force_insert=True)
+        except BaseException:
+            message.recording.delete(save=False)
+            raise
+        return message, True
+
+    def set_recording(self, recording: Recording) -> None:
+        """Store the recording, encrypted with a new key, and set the columns that describe it."""
+        wav = recording.to_wav()
+        cipher = Cipher.create()
+        self.encrypt(base64.b64encode(cipher.key).decode())
+        self.size = len(wav)
+        self.duration = round(recording.seconds)
+        self.peaks = recording.compute_peaks()
+        self.recording.save("", ContentFile(cipher.encrypt(wav, self.owner)), save=False)
+
+    @classmethod
+    def find_call(cls, mailbox: Mailbox, call_id: str) -> "Message | None":
+        """Return the mailbox's message of this call, deleted or not."""
+        return cls.objects.filter(mailbox=mailbox, call_id=call_id).first() if call_id else None
+
+    def read_recording(self) -> bytes:
+        """Return the recording as a WAV file. Raises UnknownKeyError, FileNotFoundError."""
+        cipher = self.cipher
+        with self.recording.open() as file:
+            return cipher.decrypt(file.read(), self.owner)
+
+    @property
+    def transcription(self) -> str | None:
+        """Return the decrypted text, or None. Raises UnknownKeyError."""
+        if self.transcription_sealed is None:
+            return None
+        return self.cipher.decrypt_text(self.transcription_sealed, self.owner)
+
+    @transcription.setter
+    def transcription(self, text: str | None) -> None:
+        sealed = None if text is None else self.cipher.encrypt_text(text, self.owner)
+        self.transcription_sealed = sealed
+
+    @property
+    def readable_transcription(self) -> str | None:
+        """Return the transcription, or None if its key is missing, which is logged."""
+        try:
+            return self.transcription
+        except UnknownKeyError as error:
+            log.error("Message %s cannot be decrypted: %s", self.uuid, error)
+            return None
+
+    def has_words(self, words: list[str]) -> bool:
+        """Return True if each of the folded words is in the caller or the transcription."""
+        caller = fold(f"{self.caller_id_name}\n{self.caller_id_number}")
+        missing = [word for word in words if word not in caller]
+        if not missing or self.transcription_sealed is None:
+            return not missing
+        text = fold(self.readable_transcription or "")
+        return all(word in text for word in missing)
+
+    def mark_heard(self, heard: bool, user=None) -> None:
+        """Mark the message as heard, by a user of the console or, without one, by a program."""
+        if self.is_heard != heard:
+            self.heard_at = timezone.now() if heard else None
+            self.heard_by = user if heard else None
+            self.save()
+
+    def change(self, action: str, user=None) -> None:
+        """Hear, unhear, delete or restore the message. Raises MailboxFullError."""
+        match action:
+            case "hear" | "unhear":
+                self.mark_heard(action == "hear", user)
+            case "delete":
+                self.soft_delete()
+            case "restore":
+                self.restore()
+
+    def soft_delete(self) -> None:
+        if not self.is_deleted:
+            self.deleted_at = timezone.now()
+            self.save()
+
+    def restore(self) -> None:
+        """Restore a deleted message, with its mailbox locked. Raises MailboxFullError."""
+        if self.is_deleted:
+            check_room(self.mailbox, adding=1)
+            self.deleted_at = None
+            self.save()
+
+
+def check_room(mailbox: Mailbox, adding: int) -> None:
+    """Raise MailboxFullError if the mailbox cannot have so many more. Call with it locked."""
+    count = Message.objects.active().filter(mailbox=mailbox).count()
+    if count + adding > settings.MESSAGES_PER_MAILBOX:
+        raise MailboxFullError
+
+
+def remove_messages(messages: Iterable[Message]) -> int:
+    """Remove messages and then their recordings. Return their number.
+
+    A crash in between leaves recordings without rows, which `remove_orphans` removes.
+    """
+    names = {message.pk: str(message.recording.name) for message in messages}
+    Message.objects.filter(pk__in=names).delete()
+    for name in names.values():
+        recordings_store().delete(name)
+    return len(names)

@@ -1,0 +1,37 @@
+"""Recordings for tests, and forms that hand them in."""
+
+import io
+import math
+import wave
+from array import array
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+
+LOUDNESS = 8_000  # of the loudest sample, of 32,767
+
+
+def make_samples(seconds=2.0, rate=8_000, tone=440) -> array:
+    """Return the samples of a tone."""
+    step = 2 * math.pi * tone / rate
+    return array("h", (round(LOUDNESS * math.sin(step * n)) for n in range(int(seconds * rate))))
+
+
+def make_wav(seconds=2.0, rate=8_000, tone=440) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(make_samples(seconds, rate, tone).tobytes())
+    return file.getvalue()
+
+
+def make_form(recording=None, **fields) -> dict:
+    """Return the body and headers of a form, for the keyword arguments of a call."""
+    if recording is not None:
+        fields["recording"] = SimpleUploadedFile("message.wav", recording)
+    return {
+        "body": encode_multipart(BOUNDARY, fields),
+        "headers": {"Content-Type": MULTIPART_CONTENT},
+    }
