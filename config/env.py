@@ -123,6 +123,13 @@ def parse_whole_number(text):
     return int(text)
 
 
+def parse_days_or_zero(text):
+    days = parse_whole_number(text)
+    if days > MAX_DAYS:
+        raise ValueError
+    return days
+
+
 def parse_positive_integer(text):
     if int(text) < 1:
         raise ValueError

@@ -65,6 +65,12 @@ MESSAGE_MIN_SECONDS = env.read_setting(
     "must be a whole number of seconds, 0 or more.",
 )
 MESSAGES_PER_MAILBOX = env.read_number("MESSAGES_PER_MAILBOX", "1000")
+MESSAGE_RETENTION_DAYS = env.read_setting(
+    "MESSAGE_RETENTION_DAYS",
+    env.parse_days_or_zero,
+    "0",
+    f"must be a whole number of days, 0 (for ever) to {env.MAX_DAYS}.",
+)
 RECORDINGS_DIR = Path(env.read_text("RECORDINGS_DIR") or BASE_DIR / "var" / "recordings").absolute()
 
 SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")

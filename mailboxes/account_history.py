@@ -13,7 +13,12 @@ from mailboxes.models.history import START
 MODELS = {model._meta.model_name: model for model in (Account, ApiCredential)}
 # The fields whose values are shown, with their labels.
 FIELDS = {
-    Account: {"contact_name": _("Contact"), "reseller_id": _("Reseller")},
+    Account: {
+        "contact_name": _("Contact"),
+        "reseller_id": _("Reseller"),
+        "message_days": _("Days that messages are kept"),
+        "removes_unheard": _("Unheard messages are removed too"),
+    },
     ApiCredential: {
         "is_engine": _("For a telephone engine"),
         "networks": _("Networks"),
@@ -112,7 +117,8 @@ def name_action(model, row, before) -> str:
 def list_steps(model, row, before, names) -> Iterator[tuple]:
     """Yield label, old and new value of each field that differs, or that a new row sets."""
     for name, label in FIELDS[model].items():
-        old, new = (getattr(state, name, None) or None for state in (before, row))
+        values = (getattr(state, name, None) for state in (before, row))
+        old, new = (None if value is False or value == "" else value for value in values)
         if old != new:
             if name == "reseller_id":
                 old, new = names.get(old), names.get(new)

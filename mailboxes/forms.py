@@ -78,7 +78,7 @@ class AccountForm(OwnChangesForm):
 
     class Meta:
         model = Account
-        fields = ["name", "contact_name", "reseller"]
+        fields = ["name", "contact_name", "reseller", "message_days", "removes_unheard"]
         widgets = {"name": forms.TextInput(NO_CORRECTION)}
         help_texts = {"contact_name": _("The person to contact. Only staff see it.")}
         error_messages = {"name": {"unique": _("An account with this name already exists.")}}

@@ -1,11 +1,21 @@
 """The store of recordings: a folder whose files are on disk when they are saved."""
 
 import os
+import re
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
-from django.core.files.storage import FileSystemStorage, Storage
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage
+
+# In folders, because large folders are slow. A file with another name is not ours.
+UNFINISHED = ".new"
+RECORDING = re.compile(
+    rf"([0-9a-f]{{2}})/([0-9a-f]{{2}})/(\1\2[0-9a-f]{{28}})({re.escape(UNFINISHED)})?"
+)
 
 
 class RecordingFolder(FileSystemStorage):
@@ -17,16 +27,36 @@ class RecordingFolder(FileSystemStorage):
     def _save(self, name, content):
         try:
             saved = super()._save(name, content)
-            path = Path(self.path(saved))
-            sync(path)
-            # Otherwise a crash of the machine could lose the names of new files and folders.
-            while path != Path(self.location):
-                path = path.parent
-                sync(path)
+            self.sync_path(Path(self.path(saved)))
         except OSError:
             self.delete(name)
             raise
         return saved
+
+    def sync_path(self, path: Path) -> None:
+        """Sync the file and its folders: a crash of the machine could lose new names of them."""
+        sync(path)
+        while path != Path(self.location):
+            path = path.parent
+            sync(path)
+
+    def replace(self, name: str, content: IO[bytes]) -> None:
+        """Save the file under exactly this name, in place of one that is there."""
+        path = Path(self.path(name))
+        unfinished = path.with_name(path.name + UNFINISHED)
+        unfinished.unlink(missing_ok=True)
+        self._save(f"{name}{UNFINISHED}", File(content))
+        unfinished.replace(path)
+        self.sync_path(path)
+
+    def walk(self) -> Iterator[tuple[str, datetime]]:
+        """Yield the name and time of each recording, also of unfinished ones."""
+        location = Path(self.location)
+        for path in location.glob("??/??/*"):
+            name = path.relative_to(location).as_posix()
+            if RECORDING.fullmatch(name):
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    yield name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def sync(path: Path) -> None:
@@ -35,20 +65,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def walk_files(store: Storage, folder: str = "") -> Iterator[str]:
-    """Yield the names of all files in the store."""
-    folders, files = store.listdir(folder)
-    for name in files:
-        yield f"{folder}{name}"
-    for name in folders:
-        yield from walk_files(store, f"{folder}{name}/")
-
-
-def is_older(store: Storage, name: str, moment: datetime) -> bool:
-    """Return True if the file was saved before this time. It may be removed meanwhile."""
-    try:
-        return store.get_modified_time(name) < moment
-    except FileNotFoundError:
-        return False

@@ -1,8 +1,10 @@
 """Fixtures of all tests: accounts, the service, and programs of the machine."""
 
+import shutil
 import signal
 import subprocess
 from contextlib import closing
+from pathlib import Path
 from shutil import which
 
 import pytest
@@ -11,6 +13,7 @@ from django.test import TransactionTestCase
 from hypothesis import settings
 
 from mailboxes.models import Account
+from mailboxes.models.messages import recordings_store
 from tests import databases as extra_databases
 from tests import requirements
 from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for
@@ -55,6 +58,15 @@ def stranger(db):
 def service(account):
     """Return the service in this process, called with a credential of the account."""
     return InProcess(headers_for(account))
+
+
+@pytest.fixture
+def recordings_folder():
+    """Return the folder of recordings, empty."""
+    folder = Path(recordings_store().location)
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return folder
 
 
 IN_PROCESS = pytest.param("in process", marks=pytest.mark.django_db)

@@ -31,6 +31,7 @@ LAYERS = [
         "forms",
         "history",
         "http",
+        "purging",
         "trimming",
     },
     {"apps", "batches", "conflict"},

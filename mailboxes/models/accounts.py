@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import ExpressionWrapper, F, Q, Subquery, Value
 from django.db.models.functions import Coalesce, Concat, Least
@@ -29,6 +30,8 @@ REFUSAL_STEPS = 16  # resellers that are followed before an account is refused
 
 # More mailboxes than the service can create for one account in this time.
 ROOM, ROOM_SECONDS = 10_000, 5
+
+MAX_DAYS = 36_500  # no time is before the year 1
 
 
 class AccountFullError(ValidationError):
@@ -191,6 +194,22 @@ class Account(models.Model):
             "Its customers are not affected."
         ),
     )
+    message_days = models.PositiveIntegerField(
+        _("days that messages are kept"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MAX_DAYS)],
+        help_text=_(
+            "Messages received longer ago are removed for good. 0: they are kept for ever. "
+            "Empty: the days that are set for all accounts (MESSAGE_RETENTION_DAYS)."
+        ),
+    )
+    removes_unheard = models.BooleanField(
+        _("unheard messages are removed too"),
+        default=False,
+        db_default=False,
+        help_text=_("Otherwise messages that nobody has heard are kept until they are deleted."),
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AccountQuerySet.as_manager()
@@ -259,6 +278,12 @@ class Account(models.Model):
         with suppress(RedisError), pause_if_down():
             cache.set(key, True, ROOM_SECONDS)
         return True
+
+    @property
+    def kept_days(self) -> int:
+        """Return the days that messages are kept; 0 stands for ever."""
+        own = self.message_days
+        return settings.MESSAGE_RETENTION_DAYS if own is None else own
 
     def suspend(self) -> None:
         """Refuse the account's credentials. Those of its customers still work."""

@@ -11,7 +11,10 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Coalesce
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -52,6 +55,24 @@ class MessageQuerySet(models.QuerySet):
 
     def past_retention(self):
         return self.filter(deleted_at__lte=retention_start())
+
+    def of_removed_mailboxes(self):
+        return self.filter(mailbox__deleted_at__lte=retention_start())
+
+    def outdated(self):
+        """Return the messages that are older than their account keeps them.
+
+        Deleted ones are left out: they can be restored for RETENTION_DAYS.
+        """
+        days = Coalesce(
+            "mailbox__account__message_days",
+            settings.MESSAGE_RETENTION_DAYS,
+            output_field=models.IntegerField(),
+        )
+        age = ExpressionWrapper(F("days") * Value(timedelta(days=1)), models.DurationField())
+        start = ExpressionWrapper(Value(timezone.now()) - F("age"), models.DateTimeField())
+        old = self.active().alias(days=days, age=age).filter(days__gt=0, received_at__lte=start)
+        return old.filter(Q(heard_at__isnull=False) | Q(mailbox__account__removes_unheard=True))
 
     def search(self, text: str):
         """Return messages that have each word in the caller's name or number, or transcription.
@@ -313,13 +334,17 @@ def check_room(mailbox: Mailbox, adding: int) -> None:
         raise MailboxFullError
 
 
-def remove_messages(messages: Iterable[Message]) -> int:
-    """Remove messages and then their recordings. Return their number.
+@receiver(post_delete, sender=Message)
+def remove_recording(instance: Message, **kwargs) -> None:
+    """Remove the recording of a removed message, once the row is gone for good.
 
-    A crash in between leaves recordings without rows, which `remove_orphans` removes.
+    If that fails, or the process is killed before, purge_deleted removes the recording later.
     """
-    names = {message.pk: str(message.recording.name) for message in messages}
-    Message.objects.filter(pk__in=names).delete()
-    for name in names.values():
-        recordings_store().delete(name)
-    return len(names)
+
+    def remove():
+        try:
+            recordings_store().delete(str(instance.recording.name))
+        except OSError:
+            log.exception("The recording of message %s cannot be removed yet.", instance.pk)
+
+    transaction.on_commit(remove)

@@ -25,6 +25,12 @@ def test_account_is_added(staff):
     assert (account.name, account.contact_name, account.is_active) == ("acme", "Ann", True)
 
 
+def test_days_that_messages_are_kept_are_changed(staff, account):
+    staff.save("account_change", account.pk, message_days="30", removes_unheard="on")
+    account.refresh_from_db()
+    assert (account.message_days, account.removes_unheard) == (30, True)
+
+
 def test_reseller_is_changed(staff, tree):
     acme, _, zeta = tree
     staff.save("account_change", zeta.pk, reseller=acme.pk)

@@ -71,6 +71,8 @@ def test_good_settings_are_accepted():
             {"MAX_MAILBOXES_PER_ACCOUNT": "0"},
             "MAX_MAILBOXES_PER_ACCOUNT must be a whole number",
         ),
+        ({"MESSAGE_RETENTION_DAYS": "-1"}, "MESSAGE_RETENTION_DAYS must be a whole number of days"),
+        ({"MESSAGE_RETENTION_DAYS": "36501"}, "MESSAGE_RETENTION_DAYS must be a whole number of d"),
         ({"RETENTION_DAYS": "0"}, "RETENTION_DAYS must be a whole number"),
         ({"HISTORY_DAYS": "0"}, "HISTORY_DAYS must be a whole number"),
         ({"RETENTION_DAYS": "1000000"}, "RETENTION_DAYS must be a whole number"),

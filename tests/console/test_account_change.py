@@ -4,6 +4,7 @@ import pytest
 
 from mailboxes.models import Account
 from tests.console.pages import get_errors, get_form_values, get_source, get_text, read_log
+from tests.console.test_account_history import read_changes
 
 EDIT = "/accounts/acme/edit/"
 
@@ -35,6 +36,30 @@ def test_empty_reseller_is_removed(manager, beta):
     manager.post("/accounts/beta/edit/", {"contact_name": "", "reseller": ""})
     beta.refresh_from_db()
     assert beta.reseller is None
+
+
+def test_days_that_messages_are_kept_are_changed(manager, account, settings):
+    settings.MESSAGE_RETENTION_DAYS = 90
+    shown = "Messages are kept for 90 days, unheard ones for ever"
+    assert shown in get_text(manager.get("/accounts/acme/"))
+    page = manager.post(EDIT, {"message_days": "30", "removes_unheard": "on"}, follow=True)
+    account.refresh_from_db()
+    assert (account.message_days, account.removes_unheard) == (30, True)
+    assert "Messages are kept for 30 days Created" in get_text(page)
+    page = manager.post(EDIT, {"message_days": "0"}, follow=True)
+    assert "Messages are kept for ever" in get_text(page)
+    assert [change[3] for change in read_changes(manager)][1:] == [
+        [(None, 30), (None, True)],
+        [(30, 0), (True, None)],
+    ]
+
+
+@pytest.mark.parametrize("days", ["-1", "36501", "1.5", "soon"])
+def test_wrong_days_are_refused(manager, account, days):
+    page = manager.post(EDIT, {"message_days": days})
+    assert set(get_errors(page)) == {"message_days"}
+    account.refresh_from_db()
+    assert account.message_days is None
 
 
 def test_name_cannot_be_changed(manager, account):

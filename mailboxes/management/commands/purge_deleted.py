@@ -1,10 +1,11 @@
-"""Remove mailboxes deleted long ago, old history, and stale imports."""
+"""Remove mailboxes and messages deleted long ago, old history, and stale imports."""
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, ServerProcess
+from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, Message, ServerProcess
+from mailboxes.purging import remove_messages, remove_orphans
 from mailboxes.trimming import (
     forget_removed_mailboxes,
     place_rows_of_upgrade,
@@ -18,9 +19,11 @@ LONG_HISTORY = 50  # versions
 
 class Command(BaseCommand):
     help = (
-        "Remove mailboxes deleted longer ago than RETENTION_DAYS, with their recipients and "
-        "history; changes past HISTORY_DAYS or HISTORY_CHANGES; imports started over a day ago; "
-        "and records of server processes that were killed over a day ago."
+        "Remove mailboxes and messages deleted longer ago than RETENTION_DAYS, with their "
+        "recipients, history and recordings; messages that are older than their account keeps "
+        "them; changes past HISTORY_DAYS or HISTORY_CHANGES; imports started over a day ago; "
+        "records of server processes that were killed over a day ago; and recordings over a day "
+        "old that no message has."
     )
 
     def handle(self, *args, **options) -> str:
@@ -29,6 +32,13 @@ class Command(BaseCommand):
         place_rows_of_upgrade()
         if rows := trim_histories():
             self.stdout.write(f"Removed {rows} old rows of history.")
+        for messages, reason in (
+            (Message.objects.past_retention(), "deleted messages"),
+            (Message.objects.outdated(), "messages that were older than their accounts keep them"),
+            (Message.objects.of_removed_mailboxes(), "messages of removed mailboxes"),
+        ):
+            if count := remove_messages(messages):
+                self.stdout.write(f"Removed {count} {reason}.")
         long_histories = Mailbox.objects.past_retention().filter(version__gt=LONG_HISTORY)
         for uuid in long_histories.values_list("pk", flat=True):
             trim_history(uuid, timezone.now())  # a batch would lock the database for too long
@@ -36,7 +46,14 @@ class Command(BaseCommand):
         while count := purge_batch():
             removed += count
         forget_removed_mailboxes()
-        return f"Removed {removed} mailboxes."
+        self.stdout.write(f"Removed {removed} mailboxes.")
+        try:
+            orphans = remove_orphans()
+        except OSError as error:
+            raise CommandError(
+                f"Recordings without a message cannot be removed: {error}. Run this again later."
+            ) from None
+        return f"Removed {orphans} recordings without a message." if orphans else ""
 
 
 @transaction.atomic
