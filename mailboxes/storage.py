@@ -21,6 +21,8 @@ RECORDING = re.compile(
 class RecordingFolder(FileSystemStorage):
     """Files that only the service's user can read. Raises OSError, and keeps no partial file."""
 
+    is_folder = True
+
     def __init__(self, location: Path):
         super().__init__(location, file_permissions_mode=0o600, directory_permissions_mode=0o700)
 

@@ -1,4 +1,4 @@
-"""Backup files: a ZIP file of the database's dump and a manifest.
+"""Backup files: a ZIP file of the database's dump, the recordings and a manifest.
 
 It can be used without this service too: `database.sqlite3` is a database, `database.dump` is for
 pg_restore. The ZIP's comment, its last bytes, is the SHA-256 of all bytes before it.
@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile
@@ -18,6 +19,7 @@ from django.utils import timezone
 
 from mailboxes.backups.checksums import BackupError, require_equal
 from mailboxes.backups.postgresql import PostgreSQL
+from mailboxes.backups.recordings import RecordingsCopy, restore_recordings, verify_recordings
 from mailboxes.backups.sqlite import SQLite
 from mailboxes.storage import sync
 from mailboxes.temporary_folders import temporary_folder
@@ -37,10 +39,13 @@ class Manifest:
     migrations: list[str]
     tables: dict[str, dict]
     keys: list[str] = field(default_factory=list)  # absent from the first version's backups
+    recordings: int = 0
+    missing: list[str] = field(default_factory=list)  # recordings that the store did not have
 
     def __str__(self):
         rows = sum(table["rows"] for table in self.tables.values())
-        return f"{rows} rows in {len(self.tables)} tables"
+        recordings = f", {self.recordings} recordings" if self.recordings else ""
+        return f"{rows} rows in {len(self.tables)} tables{recordings}"
 
 
 def back_up(connection, path: Path, force: bool = False) -> Manifest:
@@ -67,6 +72,8 @@ def restore(connection, path: Path, replace: bool = False, without_keys: bool = 
 
     All of the database is replaced, or nothing; but a fault of the disk may be found only after
     that. A backup of a newer version is refused; after one of an older version, run `migrate`.
+    Recordings are put into the store before the rows can be seen. Those of replaced rows stay
+    there, and so do all of them if the restore fails then: `purge_deleted` removes them.
     """
     with temporary_folder(settings.TEMP_DIR) as folder:
         manifest, dump = read_archive(connection, path, folder)
@@ -83,7 +90,9 @@ def restore(connection, path: Path, replace: bool = False, without_keys: bool = 
                 f"({', '.join(missing)}): add those keys, or add --without-keys to restore "
                 "these pass codes too, although they cannot be decrypted."
             )
-        ENGINES[connection.display_name](connection).restore(dump, manifest.tables, replace)
+        engine = ENGINES[connection.display_name](connection)
+        with ZipFile(path) as archive:
+            engine.restore(dump, manifest.tables, replace, partial(restore_recordings, archive))
     return manifest
 
 
@@ -91,10 +100,27 @@ def write_archive(connection, folder: Path) -> Path:
     """Write a backup into the folder, readable for its owner only, and sync it to disk."""
     engine = ENGINES[connection.display_name](connection)
     archive, dump = folder / "backup", folder / engine.dump_name
-    made_at = timezone.now().isoformat(timespec="seconds")
-    migrations, keys, tables = engine.dump(dump)
-    manifest = Manifest(connection.display_name, made_at, migrations, tables, keys)
     with ZipFile(archive, "x", engine.compression) as file:
+        recordings = RecordingsCopy(file)
+        earlier: set[str] = set()
+        while True:
+            made_at = timezone.now().isoformat(timespec="seconds")
+            snapshot = engine.dump(dump)
+            missing = recordings.find_missing(snapshot.recordings)
+            if missing <= earlier:
+                break
+            # They may have been removed after the snapshot. A new one does not have them.
+            earlier = missing
+            dump.unlink()
+        manifest = Manifest(
+            connection.display_name,
+            made_at,
+            snapshot.migrations,
+            snapshot.tables,
+            snapshot.keys,
+            recordings.write_list(snapshot.recordings),
+            sorted(missing),
+        )
         file.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))
         file.write(dump, engine.dump_name)
         file.comment = bytes(DIGEST_LENGTH)  # overwritten by write_digest
@@ -120,6 +146,7 @@ def read_archive(connection, path: Path, folder: Path) -> tuple[Manifest, Path]:
                     f"{path} is a backup of {manifest.engine}, "
                     f"but DATABASE_URL names a {connection.display_name} database."
                 )
+            verify_recordings(archive, manifest.recordings)
             dump = Path(archive.extract(engine.dump_name, folder))
     require_equal(
         engine.checksum_dump(dump), manifest.tables, f"{path} does not match its manifest"

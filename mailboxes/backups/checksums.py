@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.core.management.base import CommandError
 
 from mailboxes.encryption import KEY_ID_LENGTH
-from mailboxes.models import ChangeFeed, ServerProcess
+from mailboxes.models import ChangeFeed, Message, ServerProcess
 from mailboxes.models.encrypted import EncryptedRow
 
 # Tables that `migrate` fills: a database with rows only in these counts as empty.
@@ -36,6 +37,15 @@ class BackupError(CommandError):
     """A backup cannot be made or restored. The message is a sentence for the user."""
 
 
+class Snapshot(NamedTuple):
+    """A database at one moment."""
+
+    migrations: list[str]
+    keys: list[str]  # ids of those that encrypted its texts
+    tables: dict[str, dict]  # their checksums
+    recordings: set[str]  # names
+
+
 def checksum_rows(rows: Iterable[bytes]) -> dict:
     """Return the number of rows, and a checksum that does not depend on their order."""
     count = total = 0
@@ -56,6 +66,13 @@ def key_query(tables: Iterable[str]) -> str:
         f' WHERE "{columns[table]}" IS NOT NULL'
         for table in columns.keys() & tables
     )
+
+
+def recordings_query(tables: Iterable[str]) -> str:
+    """Return SQL that lists the names of the messages' recordings."""
+    table = Message._meta.db_table
+    # Before `migrate`, a database of an older version has no such table.
+    return f'SELECT recording FROM "{table}"' if table in tables else "SELECT '' WHERE 1 = 0"  # noqa: S608  our own
 
 
 def require_equal(found: dict, expected: dict, message: str) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,8 +19,10 @@ from psycopg.pq import Conninfo
 from mailboxes.backups.checksums import (
     EXCLUDED,
     BackupError,
+    Snapshot,
     checksum_rows,
     key_query,
+    recordings_query,
     require_empty,
     require_equal,
 )
@@ -38,11 +40,8 @@ class PostgreSQL:
     def __init__(self, connection):
         self.connection = connection
 
-    def dump(self, path: Path) -> tuple[list[str], list[str], dict]:
-        """Write a dump to the path. Return migrations, ids of encryption keys, and checksums.
-
-        All are from one snapshot.
-        """
+    def dump(self, path: Path) -> Snapshot:
+        """Write a dump to the path."""
         with self.transaction() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SELECT pg_export_snapshot()")
@@ -52,6 +51,8 @@ class PostgreSQL:
             tables = self.checksum_tables(cursor)
             cursor.execute(key_query(tables))
             keys = [name for (name,) in cursor.fetchall()]
+            cursor.execute(recordings_query(tables))
+            recordings = {name for (name,) in cursor.fetchall()}
             options = [
                 "--format=custom",
                 "--no-owner",
@@ -68,7 +69,7 @@ class PostgreSQL:
             password = self.connection.connection.info.password
             with run_program("pg_dump", *options, PGPASSWORD=password, PGTZ="UTC") as output:
                 output.read()
-        return applied, keys, tables
+        return Snapshot(applied, keys, tables, recordings)
 
     def checksum_dump(self, path: Path) -> dict:
         """Return the checksums of a dump's tables. Raises BackupError if the file is damaged."""
@@ -79,9 +80,10 @@ class PostgreSQL:
                 if copy
             }
 
-    def restore(self, path: Path, tables: dict, replace: bool) -> None:
+    def restore(self, path: Path, tables: dict, replace: bool, put_files: Callable) -> None:
         """Replace the database with a dump. Raises BackupError.
 
+        `put_files` is called once it is certain that the database may be replaced.
         The SQL of pg_restore is executed here, so that the check, the replacement and the
         comparison are one transaction.
         """
@@ -95,6 +97,8 @@ class PostgreSQL:
                 if not replace:
                     require_empty(self.checksum_tables(cursor))
                 cursor.execute(f"DROP TABLE {present}")
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            put_files()
             for sql, copy, rows in split_script(script):
                 cursor.execute(sql)
                 if copy:

@@ -1,7 +1,7 @@
 """Backups of SQLite by its online backup API."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZIP_DEFLATED
@@ -9,8 +9,10 @@ from zipfile import ZIP_DEFLATED
 from mailboxes.backups.checksums import (
     EXCLUDED,
     BackupError,
+    Snapshot,
     checksum_rows,
     key_query,
+    recordings_query,
     require_empty,
     require_equal,
 )
@@ -26,11 +28,8 @@ class SQLite:
         connection.close()
         self.path = Path(connection.settings_dict["NAME"])
 
-    def dump(self, path: Path) -> tuple[list[str], list[str], dict]:
-        """Write a dump to the path. Return migrations, ids of encryption keys, and checksums.
-
-        All are from one snapshot.
-        """
+    def dump(self, path: Path) -> Snapshot:
+        """Write a dump to the path."""
         with open_database(self.path, "rw") as source, open_database(path, "rwc") as copy:
             source.execute("BEGIN")  # after the first read, later writes are invisible
             migrations = source.execute(
@@ -39,10 +38,11 @@ class SQLite:
             applied = [name.decode() for (name,) in migrations]
             tables = checksum_tables(source)
             keys = [name.decode() for (name,) in source.execute(key_query(tables))]
+            recordings = {name.decode() for (name,) in source.execute(recordings_query(tables))}
             source.backup(copy)
             empty_excluded(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # a single file, without a -wal file
-        return applied, keys, tables
+        return Snapshot(applied, keys, tables, recordings)
 
     def checksum_dump(self, path: Path) -> dict:
         """Return the checksums of a dump's tables. Raises BackupError if the file is damaged."""
@@ -52,8 +52,10 @@ class SQLite:
                 raise BackupError(f"The backup's SQLite file is damaged: {found[0]}.")
             return checksum_tables(copy)
 
-    def restore(self, path: Path, tables: dict, replace: bool) -> None:
+    def restore(self, path: Path, tables: dict, replace: bool, put_files: Callable) -> None:
         """Replace the database with a dump, which is changed. Raises BackupError.
+
+        `put_files` is called once it is certain that the database may be replaced.
 
         The database is locked from the check to the comparison, so that nothing else writes to it.
         """
@@ -71,6 +73,7 @@ class SQLite:
             if not replace:
                 require_empty(checksum_tables(database))
             database.execute("COMMIT")  # the exclusive lock stays until the connection is closed
+            put_files()
             source.backup(database)  # one transaction
             require_equal(
                 checksum_tables(database),

@@ -231,6 +231,7 @@ class Message(EncryptedRow, models.Model):
         """
         message = cls(mailbox=mailbox, **values)
         message.set_recording(recording)
+        is_inserted = False
         try:
             with transaction.atomic():
                 # Messages of a mailbox are added one at a time, so that they can be counted.
@@ -241,8 +242,11 @@ class Message(EncryptedRow, models.Model):
                     return earlier, False
                 check_room(mailbox, adding=1)
                 message.save(force_insert=True)
+                is_inserted = True
         except BaseException:
-            message.recording.delete(save=False)
+            # After an error of the commit, the row may be there: then its recording must be, too.
+            if not is_inserted:
+                message.recording.delete(save=False)
             raise
         return message, True
 

@@ -1,4 +1,4 @@
-"""Restore the database from a file that `backup` wrote."""
+"""Restore the database and the recordings from a file that `backup` wrote."""
 
 from pathlib import Path
 
@@ -6,12 +6,17 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
 from mailboxes.backups.archive import restore
+from mailboxes.backups.checksums import recordings_query
+from mailboxes.backups.recordings import describe_missing, find_missing
 from mailboxes.checks import has_all_migrations
 from mailboxes.models import ServerProcess
 
 
 class Command(BaseCommand):
-    help = "Restore the database from a backup: all of it, or nothing. Stop the service first."
+    help = (
+        "Restore the database and the recordings from a backup: all of it, or nothing. "
+        "Stop the service first."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument(
@@ -46,9 +51,19 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{file} cannot be restored: {error.strerror}.") from None
         message = f"Restored {file} of {manifest.made_at}, and verified: {manifest}."
+        if missing := find_lost_recordings(manifest.tables):
+            self.stderr.write(describe_missing(missing))
         if not has_all_migrations():
             message += "\nAn older version of this service made it: run manage.py migrate now."
         return message
+
+
+def find_lost_recordings(tables) -> list[str]:
+    """Return the names of recordings that messages have and the store has not."""
+    with connection.cursor() as cursor:
+        cursor.execute(recordings_query(tables))
+        names = {name for (name,) in cursor.fetchall()}
+    return sorted(find_missing(names)) if names else []
 
 
 def list_running() -> str:
