@@ -1,16 +1,21 @@
 """Acknowledged writes survive, with their history, if a process is killed or hangs."""
 
+import os
 import random
+import re
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
-from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.models import Account, EmailRecipient, Mailbox, Message
 from tests import requirements
 from tests.conftest import headers_for
+from tests.databases import default_database, on_sqlite
 from tests.guarantees.writers import (
     LIST,
+    Uploader,
     find_differences,
     open_writers,
     sum_counts,
@@ -22,6 +27,7 @@ from tests.server import PreparedServer, until
 from tests.service import OverSocket
 
 WRITERS = 6
+UPLOADERS = 4
 
 
 @pytest.fixture
@@ -127,6 +133,85 @@ def test_writes_survive_a_killed_postgresql(own_postgres, size, promise):
             wrong += settle_and_compare(service, writers)
     title = "Writes survive when PostgreSQL is killed"
     promise(title, describe(writers, kills), len(wrong))
+
+
+def find_wrong_recordings(server, url, writers) -> tuple[list, int]:
+    """Return wrong messages and files after `purge_deleted`, and how many files it removed."""
+    folder = Path(server.environment["RECORDINGS_DIR"])
+    for path in folder.rglob("*"):
+        os.utime(path, (0, 0))  # as if no upload were in progress
+    removed = re.search(r"Removed (\d+) recordings", server.manage("purge_deleted"))
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    with default_database(url):
+        names = set(Message.objects.values_list("recording", flat=True))
+    wrong = [path for writer in writers for path in writer.find_wrong()]
+    return wrong + sorted(files ^ names), int(removed[1]) if removed else 0
+
+
+@contextmanager
+def open_uploaders(url, folder):
+    """Yield a server with a store of its own, and writers that add messages."""
+    with (
+        PreparedServer(url, RECORDINGS_DIR=str(folder)) as server,
+        open_writers(UPLOADERS, server.headers, server.port, Uploader) as writers,
+    ):
+        yield server, writers
+
+
+@pytest.mark.long
+def test_messages_survive_a_killed_server(databases, tmp_path, size, promise):
+    kills, url = size(2, 50), databases.empty()
+    with open_uploaders(url, tmp_path) as (server, writers):
+        for _ in range(kills):
+            with writing(writers):
+                time.sleep(random.uniform(0.5, 1.5))
+                server.kill()
+            server.start()
+            for writer in writers:
+                writer.settle()
+        wrong, removed = find_wrong_recordings(server, url, writers)
+    tried = f"{describe(writers, kills)}; {removed} recordings without a message were removed"
+    promise(f"Messages survive when the server is killed, {databases.engine}", tried, len(wrong))
+
+
+@pytest.mark.long
+def test_messages_survive_a_killed_postgresql(own_postgres, tmp_path, size, promise):
+    kills, url = size(1, 50), own_postgres.url()
+    with open_uploaders(url, tmp_path) as (server, writers):
+        for _ in range(kills):
+            with writing(writers):
+                time.sleep(random.uniform(0.5, 1.5))
+                own_postgres.kill()
+                time.sleep(0.2)
+                own_postgres.start()
+            for writer in writers:
+                writer.settle()
+        wrong, removed = find_wrong_recordings(server, url, writers)
+    tried = f"{describe(writers, kills)}; {removed} recordings without a message were removed"
+    promise("Messages survive when PostgreSQL is killed", tried, len(wrong))
+
+
+def lose_row():
+    Message.objects.first().delete()
+
+
+def lose_recording():
+    Message.objects.update(recording="0a/1b/lost")
+
+
+@pytest.mark.long
+@on_sqlite
+@pytest.mark.parametrize("lose", [lose_row, lose_recording])
+def test_checker_finds_a_lost_message(databases, tmp_path, lose):
+    url = databases.empty()
+    with open_uploaders(url, tmp_path) as (server, writers):
+        for writer in writers:
+            for _ in range(3):
+                writer.write()
+        assert find_wrong_recordings(server, url, writers) == ([], 0)
+        with default_database(url):
+            lose()
+        assert find_wrong_recordings(server, url, writers)[0] != []
 
 
 def test_writes_survive_a_promoted_standby(postgres, size, promise):

@@ -10,6 +10,8 @@ from http.client import HTTPException
 from threading import Event
 from uuid import uuid4
 
+from mailboxes.audio.recordings import Recording
+from tests.recordings import make_form
 from tests.service import OverSocket
 
 LIST = "/voip/mailbox"
@@ -33,9 +35,10 @@ class PendingCall:
 
     method: str
     path: str
-    body: dict | None
+    body: dict | bytes | None
     record: Callable
     key: str = field(default_factory=lambda: f'"{uuid4()}"')
+    headers: dict = field(default_factory=dict)
     tries: int = 0
 
 
@@ -58,7 +61,8 @@ class Writer:
         """Send the pending call, or a new one. Return False if it has no answer, or 503."""
         self.pending = call = self.pending or self.next_call()
         call.tries += 1
-        headers = {"Idempotency-Key": call.key} if call.method == "POST" else {}
+        has_key = call.method == "POST" and call.key
+        headers = call.headers | ({"Idempotency-Key": call.key} if has_key else {})
         start = time.monotonic()
         try:
             answer = self.service.call(call.method, call.path, call.body, headers)
@@ -171,6 +175,45 @@ class Writer:
 
         path = f"{LIST}/{mailbox.uuid}/email-recipient/{mailbox.recipients[email]}"
         return PendingCall("DELETE", path, None, record)
+
+
+class Uploader(Writer):
+    """Adds messages to a mailbox of its own: half of them with an Idempotency-Key.
+
+    Each has a call_id, so a repeated call is one message, too.
+    """
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.recordings = {}  # WAV files by the path of their messages
+
+    def next_call(self):
+        if not self.mailboxes:
+            return self.create_mailbox()
+        path = f"{LIST}/{self.mailboxes[0].uuid}/messages"
+        wav = Recording(8_000, self.random.randbytes(16_000)).to_wav()
+        form = make_form(wav, call_id=str(uuid4()))
+
+        def record(answer):
+            self.recordings[f"{path}/{answer.result['uuid']}"] = wav
+
+        call = PendingCall("POST", path, form["body"], record, headers=form["headers"])
+        if len(self.recordings) % 2:
+            call.key = ""
+        return call
+
+    def find_wrong(self) -> list[str]:
+        """Return the paths of messages that are missing, twice there, or sound different."""
+        wrong = []
+        found = set()
+        for mailbox in self.mailboxes:
+            path = f"{LIST}/{mailbox.uuid}/messages"
+            found |= {f"{path}/{row['uuid']}" for row in self.service.get_rows(f"{path}?limit=100")}
+        for path, wav in self.recordings.items():
+            answer = self.service.get(f"{path}/recording")
+            if (answer.status, answer.body) != (200, wav):
+                wrong.append(path)
+        return wrong + sorted(found ^ self.recordings.keys())
 
 
 @contextmanager
