@@ -3,7 +3,7 @@
 import os
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +27,7 @@ Environment.read_env(ENV_FILE)
 
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
+BUCKET_SCHEMES = {"s3": "https", "s3+http": "http"}
 SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
 # A day, and a hundred years: PostgreSQL has no longer timeouts than weeks, and no time is before
@@ -170,6 +171,27 @@ def parse_base_url(text):
     if text and (not text.startswith(("http://", "https://")) or set(text) & set("&?# ")):
         raise ValueError
     return text and text.removesuffix("/") + "/"
+
+
+def parse_bucket_url(text):
+    """Parse s3://key:secret@host/bucket?region=name; return the options of a RecordingBucket."""
+    if not text:
+        return None
+    parts = urlsplit(text)
+    bucket = parts.path.strip("/")
+    query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    if not (parts.hostname and parts.username and parts.password and bucket):
+        raise ValueError
+    if "/" in bucket or query.keys() - {"region"}:
+        raise ValueError
+    host = parts.netloc.rpartition("@")[2]
+    return {
+        "endpoint_url": f"{BUCKET_SCHEMES[parts.scheme]}://{host}",
+        "access_key": unquote(parts.username),
+        "secret_key": unquote(parts.password),
+        "bucket_name": bucket,
+        "region_name": query.get("region", "us-east-1"),
+    }
 
 
 def parse_networks(text):

@@ -73,6 +73,15 @@ MESSAGE_RETENTION_DAYS = env.read_setting(
 )
 RECORDINGS_DIR = Path(env.read_text("RECORDINGS_DIR") or BASE_DIR / "var" / "recordings").absolute()
 
+RECORDINGS_URL = env.read_setting(
+    "RECORDINGS_URL",
+    env.parse_bucket_url,
+    "",
+    "is wrong: write it as s3://key:secret@host/bucket?region=name, with %2F for a / in the secret.",
+)
+if RECORDINGS_URL and env.read_text("RECORDINGS_DIR"):
+    env.errors.append("RECORDINGS_DIR and RECORDINGS_URL are both set: set one of them.")
+
 SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")
 SOUNDS_URL = env.read_setting(
     "SOUNDS_URL", env.parse_base_url, "", "is wrong: write it as https://sounds.example.com/files/."
@@ -131,6 +140,7 @@ DATABASE_TIMEOUT = env.read_seconds("DATABASE_TIMEOUT", "30")
 for name, value, module, package in (
     ("METRICS_NETWORKS", METRICS_NETWORKS, "prometheus_client", "prometheus-client"),
     ("SENTRY_DSN", SENTRY_DSN, "sentry_sdk", "sentry-sdk"),
+    ("RECORDINGS_URL", RECORDINGS_URL, "boto3", "'django-storages[s3]'"),
 ):
     if value and find_spec(module) is None:
         env.errors.append(f"{name} needs a package that is not installed: pip install {package}.")
@@ -138,7 +148,8 @@ for name, value, module, package in (
 env.raise_errors()
 
 env.create_folder("TEMP_DIR names the folder", TEMP_DIR)
-env.create_folder("RECORDINGS_DIR names the folder", RECORDINGS_DIR)
+if not RECORDINGS_URL:
+    env.create_folder("RECORDINGS_DIR names the folder", RECORDINGS_DIR)
 
 CACHE_TIMEOUT = 1  # seconds; CACHE_URL can override it
 
@@ -285,7 +296,9 @@ STORAGES = {
     "recordings": {
         "BACKEND": "mailboxes.storage.RecordingFolder",
         "OPTIONS": {"location": RECORDINGS_DIR},
-    },
+    }
+    if not RECORDINGS_URL
+    else {"BACKEND": "mailboxes.bucket.RecordingBucket", "OPTIONS": RECORDINGS_URL},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

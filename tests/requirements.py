@@ -5,6 +5,7 @@ A test is skipped if its program is missing; REQUIRE=postgres,browser turns the 
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,12 @@ def asterisk_kit() -> Path | None:
     """
     kit = os.environ.get("ASTERISK_KIT")
     return Path(kit).resolve() if kit else None
+
+
+def s3_server() -> Path | None:
+    """Return nanio, a small server that speaks S3 and checks signatures."""
+    program = Path(sys.executable).with_name("nanio")
+    return program if program.exists() else None
 
 
 def can_make_namespaces() -> bool:

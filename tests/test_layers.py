@@ -19,7 +19,7 @@ LAYERS = [
         "storage",
         "temporary_folders",
     },
-    {"validators"},
+    {"bucket", "validators"},
     {"models"},
     {"monitoring", "staff"},
     {

@@ -35,6 +35,7 @@ from mailboxes.audio.decoder import decoder
 from mailboxes.audio.decoding import UnusableAudioError
 from mailboxes.audio.recordings import MEDIA_TYPE, Recording
 from mailboxes.db.replica import reads_from_replica
+from mailboxes.encryption import DamagedError, UnknownKeyError
 from mailboxes.http.bodies import BODY_UNREAD, is_encoded
 from mailboxes.http.ranges import answer_with_range
 from mailboxes.models import Mailbox, Message
@@ -181,8 +182,14 @@ class RecordingView(MessageViewSet):
         message = self.get_object()
         del self.row  # the recording has an ETag of its own, because it never changes
         etag = f'"{message.uuid}"'
-        unchanged = evaluate_conditions(request, etag)
-        return unchanged or answer_with_range(request, message.read_recording(), etag, MEDIA_TYPE)
+        if unchanged := evaluate_conditions(request, etag):
+            return unchanged
+        try:
+            recording = message.read_recording()
+        except (OSError, UnknownKeyError, DamagedError):
+            log.exception("The recording of message %s cannot be read.", message.uuid)
+            raise ServiceUnavailable("The recording cannot be read: try again later.") from None
+        return answer_with_range(request, recording, etag, MEDIA_TYPE)
 
     def finalize_response(self, request, response, *args, **kwargs):
         return Command.finalize_response(self, request, response, *args, **kwargs)

@@ -39,13 +39,15 @@ class Manifest:
     migrations: list[str]
     tables: dict[str, dict]
     keys: list[str] = field(default_factory=list)  # absent from the first version's backups
-    recordings: int = 0
+    recordings: int = 0  # in the archive
+    in_bucket: int = 0
     missing: list[str] = field(default_factory=list)  # recordings that the store did not have
 
     def __str__(self):
         rows = sum(table["rows"] for table in self.tables.values())
         recordings = f", {self.recordings} recordings" if self.recordings else ""
-        return f"{rows} rows in {len(self.tables)} tables{recordings}"
+        in_bucket = f", {self.in_bucket} recordings in the bucket" if self.in_bucket else ""
+        return f"{rows} rows in {len(self.tables)} tables{recordings}{in_bucket}"
 
 
 def back_up(connection, path: Path, force: bool = False) -> Manifest:
@@ -112,13 +114,15 @@ def write_archive(connection, folder: Path) -> Path:
             # They may have been removed after the snapshot. A new one does not have them.
             earlier = missing
             dump.unlink()
+        copied = recordings.write_list(snapshot.recordings)
         manifest = Manifest(
             connection.display_name,
             made_at,
             snapshot.migrations,
             snapshot.tables,
             snapshot.keys,
-            recordings.write_list(snapshot.recordings),
+            copied,
+            len(snapshot.recordings) - copied - len(missing),
             sorted(missing),
         )
         file.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))

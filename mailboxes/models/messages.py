@@ -266,7 +266,7 @@ class Message(EncryptedRow, models.Model):
         return cls.objects.filter(mailbox=mailbox, call_id=call_id).first() if call_id else None
 
     def read_recording(self) -> bytes:
-        """Return the recording as a WAV file. Raises UnknownKeyError, FileNotFoundError."""
+        """Return the recording as a WAV file. Raises UnknownKeyError, OSError, DamagedError."""
         cipher = self.cipher
         with self.recording.open() as file:
             return cipher.decrypt(file.read(), self.owner)

@@ -79,6 +79,16 @@ def test_good_settings_are_accepted():
         ({"HISTORY_DAYS": "1000000"}, "HISTORY_DAYS must be a whole number"),
         ({"HISTORY_CHANGES": str(2**63)}, "HISTORY_CHANGES must be a whole number"),
         ({"HISTORY_CHANGES": "all"}, "HISTORY_CHANGES must be a whole number"),
+        ({"RECORDINGS_URL": "https://key:secret@s3.test/bucket"}, "RECORDINGS_URL is wrong: "),
+        ({"RECORDINGS_URL": "s3://s3.test/bucket"}, "RECORDINGS_URL is wrong: "),
+        ({"RECORDINGS_URL": "s3://key:secret@s3.test"}, "RECORDINGS_URL is wrong: "),
+        ({"RECORDINGS_URL": "s3://key:secret@s3.test/a/b"}, "RECORDINGS_URL is wrong: "),
+        ({"RECORDINGS_URL": "s3://key:se/cret@s3.test/bucket"}, "RECORDINGS_URL is wrong: "),
+        ({"RECORDINGS_URL": "s3://key:secret@s3.test/b?zone=1"}, "RECORDINGS_URL is wrong: "),
+        (
+            {"RECORDINGS_URL": "s3://key:secret@s3.test/bucket", "RECORDINGS_DIR": "/tmp/kept"},
+            "RECORDINGS_DIR and RECORDINGS_URL are both set: ",
+        ),
         ({"SOUNDS_DIR": "/nowhere"}, "SOUNDS_DIR must be an existing folder."),
         ({"SOUNDS_URL": "files.test"}, "SOUNDS_URL is wrong: "),
         ({"SOUNDS_URL": "https://files.test/?a=b&c="}, "SOUNDS_URL is wrong: "),
@@ -104,14 +114,15 @@ def test_wrong_setting_is_refused_in_one_sentence(change, sentence):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "package"),
+    ("name", "value", "module", "package"),
     [
-        ("METRICS_NETWORKS", "10.0.0.0/8", "prometheus-client"),
-        ("SENTRY_DSN", "https://key@sentry.example/1", "sentry-sdk"),
+        ("METRICS_NETWORKS", "10.0.0.0/8", "prometheus_client", "prometheus-client"),
+        ("SENTRY_DSN", "https://key@sentry.example/1", "sentry_sdk", "sentry-sdk"),
+        ("RECORDINGS_URL", "s3://key:secret@s3.example/b", "boto3", "'django-storages[s3]'"),
     ],
 )
-def test_setting_whose_package_is_not_installed_names_the_package(name, value, package):
-    hide_package = f"import sys; sys.modules['{package.replace('-', '_')}'] = None"
+def test_setting_whose_package_is_not_installed_names_the_package(name, value, module, package):
+    hide_package = f"import sys; sys.modules['{module}'] = None"
     done = run("-c", f"{hide_package}; from config import settings", **{name: value})
     message = done.stderr.splitlines()[-1].partition(": ")[2]
     assert message == f"{name} needs a package that is not installed: pip install {package}."
