@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
+from mailboxes.audio.recordings import Recording
 from mailboxes.csvfiles import importing
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.history import HistoryPage
@@ -21,12 +22,14 @@ from mailboxes.models import (
     IdempotentAnswer,
     ImportRow,
     Mailbox,
+    Message,
     RecoveryCode,
     ServerProcess,
 )
 from tests.authenticator import set_up_second_factor
 from tests.databases import default_database
 from tests.processes import RunningProcess
+from tests.recordings import make_samples
 
 OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
 NAMES = {key: KeyRing.make_key_id(key) for key in (OLD, NEW, LOST)}
@@ -96,6 +99,24 @@ def test_other_columns_are_unchanged(mailbox):
         column = encrypted.get(name)
         assert without(column, after[name]) == without(column, before[name])
         assert not column or after[name] != before[name]
+
+
+def test_recordings_play_with_the_new_key_and_are_not_written_again(mailbox, settings):
+    settings.PASS_CODE_KEYS = KeyRing([OLD])
+    recording = Recording(8_000, make_samples().tobytes())
+    message, _ = Message.receive(mailbox, recording)
+    message.transcription = "Call me back"
+    message.save()
+    with message.recording.open() as file:
+        stored = file.read()
+    settings.PASS_CODE_KEYS = KeyRing([NEW, OLD])
+    call_command("rotate_pass_codes")
+    settings.PASS_CODE_KEYS = KeyRing([NEW])
+    message = Message.objects.get()
+    assert message.read_recording() == recording.to_wav()
+    assert message.transcription == "Call me back"
+    with message.recording.open() as file:
+        assert file.read() == stored
 
 
 def read_history(mailbox):

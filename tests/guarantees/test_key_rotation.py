@@ -25,6 +25,7 @@ from tests.commands.test_serve import documented_reload
 from tests.databases import default_database, headers_for, prepare
 from tests.documents import steps
 from tests.guarantees.writers import (
+    Uploader,
     find_differences,
     open_writers,
     sum_counts,
@@ -245,15 +246,19 @@ def test_documented_rotation_loses_nothing(databases, env_file, size, promise):
     with (
         Server(url, TRUSTED_PROXIES="127.0.0.1", **environment) as server,
         open_writers(WRITERS, headers, server.port) as writers,
+        open_writers(1, headers, server.port, Uploader) as uploaders,
     ):
-        with writing(writers):
+        with writing(writers + uploaders):
             for number, user in enumerate(users):
                 if number % len(documented) == 0:
                     old, new = new, generate_key()
                 factors[user] = set_up_second_factor(server.port, user)
                 follow(*documented[number % len(documented)], {"OLD": old, "NEW": new})
         with closing(OverSocket(headers, port=server.port)) as service:
-            wrong = find_differences(service, writers)
+            wrong = find_differences(service, writers + uploaders)
+        messages = [path for uploader in uploaders for path in uploader.recordings]
+        for uploader in uploaders:
+            wrong += uploader.find_wrong()
         for user, (app, recovery_code) in factors.items():
             for code in (app.code(ahead=1), recovery_code):
                 wrong += [] if is_accepted(server.port, user, code) else [user]
@@ -264,7 +269,7 @@ def test_documented_rotation_loses_nothing(databases, env_file, size, promise):
     promise(
         f"The documented key change loses nothing, {databases.engine}",
         f"{rotations} key changes, {sum_counts(writers, 'acknowledged'):,} acknowledged writes, "
-        f"{len(users)} second factors",
+        f"{len(users)} second factors, {len(messages)} recordings",
         len(wrong),
     )
 
