@@ -63,7 +63,7 @@ class RecordingBucket(S3Storage):
 
 @contextmanager
 def as_os_error() -> Iterator[None]:
-    """Raise FileNotFoundError for a missing object, and OSError for other faults of the bucket."""
+    """Raise FileNotFoundError for a missing object, and OSError for other faults."""
     try:
         yield
     except ClientError as error:
