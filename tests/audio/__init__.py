@@ -1,0 +1,1 @@
+"""Tests of the audio that comes in and is kept."""
