@@ -146,7 +146,7 @@ class MessageListView(MessageViewSet):
             recording = decoder.decode(values.pop("recording").read())
         except UnusableAudioError as error:
             raise ValidationError({"recording": [str(error)]}) from None
-        if recording.seconds < settings.MESSAGE_MIN_SECONDS:
+        if not recording.samples or recording.seconds < settings.MESSAGE_MIN_SECONDS:
             return Response({})
         return run_once(self, partial(self.store, mailbox, recording, values))
 

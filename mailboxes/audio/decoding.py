@@ -12,10 +12,13 @@ import resource
 import signal
 import struct
 import sys
+from collections.abc import Iterator
 from typing import BinaryIO, NoReturn
 
 import av
 from av.error import FFmpegError
+
+from mailboxes.audio.endings import breaks_off, complete_wav
 
 # How the two processes speak: a length, then so many bytes.
 LENGTH = struct.Struct(">I")
@@ -36,10 +39,7 @@ OPTIONS = {
 }
 RATES = range(4_000, 192_001)
 MAX_CHANNELS = 8
-# An encoder may round the length in the header, or count silence that a decoder removes.
-MAX_MISSING_SECONDS = 0.25
-
-LAST_PAGE = 0x04  # of an Ogg stream (RFC 3533, 6)
+MATROSKA = b"\x1a\x45\xdf\xa3"  # the start of such a file, also of a WebM file
 
 NO_AUDIO = "Send a recording as WAV, MP3, Ogg, FLAC, WebM or M4A."
 BROKEN_OFF = "The recording breaks off: send the whole file."
@@ -55,13 +55,24 @@ def decode(data: bytes, max_seconds: float) -> tuple[int, bytes]:
     Telephone quality keeps its rate of 8 kHz, and anything better gets 16 kHz, the most that
     speech recognition uses. Raises UnusableAudioError.
     """
+    data = complete_wav(data)
+    file = io.BytesIO(data)
+    # Browsers record without a duration. If FFmpeg cannot seek, it does not guess one by the size.
+    source = Unseekable(file) if data.startswith(MATROSKA) else file
     try:
-        with av.open(io.BytesIO(data), options=OPTIONS, metadata_errors="ignore") as container:
+        with av.open(source, options=OPTIONS, metadata_errors="ignore") as container:
             return decode_stream(container, data, max_seconds)
     except (FFmpegError, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, UnusableAudioError):
             raise
         raise UnusableAudioError(NO_AUDIO) from None
+
+
+class Unseekable:
+    """A file that can only be read."""
+
+    def __init__(self, file: BinaryIO):
+        self.read = file.read
 
 
 def decode_stream(container, data: bytes, max_seconds: float) -> tuple[int, bytes]:
@@ -78,39 +89,50 @@ def decode_stream(container, data: bytes, max_seconds: float) -> tuple[int, byte
     rate = NARROW_RATE if context.sample_rate <= NARROW_RATE else WIDE_RATE
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
     samples, seconds = bytearray(), 0.0
+    positions: list[int] = []
     try:
-        for packet in container.demux(stream):
-            if packet.is_corrupt:
-                raise UnusableAudioError(BROKEN_OFF)
-            for frame in packet.decode():
-                seconds += frame.samples / frame.sample_rate
-                if seconds > max_seconds:
-                    raise UnusableAudioError(
-                        f"The recording is longer than {max_seconds:g} seconds."
-                    )
-                frame.pts = None
-                samples += read_samples(resampler.resample(frame))
+        for frame in read_frames(container, stream, positions):
+            seconds += frame.samples / frame.sample_rate
+            if seconds > max_seconds:
+                raise UnusableAudioError(f"The recording is longer than {max_seconds:g} seconds.")
+            frame.pts = None
+            samples += read_samples(resampler.resample(frame))
         samples += read_samples(resampler.resample(None))
     except FFmpegError:
         raise UnusableAudioError(BROKEN_OFF) from None
     if not samples:
+        # A caller who hangs up at once leaves a WAV file without audio.
+        if container.format.name == "wav":
+            return rate, b""
         raise UnusableAudioError(NO_AUDIO)
-    if breaks_off(container, data, seconds):
+    if breaks_off(container, data, positions, seconds):
         raise UnusableAudioError(BROKEN_OFF)
     return rate, bytes(samples)
 
 
+def read_frames(container, stream, positions: list) -> Iterator:
+    """Yield frames, and add the positions of packets. Raises UnusableAudioError, FFmpegError."""
+    has_ended = False
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise UnusableAudioError(BROKEN_OFF)
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            # Other programs' tags may follow the audio of an MP3 file.
+            if container.format.name != "mp3":
+                raise
+            has_ended = True
+        else:
+            if frames and has_ended:
+                raise UnusableAudioError(BROKEN_OFF)
+            if packet.size:
+                positions.append(packet.pos)
+            yield from frames
+
+
 def read_samples(frames) -> bytes:
     return b"".join(bytes(frame.planes[0])[: frame.samples * 2] for frame in frames)
-
-
-def breaks_off(container, data: bytes, seconds: float) -> bool:
-    """Return True if the file ends before it says that it does. FFmpeg decodes what is there."""
-    if container.format.name == "ogg":
-        start = data.rfind(b"OggS")
-        return not data[start + 5] & LAST_PAGE
-    declared = (container.duration or 0) / av.time_base
-    return declared - seconds > MAX_MISSING_SECONDS
 
 
 def limit_process() -> None:
@@ -129,11 +151,15 @@ def limit_process() -> None:
 
 def read_message(file: BinaryIO) -> bytes:
     """Read one message. Raises EOFError if the other process has ended."""
-    head = file.read(LENGTH.size)
-    message = file.read(*LENGTH.unpack(head)) if len(head) == LENGTH.size else b""
-    if not message:
+    (size,) = LENGTH.unpack(read_exactly(file, LENGTH.size))
+    return read_exactly(file, size)
+
+
+def read_exactly(file: BinaryIO, size: int) -> bytes:
+    content = file.read(size)
+    if len(content) < size:
         raise EOFError
-    return message
+    return content
 
 
 def write_message(file: BinaryIO, message: bytes) -> None:
