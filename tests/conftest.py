@@ -64,9 +64,13 @@ def service(account):
 def recordings_folder():
     """Return the folder of recordings, empty."""
     folder = Path(recordings_store().location)
+    empty_folder(folder)
+    return folder
+
+
+def empty_folder(folder: Path):
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return folder
 
 
 IN_PROCESS = pytest.param("in process", marks=pytest.mark.django_db)

@@ -12,14 +12,23 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import call_command
 
-from mailboxes.models import Account, EmailRecipient, Mailbox
-from tests.conftest import headers_for
+from mailboxes.audio.recordings import Recording
+from mailboxes.models import Account, EmailRecipient, Mailbox, Message
+from tests.conftest import empty_folder, headers_for
 from tests.databases import default_database, on_sqlite, rows
-from tests.guarantees.writers import Writer, find_differences, open_writers, sum_counts, writing
+from tests.guarantees.writers import (
+    Uploader,
+    Writer,
+    find_differences,
+    open_writers,
+    sum_counts,
+    writing,
+)
 from tests.server import ROOT, Server, process_environment
 from tests.service import InProcess
 
 WRITERS = 4
+UPLOADER = "uploader"  # the name of its account
 
 
 class SnapshotWriter(Writer):
@@ -43,10 +52,10 @@ class SnapshotWriter(Writer):
         return changes + EmailRecipient.history.filter(mailbox_id__in=uuids).count()
 
 
-def create_caller(url) -> dict:
+def create_caller(url, name="caller") -> dict:
     """Return the headers of a new account without mailboxes."""
     with default_database(url):
-        return headers_for(Account.objects.create(name="caller"))
+        return headers_for(Account.objects.create(name=name))
 
 
 def find_restore_errors(service, writers, acknowledged) -> list:
@@ -68,8 +77,16 @@ def find_restore_errors(service, writers, acknowledged) -> list:
     return lost + find_differences(service, snapshots)
 
 
+def find_wrong_messages(uploader, acknowledged) -> list:
+    """Return the messages that sound different, and the uploader if it lost some."""
+    expected = {path[-36:]: wav for path, wav in uploader.recordings.items()}
+    messages = Message.objects.filter(mailbox__account__name=UPLOADER)
+    wrong = [row.pk for row in messages if row.read_recording() != expected[str(row.pk)]]
+    return wrong + [UPLOADER] * (len(messages) < acknowledged)
+
+
 @pytest.mark.long
-def test_backup_during_writes_is_consistent(databases, tmp_path, size, promise):
+def test_backup_during_writes_is_consistent(databases, recordings_folder, tmp_path, size, promise):
     count = size(2, 50)
     backups, wrong = [], []
     url = databases.copy()
@@ -77,20 +94,23 @@ def test_backup_during_writes_is_consistent(databases, tmp_path, size, promise):
     with (
         Server(url) as server,
         open_writers(WRITERS, headers, server.port, kind=SnapshotWriter) as writers,
-        writing(writers),
+        open_writers(1, create_caller(url, UPLOADER), server.port, Uploader) as (uploader,),
+        writing([*writers, uploader]),
         default_database(url),
     ):
         for number in range(count):
             time.sleep(random.uniform(0.1, 0.5))
-            acknowledged = [writer.acknowledged for writer in writers]
+            acknowledged = [writer.acknowledged for writer in writers], len(uploader.recordings)
             call_command("backup", f"{tmp_path}/{number}.backup")
-            backups.append((f"{tmp_path}/{number}.backup", acknowledged))
+            backups.append((f"{tmp_path}/{number}.backup", *acknowledged))
     with default_database(databases.empty()):
-        for backup, acknowledged in backups:
+        for backup, acknowledged, uploaded in backups:
+            empty_folder(recordings_folder)
             call_command("restore", backup, "--replace")
             wrong += find_restore_errors(InProcess(headers), writers, acknowledged)
-    written = sum_counts(writers, "acknowledged")
-    tried = f"{count} backups during {written:,} writes, each restored and compared"
+            wrong += find_wrong_messages(uploader, uploaded)
+    written, uploaded = sum_counts(writers, "acknowledged"), len(uploader.recordings)
+    tried = f"{count} backups during {written:,} writes and {uploaded:,} uploads, each compared"
     promise(f"A backup during writes is consistent, {databases.engine}", tried, len(wrong))
 
 
@@ -110,18 +130,23 @@ def test_checker_finds_a_wrong_state_of_a_backup(databases, tmp_path):
 
 
 @pytest.mark.long
-def test_killed_restore_leaves_old_or_new_data(databases, tmp_path, size, promise):
+def test_killed_restore_leaves_old_or_new_data(
+    databases, recordings_folder, tmp_path, size, promise
+):
     kills = size(2, 50)
     backup = f"{tmp_path}/mailboxes.backup"
     with default_database(databases.copy()):
         before = rows()
         call_command("flush", interactive=False, verbosity=0)
         call_command("load_demo", "--mailboxes", str(size(50, 3000)))
+        for mailbox in Mailbox.objects.active()[: size(5, 50)]:
+            Message.receive(mailbox, Recording(8_000, random.randbytes(16_000)))
         after = rows()
         call_command("backup", backup)
 
     def restore(target, seconds=None):
         """Start a restore, kill it after the seconds, and return the state of the data."""
+        empty_folder(recordings_folder)
         command = [sys.executable, "manage.py", "restore", backup, "--replace"]
         environment = process_environment(target)
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=DEVNULL) as process:
@@ -130,6 +155,8 @@ def test_killed_restore_leaves_old_or_new_data(databases, tmp_path, size, promis
             process.kill()
         with default_database(target):
             found = rows()
+            for message in Message.objects.all():
+                message.read_recording()
         return "before" if found == before else "after" if found == after else "mixture"
 
     start = time.monotonic()
