@@ -142,10 +142,7 @@ class MessageListView(MessageViewSet):
         self.compared_body = describe_upload(values)
         if earlier := Message.find_call(mailbox, values["call_id"]):
             return self.answer_earlier(earlier)
-        try:
-            recording = decoder.decode(values.pop("recording").read())
-        except UnusableAudioError as error:
-            raise ValidationError({"recording": [str(error)]}) from None
+        recording = decode_recording(values.pop("recording").read())
         if not recording.samples or recording.seconds < settings.MESSAGE_MIN_SECONDS:
             return Response({})
         return run_once(self, partial(self.store, mailbox, recording, values))
@@ -172,6 +169,16 @@ class MessageListView(MessageViewSet):
         """Answer with the first message of the same call."""
         self.row = message
         return Response(MessageSerializer(message).data)
+
+
+def decode_recording(content: bytes) -> Recording:
+    try:
+        return decoder.decode(content)
+    except UnusableAudioError as error:
+        raise ValidationError({"recording": [str(error)]}) from None
+    except OSError:
+        log.exception("A recording cannot be decoded.")
+        raise ServiceUnavailable("The recording cannot be decoded: try again later.") from None
 
 
 class RecordingView(MessageViewSet):

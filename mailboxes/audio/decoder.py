@@ -10,10 +10,15 @@ from typing import BinaryIO, cast
 
 from django.conf import settings
 
-from mailboxes.audio.decoding import NO_AUDIO, UnusableAudioError, read_message, write_message
+from mailboxes.audio.decoding import (
+    NO_AUDIO,
+    TIME_LIMIT,
+    UnusableAudioError,
+    read_message,
+    write_message,
+)
 from mailboxes.audio.recordings import Recording
 
-TIME_LIMIT = 30  # seconds, of one recording; 15 minutes of audio take three
 TRIES = 2  # the process may have been ended by something else than the recording
 
 
@@ -29,14 +34,17 @@ class Decoder:
         self.process: subprocess.Popen | None = None
 
     def decode(self, data: bytes) -> Recording:
-        """Decode an audio file of at most MESSAGE_MAX_SECONDS. Raises UnusableAudioError."""
+        """Decode an audio file of at most MESSAGE_MAX_SECONDS.
+
+        Raises UnusableAudioError; OSError if the process does not start.
+        """
         if not data:
             raise UnusableAudioError(NO_AUDIO)
         with self.lock:
             for _ in range(TRIES):
-                started = monotonic()
+                process, started = self.get_process(), monotonic()
                 with suppress(EOFError, OSError):
-                    return self.decode_in_process(data, self.get_process())
+                    return self.decode_in_process(data, process)
                 self.stop()
                 if monotonic() - started >= TIME_LIMIT:
                     break
@@ -58,6 +66,7 @@ class Decoder:
             timer.cancel()
 
     def get_process(self) -> subprocess.Popen:
+        """Return the process, and start it if it does not run. Raises OSError."""
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.process = subprocess.Popen(
@@ -68,6 +77,10 @@ class Decoder:
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is not for it
             )
+            try:
+                read_message(cast(BinaryIO, self.process.stdout))
+            except EOFError:
+                raise OSError("The process that decodes recordings does not start.") from None
         return self.process
 
     def stop(self) -> None:

@@ -22,8 +22,10 @@ from mailboxes.audio.endings import breaks_off, complete_wav
 
 # How the two processes speak: a length, then so many bytes.
 LENGTH = struct.Struct(">I")
+READY = b"ready"
 
-MEMORY_BYTES = 1024**3  # of address space; the libraries take a quarter of it
+MEMORY_BYTES = 512 * 1024**2  # of address space; the libraries take a quarter of it
+TIME_LIMIT = 30  # seconds, of one recording; 15 minutes of audio take one
 NARROW_RATE, WIDE_RATE = 8_000, 16_000  # samples a second
 
 # FFmpeg's names. Some of its other formats name further files or addresses, and open them.
@@ -170,15 +172,17 @@ def write_message(file: BinaryIO, message: bytes) -> None:
 def serve() -> NoReturn:
     """Decode recordings until the parent ends.
 
-    Read the most seconds and the file. Write the rate and the samples, or an error.
+    Write READY. For each recording, read the most seconds and the file. Write the rate and the samples, or an error.
     """
     reader, writer = sys.stdin.buffer, sys.stdout.buffer
+    write_message(writer, READY)
     while True:
         try:
             (max_seconds,) = json.loads(read_message(reader))
             data = read_message(reader)
         except EOFError:
             sys.exit()
+        signal.alarm(TIME_LIMIT)  # ends this process, also if the parent has ended meanwhile
         try:
             rate, samples = decode(data, max_seconds)
         except UnusableAudioError as error:
@@ -186,6 +190,7 @@ def serve() -> NoReturn:
         else:
             write_message(writer, json.dumps({"rate": rate}).encode())
             write_message(writer, samples)
+        signal.alarm(0)
 
 
 if __name__ == "__main__":
