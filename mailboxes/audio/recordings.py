@@ -1,15 +1,16 @@
 """Recordings in the form that is kept: mono, 16 bit, 8 or 16 kHz, as a WAV file."""
 
 import io
-import sys
 import wave
-from array import array
 from itertools import pairwise
 from typing import NamedTuple
 
 SAMPLE_BYTES = 2
 PEAKS = 200  # numbers in a waveform
 MEDIA_TYPE = "audio/wav"
+
+# The loudness of a sample with this more significant byte, which has its sign.
+LEVELS = bytes(2 * min(byte, 255 - byte) for byte in range(256))
 
 
 class Recording(NamedTuple):
@@ -32,10 +33,10 @@ class Recording(NamedTuple):
         return file.getvalue()
 
     def compute_peaks(self) -> bytes:
-        """Return the loudest sample in each of PEAKS equal parts, from 0 to 255."""
-        samples = array("h", self.samples)
-        if sys.byteorder == "big":
-            samples.byteswap()
-        edges = [len(samples) * part // PEAKS for part in range(PEAKS + 1)]
-        parts = (samples[start : max(end, start + 1)] for start, end in pairwise(edges))
-        return bytes(min(max(max(part), -min(part)) >> 7, 255) for part in parts)
+        """Return the loudest sample in each of PEAKS equal parts, from 0 to 254.
+
+        The more significant byte of a sample is enough, and bytes take a fifth of the time.
+        """
+        levels = self.samples[1::SAMPLE_BYTES].translate(LEVELS)
+        edges = [len(levels) * part // PEAKS for part in range(PEAKS + 1)]
+        return bytes(max(levels[start : max(end, start + 1)]) for start, end in pairwise(edges))
