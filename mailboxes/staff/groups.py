@@ -4,11 +4,18 @@ from django.contrib.auth.models import Group, Permission
 from django.utils.translation import gettext_lazy as _
 
 GROUPS = {
-    "Viewer": ["view_account", "view_apicredential", "view_emailrecipient", "view_mailbox"],
+    "Viewer": [
+        f"view_{model}"
+        for model in ("account", "apicredential", "emailrecipient", "mailbox", "message")
+    ],
     "Support": [
-        f"{verb}_{model}"
-        for model in ("mailbox", "emailrecipient")
-        for verb in ("add", "change", "delete")
+        *(
+            f"{verb}_{model}"
+            for model in ("mailbox", "emailrecipient")
+            for verb in ("add", "change", "delete")
+        ),
+        "change_message",
+        "delete_message",
     ],
     "Manager": [
         *(
@@ -18,15 +25,22 @@ GROUPS = {
         ),
         *(f"{verb}_user" for verb in ("view", "add", "change")),
         "delete_account",
+        "listen_to_message",
     ],
 }
 
 DESCRIPTIONS = {
-    "Viewer": _("sees mailboxes, accounts and credentials; pass codes stay masked"),
-    "Support": _("also adds, changes, deletes and restores mailboxes and their recipients"),
+    "Viewer": _(
+        "sees mailboxes, accounts and credentials, and which messages there are, but not what "
+        "callers say; pass codes stay masked"
+    ),
+    "Support": _(
+        "also adds, changes, deletes and restores mailboxes and their recipients, and marks, deletes "
+        "and restores messages"
+    ),
     "Manager": _(
-        "also adds and changes accounts, API credentials and staff, and deletes accounts that are "
-        "not in use"
+        "also listens to messages and reads them, adds and changes accounts, API credentials and "
+        "staff, and deletes accounts that are not in use"
     ),
 }
 

@@ -9,6 +9,7 @@ REFUSALS = {
     "add": _("You may not create %(rows)s"),
     "change": _("You may not change %(rows)s"),
     "delete": _("You may not delete %(rows)s"),
+    "listen_to": _("You may not listen to or read %(rows)s"),
 }
 
 NAMES = {"user": _("logins of staff")}  # Django says "users"
@@ -19,6 +20,6 @@ def require_permissions(user, permissions) -> None:
     for permission in permissions:
         if not user.has_perm(permission):
             app, _dot, codename = permission.partition(".")
-            verb, _line, model = codename.partition("_")
+            verb, _line, model = codename.rpartition("_")
             rows = NAMES.get(model) or apps.get_model(app, model)._meta.verbose_name_plural
             raise PermissionDenied(REFUSALS[verb] % {"rows": rows})

@@ -17,21 +17,25 @@ def test_viewer_may_only_view():
         "view_apicredential",
         "view_emailrecipient",
         "view_mailbox",
+        "view_message",
     }
 
 
-def test_support_may_also_change_mailboxes_and_recipients():
-    assert get_permissions("Support") - get_permissions("Viewer") == {
+def test_support_may_also_change_mailboxes_recipients_and_messages():
+    changes = {
         f"{verb}_{model}"
         for verb in ("add", "change", "delete")
-        for model in ("mailbox", "emailrecipient")
+        for model in ("mailbox", "emailrecipient", "message")
     }
+    added = get_permissions("Support") - get_permissions("Viewer")
+    assert added == changes - {"add_message"}  # only callers leave messages
 
 
-def test_manager_may_also_change_accounts_credentials_and_staff():
+def test_manager_may_also_listen_and_change_accounts_credentials_and_staff():
     models = ("account", "apicredential", "user")
     assert get_permissions("Manager") - get_permissions("Support") == {
         "delete_account",
+        "listen_to_message",
         "view_user",
         *(f"{verb}_{model}" for verb in ("add", "change") for model in models),
     }
