@@ -3,13 +3,19 @@
 from django.db import migrations
 
 
-def create_index(name: str, table: str, columns: list[str]) -> migrations.RunPython:
-    """Return an operation that indexes these columns. Its migration must set `atomic = False`."""
+def create_index(
+    name: str, table: str, columns: list[str], condition: str = ""
+) -> migrations.RunPython:
+    """Return an operation that indexes these columns. Its migration must set `atomic = False`.
+
+    The condition, in SQL, is that of the rows to index.
+    """
+    where = f" WHERE {condition}" if condition else ""
 
     def build(apps, schema_editor):
         remove(apps, schema_editor)  # an earlier try may have left an invalid index
         how = concurrently(schema_editor, table)
-        schema_editor.execute(f"CREATE INDEX {how} {name} ON {table} ({', '.join(columns)})")
+        schema_editor.execute(f"CREATE INDEX {how} {name} ON {table} ({', '.join(columns)}){where}")
 
     def remove(apps, schema_editor):
         schema_editor.execute(f"DROP INDEX {concurrently(schema_editor, table)} IF EXISTS {name}")

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import contract, validators
@@ -50,6 +51,10 @@ class MessageQuerySet(models.QuerySet):
     def unheard(self):
         return self.active().filter(heard_at=None)
 
+    def deleted(self):
+        """Return deleted messages that can be restored."""
+        return self.filter(deleted_at__gt=retention_start())
+
     def restorable(self):
         return self.exclude(deleted_at__lte=retention_start())
 
@@ -80,10 +85,28 @@ class MessageQuerySet(models.QuerySet):
         Transcriptions are encrypted, so each of them is decrypted. Raises ValidationError for too
         many words.
         """
-        words = [fold(word) or word for word in split_words(text)]
-        rows: Any = self.only("uuid", "caller_id_name", "caller_id_number", *Message.ENCRYPTED)
-        found = [row.pk for row in rows.iterator() if row.has_words(words)]
-        return self.filter(pk__in=found)
+        return self.filter(pk__in=self.find_words(split_words(text)))
+
+    def search_newest(self, text: str, most: int, *, in_transcriptions: bool):
+        """Search as `search` does, but compare transcriptions of the newest messages only.
+
+        The same goes for names with accents: databases do not compare them as `fold` does.
+        """
+        words = split_words(text)
+        newest = self.order_by(*NEWEST_FIRST)[:most]
+        found = Q(pk__in=newest.find_words(words, in_transcriptions=in_transcriptions))
+        callers = [
+            Q(caller_id_name__icontains=word) | Q(caller_id_number__icontains=word)
+            for word in words
+        ]
+        return self.filter(found | Q(*callers))
+
+    def find_words(self, words: list[str], *, in_transcriptions: bool = True) -> list[UUID]:
+        """Return the UUIDs of the messages that have each word. All of them are read."""
+        sealed = Message.ENCRYPTED if in_transcriptions else ()
+        rows: Any = self.only("uuid", "caller_id_name", "caller_id_number", *sealed)
+        folded = [fold(word) or word for word in words]
+        return [row.pk for row in rows.iterator() if row.has_words(folded, in_transcriptions)]
 
     def change_each(self, action: str, uuids: Iterable[UUID]) -> tuple[list[UUID], list[dict]]:
         """Hear, unhear, delete or restore these messages of one locked mailbox.
@@ -169,6 +192,8 @@ class Message(EncryptedRow, models.Model):
 
     class Meta:
         ordering = NEWEST_FIRST
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         permissions = [("listen_to_message", "Can listen to and read messages")]
         default_permissions = ["view", "change", "delete"]
         indexes = [
@@ -181,6 +206,17 @@ class Message(EncryptedRow, models.Model):
                 fields=["mailbox"],
                 condition=Q(deleted_at=None, heard_at=None),
                 name="unheard_messages",
+            ),
+            # With the callers, so that a search of all of them reads no rows.
+            models.Index(
+                fields=[*NEWEST_FIRST, "caller_id_name", "caller_id_number", "mailbox"],
+                condition=Q(deleted_at=None),
+                name="messages_by_time",
+            ),
+            models.Index(
+                fields=[*NEWEST_FIRST],
+                condition=Q(deleted_at=None, heard_at=None),
+                name="unheard_messages_by_time",
             ),
             models.Index(
                 fields=["deleted_at"],
@@ -208,6 +244,21 @@ class Message(EncryptedRow, models.Model):
     @property
     def owner(self) -> bytes:
         return self.uuid.bytes
+
+    @property
+    def length(self) -> str:
+        """Return the duration as minutes and seconds, such as "1:05"."""
+        minutes, seconds = divmod(self.duration, 60)
+        return f"{minutes}:{seconds:02}"
+
+    @property
+    def caller(self) -> str:
+        return self.caller_id_name or self.caller_id_number or gettext("Unknown caller")
+
+    @property
+    def first_line(self) -> str:
+        """Return the first line of the transcription; an empty text if it cannot be read."""
+        return next(iter((self.readable_transcription or "").splitlines()), "")
 
     @property
     def is_heard(self) -> bool:
@@ -292,11 +343,11 @@ class Message(EncryptedRow, models.Model):
             log.error("Message %s cannot be decrypted: %s", self.uuid, error)
             return None
 
-    def has_words(self, words: list[str]) -> bool:
+    def has_words(self, words: list[str], in_transcription: bool) -> bool:
         """Return True if each of the folded words is in the caller or the transcription."""
         caller = fold(f"{self.caller_id_name}\n{self.caller_id_number}")
         missing = [word for word in words if word not in caller]
-        if not missing or self.transcription_sealed is None:
+        if not missing or not in_transcription or self.transcription_sealed is None:
             return not missing
         text = fold(self.readable_transcription or "")
         return all(word in text for word in missing)
