@@ -31,6 +31,7 @@ LAYERS = [
         "forms",
         "history",
         "http",
+        "message_changes",
         "purging",
         "trimming",
     },

@@ -1,4 +1,4 @@
-"""Filters, order and selected rows of the table of mailboxes, read from the query string."""
+"""Filters, order and selected rows of tables, read from the query string."""
 
 import hashlib
 from urllib.parse import urlencode
@@ -34,51 +34,11 @@ RECIPIENTS = {"none": ~HAS_RECIPIENTS, "some": HAS_RECIPIENTS}
 GREETINGS = {"none": ~HAS_GREETING, "set": HAS_GREETING}
 
 
-class MailboxFilter(forms.Form):
-    """The filters in the query string. Default: every active mailbox, by account and name."""
+class TableFilter(forms.Form):
+    """Filters in the query string of a table: a search, a state, and others."""
 
-    q = forms.CharField(
-        label=_("Search the mailboxes"),
-        validators=[validate_search],
-        widget=forms.TextInput(
-            {
-                "type": "search",
-                "autocomplete": "off",
-                "placeholder": _("Name, account, recipient or UUID"),
-            }
-        ),
-    )
-    state = forms.ChoiceField(
-        label=_("State"), choices=[("deleted", _("Deleted"))], widget=forms.HiddenInput
-    )
-    account = AccountNameField(label=_("Account"))
-    customers = forms.BooleanField(label=_("and its customers"))
-    transcribe = forms.ChoiceField(
-        label=_("Transcription"), choices=[ANY, ("on", _("On")), ("off", _("Off"))]
-    )
-    pass_code = forms.ChoiceField(
-        label=_("Pass code"),
-        choices=[ANY, ("weak", _("Weak")), ("none", _("None")), ("set", _("Set"))],
-    )
-    recipients = forms.ChoiceField(
-        label=_("Recipients"), choices=[ANY, ("none", _("None")), ("some", _("Some"))]
-    )
-    greeting = forms.ChoiceField(
-        label=_("Greeting"), choices=[ANY, ("none", _("None")), ("set", _("Set"))]
-    )
-    order = forms.ChoiceField(
-        label=_("Order"),
-        choices=[(sign + order, order) for order in ORDERS for sign in ("", "-")],
-        widget=forms.HiddenInput,
-    )
-
-    conditions = {
-        "transcribe": TRANSCRIPTION,
-        "pass_code": PASS_CODES,
-        "recipients": RECIPIENTS,
-        "greeting": GREETINGS,
-    }
-    filter_names = ["account", "customers", *conditions]  # behind the Filter button
+    conditions: dict[str, dict[str, Q]] = {}
+    filter_names: list[str] = []  # behind the Filter button
     use_required_attribute = False
 
     def __init__(self, data):
@@ -130,6 +90,53 @@ class MailboxFilter(forms.Form):
     @property
     def address(self) -> str:
         return urlencode(self.query)
+
+
+class MailboxFilter(TableFilter):
+    """The filters in the query string. Default: every active mailbox, by account and name."""
+
+    q = forms.CharField(
+        label=_("Search the mailboxes"),
+        validators=[validate_search],
+        widget=forms.TextInput(
+            {
+                "type": "search",
+                "autocomplete": "off",
+                "placeholder": _("Name, account, recipient or UUID"),
+            }
+        ),
+    )
+    state = forms.ChoiceField(
+        label=_("State"), choices=[("deleted", _("Deleted"))], widget=forms.HiddenInput
+    )
+    account = AccountNameField(label=_("Account"))
+    customers = forms.BooleanField(label=_("and its customers"))
+    transcribe = forms.ChoiceField(
+        label=_("Transcription"), choices=[ANY, ("on", _("On")), ("off", _("Off"))]
+    )
+    pass_code = forms.ChoiceField(
+        label=_("Pass code"),
+        choices=[ANY, ("weak", _("Weak")), ("none", _("None")), ("set", _("Set"))],
+    )
+    recipients = forms.ChoiceField(
+        label=_("Recipients"), choices=[ANY, ("none", _("None")), ("some", _("Some"))]
+    )
+    greeting = forms.ChoiceField(
+        label=_("Greeting"), choices=[ANY, ("none", _("None")), ("set", _("Set"))]
+    )
+    order = forms.ChoiceField(
+        label=_("Order"),
+        choices=[(sign + order, order) for order in ORDERS for sign in ("", "-")],
+        widget=forms.HiddenInput,
+    )
+
+    conditions = {
+        "transcribe": TRANSCRIPTION,
+        "pass_code": PASS_CODES,
+        "recipients": RECIPIENTS,
+        "greeting": GREETINGS,
+    }
+    filter_names = ["account", "customers", *conditions]
 
     @property
     def sorting(self) -> dict:

@@ -3,6 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
+from django.views.generic import RedirectView
 
 from mailboxes.console.views import (
     accounts,
@@ -15,6 +16,7 @@ from mailboxes.console.views import (
     mailbox,
     mailbox_list,
     me,
+    message_list,
     pass_codes,
     second_factor,
     sign_in,
@@ -56,8 +58,16 @@ urlpatterns = [
     ),
     path("mailboxes/<uuid:uuid>/delete/", mailbox.delete, name="mailbox-delete"),
     path("mailboxes/<uuid:uuid>/restore/", mailbox.restore, name="mailbox-restore"),
+    path(
+        "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/",
+        RedirectView.as_view(pattern_name="console:message-list"),
+        name="message",
+    ),
     path("mailboxes/<uuid:uuid>/history/", history.history, name="history"),
     path("mailboxes/<uuid:uuid>/put-back/", history.put_back, name="put-back"),
+    path("messages/", message_list.message_list, name="message-list"),
+    path("messages/bulk/", message_list.message_bulk, name="message-bulk"),
+    path("messages/undo/", message_list.message_undo, name="message-undo"),
     path("accounts/", accounts.account_list, name="account-list"),
     # "-" cannot be the name of an account, unlike "new" and "names".
     path("accounts/-/new/", accounts.account_add, name="account-add"),

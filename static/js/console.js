@@ -96,10 +96,10 @@ function updateSelection(table) {
   every.hidden = false;
   every.checked = checked === boxes.length;
   every.indeterminate = checked > 0 && checked < boxes.length;
-  for (const box of boxes) box.disabled = all.checked;
+  for (const box of boxes) box.disabled = !!all?.checked;
   const label = table.querySelector(".selected");
   const { one, many } = label.dataset;
-  label.textContent = all.checked || !checked ? "" : checked === 1 ? one : many.replace("%n", checked);
+  label.textContent = all?.checked || !checked ? "" : checked === 1 ? one : many.replace("%n", checked);
 }
 
 document.addEventListener("change", ({ target }) => {
@@ -141,6 +141,29 @@ function move(step) {
   next?.querySelector("a")?.focus();
 }
 
+// Do an action with the selected rows, or else with the row that has the focus.
+function act(choose) {
+  const now = document.activeElement.closest("tr[data-row]");
+  let chosen = rows().filter((row) => row.querySelector("[name=uuid]:checked"));
+  if (!chosen.length && now) chosen = [now];
+  const button = document.querySelector(`#table [name=action][value=${choose(chosen)}]`);
+  if (!button || !(chosen.length || button.form.elements.all?.checked)) return;
+  for (const row of chosen) row.querySelector("[name=uuid]").checked = true;
+  focused = now ? rows().indexOf(now) : -1;
+  button.click();
+}
+
+const isUnheard = (row) => row.matches(".unheard");
+
+// The row at the same place gets the focus when the table has been replaced.
+let focused = -1;
+
+function restoreFocus() {
+  const all = rows();
+  if (focused >= 0) all[Math.min(focused, all.length - 1)]?.querySelector("a").focus();
+  focused = -1;
+}
+
 function search() {
   const field = document.querySelector("[type=search]");
   if (field) field.focus();
@@ -152,6 +175,8 @@ const keys = {
   "?": () => help.showModal(),
   j: () => move(1),
   k: () => move(-1),
+  e: () => act((chosen) => (chosen.length && !chosen.some(isUnheard) ? "unhear" : "hear")),
+  "#": () => act(() => "delete"),
   x: () => document.activeElement.closest("tr[data-row]")?.querySelector("[type=checkbox]")?.click(),
 };
 
@@ -182,7 +207,10 @@ function enhance(root) {
   if (root.id === "messages") root.querySelector(".error")?.scrollIntoView({ block: "center" });
   focusInvalid(root);
   const table = root.closest?.("#table") ?? root.querySelector("#table");
-  if (table) updateSelection(table);
+  if (table) {
+    updateSelection(table);
+    restoreFocus();
+  }
 }
 
 enhance(document);

@@ -178,8 +178,9 @@ def test_query_count_does_not_grow_with_the_rows(viewer, django_assert_num_queri
             account = Account.objects.create(name=f"account-{rows}-{number}")
             mailbox = Mailbox.objects.create(account=account, name="Sales")
             mailbox.add_recipient("ann@acme.example")
-        # Session, user, second factor, two kinds of permissions; count, rows, recipients.
-        with django_assert_num_queries(8):
+        # Session, user, second factor, two kinds of permissions; count, rows, recipients, unheard
+        # messages.
+        with django_assert_num_queries(9):
             viewer.get("/?q=a")
 
 

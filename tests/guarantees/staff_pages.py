@@ -11,7 +11,16 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from mailboxes.console.filters import Selection
-from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Import, Mailbox
+from mailboxes.message_changes import OPPOSITES, MessageChange
+from mailboxes.models import (
+    Account,
+    ApiCredential,
+    Batch,
+    EmailRecipient,
+    Import,
+    Mailbox,
+    Message,
+)
 
 # Each rank may do what the one before it may, and more. NOBODY is above all ranks.
 ANYONE, STAFF, VIEWER, SUPPORT, MANAGER, NOBODY = range(6)
@@ -30,6 +39,10 @@ class Visit:
     @property
     def recipient(self):
         return self.mailbox.email_recipients.first() or EmailRecipient.objects.first()
+
+    @property
+    def message(self):
+        return self.mailbox.messages.first() or Message.objects.first()
 
     @property
     def credential(self):
@@ -81,6 +94,10 @@ def recipient_kwargs(visit):
     return {"uuid": visit.recipient.mailbox_id, "recipient": visit.recipient.pk}
 
 
+def message_kwargs(visit):
+    return {"mailbox_uuid": visit.message.mailbox_id, "uuid": visit.message.pk}
+
+
 def account_kwargs(visit):
     return {"name": visit.account.name}
 
@@ -129,6 +146,17 @@ def digest_form(deleted):
     """Return a form with the digest of the selection, as the page before showed it."""
     return lambda visit: {
         "digest": Selection(QueryDict(selection_query(visit)[1:]), deleted=deleted).digest
+    }
+
+
+def bulk_form(action):
+    return lambda visit: {"action": action, "uuid": visit.message.pk}
+
+
+def undo_form(action):
+    """Return the form that undoes the action on the message."""
+    return lambda visit: {
+        "token": MessageChange(action, {visit.message.pk: visit.message.version}).sign()
     }
 
 
@@ -184,6 +212,22 @@ CONSOLE = [
     post("mailbox-restore", SUPPORT, kwargs=mailbox_kwargs),
     get("history", kwargs=mailbox_kwargs),
     post("put-back", SUPPORT, lambda visit: {"version": 1}, mailbox_kwargs),
+    get("message-list"),
+    *(
+        post(
+            "message-bulk",
+            SUPPORT,
+            bulk_form(action),
+            label=action,
+            has_effect=action in ("hear", "delete"),
+        )
+        for action in ("hear", "unhear", "delete", "restore")
+    ),
+    *(
+        post("message-undo", SUPPORT, undo_form(OPPOSITES[action]), label=action)
+        for action in ("hear", "delete")
+    ),
+    get("message", kwargs=message_kwargs),
     get("account-list"),
     get("account-add", MANAGER),
     post("account-add", MANAGER, lambda visit: {"name": f"new-{next(numbers)}"}),

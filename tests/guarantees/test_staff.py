@@ -1,6 +1,7 @@
 """Staff can do only what their group permits: random visits to console and admin.
 
-A refused visit changes nothing, and users who may not change mailboxes never see a pass code.
+A refused visit changes nothing. Users who may not change mailboxes never see a pass code, and those
+who may not listen to messages never see what callers say.
 """
 
 from collections import Counter
@@ -37,9 +38,11 @@ from tests.guarantees.staff_pages import (
     csv_file_form,
 )
 from tests.guarantees.state_machines import RolledBackMachine, rolled_back, run_machine
+from tests.messages import leave_message
 from tests.service import shows
 
 CODES = ["7391", "8264", "5938", "4826"]  # the forms send the last one
+SPOKEN = "The safe opens with swordfish."
 ENDPOINTS = [*CONSOLE, *ADMIN]
 SIGN_IN = ("/sign-in/", "/admin/login/")
 RANKS = {
@@ -61,6 +64,7 @@ def people(db):
         mailbox.password = code
         mailbox.save()
         mailbox.add_recipient(f"ann@{name}.example")
+        leave_message(mailbox, "Ann", text=SPOKEN)
         ApiCredential.objects.issue(account, "api")
     deleted = Mailbox(account=account, name="Deleted")
     deleted.password = CODES[2]
@@ -121,7 +125,8 @@ def is_refused(endpoint, person, visit) -> bool:
 def make_visit(endpoint, person, visit):
     """Check a visit, and return its response, and True if it changed the database.
 
-    A refused visit changes nothing, and users who may not change mailboxes see no pass code.
+    A refused visit changes nothing. Users who may not change mailboxes see no pass code, and those
+    who may not listen see nothing that a caller says.
     """
     refused, browser = is_refused(endpoint, person, visit), open_browser(person)
     address, form = endpoint.build_address(visit), endpoint.form(visit)
@@ -142,6 +147,8 @@ def make_visit(endpoint, person, visit):
     if RANKS[person] < SUPPORT:
         for code in CODES:
             assert not shows(text, code), f"{person} was shown a pass code: {endpoint}"
+    if RANKS[person] < MANAGER:
+        assert SPOKEN not in text, f"{person} was shown what a caller says: {endpoint}"
     return response, read_database() != before
 
 

@@ -16,6 +16,7 @@ from django_htmx.http import reswap
 from mailboxes import batches
 from mailboxes.conflict import Conflict, have_different_settings
 from mailboxes.console.access import add_success, keep_table, redirect_to_mailbox, staff_with
+from mailboxes.console.views.message_list import list_messages_of
 from mailboxes.console.writing import atomic_post
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import (
@@ -75,7 +76,8 @@ def render_mailbox(
     mailbox = Mailbox.objects.select_related("account").get(pk=mailbox.pk)
     if mailbox.is_deleted:
         add_deletions([mailbox])
-    context = keep_table(request) | {
+    context = keep_table(request) | list_messages_of(mailbox, request.user)
+    context |= {
         "mailbox": mailbox,
         "recipients": mailbox.email_recipients.all(),
         "form": form or fill_in(request, MailboxSettingsForm(instance=mailbox)),

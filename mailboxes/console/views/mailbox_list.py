@@ -1,6 +1,7 @@
 """The home page: the mailboxes of all accounts."""
 
 from django.core.paginator import Paginator
+from django.db.models import Count
 from django.shortcuts import render
 from django.utils.functional import cached_property
 from django.views.decorators.http import require_safe
@@ -8,7 +9,7 @@ from django.views.decorators.http import require_safe
 from mailboxes.console.access import staff_with
 from mailboxes.console.filters import MailboxFilter
 from mailboxes.history import add_deletions
-from mailboxes.models import Mailbox
+from mailboxes.models import Mailbox, Message
 
 ROWS_PER_PAGE = 50
 
@@ -45,4 +46,14 @@ def mailbox_list(request):
     )
     if table.is_deleted:
         add_deletions(page.object_list)
+    elif request.user.has_perm("mailboxes.view_message"):
+        add_unheard_counts(page.object_list)
     return render(request, "console/mailbox_list.html", {"table": table, "page": page})
+
+
+def add_unheard_counts(mailboxes) -> None:
+    """Set `unheard_count` of each mailbox, with one query."""
+    unheard = Message.objects.unheard().filter(mailbox__in=[mailbox.pk for mailbox in mailboxes])
+    counts = dict(unheard.order_by().values_list("mailbox").annotate(Count("pk")))
+    for mailbox in mailboxes:
+        mailbox.unheard_count = counts.get(mailbox.pk, 0)
