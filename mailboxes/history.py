@@ -3,24 +3,27 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import reduce
 from itertools import zip_longest
 from math import ceil
-from operator import attrgetter
+from operator import attrgetter, or_
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import OuterRef, Subquery
+from django.db import transaction
+from django.db.models import OuterRef, Q, Subquery
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
-from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox, Message
 from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import retention_start
+from mailboxes.staff.resubmission import wait_for_earlier_forms
 
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
     "password": _("pass code")
@@ -34,6 +37,13 @@ EFFECTS = LABELS | {
 STATES = {"deleted": _("deleted"), "restored": _("restored")}
 # Messages in the admin log when a person sees a pass code.
 REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
+# The same for a message, the first time. The message's time and UUID follow; nothing of the caller.
+HEARD, READ, DOWNLOADED = "Message heard", "Message read", "Message downloaded"
+ACCESSES = {
+    HEARD: _("heard the message of"),
+    READ: _("read the message of"),
+    DOWNLOADED: _("downloaded the message of"),
+}
 
 AUTHORS = ("history_credential__account", "history_user")
 # Many programs save again and again what is there already. So a page reads successive windows of
@@ -226,6 +236,60 @@ def list_reveals(mailbox: Mailbox):
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(mailbox.pk))
     entries = entries.filter(change_message__in=[REVEALED, EXPORTED]).select_related("user")
     return entries.order_by("-pk")
+
+
+def record_access(kind: str, messages: Iterable[Message], user) -> None:
+    """Write to the admin log that the user has HEARD, READ or DOWNLOADED these messages.
+
+    Only the first time of each message and user is written.
+    """
+    mailboxes = {describe_access(kind, message): message.mailbox for message in messages}
+    entries = LogEntry.objects.filter(
+        user=user,
+        content_type=ContentType.objects.get_for_model(Mailbox),
+        object_id__in={str(mailbox.pk) for mailbox in mailboxes.values()},
+        change_message__in=mailboxes,
+    ).values_list("change_message", flat=True)
+    if mailboxes.keys() <= set(entries):
+        return
+    with transaction.atomic():
+        wait_for_earlier_forms(user)  # a player may ask for two parts at once
+        for text in mailboxes.keys() - set(entries.all()):
+            LogEntry.objects.log_actions(
+                user.pk, [mailboxes[text]], CHANGE, text, single_object=True
+            )
+
+
+def describe_access(kind: str, message: Message) -> str:
+    return f"{kind}: {message.received_at.astimezone(UTC).isoformat()} {message.pk}"
+
+
+@dataclass
+class Access:
+    """A member of staff has heard, read or downloaded a message for the first time."""
+
+    user: object
+    at: datetime
+    kind: str
+    received_at: datetime  # of the message
+
+    def __str__(self):
+        return str(ACCESSES[self.kind])
+
+    @classmethod
+    def from_entry(cls, entry: LogEntry):
+        kind, _colon, message = entry.change_message.partition(": ")
+        return cls(entry.user, entry.action_time, kind, datetime.fromisoformat(message.split()[0]))
+
+
+def list_accesses(mailbox: Mailbox):
+    """Return the admin log's entries about the mailbox's messages, the last one first."""
+    content_type = ContentType.objects.get_for_model(Mailbox)
+    kinds = [Q(change_message__startswith=f"{kind}: ") for kind in ACCESSES]
+    entries = LogEntry.objects.filter(
+        reduce(or_, kinds), content_type=content_type, object_id=str(mailbox.pk)
+    )
+    return entries.select_related("user").order_by("-pk")
 
 
 def list_reasons_to_keep(account: Account) -> list[str]:

@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -38,10 +38,8 @@ class MailboxFullError(Exception):
     """The mailbox has MESSAGES_PER_MAILBOX messages."""
 
     def __init__(self) -> None:
-        super().__init__(
-            f"The mailbox has {settings.MESSAGES_PER_MAILBOX} messages, the most that it may have: "
-            "delete some."
-        )
+        text = _("The mailbox has %(count)s messages, the most that it may have: delete some.")
+        super().__init__(text % {"count": settings.MESSAGES_PER_MAILBOX})
 
 
 class MessageQuerySet(models.QuerySet):
@@ -78,6 +76,16 @@ class MessageQuerySet(models.QuerySet):
         start = ExpressionWrapper(Value(timezone.now()) - F("age"), models.DateTimeField())
         old = self.active().alias(days=days, age=age).filter(days__gt=0, received_at__lte=start)
         return old.filter(Q(heard_at__isnull=False) | Q(mailbox__account__removes_unheard=True))
+
+    def older_than(self, message: "Message"):
+        """Return the messages that come after this one in a list of the newest first."""
+        same = Q(received_at=message.received_at, uuid__gte=message.uuid)
+        return self.filter(received_at__lte=message.received_at).exclude(same)
+
+    def newer_than(self, message: "Message"):
+        """Return the messages that come before this one in a list of the newest first."""
+        same = Q(received_at=message.received_at, uuid__lte=message.uuid)
+        return self.filter(received_at__gte=message.received_at).exclude(same)
 
     def search(self, text: str):
         """Return messages that have each word in the caller's name or number, or transcription.
@@ -233,7 +241,8 @@ class Message(EncryptedRow, models.Model):
         ]
 
     def __str__(self):
-        return f"{self.caller_id_name or self.caller_id_number or '?'}, {self.received_at}"
+        """Return a text for logs, so it has nothing that is about the caller."""
+        return f"Message of {self.received_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
     def save(self, **kwargs):
         """Save with the next version. Lock an existing row before you read and save it."""

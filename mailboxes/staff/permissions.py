@@ -12,7 +12,7 @@ REFUSALS = {
     "listen_to": _("You may not listen to or read %(rows)s"),
 }
 
-NAMES = {"user": _("logins of staff")}  # Django says "users"
+NAMES = {"message": _("messages"), "user": _("logins of staff")}  # Django says "users"
 
 
 def require_permissions(user, permissions) -> None:

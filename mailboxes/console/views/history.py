@@ -23,7 +23,7 @@ from mailboxes.console.access import (
     redirect_to_mailbox,
     staff_with,
 )
-from mailboxes.history import HistoryPage, list_reveals, parse_version
+from mailboxes.history import Access, HistoryPage, list_accesses, list_reveals, parse_version
 from mailboxes.models import Account, Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.staff.permissions import require_permissions
@@ -39,15 +39,19 @@ CHANGES_PER_PAGE = 50
 def history(request, uuid):
     """Show a page of changes, the newest first; group those of one version.
 
-    `?before=` is the version that the page ends before, and `?page=` the page of the views of the
-    pass code.
+    `?before=` is the version that the page ends before, `?page=` the page of the views of the pass
+    code, and `?messages=` that of the messages heard or read.
     """
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
     page = HistoryPage(mailbox, VERSIONS_PER_PAGE, parse_version(request.GET.get("before")))
     reveals = Paginator(list_reveals(mailbox), REVEALS_PER_PAGE)
+    accesses = Paginator(list_accesses(mailbox), REVEALS_PER_PAGE)
+    accesses = accesses.get_page(request.GET.get("messages"))
     context = keep_table(request) | {
         "mailbox": mailbox,
         "page": page,
+        "accesses": accesses,
+        "access_rows": [Access.from_entry(entry) for entry in accesses],
         "steps": [list(step) for _version, step in groupby(page.changes, attrgetter("version"))],
         "trimming": describe_trimming(),
         "reveals": reveals.get_page(request.GET.get("page")),
