@@ -3,7 +3,6 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
-from django.views.generic import RedirectView
 
 from mailboxes.console.views import (
     accounts,
@@ -16,6 +15,7 @@ from mailboxes.console.views import (
     mailbox,
     mailbox_list,
     me,
+    message,
     message_list,
     pass_codes,
     second_factor,
@@ -58,10 +58,16 @@ urlpatterns = [
     ),
     path("mailboxes/<uuid:uuid>/delete/", mailbox.delete, name="mailbox-delete"),
     path("mailboxes/<uuid:uuid>/restore/", mailbox.restore, name="mailbox-restore"),
+    path("mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/", message.message, name="message"),
     path(
-        "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/",
-        RedirectView.as_view(pattern_name="console:message-list"),
-        name="message",
+        "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/recording/",
+        message.recording,
+        name="message-recording",
+    ),
+    path(
+        "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/<action>/",
+        message.change,
+        name="message-action",
     ),
     path("mailboxes/<uuid:uuid>/history/", history.history, name="history"),
     path("mailboxes/<uuid:uuid>/put-back/", history.put_back, name="put-back"),

@@ -5,9 +5,10 @@ from django.urls import URLResolver, get_resolver, reverse
 
 from mailboxes.models import Mailbox
 
-# Arguments that are not the key of a row: the admin's only app, a greeting's signature, and the
-# parts of a link to set a password.
+# Arguments that are not the key of a row: an action on a message, the admin's only app, a greeting's
+# signature, and the parts of a link to set a password.
 CONSTANTS = {
+    "action": "delete",
     "app_label": "mailboxes",
     "signed": "signature",
     "uidb64": "MQ",
@@ -57,6 +58,8 @@ def get_kind(name, argument):
     """Return the kind of row that the argument of this URL pattern names."""
     if argument == "recipient" or (name == "recipient-detail" and argument == "uuid"):
         return "emailrecipient"
+    if "message" in name and argument == "uuid":
+        return "message"
     if name.startswith("console:credential-"):
         return "apicredential"
     if name.startswith("console:import-"):

@@ -8,8 +8,9 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mailboxes.csvfiles import importing
-from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox, Message
 from tests.conftest import database_url
+from tests.recordings import leave_message
 from tests.security.browser import Browser, create_superuser
 from tests.server import Server
 
@@ -60,6 +61,7 @@ def rows(account, rosa):
         "emailrecipient": recipient,
         "apicredential": credential,
         "import": source,
+        "message": leave_message(mailbox, "Call me back.", caller_id_name="Bob"),
         "batch": Batch.objects.create(user=rosa, action=Batch.Action.CHANGED, count=1),
         "user": hugo,
         "group": Group.objects.get(name="Viewer"),
@@ -78,6 +80,9 @@ def script_rows(rows):
     Account.objects.update(contact_name=text)
     Account.objects.create(name="customer", contact_name=text, reseller=rows["account"])
     ApiCredential.objects.update(name=text, networks="192.0.2.0/24")
+    Message.objects.update(caller_id_name=text, caller_id_number=SCRIPTS[4])
+    rows["message"].transcription = text
+    rows["message"].save()
     EmailRecipient.objects.update(email='"<script>alert(7)</script>"@acme.example')
     User.objects.filter(username="hugo").update(first_name=text, last_name=text, email=text)
     for number, script in enumerate(SCRIPTS):

@@ -6,6 +6,7 @@ from django.db.models import Model
 from django.test import Client
 
 from mailboxes.contract import is_api_path, is_machine_path
+from mailboxes.history import HEARD, READ
 from tests.security.addresses import build_addresses
 
 pytestmark = pytest.mark.django_db
@@ -52,11 +53,18 @@ def test_form_without_its_token_is_refused(staff_browser, rows, headers):
 
 
 def test_get_request_changes_nothing(staff_browser, rows):
-    """A link or an image on another site's page makes a browser send GET with its cookies."""
+    """A link or an image on another site's page makes a browser send GET with its cookies.
+
+    That somebody has heard or read a message is recorded, however it came about.
+    """
     before = read_database()
     for address in build_addresses(rows):
         staff_browser.get(address).getvalue()  # closes a file
-    assert read_database() == before
+    after = read_database()
+    entries = after.pop("admin.LogEntry")
+    assert [entry["change_message"].partition(":")[0] for entry in entries] == [READ, HEARD]
+    assert before.pop("admin.LogEntry") == []
+    assert after == before
 
 
 def test_cookies_do_not_open_the_api(staff_browser, rows):

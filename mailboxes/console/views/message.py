@@ -1,0 +1,132 @@
+"""One message: its page, its recording, and the actions on it."""
+
+import logging
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from mailboxes.audio.recordings import MEDIA_TYPE
+from mailboxes.console.access import add_success, get_next_page, keep_table, staff_with
+from mailboxes.console.players import create_player
+from mailboxes.console.views.mailbox import lock_mailbox
+from mailboxes.encryption import DamagedError, UnknownKeyError
+from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
+from mailboxes.http.ranges import UnsatisfiableRangeError, answer_with_range
+from mailboxes.models import Message
+from mailboxes.models.messages import MailboxFullError
+from mailboxes.staff.permissions import require_permissions
+
+log = logging.getLogger("mailboxes.console")
+
+LISTEN = "mailboxes.listen_to_message"
+# The permission that each action needs, and the text after it.
+ACTIONS = {
+    "hear": ("mailboxes.change_message", gettext_lazy("The message is marked as heard.")),
+    "unhear": ("mailboxes.change_message", gettext_lazy("The message is marked as unheard.")),
+    "delete": ("mailboxes.delete_message", gettext_lazy("The message was deleted.")),
+    "restore": ("mailboxes.delete_message", gettext_lazy("The message was restored.")),
+}
+MAX_NAME = 40  # characters of a mailbox's or a caller's name in a file's name
+
+
+def get_message(mailbox_uuid, uuid) -> Message:
+    """Return the message. Raises Http404, also for one that can no longer be restored."""
+    found = Message.objects.restorable().select_related("mailbox__account", "heard_by")
+    return get_object_or_404(found, mailbox=mailbox_uuid, pk=uuid)
+
+
+@require_safe
+@staff_with("mailboxes.view_message")
+def message(request, mailbox_uuid, uuid):
+    message = get_message(mailbox_uuid, uuid)
+    others = message.mailbox.messages.active()
+    context = keep_table(request) | {
+        "message": message,
+        "mailbox": message.mailbox,
+        "newer": others.newer_than(message).last(),
+        "older": others.older_than(message).first(),
+    }
+    if request.user.has_perm(LISTEN):
+        context |= {
+            "player": create_player(message),
+            "transcription": message.readable_transcription,
+        }
+        if context["transcription"]:
+            record_access(READ, [message], request.user)
+    return render(request, "console/message.html", context)
+
+
+@require_safe
+@staff_with("mailboxes.view_message", LISTEN)
+def recording(request, mailbox_uuid, uuid):
+    """Send the recording, or the part that a player asks for; with `?download`, as a file."""
+    message = get_message(mailbox_uuid, uuid)
+    etag = f'"{message.pk}"'
+    response = get_conditional_response(request, etag)
+    if response:
+        return response
+    try:
+        content = message.read_recording()
+    except (UnknownKeyError, DamagedError, FileNotFoundError) as error:
+        log.error("The recording of message %s cannot be read: %r", message.pk, error)
+        raise Http404 from None
+    try:
+        response = answer_with_range(request, content, etag, MEDIA_TYPE)
+    except UnsatisfiableRangeError as error:
+        return HttpResponse(status=416, headers=error.headers)
+    is_download = "download" in request.GET
+    if is_download:
+        name = content_disposition_header(True, name_file(message))
+        response["Content-Disposition"] = name
+    if request.method == "GET":
+        record_access(DOWNLOADED if is_download else HEARD, [message], request.user)
+    return response
+
+
+def name_file(message: Message) -> str:
+    """Return a name in ASCII for every system: of the mailbox, the caller and the time in UTC."""
+    caller = message.caller_id_name or message.caller_id_number
+    parts = [slugify(name)[:MAX_NAME] for name in (message.mailbox.name, caller)]
+    moment = message.received_at.strftime("%Y-%m-%d-%H%M%S")
+    return "_".join(filter(None, [*parts, moment])) + ".wav"
+
+
+@require_POST
+@staff_with("mailboxes.view_message")
+def change(request, mailbox_uuid, uuid, action):
+    """Hear, unhear, delete or restore the message."""
+    if action not in ACTIONS:
+        raise Http404
+    permission, text = ACTIONS[action]
+    require_permissions(request.user, [permission])
+    page = reverse("console:message", args=[mailbox_uuid, uuid])
+    try:
+        change_message(mailbox_uuid, uuid, action, request.user)
+    except ValidationError as error:
+        messages.error(request, error.message)
+    except MailboxFullError as error:
+        messages.error(request, str(error))
+    else:
+        if not request.htmx:  # which shows the new state in place, while the recording is heard
+            add_success(request, text)
+    return redirect(get_next_page(request, page + keep_table(request)["kept_query"]))
+
+
+@transaction.atomic
+def change_message(mailbox_uuid, uuid, action, user) -> None:
+    """Raises Http404; ValidationError if it was deleted; MailboxFullError."""
+    mailbox = lock_mailbox(mailbox_uuid)
+    message = get_object_or_404(mailbox.messages.restorable(), pk=uuid)
+    if message.is_deleted and action in ("hear", "unhear"):
+        raise ValidationError(_("This message was deleted. Restore it first."))
+    message.change(action, user)
