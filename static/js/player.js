@@ -33,6 +33,7 @@ function startPlayer(player) {
   const play = find(".play");
   const speeds = player.querySelectorAll("[data-speed]");
   let isHeard = false;
+  if (!controls.hidden) return; // it has been started
 
   // The server's length is in whole seconds. The exact one is known once the recording is loaded.
   const getLength = () => audio.duration || Number(player.dataset.seconds);

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
 from mailboxes import batches
-from mailboxes.models import Account, ApiCredential, Batch, Mailbox
+from mailboxes.models import Account, ApiCredential, Batch, Mailbox, Message
 from tests.browser.conftest import sign_in
 from tests.browser.test_stored_script import NOT_PAGES
 from tests.security.addresses import build_addresses
@@ -40,12 +40,13 @@ def addresses(rows):  # noqa: F811
     ApiCredential.objects.issue(rows["account"], "n" * 64, "2001:db8::/32")
     Mailbox.objects.create(account=account, name="W" * 100, password="1234").soft_delete()
     Mailbox.objects.create(account=rows["account"], name="W" * 100, password="1234")
+    Message.objects.update(caller_id_name="W" * 100, caller_id_number="1" * 64, duration=900)
     selection = f"?uuid={rows['mailbox'].pk}"
     return [
         address + (selection if address.startswith(("/bulk/", "/export/")) else "")
         for address in build_addresses(rows)
         if not address.startswith((*NOT_PAGES, "/admin/", "/health", "/ready", "/sounds/"))
-        and not address.endswith(".csv")
+        and not address.endswith((".csv", "/recording/"))
     ] + ["/?state=deleted&transcribe=off&account=acme", "/?q=x", "/accounts/?q=x", "/nowhere/"]
 
 
