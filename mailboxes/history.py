@@ -244,9 +244,10 @@ def record_access(kind: str, messages: Iterable[Message], user) -> None:
     Only the first time of each message and user is written.
     """
     mailboxes = {describe_access(kind, message): message.mailbox for message in messages}
+    content_type = ContentType.objects.get_for_model(Mailbox)
     entries = LogEntry.objects.filter(
         user=user,
-        content_type=ContentType.objects.get_for_model(Mailbox),
+        content_type=content_type,
         object_id__in={str(mailbox.pk) for mailbox in mailboxes.values()},
         change_message__in=mailboxes,
     ).values_list("change_message", flat=True)
@@ -254,10 +255,19 @@ def record_access(kind: str, messages: Iterable[Message], user) -> None:
         return
     with transaction.atomic():
         wait_for_earlier_forms(user)  # a player may ask for two parts at once
-        for text in mailboxes.keys() - set(entries.all()):
-            LogEntry.objects.log_actions(
-                user.pk, [mailboxes[text]], CHANGE, text, single_object=True
+        written = set(entries.all())
+        LogEntry.objects.bulk_create(
+            LogEntry(
+                user=user,
+                content_type=content_type,
+                object_id=str(mailbox.pk),
+                object_repr=str(mailbox),
+                action_flag=CHANGE,
+                change_message=text,
             )
+            for text, mailbox in mailboxes.items()
+            if text not in written
+        )
 
 
 def describe_access(kind: str, message: Message) -> str:

@@ -8,14 +8,13 @@ from mailboxes.audio.recordings import Recording
 from mailboxes.models import Message
 from tests.recordings import make_samples
 
-RECORDING = Recording(8_000, make_samples(1.0).tobytes())
 
-
-def leave_message(mailbox, name="", *, text=None, hours_ago=0, **values) -> Message:
+def leave_message(mailbox, name="", *, text=None, hours_ago=0, seconds=1.0, **values) -> Message:
     """Leave a message that the caller of this name left some hours ago, with its transcription."""
     at = timezone.now() - timedelta(hours=hours_ago)
+    recording = Recording(8_000, make_samples(seconds).tobytes())
     message, _is_new = Message.receive(
-        mailbox, RECORDING, caller_id_name=name, **({"received_at": at} | values)
+        mailbox, recording, caller_id_name=name, **({"received_at": at} | values)
     )
     if text is not None:
         message.transcription = text

@@ -8,9 +8,6 @@ from array import array
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
-from mailboxes.audio.recordings import Recording
-from mailboxes.models import Message
-
 LOUDNESS = 8_000  # of the loudest sample, of 32,767
 
 
@@ -28,17 +25,6 @@ def make_wav(seconds=2.0, rate=8_000, tone=440) -> bytes:
         writer.setframerate(rate)
         writer.writeframes(make_samples(seconds, rate, tone).tobytes())
     return file.getvalue()
-
-
-def leave_message(mailbox, transcription=None, seconds=2.0, tone=440, **values) -> Message:
-    """Store a message, with a tone as its recording."""
-    recording = Recording(8_000, make_samples(seconds, tone=tone).tobytes())
-    message, _is_new = Message.receive(mailbox, recording, **values)
-    if transcription is not None:
-        message.transcription = transcription
-        message.transcription_status = Message.Status.DONE
-        message.save()
-    return message
 
 
 def make_form(recording=None, **fields) -> dict:

@@ -66,7 +66,7 @@ urlpatterns = [
     ),
     path(
         "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/<action>/",
-        message.change,
+        message.message_action,
         name="message-action",
     ),
     path("mailboxes/<uuid:uuid>/history/", history.history, name="history"),

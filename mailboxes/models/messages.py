@@ -38,8 +38,10 @@ class MailboxFullError(Exception):
     """The mailbox has MESSAGES_PER_MAILBOX messages."""
 
     def __init__(self) -> None:
-        text = _("The mailbox has %(count)s messages, the most that it may have: delete some.")
-        super().__init__(text % {"count": settings.MESSAGES_PER_MAILBOX})
+        super().__init__(
+            f"The mailbox has {settings.MESSAGES_PER_MAILBOX} messages, the most that it may have: "
+            "delete some."
+        )
 
 
 class MessageQuerySet(models.QuerySet):

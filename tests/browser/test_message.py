@@ -9,12 +9,12 @@ from playwright.sync_api import expect
 from mailboxes.audio.recordings import Recording
 from mailboxes.models import Account, Mailbox, Message
 from tests.browser.conftest import assert_accessible, sign_in
-from tests.recordings import LOUDNESS, leave_message, make_samples
+from tests.messages import leave_message
+from tests.recordings import LOUDNESS, make_samples
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 SAID = "Please call me back about the boiler.\n\nBye."
-CALLER = {"caller_id_name": "Ann Smith", "caller_id_number": "+44 20 7946 0123"}
 POSITION = "audio => audio.currentTime"
 # Return the length of the recording in seconds, and its level (RMS), from 0 to 1, as it is decoded.
 DECODE = """
@@ -36,7 +36,7 @@ def mailbox(db):
 
 @pytest.fixture
 def message(mailbox):
-    return leave_message(mailbox, SAID, seconds=6, **CALLER)
+    return leave_message(mailbox, "Ann Smith", text=SAID, seconds=6)
 
 
 @pytest.fixture
@@ -211,11 +211,11 @@ def test_message_is_heard_and_marked_without_javascript(browser, live_server, me
     page.wait_for_timeout(1500)
     assert audio.evaluate(POSITION) > 0.5
     press(page, "Mark as heard")
-    expect(page.get_by_text("The message is marked as heard.")).to_be_visible()
+    expect(page.get_by_text("1 message was marked as heard.")).to_be_visible()
     press(page, "Delete")
     page.goto(get_address(message))
     press(page, "Restore")
-    expect(page.get_by_text("The message was restored.")).to_be_visible()
+    expect(page.get_by_text("1 message was restored.")).to_be_visible()
     assert not Message.objects.get().is_deleted
     context.close()
 

@@ -10,7 +10,7 @@ from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox, Message
 from tests.console.conftest import DELETED, list_messages, sign_in_with
 from tests.console.pages import get_source, get_text
-from tests.recordings import leave_message
+from tests.messages import leave_message
 
 NAME, NUMBER, SAID = "Ann Smith", "+44 20 7946 0123", "Please call me back about the boiler."
 ACTIONS = ["hear", "unhear", "delete", "restore"]
@@ -20,8 +20,9 @@ ACTIONS = ["hear", "unhear", "delete", "restore"]
 def message(sales):
     return leave_message(
         sales,
-        SAID,
-        caller_id_name=NAME,
+        NAME,
+        text=SAID,
+        seconds=2,
         caller_id_number=NUMBER,
         received_at=datetime(2024, 5, 17, 9, 30, 15, tzinfo=UTC),
     )
@@ -131,7 +132,7 @@ def test_page_makes_few_queries(manager, message, django_assert_max_num_queries)
 
 def test_message_is_marked_as_heard_by_the_user_and_back(support, message):
     page = get_text(press(support, message, "hear"))
-    assert "The message is marked as heard." in page
+    assert "1 message was marked as heard." in page
     assert "UTC by support" in page
     assert reload(message).heard_by == support.user
     page = get_text(press(support, message, "unhear"))
@@ -161,6 +162,7 @@ def test_message_is_deleted_and_restored(support, message):
     page = press(support, message, "delete", next=f"/mailboxes/{message.mailbox_id}/")
     assert page.redirect_chain[-1][0] == f"/mailboxes/{message.mailbox_id}/"
     assert reload(message).is_deleted
+    assert list_messages(page) == ["1 message was deleted."]
     source = get_source(support, get_address(message))
     assert "Mark as" not in source
     assert get_address(message, "restore/") in source
@@ -178,7 +180,7 @@ def test_deleted_message_cannot_be_marked(support, message):
     message.soft_delete()
     for action in ("hear", "unhear"):
         page = press(support, message, action)
-        assert list_messages(page) == ["This message was deleted. Restore it first."]
+        assert list_messages(page) == ["Nothing was changed."]
     assert reload(message).version == message.version
 
 
@@ -197,9 +199,7 @@ def test_message_is_not_restored_to_a_full_mailbox(support, message, settings):
     message.soft_delete()
     leave_message(message.mailbox)
     page = press(support, message, "restore")
-    assert list_messages(page) == [
-        "The mailbox has 1 messages, the most that it may have: delete some."
-    ]
+    assert list_messages(page) == ["1 message was not restored: its mailbox is full."]
     assert reload(message).is_deleted
 
 

@@ -22,7 +22,8 @@ from tests.console.test_message import (
     message,  # noqa: F401
     press,
 )
-from tests.recordings import leave_message, make_wav
+from tests.messages import leave_message
+from tests.recordings import make_wav
 
 WAV = make_wav()
 
@@ -84,7 +85,7 @@ def test_download_is_named_in_ascii_for_mailbox_caller_and_time(manager, sales, 
     sales.name, name, number = names
     sales.save()
     moment = datetime(2024, 5, 17, 9, 30, 15, tzinfo=UTC)
-    row = leave_message(sales, caller_id_name=name, caller_id_number=number, received_at=moment)
+    row = leave_message(sales, name, seconds=2, caller_id_number=number, received_at=moment)
     answer = manager.get(get_address(row, "recording/?download"))
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{file}"'
     assert answer.content == WAV
@@ -131,13 +132,23 @@ def test_page_without_transcription_is_not_recorded(manager, support, sales, mes
     assert read_accesses() == []
 
 
+@pytest.mark.parametrize("page", ["/messages/", "/mailboxes/{}/"])
+def test_first_lines_in_a_table_are_recorded(manager, support, sales, message, page):  # noqa: F811
+    leave_message(sales)
+    support.get(page.format(sales.pk))
+    assert read_accesses() == []
+    for _time in range(2):
+        assert SAID in manager.get(page.format(sales.pk)).content.decode()
+    assert read_accesses() == [("manager", "Message read")]
+
+
 def test_request_for_the_head_is_not_recorded(manager, recording):
     manager.head(recording)
     assert read_accesses() == []
 
 
 def test_many_messages_are_recorded_at_once(manager, sales, django_assert_max_num_queries):
-    rows = [leave_message(sales, SAID) for _ in range(3)]
+    rows = [leave_message(sales, text=SAID) for _ in range(3)]
     record_access(READ, rows[:1], manager.user)
     record_access(READ, rows, manager.user)
     assert read_accesses() == [("manager", "Message read")] * 3

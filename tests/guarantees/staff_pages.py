@@ -98,6 +98,10 @@ def message_kwargs(visit):
     return {"mailbox_uuid": visit.message.mailbox_id, "uuid": visit.message.pk}
 
 
+def action_kwargs(action):
+    return lambda visit: message_kwargs(visit) | {"action": action}
+
+
 def account_kwargs(visit):
     return {"name": visit.account.name}
 
@@ -228,6 +232,17 @@ CONSOLE = [
         for action in ("hear", "delete")
     ),
     get("message", kwargs=message_kwargs),
+    get("message-recording", MANAGER, message_kwargs),
+    *(
+        post(
+            "message-action",
+            SUPPORT,
+            kwargs=action_kwargs(action),
+            label=action,
+            has_effect=action in ("hear", "delete"),
+        )
+        for action in OPPOSITES
+    ),
     get("account-list"),
     get("account-add", MANAGER),
     post("account-add", MANAGER, lambda visit: {"name": f"new-{next(numbers)}"}),

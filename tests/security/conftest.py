@@ -10,7 +10,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from mailboxes.csvfiles import importing
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox, Message
 from tests.conftest import database_url
-from tests.recordings import leave_message
+from tests.messages import leave_message
 from tests.security.browser import Browser, create_superuser
 from tests.server import Server
 
@@ -61,7 +61,7 @@ def rows(account, rosa):
         "emailrecipient": recipient,
         "apicredential": credential,
         "import": source,
-        "message": leave_message(mailbox, "Call me back.", caller_id_name="Bob"),
+        "message": leave_message(mailbox, "Bob", text="Call me back."),
         "batch": Batch.objects.create(user=rosa, action=Batch.Action.CHANGED, count=1),
         "user": hugo,
         "group": Group.objects.get(name="Viewer"),

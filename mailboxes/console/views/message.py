@@ -3,39 +3,27 @@
 import logging
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes.audio.recordings import MEDIA_TYPE
-from mailboxes.console.access import add_success, get_next_page, keep_table, staff_with
+from mailboxes.console.access import get_next_page, keep_table, staff_with
 from mailboxes.console.players import create_player
-from mailboxes.console.views.mailbox import lock_mailbox
+from mailboxes.console.views.message_list import LISTEN, VIEW, add_outcome
 from mailboxes.encryption import DamagedError, UnknownKeyError
+from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
 from mailboxes.http.ranges import UnsatisfiableRangeError, answer_with_range
+from mailboxes.message_changes import PERMISSIONS, change_messages
 from mailboxes.models import Message
-from mailboxes.models.messages import MailboxFullError
 from mailboxes.staff.permissions import require_permissions
 
 log = logging.getLogger("mailboxes.console")
 
-LISTEN = "mailboxes.listen_to_message"
-# The permission that each action needs, and the text after it.
-ACTIONS = {
-    "hear": ("mailboxes.change_message", gettext_lazy("The message is marked as heard.")),
-    "unhear": ("mailboxes.change_message", gettext_lazy("The message is marked as unheard.")),
-    "delete": ("mailboxes.delete_message", gettext_lazy("The message was deleted.")),
-    "restore": ("mailboxes.delete_message", gettext_lazy("The message was restored.")),
-}
 MAX_NAME = 40  # characters of a mailbox's or a caller's name in a file's name
 
 
@@ -46,7 +34,7 @@ def get_message(mailbox_uuid, uuid) -> Message:
 
 
 @require_safe
-@staff_with("mailboxes.view_message")
+@staff_with(VIEW)
 def message(request, mailbox_uuid, uuid):
     message = get_message(mailbox_uuid, uuid)
     others = message.mailbox.messages.active()
@@ -67,7 +55,7 @@ def message(request, mailbox_uuid, uuid):
 
 
 @require_safe
-@staff_with("mailboxes.view_message", LISTEN)
+@staff_with(VIEW, LISTEN)
 def recording(request, mailbox_uuid, uuid):
     """Send the recording, or the part that a player asks for; with `?download`, as a file."""
     message = get_message(mailbox_uuid, uuid)
@@ -102,31 +90,17 @@ def name_file(message: Message) -> str:
 
 
 @require_POST
-@staff_with("mailboxes.view_message")
-def change(request, mailbox_uuid, uuid, action):
+@staff_with(VIEW)
+def message_action(request, mailbox_uuid, uuid, action):
     """Hear, unhear, delete or restore the message."""
-    if action not in ACTIONS:
+    if action not in PERMISSIONS:
         raise Http404
-    permission, text = ACTIONS[action]
-    require_permissions(request.user, [permission])
-    page = reverse("console:message", args=[mailbox_uuid, uuid])
-    try:
-        change_message(mailbox_uuid, uuid, action, request.user)
-    except ValidationError as error:
-        messages.error(request, error.message)
-    except MailboxFullError as error:
-        messages.error(request, str(error))
+    require_permissions(request.user, [PERMISSIONS[action]])
+    if get_message(mailbox_uuid, uuid).mailbox.is_deleted:
+        messages.error(request, MailboxDeletedError().message)
     else:
+        change = change_messages(action, [uuid], request.user)
         if not request.htmx:  # which shows the new state in place, while the recording is heard
-            add_success(request, text)
-    return redirect(get_next_page(request, page + keep_table(request)["kept_query"]))
-
-
-@transaction.atomic
-def change_message(mailbox_uuid, uuid, action, user) -> None:
-    """Raises Http404; ValidationError if it was deleted; MailboxFullError."""
-    mailbox = lock_mailbox(mailbox_uuid)
-    message = get_object_or_404(mailbox.messages.restorable(), pk=uuid)
-    if message.is_deleted and action in ("hear", "unhear"):
-        raise ValidationError(_("This message was deleted. Restore it first."))
-    message.change(action, user)
+            add_outcome(request, change)
+    page = resolve_url("console:message", mailbox_uuid, uuid) + keep_table(request)["kept_query"]
+    return redirect(get_next_page(request, page))

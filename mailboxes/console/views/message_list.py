@@ -17,6 +17,7 @@ from mailboxes.console.access import get_next_page, staff_with
 from mailboxes.console.filters import parse_uuids
 from mailboxes.console.message_filters import MessageFilter
 from mailboxes.console.views.mailbox_list import ROWS_PER_PAGE, CappedPaginator
+from mailboxes.history import READ, record_access
 from mailboxes.message_changes import PERMISSIONS, MessageChange, change_messages
 from mailboxes.models import Message
 from mailboxes.models.messages import NEWEST_FIRST
@@ -62,6 +63,7 @@ def message_list(request):
     if table.is_search:
         page.object_list = Message.objects.filter(pk__in=page.object_list).order_by(*table.ordering)
     page.object_list = page.object_list.prefetch_related("mailbox__account")
+    record_reading(page, request.user)
     context = {
         "table": table,
         "page": page,
@@ -82,6 +84,7 @@ def list_messages_of(mailbox, user) -> dict:
     heard = found.exclude(heard_at=None).order_by(*NEWEST_FIRST)
     rows = list(unheard[:SHOWN])
     rows += heard[: SHOWN - len(rows)]
+    record_reading(rows, user)
     count, most = found.count(), settings.MESSAGES_PER_MAILBOX
     return {
         "shown_messages": rows,
@@ -91,6 +94,12 @@ def list_messages_of(mailbox, user) -> dict:
         "most_messages": most if count >= most * NEARLY_FULL else None,
         "may_listen": user.has_perm(LISTEN),
     }
+
+
+def record_reading(rows, user) -> None:
+    """Write down that the user reads the first lines of the messages, which a table shows."""
+    if user.has_perm(LISTEN):
+        record_access(READ, [row for row in rows if row.first_line], user)
 
 
 @require_POST
