@@ -1,15 +1,18 @@
 """Recordings of messages are heard and downloaded, and each first access is recorded."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connection
 
 from mailboxes.encryption import KeyRing
-from mailboxes.history import READ, record_access
-from mailboxes.models import Message
+from mailboxes.history import HEARD, READ, record_access
+from mailboxes.models import Mailbox, Message
 from mailboxes.monitoring.logs import JSONFormatter, TextFormatter
 from tests.console.conftest import sign_in
 from tests.console.pages import get_text
@@ -154,6 +157,23 @@ def test_many_messages_are_recorded_at_once(manager, sales, django_assert_max_nu
     assert read_accesses() == [("manager", "Message read")] * 3
     with django_assert_max_num_queries(1):
         record_access(READ, rows, manager.user)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_parts_at_once_are_recorded_once(account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    user, rows = User.objects.create_superuser("rosa"), [leave_message(mailbox)]
+    ready = Barrier(4)
+
+    def hear(_number):
+        connection.ensure_connection()
+        ready.wait()
+        record_access(HEARD, rows, user)
+        connection.close()
+
+    with ThreadPoolExecutor(ready.parties) as pool:
+        list(pool.map(hear, range(ready.parties)))
+    assert read_accesses() == [("rosa", "Message heard")]
 
 
 def test_history_of_the_mailbox_shows_each_access(manager, support, message, recording):  # noqa: F811
