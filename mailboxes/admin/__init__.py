@@ -1,3 +1,3 @@
 """Declarations of the Django admin. Rows change by methods of their models."""
 
-from mailboxes.admin import customers, mailboxes, staff  # noqa: F401  registers their pages
+from mailboxes.admin import customers, mailboxes, messages, staff  # noqa: F401  registers pages

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mailboxes.models import Account, ApiCredential, Mailbox
+from mailboxes.models import Account, ApiCredential, Mailbox, Message
 
 LISTS = [
     ("/admin/auth/user/", {}),
@@ -20,6 +20,8 @@ LISTS = [
     ("/admin/mailboxes/mailbox/", {"_facets": "1"}),
     ("/admin/mailboxes/emailrecipient/", {}),
     ("/admin/mailboxes/emailrecipient/", {"q": "example.com"}),
+    ("/admin/mailboxes/message/", {}),
+    ("/admin/mailboxes/message/", {"q": "Ann", "heard": "no"}),
 ]
 
 
@@ -31,6 +33,7 @@ def add_rows(count, account):
         ApiCredential.objects.issue(account, f"api-{number}")
         mailbox = Mailbox.objects.create(account=customer, name="Sales", password="8305")
         mailbox.add_recipient("ann@example.com")
+        Message.objects.create(mailbox=mailbox, caller_id_name="Ann", duration=1, size=1)
         User.objects.create_user(f"user-{number}")
 
 

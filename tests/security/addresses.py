@@ -21,6 +21,7 @@ ADMIN_KINDS = {
     "emailrecipient",
     "group",
     "mailbox",
+    "message",
     "staticdevice",
     "totpdevice",
     "user",

@@ -1,0 +1,56 @@
+"""Messages in the admin, read-only: the console changes, plays and shows them."""
+
+from django.contrib import admin
+from django.db.models import Q
+
+from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.admin.mailboxes import State
+from mailboxes.models import Message
+
+
+class IsHeard(YesNoFilter):
+    title = parameter_name = "heard"
+    condition = Q(heard_at__isnull=False)
+
+
+@admin.register(Message)
+class MessageAdmin(ServiceAdmin):
+    """Without recordings and transcriptions: the admin would not write down who gets them."""
+
+    fields = [
+        "uuid",
+        "mailbox",
+        "caller_id_name",
+        "caller_id_number",
+        "call_id",
+        "received_at",
+        "stored_at",
+        "duration",
+        "size",
+        "transcription_status",
+        "heard_at",
+        "heard_by",
+        "deleted_at",
+        "version",
+    ]
+    list_display = [
+        "received_at",
+        "mailbox",
+        "caller_id_name",
+        "caller_id_number",
+        "length",
+        "heard_at",
+        "deleted_at",
+    ]
+    list_filter = [State, IsHeard]
+    list_select_related = ["mailbox"]
+    search_fields = ["caller_id_name", "caller_id_number", "mailbox__name", "uuid"]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, message=None):
+        return False
+
+    def has_delete_permission(self, request, message=None):
+        return False
