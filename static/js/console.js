@@ -183,9 +183,13 @@ const keys = {
 document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   const typing = target.closest("input:not([type=checkbox]), textarea, select, dialog");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[key]) return;
+  // A page's own buttons and links come first. Enter is for what has the focus.
+  const own = document.querySelector(`[aria-keyshortcuts="${CSS.escape(key)}"]`);
+  const press = own ? () => own.click() : keys[key];
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !press) return;
+  if (key === "Enter" && target !== document.body) return;
   event.preventDefault();
-  keys[key]();
+  press();
 });
 
 // Escape leaves the search field and keeps the results, so that j and k move through them.

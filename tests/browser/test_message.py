@@ -128,6 +128,29 @@ def test_click_and_keys_seek_in_a_long_recording(page, long_message, answers):
     expect(position).to_have_attribute("aria-valuetext", "0:01 of 10:00")
 
 
+def test_keys_play_mark_delete_and_lead_to_other_messages(page, mailbox, message):
+    leave_message(mailbox, "Zoe")
+    open_message(page, message)
+    page.keyboard.press("k")
+    expect(page.get_by_role("heading", name="Zoe")).to_be_visible()
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", name="Ann Smith")).to_be_visible()
+    page.keyboard.press("e")
+    expect(page.get_by_role("button", name="Mark as unheard")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    page.get_by_role("button", name="1.5×").press("Enter")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    page.keyboard.press("#")
+    expect(page.get_by_text("1 message was deleted.")).to_be_visible()
+    press(page, "Undo")
+    expect(page.get_by_text("1 message was restored.")).to_be_visible()
+    assert page.url.endswith(f"/mailboxes/{mailbox.pk}/")
+    assert page.console_messages == []
+
+
 def test_seeking_alone_is_not_hearing(page, message, answers):
     open_message(page, message)
     position = page.get_by_role("slider", name="Position")
