@@ -10,7 +10,7 @@ from tests.recordings import make_samples
 
 
 def leave_message(mailbox, name="", *, text=None, hours_ago=0, seconds=1.0, **values) -> Message:
-    """Leave a message that the caller of this name left some hours ago, with its transcription."""
+    """Leave a message of this caller, received some hours ago, with this transcription."""
     at = timezone.now() - timedelta(hours=hours_ago)
     recording = Recording(8_000, make_samples(seconds).tobytes())
     message, _is_new = Message.receive(

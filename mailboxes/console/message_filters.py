@@ -24,7 +24,7 @@ class DateInput(forms.DateInput):
 
 
 class MessageFilter(TableFilter):
-    """The filters in the query string. Default: every message that is not deleted, newest first."""
+    """The filters in the query string. Default: every present message, newest first."""
 
     q = forms.CharField(
         label=_("Search the messages"),

@@ -84,6 +84,18 @@ class Callers:
             "mailbox-list", f"?{urlencode({'account': self.account.name} | query)}"
         )
 
+    def get_messages(self, **query):
+        return self.get_page(
+            "message-list", f"?{urlencode({'account': self.account.name} | query)}"
+        )
+
+    def mark_messages(self):
+        uuid = list(self.written_mailbox.messages.active().values_list("pk", flat=True))
+        return [
+            self.post_form("message-bulk", {"action": action, "uuid": uuid})
+            for action in ("hear", "unhear", "delete", "restore")
+        ]
+
     def save_mailbox(self):
         mailbox = Mailbox.objects.get(pk=self.written_mailbox.pk)
         form = {"name": mailbox.name, "transcribe": "" if mailbox.transcribe else "on"}
@@ -155,6 +167,12 @@ CONSOLE = {
     "table, by update": lambda c: c.get_table(order="-updated"),
     "table, deleted": lambda c: c.get_table(state="deleted"),
     "page of a mailbox": mailbox_page("mailbox"),
+    "messages of an account": Callers.get_messages,
+    "messages of an account, by search": lambda c: c.get_messages(q="box 77"),
+    "messages of an account, unheard": lambda c: c.get_messages(heard="no"),
+    "messages of an account, deleted": lambda c: c.get_messages(state="deleted"),
+    "messages of a mailbox": lambda c: c.get_page("message-list", f"?mailbox={c.mailbox.pk}"),
+    "messages: mark, delete, restore": Callers.mark_messages,
     "page of its history": mailbox_page("history"),
     "mailbox: save": Callers.save_mailbox,
     "mailbox: delete, restore": Callers.delete_and_restore,
@@ -170,6 +188,8 @@ CASES = API | ENGINES | CONSOLE
 OF_ALL_ACCOUNTS = {
     "table of all mailboxes": lambda c: c.get_page("mailbox-list"),
     "table of all, by search": lambda c: c.get_page("mailbox-list", f"?q={c.account.name}"),
+    "messages of all": lambda c: c.get_page("message-list"),
+    "messages of all, by search": lambda c: c.get_page("message-list", "?q=box+77"),
     "list of all accounts": lambda c: c.get_page("account-list"),
     "names of accounts suggested": lambda c: c.get_page("account-names", f"?q={c.account.name}"),
 }

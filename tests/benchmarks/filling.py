@@ -37,6 +37,19 @@ EXPORTS = """
         content_type_id, user_id)
     SELECT CAST(uuid AS text), name, created_at, %s, %s, %s, %s FROM mailboxes_mailbox
 """
+# Received at different times. Of each mailbox one is unheard, one heard and one deleted.
+MESSAGES = """
+    INSERT INTO mailboxes_message (uuid, mailbox_id, caller_id_name, caller_id_number, call_id,
+        received_at, stored_at, duration, size, peaks, recording, key_sealed, heard_at, deleted_at)
+    SELECT {uuid}, uuid, name, '+44 20 7946', '', created_at, created_at, 9, 1, {no_peaks}, '', '',
+        {heard_at}, {deleted_at}
+    FROM mailboxes_mailbox
+"""
+MOMENT = "created_at"
+SQL = {
+    "sqlite": {"uuid": "lower(hex(randomblob(16)))", "no_peaks": "x''"},
+    "postgresql": {"uuid": "gen_random_uuid()", "no_peaks": "''::bytea"},
+}
 
 
 def fill_tables(count, size=SIZE) -> Account:
@@ -44,7 +57,7 @@ def fill_tables(count, size=SIZE) -> Account:
 
     A tenth of the accounts are resellers of the others. Each account has a credential, a stored
     answer for an idempotency key, and a batch that can be undone; each mailbox has a pass code, a
-    recipient, its history, and a line in the admin's log.
+    recipient, messages, its history, and a line in the admin's log.
     """
     resellers = [
         Account(name=f"reseller-{number}") for number in range(-(-count // (CUSTOMERS + 1)))
@@ -68,6 +81,9 @@ def fill_tables(count, size=SIZE) -> Account:
         cursor.execute(RECIPIENTS)
         for model in (Mailbox, EmailRecipient):
             cursor.execute(history_query(model))
+        for heard, deleted in (("NULL", "NULL"), (MOMENT, "NULL"), ("NULL", MOMENT)):
+            values = SQL[connection.vendor] | {"heard_at": heard, "deleted_at": deleted}
+            cursor.execute(MESSAGES.format(**values))
         cursor.execute(EXPORTS, [CHANGE, EXPORTED, content_type.pk, staff.pk])
         cursor.execute("ANALYZE")
     return customers[len(customers) // 2]

@@ -1,4 +1,4 @@
-"""Messages in a real browser: found, marked, deleted and restored, by pointer and by keyboard."""
+"""Messages in a real browser: found, marked, deleted and restored."""
 
 import pytest
 from playwright.sync_api import expect

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.encryption import KEY_BYTES, KeyRing
+from mailboxes.history import list_accesses
 from mailboxes.models import Account, Mailbox, Message
 from tests.console.conftest import create_desks, sign_in_with
 from tests.console.pages import get_source, get_text
@@ -203,3 +204,15 @@ def test_page_needs_permission(db):
     browser = sign_in_with("view_mailbox")
     assert browser.get("/messages/").status_code == 403
     assert 'href="/messages/"' not in get_source(browser)
+
+
+def test_first_reading_of_a_transcription_in_a_list_is_written_down(manager, support, ann, sales):
+    leave_message(sales, "Bob")  # has no transcription
+    addresses = ("/messages/", f"/mailboxes/{sales.pk}/", "/messages/?q=swordfish")
+    for address in addresses:
+        support.get(address)
+    assert list(list_accesses(sales)) == []
+    for address in addresses:
+        manager.get(address)
+        (entry,) = list_accesses(sales)
+        assert (entry.user, str(ann.pk) in entry.change_message) == (manager.user, True)

@@ -95,6 +95,19 @@ class TestPlans(TestCase):
             assert len(plans) >= 2
             assert all("mailboxes_by_change" in plan for plan in plans), "\n\n".join(plans)
 
+    def test_lists_of_all_messages_are_read_by_time(self):
+        """They stop at the end of a page, so they sort nothing."""
+        for query, index in {
+            "": "messages_by_time",
+            "?heard=no": "unheard_messages_by_time",
+        }.items():
+            with CaptureQueriesContext(connection) as captured:
+                self.ordinary.get_page("message-list", query)
+            queries = [query["sql"] for query in captured if "received_at" in query["sql"]]
+            (plan,) = [explain(query) for query in queries if "ORDER BY" in query]
+            assert index in plan
+            assert not re.search("Sort|TEMP B-TREE", plan), plan
+
     def test_checker_finds_a_full_table_scan(self):
         assert find_full_scans(lambda: OF_ALL_ACCOUNTS["table of all, by search"](self.ordinary))
         assert find_full_scans(lambda: list(Mailbox.objects.filter(name="x")))

@@ -1,0 +1,85 @@
+"""Every word of the pages of messages comes from gettext, as in test_translation.py."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from mailboxes.console import message_filters
+from mailboxes.console.views import message_list
+from mailboxes.history import READ, record_access
+from mailboxes.message_changes import MessageChange
+from mailboxes.models import Account, Mailbox, Message
+from tests.console.test_translation import (
+    _marked_lookups,  # noqa: F401  marks the results of lookups in this module too
+    assert_translated,
+    sign_in_with_digits,
+)
+from tests.messages import leave_message
+
+
+@pytest.fixture
+def message(db):
+    """Return a message of a mailbox that has messages in every state."""
+    account = Account.objects.create(name="101")
+    mailbox = Mailbox.objects.create(account=account, name="201")
+    message = leave_message(mailbox, "601", text="602")
+    leave_message(mailbox, text="603").mark_heard(True, User.objects.create_user("43"))
+    for status in ("pending", "no_speech", "failed"):
+        leave_message(mailbox, "604", transcription_status=status)
+    for name in ("605", ""):
+        leave_message(mailbox, name).soft_delete()
+    record_access(READ, [message], User.objects.get())
+    return message
+
+
+PAGES = [
+    ("Viewer", "/mailboxes/{mailbox}/"),
+    ("Viewer", "/messages/"),
+    ("Support", "/messages/?q=601"),
+    *(
+        ("Manager", page)
+        for page in (
+            "/mailboxes/{mailbox}/",
+            "/messages/",
+            "/messages/?page=2",
+            "/messages/?q=60",
+            "/messages/?q=999",
+            "/messages/?q=999&state=deleted",
+            "/messages/?state=deleted",
+            "/messages/?mailbox={mailbox}&account=101&customers=on&heard=no&since=2001-01-01",
+            "/messages/?mailbox=9&account=999&heard=9&since=9&until=9&state=9",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("group", "page"), PAGES)
+def test_pages_are_translated(message, monkeypatch, settings, group, page):
+    monkeypatch.setattr(message_list, "ROWS_PER_PAGE", 2)
+    monkeypatch.setattr(message_filters, "MOST_SEARCHED", 2)
+    settings.MESSAGES_PER_MAILBOX = 5
+    assert_translated(sign_in_with_digits(group).get(page.format(mailbox=message.mailbox_id)))
+
+
+@pytest.mark.parametrize("page", ["/messages/", "/messages/?state=deleted"])
+def test_empty_pages_are_translated(db, page):
+    assert_translated(sign_in_with_digits("Viewer").get(page))
+
+
+@pytest.mark.parametrize("action", ["hear", "unhear", "delete", "restore"])
+@pytest.mark.parametrize("is_selected", [True, False])
+def test_outcomes_are_translated(message, action, is_selected):
+    browser = sign_in_with_digits("Support")
+    form = {"action": action, "uuid": message.pk if is_selected else ""}
+    assert_translated(browser.post("/messages/bulk/", form, follow=True))
+
+
+def test_refused_changes_are_translated(message, settings, monkeypatch):
+    browser = sign_in_with_digits("Support")
+    change = MessageChange("hear", {message.pk: 9})
+    assert_translated(browser.post("/messages/undo/", {"token": change.sign()}, follow=True))
+    settings.MESSAGES_PER_MAILBOX = 1
+    deleted = list(Message.objects.deleted().values_list("pk", flat=True))
+    form = {"action": "restore", "uuid": deleted}
+    assert_translated(browser.post("/messages/bulk/", form, follow=True))
+    monkeypatch.setattr(message_list, "MOST_CHANGED", 1)
+    assert_translated(browser.post("/messages/bulk/", form, follow=True))
