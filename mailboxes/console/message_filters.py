@@ -14,7 +14,7 @@ from mailboxes.models.messages import NEWEST_FIRST
 from mailboxes.models.searching import validate_search
 
 # A search decrypts the transcriptions of this many messages at most, the newest ones.
-MOST_SEARCHED = 5_000
+MOST_SEARCHED = 10_000
 
 HEARD = {"no": Q(heard_at=None), "yes": Q(heard_at__isnull=False)}
 
