@@ -1,10 +1,16 @@
-"""Staff of each group, signed in, and mailboxes for them."""
+"""Staff of each group, signed in, and a mailbox with a message for them."""
+
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from mailboxes.models import Mailbox
+from tests.messages import leave_message
+
+# Of `message`: the caller, and the transcription.
+NAME, NUMBER, SAID = "Ann Smith", "+44 20 7946 0123", "Please call me back about the boiler."
 
 
 def sign_in_with(*permissions):
@@ -51,6 +57,19 @@ def sales(account):
     mailbox.save()
     mailbox.add_recipient("ann@acme.example")
     return Mailbox.objects.get()
+
+
+@pytest.fixture
+def message(sales):
+    """Return a message of two seconds."""
+    return leave_message(
+        sales,
+        NAME,
+        text=SAID,
+        seconds=2,
+        caller_id_number=NUMBER,
+        received_at=datetime(2024, 5, 17, 9, 30, 15, tzinfo=UTC),
+    )
 
 
 def create_desks(account, count, **settings):

@@ -1,6 +1,6 @@
 """The page of one message, and the buttons on it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -8,24 +8,11 @@ from django.utils import timezone
 
 from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox, Message
-from tests.console.conftest import DELETED, list_messages, sign_in_with
+from tests.console.conftest import DELETED, NAME, NUMBER, SAID, list_messages, sign_in_with
 from tests.console.pages import get_source, get_text
 from tests.messages import leave_message
 
-NAME, NUMBER, SAID = "Ann Smith", "+44 20 7946 0123", "Please call me back about the boiler."
 ACTIONS = ["hear", "unhear", "delete", "restore"]
-
-
-@pytest.fixture
-def message(sales):
-    return leave_message(
-        sales,
-        NAME,
-        text=SAID,
-        seconds=2,
-        caller_id_number=NUMBER,
-        received_at=datetime(2024, 5, 17, 9, 30, 15, tzinfo=UTC),
-    )
 
 
 def get_address(message, part=""):

@@ -14,17 +14,9 @@ from mailboxes.encryption import KeyRing
 from mailboxes.history import HEARD, READ, record_access
 from mailboxes.models import Mailbox, Message
 from mailboxes.monitoring.logs import JSONFormatter, TextFormatter
-from tests.console.conftest import sign_in
+from tests.console.conftest import NAME, NUMBER, SAID, sign_in
 from tests.console.pages import get_text
-from tests.console.test_message import (
-    ACTIONS,
-    NAME,
-    NUMBER,
-    SAID,
-    get_address,
-    message,  # noqa: F401
-    press,
-)
+from tests.console.test_message import ACTIONS, get_address, press
 from tests.messages import leave_message
 from tests.recordings import make_form, make_wav
 
@@ -32,7 +24,7 @@ WAV = make_wav()
 
 
 @pytest.fixture
-def recording(message):  # noqa: F811
+def recording(message):
     return get_address(message, "recording/")
 
 
@@ -116,7 +108,7 @@ def test_refused_recording_has_no_audio(support, recording):
 # --- Records --------------------------------------------------------------------
 
 
-def test_each_first_access_of_a_user_is_recorded(manager, message, recording):  # noqa: F811
+def test_each_first_access_of_a_user_is_recorded(manager, message, recording):
     for _time in range(2):
         for headers in ({"Range": "bytes=0-"}, {"Range": "bytes=100-"}, {}):
             manager.get(recording, headers=headers)
@@ -128,7 +120,7 @@ def test_each_first_access_of_a_user_is_recorded(manager, message, recording):  
     assert read_accesses()[3:] == [("rosa", "Message heard")]
 
 
-def test_page_without_transcription_is_not_recorded(manager, support, sales, message):  # noqa: F811
+def test_page_without_transcription_is_not_recorded(manager, support, sales, message):
     manager.get(get_address(leave_message(sales)))
     support.get(get_address(message))
     press(support, message, "hear")
@@ -136,7 +128,7 @@ def test_page_without_transcription_is_not_recorded(manager, support, sales, mes
 
 
 @pytest.mark.parametrize("page", ["/messages/", "/mailboxes/{}/"])
-def test_first_lines_in_a_table_are_recorded(manager, support, sales, message, page):  # noqa: F811
+def test_first_lines_in_a_table_are_recorded(manager, support, sales, message, page):
     leave_message(sales)
     support.get(page.format(sales.pk))
     assert read_accesses() == []
@@ -176,7 +168,7 @@ def test_two_parts_at_once_are_recorded_once(account):
     assert read_accesses() == [("rosa", "Message heard")]
 
 
-def test_history_of_the_mailbox_shows_each_access(manager, support, message, recording):  # noqa: F811
+def test_history_of_the_mailbox_shows_each_access(manager, support, message, recording):
     manager.get(recording)
     manager.get(f"{recording}?download")
     manager.get(get_address(message))
@@ -197,32 +189,25 @@ def test_history_shows_accesses_in_pages(manager, sales):
     assert len(page.context["access_rows"]) == 1
 
 
-def test_logs_have_nothing_of_caller_and_recording(
-    manager,
-    support,
-    service,
-    message,
-    caplog,  # noqa: F811
-):
-    row = message
+def test_logs_name_no_caller_and_no_word(manager, support, service, message, caplog):
     with caplog.at_level(logging.DEBUG):
         form = make_form(WAV, caller_id_name=NAME, caller_id_number=NUMBER)
-        assert service.post(f"/voip/mailbox/{row.mailbox_id}/messages", **form).status == 201
+        assert service.post(f"/voip/mailbox/{message.mailbox_id}/messages", **form).status == 201
         for browser in (manager, support):
             for part in ("", "recording/", "recording/?download"):
-                browser.get(get_address(row, part))
+                browser.get(get_address(message, part))
             for action in ACTIONS:
-                press(browser, row, action)
-        row.recording.delete(save=False)
-        manager.get(get_address(row, "recording/"))
-        logging.getLogger("mailboxes").info("%s", row)
+                press(browser, message, action)
+        message.recording.delete(save=False)
+        manager.get(get_address(message, "recording/"))
+        logging.getLogger("mailboxes").info("%s", message)
     lines = [
         form().format(record)
         for form in (TextFormatter, JSONFormatter)
         for record in caplog.records
     ]
     log = "\n".join(lines)
-    assert str(row.pk) in log
+    assert str(message.pk) in log
     entries = LogEntry.objects.values_list("object_repr", "change_message")
     text = log + str(list(entries))
     assert "2024-05-17T09:30:15+00:00" in text

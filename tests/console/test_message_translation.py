@@ -5,9 +5,11 @@ from django.contrib.auth.models import User
 
 from mailboxes.console import message_filters
 from mailboxes.console.views import message_list
-from mailboxes.history import READ, record_access
+from mailboxes.encryption import KeyRing
+from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
 from mailboxes.message_changes import MessageChange
 from mailboxes.models import Account, Mailbox, Message
+from tests.console.conftest import sign_in
 from tests.console.test_translation import (
     _marked_lookups,  # noqa: F401  marks the results of lookups in this module too
     assert_translated,
@@ -27,7 +29,8 @@ def message(db):
         leave_message(mailbox, "604", transcription_status=status)
     for name in ("605", ""):
         leave_message(mailbox, name).soft_delete()
-    record_access(READ, [message], User.objects.get())
+    for kind in (HEARD, READ, DOWNLOADED):
+        record_access(kind, [message], User.objects.get())
     return message
 
 
@@ -83,3 +86,32 @@ def test_refused_changes_are_translated(message, settings, monkeypatch):
     assert_translated(browser.post("/messages/bulk/", form, follow=True))
     monkeypatch.setattr(message_list, "MOST_CHANGED", 1)
     assert_translated(browser.post("/messages/bulk/", form, follow=True))
+
+
+# --- One message ------------------------------------------------------------------------
+
+
+def get_address(message):
+    return f"/mailboxes/{message.mailbox_id}/messages/{message.pk}/"
+
+
+@pytest.mark.parametrize("group", ["Viewer", "Support", "Manager"])
+def test_pages_of_messages_are_translated(message, settings, group):
+    browser = sign_in_with_digits(group)
+    for row in Message.objects.all():
+        assert_translated(browser.get(get_address(row)))
+    assert_translated(browser.get(f"/mailboxes/{message.mailbox_id}/history/"))
+    settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
+    assert_translated(browser.get(get_address(message)))
+    message.mailbox.soft_delete()
+    assert_translated(browser.get(get_address(message)))
+
+
+def test_refusals_about_a_message_are_translated(message):
+    viewer, address = sign_in_with_digits("Viewer"), get_address(message)
+    for path in ("hear/", "delete/"):
+        assert_translated(viewer.post(address + path), 403)
+    assert_translated(viewer.get(f"{address}recording/"), 403)
+    message.mailbox.soft_delete()
+    support = sign_in(User.objects.create_superuser("44"))
+    assert_translated(support.post(f"{address}hear/", follow=True))
