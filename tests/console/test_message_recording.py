@@ -202,8 +202,8 @@ def test_logs_name_no_caller_and_no_word(manager, support, service, message, cap
         manager.get(get_address(message, "recording/"))
         logging.getLogger("mailboxes").info("%s", message)
     lines = [
-        form().format(record)
-        for form in (TextFormatter, JSONFormatter)
+        formatter().format(record)
+        for formatter in (TextFormatter, JSONFormatter)
         for record in caplog.records
     ]
     log = "\n".join(lines)
