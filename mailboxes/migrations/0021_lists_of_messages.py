@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("mailboxes", "0019_messages")]
+    dependencies = [("mailboxes", "0020_message_retention")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
