@@ -8,6 +8,8 @@ from array import array
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from mailboxes.audio.recordings import Recording
+
 LOUDNESS = 8_000  # of the loudest sample, of 32,767
 
 
@@ -25,6 +27,11 @@ def make_wav(seconds=2.0, rate=8_000, tone=440) -> bytes:
         writer.setframerate(rate)
         writer.writeframes(make_samples(seconds, rate, tone).tobytes())
     return file.getvalue()
+
+
+def make_recording(**options) -> Recording:
+    """Return a recording as it is after decoding."""
+    return Recording(options.get("rate", 8_000), make_samples(**options).tobytes())
 
 
 def make_form(recording=None, **fields) -> dict:

@@ -49,7 +49,7 @@ class MomentField(serializers.Field):
     def to_internal_value(self, data) -> datetime:
         try:
             return parse_moment(data)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError):  # TypeError: a file, in a form
             self.fail("invalid")
 
 

@@ -7,17 +7,16 @@ from http import HTTPStatus
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, UnsupportedMediaType, ValidationError
 from rest_framework.generics import get_object_or_404
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 
 from mailboxes.api.conditions import evaluate_conditions
 from mailboxes.api.exceptions import ServiceUnavailable, UnsupportedEncoding
-from mailboxes.api.idempotency import run_once
+from mailboxes.api.idempotency import find_first_answer, run_once
 from mailboxes.api.messages import (
     BulkSerializer,
     HeardSerializer,
@@ -27,9 +26,15 @@ from mailboxes.api.messages import (
     MessageSerializer,
     NewMessageSerializer,
     OutcomeSerializer,
-    describe_upload,
+    describe_form,
 )
-from mailboxes.api.parsers import Negotiation
+from mailboxes.api.parsers import (
+    FORM_TYPE,
+    FormNegotiation,
+    FormParser,
+    RecordingNegotiation,
+    is_form,
+)
 from mailboxes.api.views import AccountViewSet, Command
 from mailboxes.audio.decoder import decoder
 from mailboxes.audio.decoding import UnusableAudioError
@@ -42,13 +47,6 @@ from mailboxes.models import Mailbox, Message
 from mailboxes.models.messages import MailboxFullError
 
 log = logging.getLogger("mailboxes.api")
-
-
-class FormNegotiation(Negotiation):
-    """Accept forms too: each parser reads its own content type."""
-
-    def select_parser(self, request, parsers):
-        return DefaultContentNegotiation.select_parser(self, request, parsers)
 
 
 class MessageViewSet(AccountViewSet):
@@ -110,7 +108,7 @@ class MessageViewSet(AccountViewSet):
 class MessageListView(MessageViewSet):
     """List the messages of a mailbox, and take new ones: forms with a recording."""
 
-    parser_classes = [MultiPartParser]
+    parser_classes = [FormParser]
     content_negotiation_class = FormNegotiation
 
     @extend_schema(parameters=[MessageParameters])
@@ -128,27 +126,31 @@ class MessageListView(MessageViewSet):
     def check_body(self, request):
         if is_encoded(request):
             raise UnsupportedEncoding
-        if not request.content_type.startswith(MultiPartParser.media_type):
+        if not is_form(request.content_type):
             raise UnsupportedMediaType(request.content_type)
 
-    @extend_schema(request={MultiPartParser.media_type: NewMessageSerializer})
+    @extend_schema(
+        request={FORM_TYPE: NewMessageSerializer},
+        responses={200: MessageSerializer, 201: MessageSerializer},
+    )
     def create(self, request, *args, **kwargs):
         mailbox = get_object_or_404(request.user.mailboxes.active(), uuid=kwargs["mailbox_uuid"])
         if BODY_UNREAD in request.META:
             return HttpResponse(status=HTTPStatus.CONTINUE)
         serializer = NewMessageSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        if first := find_first_answer(self):
+            return first
         values = serializer.validated_data
-        self.compared_body = describe_upload(values)
         if earlier := Message.find_call(mailbox, values["call_id"]):
-            return self.answer_earlier(earlier)
+            return run_once(self, partial(self.answer_earlier, earlier))
         recording = decode_recording(values.pop("recording").read())
         if not recording.samples or recording.seconds < settings.MESSAGE_MIN_SECONDS:
-            return Response({})
+            return run_once(self, partial(Response, {}))
         return run_once(self, partial(self.store, mailbox, recording, values))
 
     def get_compared_body(self):
-        return self.compared_body
+        return describe_form(self.request.data)
 
     def store(self, mailbox: Mailbox, recording: Recording, values: dict):
         try:
@@ -184,13 +186,19 @@ def decode_recording(content: bytes) -> Recording:
 class RecordingView(MessageViewSet):
     """Serve the recording of a message as a WAV file, or a part of it."""
 
+    content_negotiation_class = RecordingNegotiation
+
+    @extend_schema(
+        responses=dict.fromkeys([(200, MEDIA_TYPE), (206, MEDIA_TYPE)], OpenApiTypes.BINARY)
+    )
     @reads_from_replica
     def retrieve(self, request, *args, **kwargs):
         message = self.get_object()
         del self.row  # the recording has an ETag of its own, because it never changes
         etag = f'"{message.uuid}"'
-        if unchanged := evaluate_conditions(request, etag):
-            return unchanged
+        current = HttpResponse(headers={"ETag": etag})
+        if (answer := evaluate_conditions(request, etag, current)) is not current:
+            return answer
         try:
             recording = message.read_recording()
         except (OSError, UnknownKeyError, DamagedError):

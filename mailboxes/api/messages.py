@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import orjson
+from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
@@ -41,16 +42,18 @@ class TextOrNull(serializers.CharField):
 class MessageSerializer(serializers.ModelSerializer):
     """A message, in an answer."""
 
-    caller_id_name = TextOrNull(help_text="The caller's name, or null")
-    caller_id_number = TextOrNull(help_text="The caller's number, or null")
+    caller_id_name = TextOrNull(allow_null=True, help_text="The caller's name, or null")
+    caller_id_number = TextOrNull(allow_null=True, help_text="The caller's number, or null")
     duration = serializers.IntegerField(help_text="Whole seconds, rounded")
     heard = serializers.BooleanField(source="is_heard", help_text="Whether it has been heard")
     received_at = serializers.DateTimeField(help_text="When it was received, in UTC")
     transcription = serializers.CharField(
-        source="readable_transcription", help_text="What the caller says, or null"
+        source="readable_transcription",
+        allow_null=True,
+        help_text="What the caller says, or null",
     )
-    transcription_status = serializers.CharField(
-        help_text="off, pending, done, no_speech or failed"
+    transcription_status = serializers.ChoiceField(
+        choices=Message.Status.values, help_text="Whether there is a transcription, or will be"
     )
 
     class Meta:
@@ -67,6 +70,10 @@ class HeardSerializer(serializers.Serializer):
 def validate_text(text: str) -> None:
     if text:
         validators.validate_printable(text)
+
+
+TOO_LARGE = f"The recording is larger than {contract.MAX_RECORDING_BYTES // 1024**2} MiB."
+SENT_TWICE = serializers.ErrorDetail("Send this field once.", "repeated")
 
 
 class NewMessageSerializer(serializers.Serializer):
@@ -98,10 +105,15 @@ class NewMessageSerializer(serializers.Serializer):
         help_text="The call's own identifier: a second message of the same call is not stored",
     )
 
+    def to_internal_value(self, data):
+        sent = {name: len(data.getlist(name)) for name in self.fields}
+        if repeated := [name for name, times in sent.items() if times > 1]:
+            raise serializers.ValidationError(dict.fromkeys(repeated, SENT_TWICE))
+        return super().to_internal_value(data)
+
     def validate_recording(self, file):
         if file.size > contract.MAX_RECORDING_BYTES:
-            size = contract.MAX_RECORDING_BYTES // 1024**2
-            raise ContentTooLarge({"recording": f"The recording is larger than {size} MiB."})
+            raise ContentTooLarge({"recording": TOO_LARGE})
         return file
 
     def validate_received_at(self, moment: datetime) -> datetime:
@@ -111,13 +123,20 @@ class NewMessageSerializer(serializers.Serializer):
         return min(moment, now)
 
 
-def describe_upload(values: dict) -> dict:
-    """Return the values of a form for comparison with those of an earlier call."""
+def describe_form(form) -> dict:
+    """Return the fields of a form for comparison with those of an earlier call."""
+    return {
+        name: hash_file(value) if isinstance(value, UploadedFile) else value
+        for name, value in form.items()
+    }
+
+
+def hash_file(file: UploadedFile) -> str:
     digest = hashlib.sha256()
-    for chunk in values["recording"].chunks():
+    for chunk in file.chunks():
         digest.update(chunk)
-    values["recording"].seek(0)
-    return values | {"recording": digest.hexdigest()}
+    file.seek(0)
+    return digest.hexdigest()
 
 
 class BulkSerializer(serializers.Serializer):
@@ -136,7 +155,9 @@ class BulkSerializer(serializers.Serializer):
 
 class FailureSerializer(serializers.Serializer):
     uuid = serializers.UUIDField()
-    code = serializers.CharField(help_text="not_found, or full if the mailbox is")
+    code = serializers.ChoiceField(
+        choices=["not_found", "full"], help_text="Why: the mailbox may be full"
+    )
 
 
 class OutcomeSerializer(serializers.Serializer):

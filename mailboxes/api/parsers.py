@@ -1,14 +1,16 @@
-"""Parsers of JSON bodies, and content negotiation."""
+"""Parsers of JSON bodies and forms, and content negotiation."""
 
 from functools import lru_cache
 
 import orjson
+from django.core.exceptions import TooManyFieldsSent, TooManyFilesSent
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 
 from mailboxes.api.renderers import MEDIA_TYPE
 
+FORM_TYPE = MultiPartParser.media_type
 HTML = {"text/html", "application/xhtml+xml"}
 ANY_JSON = {MEDIA_TYPE, "application/*", "*/*"}
 
@@ -28,6 +30,19 @@ class Negotiation(DefaultContentNegotiation):
 
     def select_parser(self, request, parsers):
         return parsers[0] if is_json(request.content_type) else None
+
+
+class FormNegotiation(Negotiation):
+    def select_parser(self, request, parsers):
+        return parsers[0] if is_form(request.content_type) else None
+
+
+class RecordingNegotiation(Negotiation):
+    def select_renderer(self, request, renderers, format_suffix=None):
+        """Serve players, which accept audio only. Errors are JSON all the same."""
+        if "audio/" in request.META.get("HTTP_ACCEPT", "").lower():
+            return renderers[0], MEDIA_TYPE
+        return super().select_renderer(request, renderers, format_suffix)
 
 
 @lru_cache
@@ -50,6 +65,11 @@ def is_json(content_type: str) -> bool:
     return (content_type or MEDIA_TYPE).partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
+def is_form(content_type: str) -> bool:
+    """Return True if the Content-Type is that of a form with files."""
+    return content_type.partition(";")[0].strip().lower() == FORM_TYPE
+
+
 class JSONObjectParser(JSONParser):
     """Parse a JSON object by RFC 8259: no NaN, no lone surrogates, limited nesting."""
 
@@ -61,3 +81,15 @@ class JSONObjectParser(JSONParser):
         if not isinstance(data, dict):
             raise ParseError("The body must be a JSON object.")
         return data
+
+
+class FormParser(MultiPartParser):
+    """Parse a form with files."""
+
+    def parse(self, stream, media_type=None, parser_context=None):
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except (TooManyFieldsSent, TooManyFilesSent):
+            raise ParseError("The form has too many fields.") from None
+        except LookupError:  # Django raises it for a parameter in an unknown encoding (RFC 8187)
+            raise ParseError("Send the form in UTF-8.") from None

@@ -34,7 +34,7 @@ class Refusals:
         is_busy = status == 503
         logs.refusal.set("busy" if is_busy else "malformed")
         if contract.is_machine_path(request.path_info):
-            code = "unavailable" if is_busy else "invalid"
+            code = {413: "too_large", 503: "unavailable"}.get(status, "invalid")
             errors = {"non_field_errors": [{"code": code, "message": message}]}
             response = JsonResponse(contract.envelope(status, errors=errors), status=status)
         else:  # rendered without the request, because its user is unknown here

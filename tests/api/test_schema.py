@@ -15,11 +15,16 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from mailboxes.api import idempotency, schema, urls
-from mailboxes.models import Mailbox
+from mailboxes import contract
+from mailboxes.api import idempotency, urls
+from mailboxes.api.schema_texts import RESPONSE_HEADERS
+from mailboxes.models import Mailbox, Message, messages
 from tests.api import examples
+from tests.recordings import make_form, make_recording, make_wav
 
 MAILBOX = "/voip/mailbox/{uuid}"
+MESSAGES = "/voip/mailbox/{mailbox_uuid}/messages"
+RECORDING = f"{MESSAGES}/{{uuid}}/recording"
 
 
 @cache
@@ -40,12 +45,15 @@ def get_operation(method, path):
 def assert_documented(answer, method, path):
     """Assert that status, headers and body are documented, and that the example is valid."""
     response = get_operation(method, path)["responses"][str(answer.status)]
-    sent = {name for name in schema.RESPONSE_HEADERS if name.lower() in answer.headers}
+    sent = {name for name in RESPONSE_HEADERS if name.lower() in answer.headers}
     assert sent <= set(response["headers"]) <= sent | OPTIONAL_HEADERS
     if "content" not in response:
         assert answer.body == b""
         return
     content = response["content"][answer.headers["content-type"]]
+    if answer.headers["content-type"].startswith("audio/"):
+        assert content == {"schema": {"type": "string", "format": "binary"}}
+        return
     for body in (answer.json, content["example"]):
         jsonschema.validate(
             body,
@@ -58,15 +66,20 @@ def assert_documented(answer, method, path):
 def mailbox(account):
     mailbox = Mailbox.objects.create(account=account, name="Sales")
     mailbox.add_recipient("ann@acme.example")
+    Message.receive(mailbox, make_recording())
     return mailbox
 
 
 @pytest.fixture
 def fill_in(mailbox):
-    """A function that fills the uuids of the mailbox and its recipient into a path."""
+    """A function that fills the uuids of the mailbox and its recipient or message into a path."""
 
     def fill_in(path):
-        row = mailbox.email_recipients.first() if "recipient" in path else mailbox
+        row = mailbox
+        if "recipient" in path:
+            row = mailbox.email_recipients.first()
+        elif "messages" in path:
+            row = mailbox.messages.first()
         return path.format(mailbox_uuid=mailbox.uuid, uuid=row.uuid)
 
     return fill_in
@@ -189,8 +202,9 @@ ERRORS = [
     if int(status) >= 400
 ]
 BODY = {"name": "Support", "email": "bob@acme.example"}
+BODY |= {"heard": True, "action": "hear", "uuids": [str(uuid4())]}
 REFUSED_CALLS = {
-    400: {"body": {"name": "", "email": ""}},
+    400: {"body": {"name": "", "email": "", "action": "burn", "uuids": BODY["uuids"]}},
     401: {"headers": {"X-Auth-Password": "wrong"}},
     403: {"headers": {"X-Auth-For": "stranger"}},
     404: {},  # by the path
@@ -199,19 +213,46 @@ REFUSED_CALLS = {
     412: {"headers": {"If-Match": '"0"'}},
     413: {"body": b"{" + b" " * 1024 * 1024},
     415: {"body": b"name=Sales", "headers": {"Content-Type": "text/plain"}},
+    416: {"headers": {"Range": "bytes=99999999-"}},
     422: {"headers": {"Idempotency-Key": "used"}},
     429: {},  # by the limit
     500: {},  # by an exception
     503: {},  # by an exception
+    507: {},  # by an exception
 }
 EXCEPTIONS = {500: RuntimeError, 503: OperationalError}
 
 
+def is_upload(method, path) -> bool:
+    return (method, path) == ("POST", MESSAGES)
+
+
 @pytest.mark.parametrize(("method", "path"), COMMANDS)
 def test_successful_answer_is_as_documented(service, fill_in, method, path):
-    answer = service.call(method, fill_in(path), BODY)
+    call = make_form(make_wav()) if is_upload(method, path) else {"body": BODY}
+    answer = service.call(method, fill_in(path), **call)
     assert answer.status < 300
     assert_documented(answer, method, path)
+
+
+def test_part_of_a_recording_is_documented(service, fill_in):
+    answer = service.get(fill_in(RECORDING), headers={"Range": "bytes=0-9"})
+    assert answer.status == 206
+    assert_documented(answer, "GET", RECORDING)
+
+
+def test_message_of_an_earlier_call_is_documented(service, fill_in):
+    for _ in range(2):
+        answer = service.post(fill_in(MESSAGES), **make_form(make_wav(), call_id="one"))
+    assert answer.status == 200
+    assert_documented(answer, "POST", MESSAGES)
+
+
+def test_message_too_short_to_be_kept_is_documented(service, fill_in):
+    answer = service.post(fill_in(MESSAGES), **make_form(make_wav(seconds=0.5)))
+    assert (answer.status, answer.result) == (200, {})
+    answer.headers["etag"] = ""  # only a message has one
+    assert_documented(answer, "POST", MESSAGES)
 
 
 def test_headers_that_are_sometimes_sent_are_documented(service, mailbox):
@@ -246,17 +287,24 @@ def test_error_is_like_the_documented_example(
     mailbox.add_recipient("carol@acme.example")
     service.post("/voip/mailbox", {"name": "First"}, headers={"Idempotency-Key": "used"})
     call = {"body": BODY} | REFUSED_CALLS[status]
+    if is_upload(method, path) and status != 415:
+        recordings = {400: b"no audio", 413: bytes(contract.MAX_RECORDING_BYTES + 1)}
+        form = make_form(recordings.get(status, make_wav()))
+        call = form | {"headers": form["headers"] | call.get("headers", {})}
     address = fill_in(path)
     if status == 404:
         address = path.format(mailbox_uuid=uuid4(), uuid=uuid4())
     elif status == 400 and method == "GET":
-        address += "?limit=" if path.endswith("/history") else "?name="
+        address += "?name=" if path.endswith("/mailbox") else "?limit="
     elif status == 400 and path.endswith("/restore"):
         call = {"headers": {"Idempotency-Key": "two words"}}
     elif status == 409 and "recipient" not in path:
         # Only PostgreSQL gives this answer.
         monkeypatch.setattr(idempotency, "lock_key", fail_with(idempotency.StillRuns))
-        call = {"body": BODY, "headers": {"Idempotency-Key": "used"}}
+        call |= {"headers": call.get("headers", {}) | {"Idempotency-Key": "new"}}
+    elif status == 507:
+        monkeypatch.setattr(messages, "check_room", fail_with(messages.MailboxFullError))
+        mailbox.messages.get().soft_delete()
     elif status == 429:
         settings.RATE_LIMIT = (0, 3600)
     elif status in EXCEPTIONS:
