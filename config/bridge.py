@@ -16,9 +16,9 @@ from django.conf import settings
 
 from config.concurrency import THREADS, BusyError, Slot, Slots
 from config.environ import build_environ, has_body
-from mailboxes.contract import MAX_DISCARDED_BYTES
 from mailboxes.http.bodies import (
     BODY_UNREAD,
+    KEPT,
     MEMORY_BYTES,
     REFUSAL,
     Limits,
@@ -56,7 +56,8 @@ class Bridge:
             limits = get_body_limits(environ["PATH_INFO"])
             try:
                 if limits.needs_permission:
-                    refusal = await self.find_refusal(environ, receive)
+                    environ[KEPT] = {}
+                    refusal = await self.find_refusal(environ, receive, limits)
                 if refusal is None:
                     await read_body(environ, receive, limits)
             except TimeoutError:
@@ -69,7 +70,7 @@ class Bridge:
         with closing(environ["wsgi.input"]):
             await self.respond(refusal or await self.run(environ), send, receive)
 
-    async def find_refusal(self, environ, receive) -> Answer | None:
+    async def find_refusal(self, environ, receive, limits: Limits) -> Answer | None:
         """Return None if the application lets the body be read (100 Continue), or its answer.
 
         Raises ConnectionError if the client disconnects.
@@ -79,7 +80,7 @@ class Bridge:
             return None
         answer.headers.append((b"connection", b"close"))
         if "HTTP_EXPECT" not in environ:  # the client sends the body without waiting
-            await discard_body(receive)
+            await discard_body(receive, limits.max_read)
         return answer
 
     async def run(self, environ) -> Answer:
@@ -162,14 +163,14 @@ async def read_body(environ, receive, limits: Limits) -> None:
     body.seek(0)
 
 
-async def discard_body(receive) -> None:
+async def discard_body(receive, max_bytes: int) -> None:
     """Read a refused body for a while, so that a client that is still sending gets the answer.
 
     Raises ConnectionError if the client disconnects.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(settings.REQUEST_TIMEOUT):
-            async for _ in receive_body(receive, MAX_DISCARDED_BYTES):
+            async for _ in receive_body(receive, max_bytes):
                 pass
 
 

@@ -42,3 +42,20 @@ def make_form(recording=None, **fields) -> dict:
         "body": encode_multipart(BOUNDARY, fields),
         "headers": {"Content-Type": MULTIPART_CONTENT},
     }
+
+
+def make_raw_form(
+    *parts: bytes, end=b"--b--\r\n", content_type='multipart/form-data; boundary="b"'
+):
+    """Return the keyword arguments of a call with a form of these parts, as they are.
+
+    A part has its headers, an empty line, and its content.
+    """
+    body = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + end
+    return {"body": body, "headers": {"Content-Type": content_type}}
+
+
+def make_part(name: str, content: bytes, disposition="", headers="") -> bytes:
+    """Return a part of a form. Its parameters and further headers may be wrong."""
+    head = f'Content-Disposition: form-data; name="{name}"{disposition}\r\n{headers}\r\n'
+    return head.encode() + content

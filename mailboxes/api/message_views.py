@@ -41,7 +41,7 @@ from mailboxes.audio.decoding import UnusableAudioError
 from mailboxes.audio.recordings import MEDIA_TYPE, Recording
 from mailboxes.db.replica import reads_from_replica
 from mailboxes.encryption import DamagedError, UnknownKeyError
-from mailboxes.http.bodies import BODY_UNREAD, is_encoded
+from mailboxes.http.bodies import BODY_UNREAD, KEPT, is_encoded
 from mailboxes.http.ranges import answer_with_range
 from mailboxes.models import Mailbox, Message
 from mailboxes.models.messages import MailboxFullError
@@ -98,10 +98,13 @@ class MessageViewSet(AccountViewSet):
 
     @transaction.atomic
     def change_messages(self):
-        messages = self.get_queryset().select_for_update()
+        messages = self.get_queryset()
         serializer = BulkSerializer(data=self.request.data)
         serializer.is_valid(raise_exception=True)
-        done, failed = messages.change_each(**serializer.validated_data)
+        values = serializer.validated_data
+        if values["action"] != "restore":  # a deleted message can only be restored, as alone
+            messages = messages.active()
+        done, failed = messages.select_for_update().change_each(**values)
         return Response(OutcomeSerializer({"done": done, "failed": failed}).data)
 
 
@@ -119,9 +122,14 @@ class MessageListView(MessageViewSet):
         headers = page.headers(request.build_absolute_uri())
         return Response(MessageSerializer(page.rows, many=True).data, headers=headers)
 
-    def get_throttles(self):
-        # The call is counted when its body has been read.
-        return [] if BODY_UNREAD in self.request.META else super().get_throttles()
+    def check_throttles(self, request):
+        """Count the call once: before its body is read."""
+        kept = request.META.get(KEPT, {})
+        if "throttle" in kept:
+            request.throttle = kept["throttle"]
+        else:
+            super().check_throttles(request)
+            kept["throttle"] = request.throttle
 
     def check_body(self, request):
         if is_encoded(request):

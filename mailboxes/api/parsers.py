@@ -87,9 +87,10 @@ class FormParser(MultiPartParser):
     """Parse a form with files."""
 
     def parse(self, stream, media_type=None, parser_context=None):
+        media_type = (
+            FORM_TYPE + media_type.strip()[len(FORM_TYPE) :]
+        )  # Django reads lower case only
         try:
             return super().parse(stream, media_type, parser_context)
         except (TooManyFieldsSent, TooManyFilesSent):
             raise ParseError("The form has too many fields.") from None
-        except LookupError:  # Django raises it for a parameter in an unknown encoding (RFC 8187)
-            raise ParseError("Send the form in UTF-8.") from None

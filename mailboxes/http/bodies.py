@@ -48,9 +48,11 @@ class Refusals:
 
 
 # Keys in a request's environ: the status and message of its answer if the server refuses it; True
-# if the body has not been read yet (see Limits.needs_permission).
+# if the body has not been read yet (see Limits.needs_permission); and a dict in which the
+# application keeps, until the body has been read, what it need not do again.
 REFUSAL = "mailboxes.refused"
 BODY_UNREAD = "mailboxes.body_unread"
+KEPT = "mailboxes.kept"
 
 MAX_SIGN_IN_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of 32 MiB, and the form around it

@@ -5,7 +5,7 @@ import re
 from django.http import HttpResponse
 
 # One range. Others, and several at once, are ignored, as RFC 9110, 14.2 allows.
-RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z", re.ASCII)
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z", re.ASCII | re.IGNORECASE)
 
 
 class UnsatisfiableRangeError(Exception):

@@ -118,6 +118,7 @@ CALLS = {
     "/authenticated": ["GET"],
     "/voip/mailbox": ["GET", "POST"],
     "/voip/mailbox/{}": ["GET", "PUT", "PATCH", "DELETE"],
+    "/voip/mailbox/{}/messages": ["GET", "POST"],
 }
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox, Message
 from tests.conftest import headers_for
+from tests.recordings import make_form, make_recording, make_wav
 from tests.service import InProcess
 
 MAILBOX = "/voip/mailbox/{mailbox}"
@@ -11,8 +12,15 @@ RECIPIENTS = "/voip/mailbox/{mailbox}/email-recipient"
 RECIPIENT = "/voip/mailbox/{mailbox}/email-recipient/{recipient}"
 # The owner's recipient under the caller's own mailbox.
 MIXED = "/voip/mailbox/{own}/email-recipient/{recipient}"
+MESSAGES = "/voip/mailbox/{mailbox}/messages"
+BULK = "/voip/mailbox/{mailbox}/messages/bulk"
+MESSAGE = "/voip/mailbox/{mailbox}/messages/{message}"
+RECORDING = "/voip/mailbox/{mailbox}/messages/{message}/recording"
+RESTORE = "/voip/mailbox/{mailbox}/messages/{message}/restore"
+MIXED_MESSAGE = "/voip/mailbox/{own}/messages/{message}"
+MIXED_RECORDING = "/voip/mailbox/{own}/messages/{message}/recording"
 
-# The status of each call for the mailbox and recipient of `owner`. `reseller` acts for the owner with
+# The status of each call for the mailbox, recipient and message of `owner`. `reseller` acts for the owner with
 # X-Auth-For, and `alone` is the reseller without it. `posing` is a stranger who tries to.
 CALLERS = ["owner", "reseller", "alone", "stranger", "sibling", "customer", "posing", "anonymous"]
 TABLE = [
@@ -29,11 +37,24 @@ TABLE = [
     ("GET", MIXED, 404, 404, 404, 404, 404, 404, 403, 401),
     ("PUT", MIXED, 404, 404, 404, 404, 404, 404, 403, 401),
     ("DELETE", MIXED, 404, 404, 404, 404, 404, 404, 403, 401),
+    ("GET", MESSAGES, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("POST", MESSAGES, 201, 201, 404, 404, 404, 404, 403, 401),
+    ("POST", BULK, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("GET", MESSAGE, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("PATCH", MESSAGE, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("DELETE", MESSAGE, 204, 204, 404, 404, 404, 404, 403, 401),
+    ("POST", RESTORE, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("GET", RECORDING, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("HEAD", RECORDING, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("GET", MIXED_MESSAGE, 404, 404, 404, 404, 404, 404, 403, 401),
+    ("PATCH", MIXED_MESSAGE, 404, 404, 404, 404, 404, 404, 403, 401),
+    ("DELETE", MIXED_MESSAGE, 404, 404, 404, 404, 404, 404, 403, 401),
+    ("GET", MIXED_RECORDING, 404, 404, 404, 404, 404, 404, 403, 401),
     ("OPTIONS", MAILBOX, 405, 405, 405, 405, 405, 405, 405, 405),
     ("POST", MAILBOX, 405, 405, 405, 405, 405, 405, 405, 405),
     ("GET", "/voip/unknown", 404, 404, 404, 404, 404, 404, 404, 404),
 ]
-BODY = {"name": "Changed", "email": "changed@example.com"}
+BODY = {"name": "Changed", "email": "changed@example.com", "heard": True, "action": "delete"}
 
 
 @pytest.fixture
@@ -45,7 +66,9 @@ def owner(db):
     Account.objects.create(name="stranger")
     for account in Account.objects.all():
         Mailbox.objects.create(account=account, name=f"Box of {account}")
-    Mailbox.objects.get(account=owner).add_recipient("pete@example.com")
+    mailbox = Mailbox.objects.get(account=owner)
+    mailbox.add_recipient("pete@example.com")
+    Message.receive(mailbox, make_recording(), caller_id_name="Caller of owner")
     return owner
 
 
@@ -66,10 +89,11 @@ def connect(caller):
 
 
 def read_rows():
-    """Return the owner's mailboxes and recipients as the database has them."""
-    return list(Mailbox.objects.filter(account__name="owner").order_by("pk").values()), list(
-        EmailRecipient.objects.order_by("pk").values()
-    )
+    """Return the owner's mailboxes, recipients and messages as the database has them."""
+    mailboxes = Mailbox.objects.filter(account__name="owner").order_by("pk").values()
+    recipients = EmailRecipient.objects.order_by("pk").values()
+    messages = Message.objects.order_by("pk").values()
+    return list(mailboxes), list(recipients), list(messages)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +107,30 @@ def read_rows():
 def test_refused_caller_changes_nothing_and_sees_nothing(owner, method, path, caller, status):
     service, own = connect(caller)
     recipient = EmailRecipient.objects.get()
-    path = path.format(mailbox=recipient.mailbox_id, recipient=recipient.pk, own=own.pk)
+    message = Message.objects.get()
+    call = {"body": BODY | {"uuids": [str(message.pk)]}}
+    if (method, path) == ("POST", MESSAGES):
+        call = make_form(make_wav())
+    path = path.format(
+        mailbox=recipient.mailbox_id, recipient=recipient.pk, message=message.pk, own=own.pk
+    )
     before = read_rows()
-    answer = service.call(method, path, BODY)
+    answer = service.call(method, path, **call)
     assert answer.status == status
     if status >= 400:
         assert read_rows() == before
-        assert b"Box of owner" not in answer.body
+        assert b"of owner" not in answer.body
+        assert b"RIFF" not in answer.body
+
+
+def test_message_of_another_account_cannot_be_changed_in_bulk(owner):
+    service, own = connect("stranger")
+    message = Message.objects.get()
+    body = {"action": "delete", "uuids": [str(message.pk)]}
+    answer = service.post(BULK.format(mailbox=own.pk), body)
+    failed = [{"uuid": str(message.pk), "code": "not_found"}]
+    assert answer.result == {"done": [], "failed": failed}
+    assert Message.objects.get().version == 1
 
 
 @pytest.mark.parametrize("name", ["owner", "reseller", "sibling", "customer", "stranger"])
