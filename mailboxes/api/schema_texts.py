@@ -191,7 +191,6 @@ DESCRIPTIONS = {
     200: "The command succeeded.",
     201: "It has no updated_on, because it has never been updated.",
     204: "The answer has no body.",
-    206: "The part of the recording that Range names.",
     304: "The content still has the ETag in If-None-Match. The answer has no body.",
     400: "A field or parameter is missing or wrong, or the body is not a JSON object or a form. "
     "The errors say what to correct.",
@@ -223,7 +222,8 @@ DESCRIPTIONS_OF = {
     ): "The message of the same call_id, stored earlier. Or an empty result: the "
     "recording is too short to be kept.",
     ("add_message", 201): "The message is stored.",
-    ("get_recording", 200): "The whole recording.",
+    ("get_recording", 200): "The whole recording, as audio/wav.",
+    ("get_recording", 206): "The part of the recording that Range names, as audio/wav.",
 }
 
 # Code and message in the examples of errors.

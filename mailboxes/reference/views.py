@@ -9,7 +9,9 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from mailboxes import contract, sample_configuration
-from mailboxes.api.schema import EXAMPLES, RESPONSE_HEADERS, get_document
+from mailboxes.api.parsers import FORM_TYPE
+from mailboxes.api.schema import get_document
+from mailboxes.api.schema_texts import EXAMPLES, RESPONSE_HEADERS
 
 # The order of commands in a group, as on the hosted API's page.
 METHODS = ["get", "post", "put", "patch", "delete"]
@@ -90,7 +92,11 @@ def build_commands(schema) -> list[dict]:
 
 def group_commands(schema, commands) -> list[tuple]:
     return [
-        (tag["name"], [command for command in commands if tag["name"] in command["tags"]])
+        (
+            tag["name"],
+            tag.get("description", ""),
+            [command for command in commands if tag["name"] in command["tags"]],
+        )
         for tag in schema["tags"]
     ]
 
@@ -98,6 +104,7 @@ def group_commands(schema, commands) -> list[tuple]:
 def build_command(schema, path, method, operation) -> dict:
     in_path = parameters_in("path", operation)
     body = json_content(operation.get("requestBody", {}))
+    form = operation.get("requestBody", {}).get("content", {}).get(FORM_TYPE)
     return operation | {
         "method": method.upper(),
         "path": path,
@@ -110,8 +117,10 @@ def build_command(schema, path, method, operation) -> dict:
             for parameter in parameters_in("header", operation)
             if not is_credential_header(parameter)
         ),
-        "fields": build_fields(schema, body["schema"]) if body else [],
+        "fields": build_fields(schema, (form or body)["schema"]) if form or body else [],
         "body": format_json(body["example"]) if body else "",
+        "form": form["example"] if form else {},
+        "is_recording": operation["operationId"] == "get_recording",
         "answers": [build_answer(int(status), r) for status, r in operation["responses"].items()],
     }
 
@@ -127,6 +136,7 @@ def build_fields(schema, body) -> list[dict]:
     return [
         field
         | {
+            "in": "form",
             "name": name,
             "type": format_type(field),
             "required": name in body.get("required", []),
@@ -141,6 +151,8 @@ def add_types(parameters) -> list[dict]:
 
 def format_type(schema) -> str:
     """Return `string`, `string or null`, `true or false`, `date or date-time` and so on."""
+    if schema.get("format") == "binary":
+        return "file"
     kinds = schema.get("enum") or schema.get("type") or [one["format"] for one in schema["anyOf"]]
     return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
@@ -152,7 +164,7 @@ def build_answer(status, response) -> dict:
     """
     example = json_content(response).get("example", contract.envelope(status))
     return {
-        "has_body": status != 304,
+        "has_body": status == 204 or bool(json_content(response)),
         "status": status,
         "phrase": contract.status_message(status),
         "description": response["description"],
@@ -184,6 +196,8 @@ def render_samples(request, command, headers) -> list[tuple]:
         "address": command["address"],
         "headers": [header for header in headers if "variable" in header],
         "body": command["body"],
+        "form": command["form"],
+        "is_recording": command["is_recording"],
         "has_answer": "204" not in command["responses"],
     }
     return [

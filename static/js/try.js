@@ -11,9 +11,22 @@ function send(form) {
   const query = new URLSearchParams(found("query"));
   if (query.size) address += `?${query}`;
   const headers = [...new FormData(credential), ...found("header")].filter(([, value]) => value);
-  const body = form.elements.body?.value;
+  let body = form.elements.body?.value;
   if (body) headers.push(["Content-Type", "application/json"]);
+  const fields = inputs.filter((input) => input.dataset.in === "form");
+  if (fields.length) {
+    body = new FormData();
+    for (const { name, files, value } of fields) body.append(name, files?.[0] ?? value);
+  }
   return fetch(address, { method: form.dataset.method, headers, body, credentials: "omit" });
+}
+
+// Let the recording be saved. The page's policy allows it no player.
+function offer(link, recording) {
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(recording);
+  link.hidden = false;
+  return `${recording.type}, ${recording.size}`;
 }
 
 function indent(text) {
@@ -33,9 +46,12 @@ calls.addEventListener("submit", async (event) => {
   form.ariaBusy = "true";
   status.textContent = "";
   shown.textContent = "";
+  form.querySelector("a[download]")?.setAttribute("hidden", "");
   try {
     const answer = await send(form);
-    const body = indent(await answer.text());
+    const body = answer.headers.get("Content-Type")?.startsWith("audio/")
+      ? offer(form.querySelector("a[download]"), await answer.blob())
+      : indent(await answer.text());
     status.textContent = `${answer.status} ${answer.statusText}`;
     const explained = calls.dataset.headers.split(" ").filter((name) => answer.headers.has(name));
     shown.textContent = [...explained.map((name) => `${name}: ${answer.headers.get(name)}`), "", body].join("\n");

@@ -4,6 +4,8 @@ import importlib
 import json
 import subprocess
 import sys
+from functools import partial
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
@@ -11,6 +13,7 @@ from django.test import Client
 
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
+from tests.recordings import make_wav
 
 GENERATOR = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
 PACKAGE = "generated_mailbox_client"
@@ -23,7 +26,8 @@ def generation(tmp_path_factory):
     schema = Client().get("/voip/schema?format=json")
     (folder / "schema.json").write_bytes(schema.content)
     # Without formatting, which needs ruff on the PATH.
-    (folder / "config.json").write_text(json.dumps({"post_hooks": []}))
+    config = {"post_hooks": [], "content_type_overrides": {"audio/wav": "application/octet-stream"}}
+    (folder / "config.json").write_text(json.dumps(config))
     files = ["--path", "schema.json", "--config", "config.json", "--output-path", PACKAGE]
     run = subprocess.run(
         GENERATOR + files, cwd=folder, capture_output=True, text=True, timeout=60, check=False
@@ -121,6 +125,24 @@ def test_client_adds_and_removes_a_recipient(command, package, account):
     assert command("add_recipient", mailbox.uuid, body=body, **recipients).status_code == 409
     removed = command("delete_recipient", mailbox.uuid, added.uuid, **recipients)
     assert removed.status_code == 204
+
+
+def test_client_adds_hears_and_reads_a_message(command, package, account):
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    messages = partial(command, group="messages")
+    recording = package("types").File(BytesIO(make_wav()), "message.wav")
+    body = package("models").NewMessageRequest(recording=recording, caller_id_name="Ann")
+    added = messages("add_message", mailbox.uuid, body=body)
+    assert (added.status_code, added.parsed.result.caller_id_name) == (201, "Ann")
+    message = added.parsed.result
+    assert (message.caller_id_number, message.heard) == (None, False)
+
+    (listed,) = messages("list_messages", mailbox.uuid, limit=1).parsed.result
+    assert listed == message
+    body = package("models").PatchedHeardRequest(heard=True)
+    assert messages("mark_message", mailbox.uuid, message.uuid, body=body).parsed.result.heard
+    got = messages("get_recording", mailbox.uuid, message.uuid, range_="bytes=0-3")
+    assert (got.status_code, got.content) == (206, b"RIFF")
 
 
 def test_client_cannot_overwrite_a_newer_version(command, package, account):

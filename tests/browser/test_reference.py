@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_accessible
 from tests.conftest import headers_for
+from tests.recordings import make_wav
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
@@ -34,7 +35,7 @@ def test_filter_finds_by_summary_path_and_field(docs):
     filter_box = docs.get_by_label("Filter:")
     for text, expected in {
         "credentials are good": ["Says whether credentials are good"],
-        "/restore": ["Restores a deleted mailbox"],
+        "/restore": ["Restores a deleted mailbox", "Restores a deleted message"],
         "EMAIL post": ["Adds an email recipient to a mailbox"],
     }.items():
         filter_box.fill(text)
@@ -126,6 +127,33 @@ def test_key_of_the_filter_is_named_in_wide_windows_only(docs):
     assert docs.get_by_label("Filter:").evaluate(color) != hidden
     docs.set_viewport_size({"width": 375, "height": 800})
     assert docs.get_by_label("Filter:").evaluate(color) == hidden
+
+
+def test_recording_is_uploaded_and_saved(page):
+    account = Account.objects.create(name="acme")
+    mailbox = Mailbox.objects.create(account=account, name="Sales")
+    page.goto("/docs/try/")
+    for name, value in headers_for(account).items():
+        page.get_by_label(name, exact=True).fill(value)
+
+    add = open_command(page, "Adds a message to a mailbox")
+    add.get_by_label("mailbox_uuid").fill(str(mailbox.pk))
+    file = {"name": "message.wav", "mimeType": "audio/wav", "buffer": make_wav()}
+    add.get_by_label("recording").set_input_files(file)
+    add.get_by_label("caller_id_name").fill("Ann")
+    add.get_by_role("button", name="Send").click()
+    expect(add.get_by_role("status")).to_have_text("201 Created")
+    expect(add.get_by_role("group", name="Answer")).to_contain_text('"caller_id_name": "Ann"')
+
+    get = open_command(page, "Gets the recording of a message")
+    expect(get.get_by_role("link")).to_be_hidden()
+    get.get_by_label("mailbox_uuid").fill(str(mailbox.pk))
+    get.get_by_label("uuid", exact=True).fill(str(mailbox.messages.get().pk))
+    get.get_by_role("button", name="Send").click()
+    expect(get.get_by_role("status")).to_have_text("200 OK")
+    with page.expect_download() as download:
+        get.get_by_role("link", name="Save the recording").click()
+    assert download.value.path().read_bytes() == make_wav()
 
 
 def test_try_page_is_accessible(page):

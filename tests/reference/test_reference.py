@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mailboxes.api.schema import RESPONSE_HEADERS
+from mailboxes.api.schema_texts import RESPONSE_HEADERS
 from mailboxes.validators import is_weak_pass_code
 
 
@@ -37,7 +37,7 @@ def test_commands_are_in_the_published_order(text):
     commands += ["change_mailbox", "delete_mailbox", "list_recipients", "check_credentials"]
     places = [text.index(f'<h3 id="{command}">') for command in commands]
     assert places == sorted(places)
-    assert text.count("Back to top") == text.count("<h3 ") == 14
+    assert text.count("Back to top") == text.count("<h3 ") == 22
 
 
 def test_no_sample_has_a_weak_pass_code(text):
@@ -50,7 +50,7 @@ def test_samples_have_the_host_and_every_header(text):
     assert "curl -sS http://localhost:8080/voip/mailbox \\" in text
     assert "curl -sS -X POST http://localhost:8080/voip/mailbox \\" in text
     for header in ("X-Auth-Reseller", "X-Auth-User", "X-Auth-Password"):
-        assert text.count(f"-H &quot;{header}: $MAILBOXES_") == 14
+        assert text.count(f"-H &quot;{header}: $MAILBOXES_") == 22
 
 
 def test_python_samples_use_https_if_the_page_does(client, db):
@@ -61,6 +61,12 @@ def test_python_samples_use_https_if_the_page_does(client, db):
 def test_page_explains_migration_from_the_hosted_api(text):
     for words in ("Changes in your program", "The same as before", "Additions", "Points to check"):
         assert words in text
+
+
+def test_page_says_that_messages_are_an_addition(text):
+    messages = text.split('<h2 id="messages">')[1].split("</section>")[0]
+    assert "No public page of the hosted API describes messages" in messages
+    assert "multipart/form-data" in messages
 
 
 def test_page_names_the_resources_that_do_not_exist(text):
@@ -98,7 +104,7 @@ def test_every_response_header_is_explained(text):
 
 def test_table_of_contents_lists_every_section(text):
     sections = re.findall(r'<h2 id="([\w-]+)">', text)
-    assert len(sections) == 10
+    assert len(sections) == 11
     assert [section for section in sections if f'href="#{section}"' not in text] == []
 
 

@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 from html import unescape
+from uuid import UUID
 
 import pytest
 from django.test import Client
 
-from mailboxes.api.schema import COMMANDS, EXAMPLES
-from mailboxes.models import Account, Mailbox
+from mailboxes.api.schema_texts import COMMANDS, EXAMPLES
+from mailboxes.models import Account, Mailbox, Message
 from mailboxes.validators import is_weak_pass_code
 from tests import requirements
 from tests.conftest import headers_for
+from tests.recordings import make_recording, make_wav
 from tests.server import ROOT
 
 pytestmark = pytest.mark.long
@@ -32,7 +34,7 @@ SAMPLE = re.compile(r'<code data-language="(\w+)">(.*?)</code>', re.DOTALL)
 PRINT_PASS_CODE = """
 import django
 django.setup()
-from mailboxes.api.schema import EXAMPLES
+from mailboxes.api.schema_texts import EXAMPLES
 print(EXAMPLES["password"], end="")
 """
 
@@ -55,6 +57,7 @@ def environment(transactional_db):
     account = Account.objects.create(name="acme")
     mailbox = Mailbox.objects.create(account=account, uuid=EXAMPLES["uuid"], name="Sales")
     mailbox.email_recipients.create(uuid=EXAMPLES["uuid"], email="mary@example.com")
+    Message.receive(mailbox, make_recording(), uuid=UUID(EXAMPLES["uuid"]))
     credential = headers_for(account)
     return os.environ | {
         name.upper().replace("X-AUTH-", "MAILBOXES_"): value for name, value in credential.items()
@@ -82,12 +85,14 @@ def test_sample_pass_code_follows_the_policy(policy, refused):
 
 @pytest.mark.parametrize("language", PROGRAMS)
 @pytest.mark.parametrize("command", [command.operation_id for command in COMMANDS.values()])
-def test_sample_runs_as_shown(samples, environment, command, language):
+def test_sample_runs_as_shown(samples, environment, tmp_path, command, language):
     program = PROGRAMS[language]
     if shutil.which(program[0]) is None:
         requirements.skip_or_fail(program[0], f"{TITLES[language]} is not on this machine.")
+    (tmp_path / "message.wav").write_bytes(make_wav(tone=300))
     run = subprocess.run(
         program,
+        cwd=tmp_path,
         input=samples[command, language],
         env=environment,
         capture_output=True,
@@ -96,5 +101,9 @@ def test_sample_runs_as_shown(samples, environment, command, language):
     )
     assert (run.returncode, run.stderr) == (0, "")
     printed = json.loads(run.stdout)
-    status = printed if command.startswith("delete_") else printed["status_code"]
+    status = printed if isinstance(printed, int) else printed["status_code"]
     assert status in (200, 201, 204), printed
+    if command == "get_recording":
+        assert (tmp_path / "recording.wav").read_bytes() == make_wav()
+    if command == "add_message":
+        assert printed["result"]["caller_id_name"] == EXAMPLES["caller_id_name"]
