@@ -64,7 +64,7 @@ def test_page_explains_migration_from_the_hosted_api(text):
 
 
 def test_page_says_that_messages_are_an_addition(text):
-    messages = text.split('<h2 id="messages">')[1].split("</section>")[0]
+    messages = text.split('<h2 id="commands-messages">')[1].split("</section>")[0]
     assert "No public page of the hosted API describes messages" in messages
     assert "multipart/form-data" in messages
 
@@ -137,3 +137,9 @@ def test_page_of_a_signed_in_user_is_not_compressed(client, admin_user):
     client.force_login(admin_user)
     for page in ("/docs/", "/mailboxes/", "/me/"):
         assert "Content-Encoding" not in client.get(page, headers={"Accept-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize("page", ["/docs/", "/docs/try/"])
+def test_each_id_stands_once(client, db, page):
+    ids = re.findall(r'\sid="([^"]+)"', client.get(page).text)
+    assert [each for each in set(ids) if ids.count(each) > 1] == []
