@@ -117,8 +117,8 @@ class MessageListView(MessageViewSet):
     @extend_schema(parameters=[MessageParameters])
     @reads_from_replica
     def list(self, request, *args, **kwargs):
-        parameters = MessageParameters.parse(request.query_params)
-        page = MessagePage(self.get_mailbox().messages.all(), parameters)
+        messages = self.get_mailbox().messages.all()
+        page = MessagePage(messages, MessageParameters.parse(request.query_params))
         headers = page.headers(request.build_absolute_uri())
         return Response(MessageSerializer(page.rows, many=True).data, headers=headers)
 
@@ -145,10 +145,10 @@ class MessageListView(MessageViewSet):
         mailbox = get_object_or_404(request.user.mailboxes.active(), uuid=kwargs["mailbox_uuid"])
         if BODY_UNREAD in request.META:
             return HttpResponse(status=HTTPStatus.CONTINUE)
-        serializer = NewMessageSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
         if first := find_first_answer(self):
             return first
+        serializer = NewMessageSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
         if earlier := Message.find_call(mailbox, values["call_id"]):
             return run_once(self, partial(self.answer_earlier, earlier))

@@ -1,6 +1,7 @@
 """GET /voip/mailbox/{uuid}/messages: pages, filters and headers."""
 
 import base64
+from uuid import uuid4
 
 import pytest
 
@@ -106,6 +107,10 @@ def test_search_finds_words_of_caller_and_transcription(service, path, add):
 def test_wrong_parameter_is_named(service, path, query, field):
     answer = service.get(f"{path}?{query}")
     assert (answer.status, list(answer.errors)) == (400, [field])
+
+
+def test_unknown_mailbox_comes_before_a_wrong_parameter(service, account):
+    assert service.get(f"/voip/mailbox/{uuid4()}/messages?limit=0").status == 404
 
 
 def test_unknown_parameters_alone_are_ignored(service, path, add):

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.guarantees.message_model import MessageModel, RefusedError, refuse_changed
+
 RESELLER_OF = {
     "north": None,
     "north.shop": "north",
@@ -32,6 +34,8 @@ PARAMETERS |= {"limit", "cursor"}
 MAILBOX = "/voip/mailbox/{mailbox}"
 RECIPIENTS = f"{MAILBOX}/email-recipient"
 RECIPIENT = f"{RECIPIENTS}/{{recipient}}"
+MESSAGES = f"{MAILBOX}/messages"
+MESSAGE = f"{MESSAGES}/{{message}}"
 COMMANDS = {  # each is also a method of the model
     "authenticated": ("GET", "/authenticated"),
     "find": ("GET", "/voip/mailbox"),
@@ -47,7 +51,16 @@ COMMANDS = {  # each is also a method of the model
     "get_recipient": ("GET", RECIPIENT),
     "change_recipient": ("PUT", RECIPIENT),
     "remove_recipient": ("DELETE", RECIPIENT),
+    "messages": ("GET", MESSAGES),
+    "add_message": ("POST", MESSAGES),
+    "change_messages": ("POST", f"{MESSAGES}/bulk"),
+    "message": ("GET", MESSAGE),
+    "mark_message": ("PATCH", MESSAGE),
+    "delete_message": ("DELETE", MESSAGE),
+    "restore_message": ("POST", f"{MESSAGE}/restore"),
+    "recording": ("GET", f"{MESSAGE}/recording"),
 }
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,7 @@ class Call:
     command: str
     mailbox: str = ""
     recipient: str = ""
+    message: str = ""
     body: dict | None = None
     parameters: dict = field(default_factory=dict)
     key: str | None = None
@@ -86,14 +100,12 @@ class Call:
 
     @property
     def path(self) -> str:
-        return COMMANDS[self.command][1].format(mailbox=self.mailbox, recipient=self.recipient)
+        return COMMANDS[self.command][1].format(
+            mailbox=self.mailbox, recipient=self.recipient, message=self.message
+        )
 
 
-class RefusedError(Exception):
-    """The service should answer with this status and change nothing."""
-
-
-class ReferenceModel:
+class ReferenceModel(MessageModel):
     """All mailboxes by account. Each command returns a status and a result without dates."""
 
     def __init__(self):
@@ -102,6 +114,7 @@ class ReferenceModel:
         self.mailboxes = {}  # by uuid
         self.first_answers = {}  # by account and idempotency key
         self.cursors = {}  # order and key of a page's last mailbox, by the page's cursor
+        self.message_cursors = {}  # day and UUID of a page's last message, by the page's cursor
         self.clock = 0
 
     # --- Permissions --------------------------------------------------------------
@@ -129,7 +142,8 @@ class ReferenceModel:
         """Return values, besides pass codes, that only the account's own answers may contain."""
         own = self.get_mailboxes(account)
         recipients = {uuid for mailbox in own.values() for uuid in mailbox["recipients"]}
-        return {MARKS[account], *own, *recipients}
+        messages = {uuid for mailbox in own.values() for uuid in mailbox["messages"]}
+        return {MARKS[account], *own, *recipients, *messages}
 
     def get_mailbox(self, account, call, with_deleted=False) -> dict:
         mailbox = self.get_mailboxes(account).get(call.mailbox)
@@ -151,6 +165,8 @@ class ReferenceModel:
         command = getattr(self, call.command)
         if call.key is None:
             return command(account, call, new_uuid)
+        if call.command == "add_message":
+            self.get_mailbox(account, call)  # looked up before the body is read, which has the call
         request = (call.method, call.path, call.body)
         if (account, call.key) not in self.first_answers:
             answer = command(account, call, new_uuid)
@@ -166,6 +182,7 @@ class ReferenceModel:
     def create(self, account, call, new_uuid):
         settings = merge_settings(call.body)
         mailbox = {"account": account, "settings": settings, "recipients": {}, "changes": []}
+        mailbox["messages"] = {}
         mailbox |= {"deleted": False, "version": 0, "created": self.clock + 1}
         self.mailboxes[new_uuid] = mailbox
         self.add_change(mailbox, call, "created", after=settings)
@@ -363,12 +380,6 @@ def get_recipient_address(mailbox, call) -> str:
     if call.recipient not in mailbox["recipients"]:
         raise RefusedError(404)
     return mailbox["recipients"][call.recipient]
-
-
-def refuse_changed(mailbox, call) -> None:
-    """Raise RefusedError if If-Match names another version of the mailbox."""
-    if call.version not in (None, mailbox["version"]):
-        raise RefusedError(412)
 
 
 def mask_password(settings) -> dict:
