@@ -44,6 +44,12 @@ def s3_server() -> Path | None:
     return program if program.exists() else None
 
 
+def has_ceph() -> bool:
+    """Return True if a test can run Ceph, a store that speaks S3: as root."""
+    programs = ["ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "openssl"]
+    return os.geteuid() == 0 and all(map(shutil.which, programs))
+
+
 def can_make_namespaces() -> bool:
     """Return True if a test can make a network namespace: as root, with Linux's tools."""
     return os.geteuid() == 0 and all(map(shutil.which, ["ip", "nsenter"]))

@@ -1,29 +1,42 @@
 """A private server that speaks S3, with one bucket."""
 
 import os
+import socket
 import subprocess
-import time
 from contextlib import suppress
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from pathlib import Path
+from urllib.parse import quote
 
 from config.env import parse_bucket_url
 from tests import requirements
 from tests.postgres import free_port
+from tests.server import until
 
 BUCKET = "recordings"
 KEY, SECRET = "mailboxes", "correct/horse+battery"
 
 
 class S3Server:
-    """Context manager: the server, with an empty bucket at `url`."""
+    """Context manager: nanio, with an empty bucket at `url`."""
 
-    def __init__(self, folder):
+    scheme = "s3+http"
+    certificate: Path | None = None
+
+    def __init__(self, folder: Path):
         program = requirements.s3_server()
         if program is None:
             requirements.skip_or_fail("s3", "nanio, an S3 server, is not installed.")
         self.program, self.folder, self.port = program, folder, free_port()
-        self.url = f"s3+http://{KEY}:correct%2Fhorse+battery@127.0.0.1:{self.port}/{BUCKET}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{KEY}:{quote(SECRET, safe='')}@127.0.0.1:{self.port}/{BUCKET}"
+
+    @property
+    def environment(self) -> dict:
+        """Return the settings of a service that uses the bucket."""
+        trusted = {"AWS_CA_BUNDLE": str(self.certificate)} if self.certificate else {}
+        return {"RECORDINGS_URL": self.url, "RECORDINGS_DIR": ""} | trusted
 
     def __enter__(self):
         self.start()
@@ -41,15 +54,12 @@ class S3Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with suppress(OSError):
-                try:
-                    urlopen(f"http://127.0.0.1:{self.port}/", timeout=2)
-                except HTTPError:
-                    return
-            time.sleep(0.05)
-        raise RuntimeError("The S3 server did not come up.")
+        until(self.is_up)
+
+    def is_up(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2):
+            return True
+        return False
 
     def stop(self):
         self.process.terminate()
@@ -58,4 +68,5 @@ class S3Server:
     def open_store(self, **options):
         from mailboxes.bucket import RecordingBucket
 
-        return RecordingBucket(**parse_bucket_url(self.url) | options)
+        trusted = {"verify": str(self.certificate)} if self.certificate else {}
+        return RecordingBucket(**parse_bucket_url(self.url) | trusted | options)

@@ -10,6 +10,8 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from mailboxes.models import Message
+from tests import requirements
+from tests.ceph import CephServer
 from tests.databases import default_database, on_sqlite
 from tests.recordings import make_form, make_wav
 from tests.s3 import S3Server
@@ -20,9 +22,12 @@ pytest.importorskip("boto3")
 NAME = "0a/1b/0a1b" + "2" * 28
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    with S3Server(tmp_path_factory.mktemp("s3")) as running:
+@pytest.fixture(scope="module", params=["nanio", pytest.param("ceph", marks=pytest.mark.long)])
+def s3(request, tmp_path_factory):
+    if request.param == "ceph" and not requirements.has_ceph():
+        requirements.skip_or_fail("ceph", "Ceph's programs are not on this machine, or not root.")
+    kind = CephServer if request.param == "ceph" else S3Server
+    with kind(tmp_path_factory.mktemp("s3")) as running:
         yield running
 
 
@@ -93,7 +98,7 @@ def served(databases, s3, store):
     """Yield a server with its recordings in the bucket, a caller and the path of a mailbox."""
     url = databases.empty()
     with (
-        PreparedServer(url, RECORDINGS_URL=s3.url, RECORDINGS_DIR="") as server,
+        PreparedServer(url, **s3.environment) as server,
         closing(OverSocket(server.headers, port=server.port)) as service,
     ):
         mailbox = service.post("/voip/mailbox", {"name": "Sales"}).result["uuid"]
