@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes import contract, validators
 from mailboxes.audio.recordings import Recording
-from mailboxes.encryption import Cipher, UnknownKeyError
+from mailboxes.encryption import Cipher, DamagedError, UnknownKeyError
 from mailboxes.models.encrypted import EncryptedRow
 from mailboxes.models.mailboxes import Mailbox, retention_start
 from mailboxes.models.searching import fold, split_words
@@ -347,11 +347,11 @@ class Message(EncryptedRow, models.Model):
 
     @property
     def readable_transcription(self) -> str | None:
-        """Return the transcription, or None if its key is missing, which is logged."""
+        """Return the transcription; None, and a line in the log, if it cannot be decrypted."""
         try:
             return self.transcription
-        except UnknownKeyError as error:
-            log.error("Message %s cannot be decrypted: %s", self.uuid, error)
+        except (UnknownKeyError, DamagedError) as error:
+            log.error("Message %s cannot be decrypted: %r", self.uuid, error)
             return None
 
     def has_words(self, words: list[str], in_transcription: bool) -> bool:

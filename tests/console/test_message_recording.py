@@ -14,7 +14,7 @@ from mailboxes.encryption import KeyRing
 from mailboxes.history import HEARD, READ, record_access
 from mailboxes.models import Mailbox, Message
 from mailboxes.monitoring.logs import JSONFormatter, TextFormatter
-from tests.console.conftest import NAME, NUMBER, SAID, sign_in
+from tests.console.conftest import NAME, NUMBER, SAID, list_messages, sign_in
 from tests.console.pages import get_text
 from tests.console.test_message import ACTIONS, get_address, press
 from tests.messages import leave_message
@@ -86,15 +86,23 @@ def test_download_is_named_in_ascii_for_mailbox_caller_and_time(manager, sales, 
     assert answer.content == WAV
 
 
-def test_recording_that_cannot_be_read_is_not_found(manager, recording, settings, caplog):
+def test_recording_that_cannot_be_read_is_explained(manager, recording, settings, caplog):
+    def assert_unreadable():
+        assert manager.get(recording).status_code == 503
+        page = manager.get(f"{recording}?download", follow=True)
+        assert list_messages(page) == ["The recording cannot be read: try again later."]
+
     keys, settings.PASS_CODE_KEYS = settings.PASS_CODE_KEYS, KeyRing([bytes(32)])
-    assert manager.get(recording).status_code == 404
+    assert_unreadable()
     settings.PASS_CODE_KEYS = keys
     row = Message.objects.get()
+    with row.recording.storage.open(row.recording.name, "r+b") as file:
+        file.truncate(100)
+    assert_unreadable()
     row.recording.delete(save=False)
-    assert manager.get(recording).status_code == 404
-    assert caplog.text.count(f"The recording of message {row.pk} cannot be read") == 2
-    assert read_accesses() == []
+    assert_unreadable()
+    assert caplog.text.count(f"The recording of message {row.pk} cannot be read.") == 6
+    assert read_accesses() == [("manager", "Message read")]  # on the page of the message
 
 
 def test_refused_recording_has_no_audio(support, recording):

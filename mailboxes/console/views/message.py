@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes.audio.recordings import MEDIA_TYPE
@@ -63,16 +64,19 @@ def recording(request, mailbox_uuid, uuid):
     response = get_conditional_response(request, etag)
     if response:
         return response
+    is_download = "download" in request.GET
     try:
         content = message.read_recording()
-    except (UnknownKeyError, DamagedError, FileNotFoundError) as error:
-        log.error("The recording of message %s cannot be read: %r", message.pk, error)
-        raise Http404 from None
+    except (OSError, UnknownKeyError, DamagedError):
+        log.exception("The recording of message %s cannot be read.", message.pk)
+        if not is_download:
+            return HttpResponse(status=503)  # the player says that it cannot be played
+        messages.error(request, _("The recording cannot be read: try again later."))
+        return redirect("console:message", mailbox_uuid, uuid)
     try:
         response = answer_with_range(request, content, etag, MEDIA_TYPE)
     except UnsatisfiableRangeError as error:
         return HttpResponse(status=416, headers=error.headers)
-    is_download = "download" in request.GET
     if is_download:
         name = content_disposition_header(True, name_file(message))
         response["Content-Disposition"] = name
