@@ -64,14 +64,16 @@ def test_words_are_found_deleted_and_restored(page, messages, rosa):
 
 def test_messages_are_marked_and_deleted_by_keyboard(page, messages, rosa):
     page.goto("/messages/")
+    ann = page.get_by_role("link", name="Ann +44 20 7946")
     page.keyboard.press("j")
-    expect(page.get_by_role("link", name="Ann +44 20 7946")).to_be_focused()
+    expect(ann).to_be_focused()
     page.keyboard.press("e")
     expect_message(page, "1 message was marked as heard.")
-    expect(page.get_by_role("link", name="Ann +44 20 7946")).to_be_focused()
+    expect(ann).to_be_focused()
     assert read_state(heard_at__isnull=False) == ["Ann"]
     page.keyboard.press("e")
     expect_message(page, "1 message was marked as unheard.")
+    expect(ann).to_be_focused()
     page.keyboard.press("j")
     page.keyboard.press("x")
     page.keyboard.press("j")
