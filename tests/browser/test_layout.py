@@ -95,7 +95,7 @@ def test_menu_opens_by_keyboard_in_a_narrow_window(page):
         page.keyboard.press("Escape")
         expect(sign_out).to_be_hidden()
         expect(menu).to_be_focused()
-    resize(page, 1120)
+    resize(page, 1184)
     assert page.locator(".bar").bounding_box()["height"] < 60
     expect(menu).to_be_hidden()
     expect(sign_out).to_be_visible()

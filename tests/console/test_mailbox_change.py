@@ -10,8 +10,8 @@ from mailboxes.models import Batch, Mailbox
 from tests.conftest import headers_for
 from tests.console.conftest import DELETED, get_undo_address, list_messages, read_values
 from tests.console.pages import get_text
-from tests.messages import leave_message
 from tests.histories import rename_often, set_clock_back
+from tests.messages import leave_message
 from tests.service import InProcess, shows
 
 
