@@ -68,11 +68,11 @@ audit: $(VENV)/dev.stamp ## look for vulnerable dependencies, unsafe code and co
 
 lock: ## write requirements/*.txt again from pyproject.toml (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "uv is missing. Install it: pip install uv"; exit 1; }
-	@$(call compile,run,django<6,3.11,)
+	@$(call compile,run,django<6,3.11,--extra voices)
 	@$(call compile,dev,django<6,3.11,$(extras) --constraint requirements/run.txt)
 	@$(call compile,django6,django>=6,3.12,$(extras))
 
-extras = --extra dev --extra metrics --extra sentry --extra s3
+extras = --extra dev --extra metrics --extra sentry --extra s3 --extra voices
 compile = echo '$(2)' | uv pip compile --quiet pyproject.toml - $(4) --python-version $(3) --universal --upgrade \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	--output-file requirements/$(1).txt

@@ -27,6 +27,7 @@ LAYERS = [
         "backups",
         "checks",
         "demo",
+        "demo_calls",
         "filters",
         "forms",
         "history",

@@ -1,15 +1,18 @@
 """The `load_demo` command."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.utils import timezone
 
+from mailboxes.audio import speech
 from mailboxes.batches import undo_batch
 from mailboxes.history import add_deletions
-from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox, Message
 from mailboxes.validators import is_weak_pass_code
 
 
@@ -39,7 +42,7 @@ def load_and_roll_back(*arguments):
 def test_output_counts_the_created_rows(demo):
     recipients = EmailRecipient.objects.count()
     assert (Account.objects.count(), Mailbox.objects.count()) == (12, 200)
-    assert demo == f"Created 12 accounts, 200 mailboxes, {recipients} recipients.\n"
+    assert demo == f"Created 12 accounts, 200 mailboxes, {recipients} recipients, 9 messages.\n"
 
 
 def test_options_set_the_number_of_accounts_and_mailboxes(db, capsys):
@@ -152,6 +155,40 @@ def test_history_ends_with_the_current_state(demo):
 def test_pass_codes_in_the_history_can_be_decrypted(demo):
     for row in Mailbox.history.select_related("account"):
         assert row.password == row.instance.password
+
+
+def test_messages_are_spoken_and_of_the_last_days(demo):
+    now = timezone.now()
+    messages = Message.objects.all()
+    assert {message.mailbox.account.name for message in messages} == {"demo"}
+    assert len({message.mailbox_id for message in messages}) > 1
+    for message in messages:
+        empty = {field.name for field in Message._meta.fields if field.null}
+        message.full_clean(exclude=empty)
+        assert now - timedelta(days=7) < message.received_at < now
+        assert 2 <= message.duration <= 20
+        assert len(message.read_recording()) == message.size
+        assert max(message.peaks) > 60  # audible
+    assert len({message.size for message in messages}) == 9
+
+
+def test_messages_are_varied(demo):
+    messages = Message.objects.all()
+    assert sum(message.is_deleted for message in messages) == 1
+    assert {message.is_heard for message in messages if not message.is_deleted} == {True, False}
+    texts = [message.transcription for message in messages]
+    assert None in texts
+    assert any((text and "Guten" in text) or "Hallo" in (text or "") for text in texts)
+    assert {message.transcription_status for message in messages} == {"off", "done"}
+
+
+def test_data_without_voices_has_no_messages(db, capsys, monkeypatch):
+    monkeypatch.setattr(speech, "PACKAGE", "not_installed")
+    call_command("load_demo", "--accounts=1", "--mailboxes=1")
+    assert capsys.readouterr().out.endswith(
+        "0 messages, since the speech for them needs: pip install '.[voices]'.\n"
+    )
+    assert not Message.objects.exists()
 
 
 def test_accounts_are_dated_after_their_resellers(demo):

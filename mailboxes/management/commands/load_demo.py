@@ -9,14 +9,18 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils import timezone
 from tqdm import tqdm
 
+from mailboxes.audio import speech
 from mailboxes.demo import Demo, history_row
+from mailboxes.demo_calls import make_calls
 from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
 
 BATCH = 500
 USER = "demo"  # who deleted mailboxes; `run` makes it a login
+MAILBOXES_WITH_MESSAGES = 4
 
 
 def positive_number(text):
@@ -68,7 +72,19 @@ class Command(BaseCommand):
         for number, deletion in enumerate(deletions, Batch.objects.count() + 1):
             deletion.number = number
         Batch.objects.bulk_create(deletions)
-        return f"Created {accounts} accounts, {mailboxes} mailboxes, {recipients} recipients."
+        messages = leave_messages(tree[0], seed)
+        return f"Created {accounts} accounts, {mailboxes} mailboxes, {recipients} recipients, {messages}."
+
+
+def leave_messages(account, seed) -> str:
+    """Leave spoken messages in the account's first mailboxes. Return their number as a text."""
+    mailboxes = list(account.mailboxes.active()[:MAILBOXES_WITH_MESSAGES])
+    if not speech.is_installed():
+        return "0 messages, since the speech for them needs: pip install '.[voices]'"
+    calls = make_calls(mailboxes, timezone.now(), seed) if mailboxes else []
+    for call in calls:
+        call.leave(speech.speak(call.text, call.voice))
+    return f"{len(calls)} messages"
 
 
 def find_user():
