@@ -114,7 +114,9 @@ class MessageQuerySet(models.QuerySet):
     def find_words(self, words: list[str], *, in_transcriptions: bool = True) -> list[UUID]:
         """Return the UUIDs of the messages that have each word. All of them are read."""
         sealed = Message.ENCRYPTED if in_transcriptions else ()
-        rows: Any = self.only("uuid", "caller_id_name", "caller_id_number", *sealed)
+        # With its mailbox, which Django would read for each row of a mailbox's messages.
+        fields = ["uuid", "mailbox", "caller_id_name", "caller_id_number", *sealed]
+        rows: Any = self.only(*fields)
         folded = [fold(word) or word for word in words]
         return [row.pk for row in rows.iterator() if row.has_words(folded, in_transcriptions)]
 

@@ -17,6 +17,8 @@ LETTERS = str.maketrans(
 
 def fold(text: str) -> str:
     """Return the text without case and accents: "Łódź" and "LODZ" both become "lodz"."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text)
     base = "".join(character for character in decomposed if not unicodedata.combining(character))
     return base.casefold().translate(LETTERS)

@@ -13,10 +13,12 @@ from django.utils import timezone
 from mailboxes.models import Account, Mailbox
 from tests.conftest import headers_for
 from tests.engines.engine import Asterisk, FreeSWITCH, engine_headers
+from tests.recordings import make_form, make_wav
 from tests.service import InProcess
 
 SETTINGS = {"name": "Sales", "password": "4829", "transcribe": True}
 PATH = "/voip/mailbox"
+RECORDING = make_wav()
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Callers:
 
     def __post_init__(self):
         self.mailbox, self.written_mailbox = self.account.mailboxes.order_by("name")[:2]
+        self.message = self.mailbox.messages.first()
         self.program = InProcess(headers_for(self.account))
         self.reseller = InProcess(
             headers_for(self.account.reseller) | {"X-Auth-For": self.account.name}
@@ -57,6 +60,27 @@ class Callers:
         cursor = first.headers["x-changes-cursor"]
         second = self.list_mailboxes(changed_since=cursor)
         return first, second, self.list_mailboxes(changed_since="0", deleted="true")
+
+    def list_messages(self, **query):
+        return self.program.get(f"{self.path}/messages?{urlencode(query)}")
+
+    def mark_message(self):
+        path = f"{self.path}/messages/{self.message.pk}"
+        return [self.program.patch(path, {"heard": heard}) for heard in (True, False)]
+
+    def delete_and_restore_message(self):
+        path = f"{self.path}/messages/{self.message.pk}"
+        return self.program.delete(path), self.program.post(f"{path}/restore")
+
+    def change_messages(self):
+        path, uuids = f"{self.path}/messages/bulk", [str(self.message.pk)]
+        actions = ("hear", "unhear", "delete", "restore")
+        return [self.program.post(path, {"action": action, "uuids": uuids}) for action in actions]
+
+    def add_message(self):
+        call = {"call_id": uuid4().hex}
+        path = f"{self.written_path}/messages"
+        return self.program.post(path, **make_form(RECORDING, **call))
 
     def create_mailbox(self, **headers):
         return self.program.post(PATH, SETTINGS, headers=headers)
@@ -142,6 +166,19 @@ API = {
     "create, delete, restore, delete": Callers.create_and_delete,
     "recipient: add, PUT, get, delete": Callers.change_recipients,
 }
+MESSAGES = {
+    "messages: list, 20 of them": lambda c: c.list_messages(limit=20),
+    "messages: list, unheard": lambda c: c.list_messages(limit=20, heard="false"),
+    "messages: list, heard": lambda c: c.list_messages(limit=20, heard="true"),
+    "messages: list, received since": lambda c: c.list_messages(received_since=yesterday()),
+    "messages: list, deleted": lambda c: c.list_messages(deleted="true"),
+    "messages: list, by search": lambda c: c.list_messages(search="number 77", limit=20),
+    "messages: change of many": Callers.change_messages,
+    "message: get": lambda c: c.program.get(f"{c.path}/messages/{c.message.pk}"),
+    "message: mark": Callers.mark_message,
+    "message: delete, restore": Callers.delete_and_restore_message,
+    "message: add": Callers.add_message,
+}
 ENGINES = {
     "Asterisk, a mailbox": lambda c: c.asterisk.single(c.mailbox.pk, c.account.name),
     "Asterisk, an account": lambda c: c.asterisk.multi(c.account.name),
@@ -183,7 +220,7 @@ CONSOLE = {
         "bulk-change", f"?all=on&account={c.account.name}&to-beep=off"
     ),
 }
-CASES = API | ENGINES | CONSOLE
+CASES = API | MESSAGES | ENGINES | CONSOLE
 # These cover all accounts, so they must grow: their times are printed, and not limited.
 OF_ALL_ACCOUNTS = {
     "table of all mailboxes": lambda c: c.get_page("mailbox-list"),

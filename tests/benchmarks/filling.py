@@ -1,12 +1,17 @@
 """Fill a database with accounts of the same size."""
 
+import base64
+from datetime import timedelta
 from itertools import islice
 
 from django.contrib.admin.models import CHANGE
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.utils import timezone
 
+from mailboxes.audio.recordings import PEAKS
+from mailboxes.encryption import Cipher
 from mailboxes.history import EXPORTED
 from mailboxes.models import (
     Account,
@@ -16,8 +21,13 @@ from mailboxes.models import (
     EmailRecipient,
     IdempotentAnswer,
     Mailbox,
+    Message,
 )
 
+TRANSCRIPTION = (
+    "Good morning, this is message number {}. Please ring me back about the invoice of last week, and "
+    "bring the grey coat that I left in the meeting room. Thank you, goodbye."
+)
 SIZE = 100  # mailboxes in an account
 CUSTOMERS = 9  # of a reseller
 CHUNK = 4000  # rows
@@ -52,12 +62,13 @@ SQL = {
 }
 
 
-def fill_tables(count, size=SIZE) -> Account:
+def fill_tables(count, size=SIZE, messages=200) -> Account:
     """Fill the empty tables with accounts of this size, and return one of the customers.
 
     A tenth of the accounts are resellers of the others. Each account has a credential, a stored
     answer for an idempotency key, and a batch that can be undone; each mailbox has a pass code, a
-    recipient, messages, its history, and a line in the admin's log.
+    recipient, messages, its history, and a line in the admin's log. The first mailbox of the returned
+    account has many more messages, half of them heard. No message has a recording.
     """
     resellers = [
         Account(name=f"reseller-{number}") for number in range(-(-count // (CUSTOMERS + 1)))
@@ -85,8 +96,10 @@ def fill_tables(count, size=SIZE) -> Account:
             values = SQL[connection.vendor] | {"heard_at": heard, "deleted_at": deleted}
             cursor.execute(MESSAGES.format(**values))
         cursor.execute(EXPORTS, [CHANGE, EXPORTED, content_type.pk, staff.pk])
+        found = customers[len(customers) // 2]
+        Message.objects.bulk_create(build_messages(found.mailboxes.order_by("name")[0], messages))
         cursor.execute("ANALYZE")
-    return customers[len(customers) // 2]
+    return found
 
 
 def build_credential(account) -> ApiCredential:
@@ -107,6 +120,27 @@ def build_mailboxes(accounts, number):
         row = Mailbox(account=account, name=f"Box {number}")
         row.password = f"{number:04}"
         yield row
+
+
+def build_messages(mailbox, count):
+    """Yield messages, each with a transcription, one received each minute until now."""
+    now = timezone.now()
+    for number in range(count):
+        message = Message(
+            mailbox=mailbox,
+            caller_id_name=f"Caller {number}",
+            caller_id_number=f"+4420794{number:05}",
+            call_id=f"{number}@pbx.example",
+            received_at=now - timedelta(minutes=number),
+            duration=30,
+            size=480_044,
+            peaks=bytes(PEAKS),
+            heard_at=now if number % 2 else None,
+            transcription_status=Message.Status.DONE,
+        )
+        message.encrypt(base64.b64encode(Cipher.create().key).decode())
+        message.transcription = TRANSCRIPTION.format(number)
+        yield message
 
 
 def history_query(model) -> str:

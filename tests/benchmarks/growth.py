@@ -1,5 +1,7 @@
 """Compare the speed of one account among 1,000, 100,000 and 1,000,000 mailboxes.
 
+Each mailbox has a message, and one of the account has 10,000, of which a search decrypts each.
+
 `make bench-growth` prints the milliseconds of each case. Its exit status is 1 if a case takes 1.3
 times as long among the most mailboxes as among the fewest. The cases run on all sizes in turn, and
 the minimum of many times counts, since other work of the machine can only add to it. SIZES sets
@@ -16,6 +18,8 @@ from django.core.management import call_command
 from django.db.backends.signals import connection_created
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+MESSAGES = 10_000  # in one mailbox; each other one has one
+os.environ["MESSAGES_PER_MAILBOX"] = str(2 * MESSAGES)
 django.setup()
 
 from mailboxes.db.connections import set_timeouts  # noqa: E402
@@ -48,7 +52,7 @@ def prepare_service(url, size) -> tuple[str, Callers]:
     start = time.monotonic()
     with default_database(url):
         call_command("migrate", verbosity=0)
-        callers = Callers(fill_tables(size // SIZE))
+        callers = Callers(fill_tables(size // SIZE, messages=MESSAGES))
     print(f"Created {size:,} mailboxes in {time.monotonic() - start:.0f} s.", flush=True)
     return url, callers
 
