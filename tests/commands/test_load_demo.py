@@ -178,7 +178,7 @@ def test_messages_are_varied(demo):
     assert {message.is_heard for message in messages if not message.is_deleted} == {True, False}
     texts = [message.transcription for message in messages]
     assert None in texts
-    assert any((text and "Guten" in text) or "Hallo" in (text or "") for text in texts)
+    assert {text.isascii() for text in texts if text} == {True, False}  # English, German
     assert {message.transcription_status for message in messages} == {"off", "done"}
 
 
