@@ -97,7 +97,8 @@ def fill_tables(count, size=SIZE, messages=200) -> Account:
             cursor.execute(MESSAGES.format(**values))
         cursor.execute(EXPORTS, [CHANGE, EXPORTED, content_type.pk, staff.pk])
         found = customers[len(customers) // 2]
-        Message.objects.bulk_create(build_messages(found.mailboxes.order_by("name")[0], messages))
+        rows = build_messages(found.mailboxes.order_by("name")[0], messages)
+        Message.objects.bulk_create(rows, batch_size=1_000)
         cursor.execute("ANALYZE")
     return found
 
