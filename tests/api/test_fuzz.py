@@ -14,6 +14,8 @@ import schemathesis
 from django.core.cache import cache
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, transaction
+from django.utils import timezone
+from hypothesis import strategies as st
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import (
     ignored_auth,
@@ -22,9 +24,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from config.wsgi import application
-from mailboxes.models import Mailbox
+from mailboxes.models import Mailbox, Message
 from mailboxes.validators import BLANK
 from tests.conftest import headers_for
+from tests.recordings import make_recording, make_wav
 
 pytestmark = pytest.mark.long
 
@@ -43,6 +46,17 @@ SETTINGS = hypothesis.settings(
     suppress_health_check=list(hypothesis.HealthCheck),  # one account serves all examples
 )
 
+RECORDING = make_wav()
+TEXTS = ("call_id", "caller_id_name", "caller_id_number", "name")
+FIRST_TIME, NOW = "0001-01-02", timezone.now().isoformat()
+
+# Random bytes are no recording, so these are parts of one, some with more behind it.
+schemathesis.openapi.format(
+    "binary",
+    st.tuples(st.integers(0, len(RECORDING)), st.binary(max_size=100)).map(
+        lambda drawn: RECORDING[: drawn[0]] + drawn[1]
+    ),
+)
 schema = schemathesis.openapi.from_wsgi("/voip/schema?format=json", application, config=CONFIG)
 calls = Counter()  # calls of the whole run by command and status
 
@@ -65,12 +79,13 @@ def headers(account):
 
 @pytest.fixture
 def mailboxes(account):
-    """Mailboxes of the account, each with a recipient."""
+    """Mailboxes of the account, each with a recipient and a message."""
     mailboxes = [
         Mailbox.objects.create(account=account, name=name) for name in ("Sales", "Support")
     ]
     for mailbox in mailboxes:
         mailbox.add_recipient("ann@acme.example")
+        Message.receive(mailbox, make_recording(), call_id="one")
         mailbox.refresh_from_db()  # its version
     return mailboxes
 
@@ -100,12 +115,17 @@ def use_existing_rows(mailbox, case):
         if "mailbox_uuid" in path:
             path["mailbox_uuid"] = str(mailbox.uuid)
         if "uuid" in path:
-            row = mailbox.email_recipients.get() if "mailbox_uuid" in path else mailbox
-            path["uuid"] = str(row.uuid)
+            path["uuid"] = str(choose_row(mailbox, case).uuid)
     if not case.meta.is_negative_at(ParameterLocation.HEADER):
         tag = f'"{mailbox.version}"'
         known = {"X-Auth-For": mailbox.account.name, "If-Match": tag, "If-None-Match": tag}
         headers.update({name: known[name] for name in headers if name in known})
+    body = case.body if isinstance(case.body, dict) else {}
+    if body and not case.meta.is_negative_at(ParameterLocation.BODY):
+        if is_upload(case):
+            body["recording"] = RECORDING
+        if "uuids" in body:
+            body["uuids"][0] = str(mailbox.messages.get().uuid)
     email = case.body.get("email") if isinstance(case.body, dict) else None
     if isinstance(email, str) and not case.meta.is_negative_at(ParameterLocation.BODY):
         # Half of the calls use an address that the mailbox already has.
@@ -113,16 +133,33 @@ def use_existing_rows(mailbox, case):
         case.body["email"] = existing if len(email) % 2 else email
 
 
+def is_upload(case) -> bool:
+    return case.operation.definition.raw["operationId"] == "add_message"
+
+
+def choose_row(mailbox, case):
+    """Return the row that the last UUID in the path is meant for."""
+    if "messages" in case.operation.path:
+        return mailbox.messages.get()
+    return mailbox.email_recipients.get() if "mailbox_uuid" in case.path_parameters else mailbox
+
+
 def inapplicable_checks(case) -> list:
     """Return the checks that this call may fail by the contract."""
     checks = []
     # "text, 1 to 100 characters after trimming": a longer name may be short enough after it.
-    name = case.body.get("name") if isinstance(case.body, dict) else None
-    if isinstance(name, str) and name != name.strip():
+    body = case.body if isinstance(case.body, dict) else {}
+    texts = [body[name] for name in TEXTS if isinstance(body.get(name), str)]
+    if any(text != text.strip() for text in texts):
         checks.append(negative_data_rejection)
     # The schema leaves out rare invisible characters: see mailboxes/validators.py.
-    if isinstance(name, str) and BLANK.match(name):
+    if any(BLANK.match(text) for text in texts):
         checks.append(positive_data_acceptance)
+    if is_upload(case):
+        checks.append(negative_data_rejection)  # a form has no types: 5 and null are texts
+        received_at = str(body.get("received_at", NOW))
+        if body.get("recording") != RECORDING or not FIRST_TIME < received_at <= NOW:
+            checks.append(positive_data_acceptance)
     # Issue 4: cursors are opaque, so the schema cannot describe valid ones.
     if {"cursor", "changed_since"} & case.query.keys():
         checks.append(positive_data_acceptance)
