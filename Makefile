@@ -43,7 +43,7 @@ call: $(VENV)/dev.stamp var/static/staticfiles.json ## place calls to a real Ast
 	@$(VENV)/bin/python -m tests.engines.live_call
 
 fuzz: $(VENV)/dev.stamp ## make over 20,000 generated API calls (SEED=… for other calls, EXAMPLES=… for each command)
-	@FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(EXAMPLES) $(VENV)/bin/pytest --quiet -p no:logging tests/api/test_fuzz.py
+	@FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(EXAMPLES) $(VENV)/bin/pytest --quiet -p no:logging tests/api/test_fuzz.py tests/api/test_fuzz_forms.py
 
 import-50000: $(VENV)/dev.stamp ## import CSV files of 50,000 rows, and time each phase (ROWS=… for another number)
 	@IMPORT_ROWS=$(ROWS) $(VENV)/bin/pytest --quiet tests/console/test_import_speed.py

@@ -1,4 +1,4 @@
-"""Generated forms: whatever their parts are, the answer is in the envelope and keeps nothing else."""
+"""Generated forms with parts that are wrong: a refused one leaves nothing behind."""
 
 import os
 
