@@ -282,3 +282,18 @@ def test_other_credentials_add_to_the_same_mailbox(account, service, path, add):
     other = headers_for(account, "second")
     assert service.post(path, body=make_form(WAV)["body"], headers=make_form()["headers"] | other)
     assert Message.objects.count() == 2
+
+
+def test_log_says_nothing_of_the_caller(service, path, caplog):
+    fields = {"caller_id_name": "Zebedee", "caller_id_number": "+442079460123", "call_id": "pbx-7"}
+    for recording in (WAV, b"no audio", WAV[:-2000]):
+        service.post(path, **make_form(recording, **fields))
+    service.get(f"{path}?search=zebedee")
+    assert path in caplog.text
+    assert not [value for value in fields.values() if value.lower() in caplog.text.lower()]
+
+
+def test_full_mailbox_is_no_error_of_the_service(service, path, add, settings, caplog):
+    settings.MESSAGES_PER_MAILBOX = 0
+    assert service.post(path, **make_form(WAV)).status == 507
+    assert [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")] == []

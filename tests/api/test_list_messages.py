@@ -166,3 +166,8 @@ def test_other_methods_are_not_allowed(wire, wire_path, method):
     answer = wire.call(method, wire_path, {})
     assert (answer.status, answer.json["status_code"]) == (405, 405)
     assert answer.headers["allow"] == "GET, HEAD, POST"
+
+
+def test_body_of_a_get_is_ignored(wire, wire_path):
+    answer = wire.get(wire_path, body=b"{")
+    assert (answer.status, answer.result) == (200, [])

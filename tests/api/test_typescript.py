@@ -19,6 +19,14 @@ type Body = Mailboxes["post"]["requestBody"]["content"]["application/json"];
 type Mailbox = paths["/voip/mailbox/{uuid}"];
 type Change = Mailbox["patch"]["requestBody"]["content"]["application/json"];
 
+type Messages = paths["/voip/mailbox/{mailbox_uuid}/messages"];
+type Message = Messages["get"]["responses"]["200"]["content"]["application/json"]["result"][0];
+type Form = Messages["post"]["requestBody"]["content"]["multipart/form-data"];
+
+export const caller = (message: Message): string | null => message.caller_id_number;
+export const form: Form = { recording: "" };
+// @ts-expect-error  the recording is missing
+export const empty: Form = { caller_id_name: "Ann" };
 export const smallest: Body = { name: "Sales" };
 export const change: Change = {};
 export const uuid = (created: Created): string => created.result.uuid;
