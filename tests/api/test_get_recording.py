@@ -144,7 +144,8 @@ def test_missing_recording_is_an_error_in_the_envelope(service, recording):
     message = Message.objects.get()
     message.recording.storage.delete(message.recording.name)
     answer = service.get(recording)
-    assert (answer.status, answer.json["status_code"]) == (500, 500)
+    assert (answer.status, answer.json["status_code"]) == (503, 503)
+    assert "retry-after" in answer.headers
     assert str(message.recording.name) not in answer.body.decode()
 
 
