@@ -8,15 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.api.finding import ListParameters
-from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
+from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox, Message
 from tests.conftest import headers_for
 from tests.guarantees.reference_model import COMMANDS
+from tests.recordings import make_form, make_recording, make_wav
 from tests.service import InProcess
 
 # Matches SQL that reads or changes a table of customers' data.
 CUSTOMERS_TABLES = re.compile(
     r"\A(?:WITH written AS \()?(?:SELECT|UPDATE|DELETE)\b.*\bmailboxes_"
-    r"(?:mailbox|emailrecipient|historicalmailbox|historicalemailrecipient|idempotentanswer)\b",
+    r"(?:mailbox|message|emailrecipient|historicalmailbox|historicalemailrecipient|idempotentanswer)\b",
     re.DOTALL,
 )
 SETTINGS = {"name": "Sales", "password": "4829"}
@@ -26,6 +27,7 @@ BODIES = {
     "change": SETTINGS,
     "add_recipient": {"email": "ann@example.com"},
     "change_recipient": {"email": "bob@example.com"},
+    "mark_message": {"heard": True},
 }
 SEARCHES = {
     "search": "a",
@@ -45,6 +47,7 @@ def create_mailbox(name, reseller=None):
     account = Account.objects.create(name=name, reseller=reseller)
     mailbox = Mailbox.objects.create(account=account, name="Theirs")
     mailbox.add_recipient("pete@example.com")
+    Message.receive(mailbox, make_recording())
     return mailbox
 
 
@@ -88,7 +91,8 @@ def filters_by_row(query, account) -> bool:
     """Return True if the query is limited to present or past rows of the account."""
     mailboxes = set(Mailbox.history.filter(account=account).values_list("uuid", flat=True))
     recipients = EmailRecipient.history.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
-    any_of = "|".join(uuid.hex for uuid in mailboxes | set(recipients))
+    messages = Message.objects.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
+    any_of = "|".join(uuid.hex for uuid in mailboxes | set(recipients) | set(messages))
     return re.search(rf"\b(uuid|mailbox_id) (= \(?|IN \()'?({any_of})\b", query) is not None
 
 
@@ -109,11 +113,16 @@ def assert_own_rows_only(queries, mailbox, others):
 @pytest.mark.parametrize("key", [None, "one"])
 def test_command_queries_start_from_the_account(service, mailbox, others, command, key):
     method, path = COMMANDS[command]
-    recipient = mailbox.email_recipients.get()
-    path = path.format(mailbox=mailbox.pk, recipient=recipient.pk)
-    headers = {"Idempotency-Key": key}
+    recipient, message = mailbox.email_recipients.get(), mailbox.messages.get()
+    path = path.format(mailbox=mailbox.pk, recipient=recipient.pk, message=message.pk)
+    body, headers = BODIES.get(command), {"Idempotency-Key": key}
+    if command == "change_messages":
+        body = {"action": "delete", "uuids": [str(message.pk)]}
+    if command == "add_message":
+        form = make_form(make_wav())
+        body, headers = form["body"], headers | form["headers"]
     cache.clear()  # so that a creation counts the mailboxes
-    queries = capture_queries(service, method, path, BODIES.get(command), headers)
+    queries = capture_queries(service, method, path, body, headers)
     assert_own_rows_only(queries, mailbox, others)
     if command == "create" and key is None:
         # The first creation has counted the mailboxes. The next ones only insert.
