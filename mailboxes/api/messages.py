@@ -240,7 +240,9 @@ class MessagePage:
 
 def filter_messages(messages, parameters: dict):
     is_deleted = parameters.get("deleted", False)
-    found = messages.restorable().exclude(deleted_at=None) if is_deleted else messages.active()
+    found = (
+        messages.restorable().filter(deleted_at__isnull=False) if is_deleted else messages.active()
+    )
     if "heard" in parameters:
         found = found.filter(heard_at__isnull=not parameters["heard"])
     if "received_since" in parameters:

@@ -235,6 +235,11 @@ class Message(EncryptedRow, models.Model):
                 condition=Q(deleted_at__isnull=False),
                 name="deleted_messages",
             ),
+            models.Index(
+                fields=["mailbox", *NEWEST_FIRST],
+                condition=Q(deleted_at__isnull=False),
+                name="deleted_messages_of_mailbox",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

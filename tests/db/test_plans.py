@@ -108,6 +108,14 @@ class TestPlans(TestCase):
             assert index in plan
             assert not re.search("Sort|TEMP B-TREE", plan), plan
 
+    def test_list_of_deleted_messages_reads_those_of_its_mailbox(self):
+        with CaptureQueriesContext(connection) as captured:
+            self.ordinary.list_messages(deleted="true")
+        queries = [query["sql"] for query in captured if "IS NOT NULL" in query["sql"]]
+        plans = [explain(query) for query in queries if query.startswith("SELECT")]
+        assert len(plans) == 2  # their number, and a page
+        assert all("deleted_messages_of_mailbox" in plan for plan in plans), "\n\n".join(plans)
+
     def test_checker_finds_a_full_table_scan(self):
         assert find_full_scans(lambda: OF_ALL_ACCOUNTS["table of all, by search"](self.ordinary))
         assert find_full_scans(lambda: list(Mailbox.objects.filter(name="x")))
