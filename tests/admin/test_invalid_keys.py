@@ -29,6 +29,7 @@ def test_invalid_key_is_refused_at_its_field(staff, page, field, key):
     assert field in get_errors(answer)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", INVALID_KEYS)
 @pytest.mark.parametrize(
     ("model", "page", "field"),

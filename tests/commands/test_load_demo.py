@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import cache
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,6 +15,15 @@ from mailboxes.batches import undo_batch
 from mailboxes.history import add_deletions
 from mailboxes.models import Account, Batch, EmailRecipient, Mailbox, Message
 from mailboxes.validators import is_weak_pass_code
+
+
+speak_once = cache(speech.speak)
+
+
+@pytest.fixture(autouse=True)
+def _same_speech(monkeypatch):
+    """Make the speech once for all tests, because it takes half a second."""
+    monkeypatch.setattr(speech, "speak", speak_once)
 
 
 @pytest.fixture

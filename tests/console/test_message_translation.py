@@ -17,6 +17,8 @@ from tests.console.test_translation import (
 )
 from tests.messages import leave_message
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def message(db):
