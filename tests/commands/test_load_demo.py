@@ -16,7 +16,6 @@ from mailboxes.history import add_deletions
 from mailboxes.models import Account, Batch, EmailRecipient, Mailbox, Message
 from mailboxes.validators import is_weak_pass_code
 
-
 speak_once = cache(speech.speak)
 
 
