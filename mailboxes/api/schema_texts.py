@@ -117,8 +117,8 @@ COMMANDS = {
         "The recording may be WAV (PCM, µ-law, A-law or GSM), MP3, Ogg (Opus or Vorbis), FLAC, WebM or "
         f"M4A, at most {contract.MAX_RECORDING_BYTES // 1024**2} MiB and "
         f"{settings.MESSAGE_MAX_SECONDS} seconds. Its content decides, not its name or type. "
-        f"One under {settings.MESSAGE_MIN_SECONDS} seconds is not kept: the answer is 200 with an "
-        "empty result. When the answer is 201, the message is on disk.",
+        f"One that is shorter than {settings.MESSAGE_MIN_SECONDS} s is not kept: the answer is 200 "
+        "with an empty result. When the answer is 201, the message is on disk.",
     ),
     "POST /voip/mailbox/{mailbox_uuid}/messages/bulk": Command(
         "change_messages",

@@ -35,8 +35,8 @@ DESCRIPTIONS = {
         "callers say; pass codes stay masked"
     ),
     "Support": _(
-        "also adds, changes, deletes and restores mailboxes and their recipients, and marks, deletes "
-        "and restores messages"
+        "also adds, changes, deletes and restores mailboxes and their recipients, sees and sets pass "
+        "codes, and marks, deletes and restores messages"
     ),
     "Manager": _(
         "also listens to messages and reads them, adds and changes accounts, API credentials and "

@@ -195,7 +195,7 @@ def test_query_count_does_not_grow_with_the_rows(viewer, account, django_assert_
 
 
 def test_empty_lists_say_why(viewer):
-    assert "No messages yet" in get_source(viewer, "/messages/")
+    assert "<h2>No messages</h2>" in get_source(viewer, "/messages/")
     assert "No deleted messages" in get_source(viewer, "/messages/?state=deleted")
     assert "No message matches" in get_source(viewer, "/messages/?q=ann")
 
