@@ -31,6 +31,7 @@ class MessageAdmin(ServiceAdmin):
         "heard_at",
         "heard_by",
         "deleted_at",
+        "deleted_by",
         "version",
     ]
     list_display = [

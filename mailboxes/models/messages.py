@@ -198,6 +198,9 @@ class Message(EncryptedRow, models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     deleted_at = models.DateTimeField(null=True)
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     version = models.PositiveIntegerField(default=1, db_default=1)
 
     objects = MessageQuerySet.as_manager()
@@ -383,20 +386,21 @@ class Message(EncryptedRow, models.Model):
             case "hear" | "unhear":
                 self.mark_heard(action == "hear", user)
             case "delete":
-                self.soft_delete()
+                self.soft_delete(user)
             case "restore":
                 self.restore()
 
-    def soft_delete(self) -> None:
+    def soft_delete(self, user=None) -> None:
+        """Delete the message, by a user of the console or, without one, by a program."""
         if not self.is_deleted:
-            self.deleted_at = timezone.now()
+            self.deleted_at, self.deleted_by = timezone.now(), user
             self.save()
 
     def restore(self) -> None:
         """Restore a deleted message, with its mailbox locked. Raises MailboxFullError."""
         if self.is_deleted:
             check_room(self.mailbox, adding=1)
-            self.deleted_at = None
+            self.deleted_at = self.deleted_by = None
             self.save()
 
 

@@ -157,10 +157,11 @@ def test_message_is_deleted_and_restored(support, message):
     assert list_messages(page) == ["1 message was deleted."]
     source = get_source(support, get_address(message))
     assert "Mark as" not in source
+    assert f"by {support.user.username}" in source
     assert get_address(message, "restore/") in source
     page = press(support, message, "restore")
     assert page.wsgi_request.path == get_address(message)
-    assert not reload(message).is_deleted
+    assert (reload(message).is_deleted, reload(message).deleted_by) == (False, None)
 
 
 def test_foreign_next_page_is_ignored(support, message):
