@@ -30,7 +30,9 @@ MAX_NAME = 40  # characters of a mailbox's or a caller's name in a file's name
 
 def get_message(mailbox_uuid, uuid) -> Message:
     """Return the message. Raises Http404, also for one that can no longer be restored."""
-    found = Message.objects.restorable().select_related("mailbox__account", "heard_by", "deleted_by")
+    found = Message.objects.restorable().select_related(
+        "mailbox__account", "heard_by", "deleted_by"
+    )
     return get_object_or_404(found, mailbox=mailbox_uuid, pk=uuid)
 
 
