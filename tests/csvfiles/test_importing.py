@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from mailboxes import batches
 from mailboxes.contract import MAX_NAME_LENGTH, MAX_RECIPIENTS
-from mailboxes.csvfiles import importing, reports
+from mailboxes.csvfiles import importing, parsing, reports
 from mailboxes.csvfiles.rows import format_rows
 from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox
 from tests.csvfiles.files import check_file, count_outcomes, export_file, import_text
@@ -30,6 +30,11 @@ from tests.service import shows
         ("name\r\nJürgen\r\n".encode("latin-1"), "The file is not in UTF-8"),
         ("name\r\nJürgen\r\n".encode("utf-16")[:-1], "The file is not in UTF-8"),
         (b"\x00\xff\x00", "The file is not in UTF-8"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "This is a workbook of a spreadsheet, not a CSV file"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "This is a workbook of a spreadsheet, not a CSV file",
+        ),
         (b'name\r\nx\r\n"y\r\n', "Row 3 has an unexpected quotation mark"),
         (b'name\r\n"x"y\r\n', "Row 2 has an unexpected quotation mark"),
         (b"name\r\n" + b"x" * 200_000, "Row 2 has more than 20,000 bytes: shorten it"),
@@ -73,7 +78,7 @@ BUERO = {"name": "Buero", "account": "demo", "password": "4829"}
     ],
 )
 def test_variants_of_spreadsheets_are_read(data, rows):
-    assert list(importing.parse_rows(io.BytesIO(data))) == rows
+    assert list(parsing.parse_rows(io.BytesIO(data))) == rows
 
 
 def test_cell_without_a_column_name_is_named(rosa, account):
@@ -88,11 +93,11 @@ def test_cell_without_a_column_name_is_named(rosa, account):
 def test_number_of_reported_wrong_columns_is_limited(rosa):
     with pytest.raises(ValidationError) as refusal:
         check_file(rosa, b"name,x" * 3_000 + b"\n1\n")
-    assert len(refusal.value.messages) == importing.MAX_HEADER_ERRORS + 1
+    assert len(refusal.value.messages) == parsing.MAX_HEADER_ERRORS + 1
 
 
 def test_rows_of_the_largest_size_are_read(rosa):
-    row = b"x" * (importing.MAX_ROW_BYTES - 1) + b"\n"
+    row = b"x" * (parsing.MAX_ROW_BYTES - 1) + b"\n"
     source = importing.stage_file(rosa, io.BytesIO(b"name\n" + row * 3), "long.csv")
     assert source.row_count == 3
 
@@ -107,7 +112,7 @@ def test_longest_mailbox_can_be_imported(rosa, account):
 
 
 def test_file_with_too_many_rows_is_refused(rosa, monkeypatch):
-    monkeypatch.setattr(importing, "MAX_ROWS", 2)
+    monkeypatch.setattr(parsing, "MAX_ROWS", 2)
     importing.stage_file(rosa, io.BytesIO(b"name\n1\n2\n"), "long.csv")
     with pytest.raises(ValidationError, match="more than 2 rows"):
         importing.stage_file(rosa, io.BytesIO(b"name\n1\n2\n3\n"), "long.csv")

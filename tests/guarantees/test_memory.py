@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mailboxes.csvfiles.importing import MAX_MIB, MAX_ROW_BYTES, MAX_ROWS
+from mailboxes.csvfiles.importing import MAX_MIB
+from mailboxes.csvfiles.parsing import MAX_ROW_BYTES, MAX_ROWS
 from mailboxes.models import Account, EmailRecipient, Mailbox
 from tests.databases import default_database
 from tests.guarantees.test_big_accounts import read_peak_memory

@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from mailboxes.console.access import add_success, staff_with
 from mailboxes.console.views.export import csv_response
-from mailboxes.csvfiles import importing, reports
+from mailboxes.csvfiles import importing, parsing, reports
 from mailboxes.csvfiles.rows import BOM, COLUMNS, format_rows
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import Batch, Import, ImportRow
@@ -79,7 +79,7 @@ def upload(request):
         else:
             importing.check_rows(source, SLICE_SECONDS)
             return redirect("console:import-preview", source.pk)
-    context = {"form": form, "most_rows": importing.MAX_ROWS, "most_mib": importing.MAX_MIB}
+    context = {"form": form, "most_rows": parsing.MAX_ROWS, "most_mib": importing.MAX_MIB}
     return render(request, "console/import.html", context)
 
 
