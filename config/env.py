@@ -86,6 +86,11 @@ def read_seconds(name, default):
     return read_number(name, default, "a whole number of seconds", MAX_SECONDS)
 
 
+def read_whole_seconds(name, default):
+    error = "must be a whole number of seconds, 0 or more."
+    return read_setting(name, parse_whole_number, default, error)
+
+
 def read_days(name, default):
     return read_number(name, default, "a whole number of days", MAX_DAYS)
 

@@ -19,9 +19,7 @@ from mailboxes.encryption import KeyRing
 
 DEBUG = env.read_switch("DEBUG", "off")
 HTTPS = env.read_switch("HTTPS", "on")
-HSTS_SECONDS = env.read_setting(
-    "HSTS_SECONDS", env.parse_whole_number, "3600", "must be a whole number of seconds, 0 or more."
-)
+HSTS_SECONDS = env.read_whole_seconds("HSTS_SECONDS", "3600")
 HSTS_SUBDOMAINS = env.read_switch("HSTS_SUBDOMAINS", "off")
 HSTS_PRELOAD = env.read_switch("HSTS_PRELOAD", "off")
 if HSTS_PRELOAD and not (HSTS_SUBDOMAINS and (HSTS_SECONDS or 0) >= 365 * 24 * 3600):
@@ -58,12 +56,7 @@ HISTORY_CHANGES = env.read_number("HISTORY_CHANGES", "10000")
 MESSAGE_MAX_SECONDS = env.read_number(
     "MESSAGE_MAX_SECONDS", "900", "a whole number of seconds", contract.MAX_RECORDING_SECONDS
 )
-MESSAGE_MIN_SECONDS = env.read_setting(
-    "MESSAGE_MIN_SECONDS",
-    env.parse_whole_number,
-    "1",
-    "must be a whole number of seconds, 0 or more.",
-)
+MESSAGE_MIN_SECONDS = env.read_whole_seconds("MESSAGE_MIN_SECONDS", "1")
 MESSAGES_PER_MAILBOX = env.read_number("MESSAGES_PER_MAILBOX", "1000")
 MESSAGE_RETENTION_DAYS = env.read_setting(
     "MESSAGE_RETENTION_DAYS",
