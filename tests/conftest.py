@@ -1,5 +1,6 @@
 """Fixtures of all tests: accounts, the service, and programs of the machine."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,17 @@ settings.load_profile("unhurried")
 
 # A shell makes its background processes ignore Ctrl-C, and their children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Fixtures of tests that fill databases of their own, whatever DATABASE_URL says.
+OWN_DATABASES = {"databases", "sqlite_databases", "postgres_databases"}
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out tests with databases of their own if OWN_DATABASES=off: see .ci/run."""
+    if os.environ.get("OWN_DATABASES") == "off":
+        left_out = [item for item in items if OWN_DATABASES.intersection(item.fixturenames)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session", autouse=True)
