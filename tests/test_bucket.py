@@ -2,7 +2,8 @@
 
 import os
 import re
-from contextlib import closing
+import subprocess
+from contextlib import ExitStack, closing
 from datetime import timedelta
 
 import pytest
@@ -27,7 +28,13 @@ def s3(request, tmp_path_factory):
     if request.param == "ceph" and not requirements.has_ceph():
         requirements.skip_or_fail("ceph", "Ceph's programs are not on this machine, or not root.")
     kind = CephServer if request.param == "ceph" else S3Server
-    with kind(tmp_path_factory.mktemp("s3")) as running:
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(kind(tmp_path_factory.mktemp("s3")))
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            requirements.skip_or_fail(
+                "ceph" if kind is CephServer else "s3", f"The server does not start: {error!r}."
+            )
         yield running
 
 
