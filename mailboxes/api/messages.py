@@ -22,6 +22,7 @@ from mailboxes.api.finding import (
     parse_moment,
 )
 from mailboxes.api.serializers import TextField, TrueOrFalseField, UUIDTextField
+from mailboxes.http.bodies import RECORDING_TOO_LARGE
 from mailboxes.models import Message
 from mailboxes.models.messages import MAX_AHEAD, NEWEST_FIRST
 from mailboxes.models.searching import validate_search
@@ -62,7 +63,7 @@ class MessageSerializer(serializers.ModelSerializer):
 
 
 class HeardSerializer(serializers.Serializer):
-    """Whether a message has been heard."""
+    """The mark of a message as heard or not."""
 
     heard = TrueOrFalseField(help_text="Whether it has been heard")
 
@@ -72,7 +73,6 @@ def validate_text(text: str) -> None:
         validators.validate_printable(text)
 
 
-TOO_LARGE = f"The recording is larger than {contract.MAX_RECORDING_BYTES // 1024**2} MiB."
 SENT_TWICE = serializers.ErrorDetail("Send this field once.", "repeated")
 
 
@@ -113,7 +113,7 @@ class NewMessageSerializer(serializers.Serializer):
 
     def validate_recording(self, file):
         if file.size > contract.MAX_RECORDING_BYTES:
-            raise ContentTooLarge({"recording": TOO_LARGE})
+            raise ContentTooLarge({"recording": RECORDING_TOO_LARGE})
         return file
 
     def validate_received_at(self, moment: datetime) -> datetime:
@@ -218,10 +218,7 @@ class MessagePage:
         found = filter_messages(messages, parameters)
         self.total = found.count()
         if "cursor" in parameters:
-            moment, uuid = parameters["cursor"]
-            found = found.filter(received_at__lte=moment).exclude(
-                received_at=moment, uuid__gte=uuid
-            )
+            found = found.older_than(*parameters["cursor"])
         limit = parameters.get("limit", MAX_LIMIT)
         # One extra row shows that there is a next page.
         self.rows = list(found.order_by(*NEWEST_FIRST)[: limit + 1])
@@ -240,6 +237,7 @@ class MessagePage:
 
 def filter_messages(messages, parameters: dict):
     is_deleted = parameters.get("deleted", False)
+    # Not `deleted()`: with this condition the databases use the index of a mailbox's deleted ones.
     found = (
         messages.restorable().filter(deleted_at__isnull=False) if is_deleted else messages.active()
     )

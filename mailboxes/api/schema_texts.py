@@ -15,10 +15,11 @@ from mailboxes.api.exceptions import (
     ServiceUnavailable,
 )
 from mailboxes.api.idempotency import HEADER, WRONG_KEY, KeyUsedForAnother, StillRuns
-from mailboxes.api.messages import TOO_LARGE, MailboxFull
+from mailboxes.api.messages import MailboxFull
 from mailboxes.api.parsers import FORM_TYPE
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.audio.decoding import NO_AUDIO
+from mailboxes.http.bodies import RECORDING_TOO_LARGE
 from mailboxes.models.messages import MailboxFullError
 
 
@@ -251,7 +252,7 @@ NO_CHOICE = (
 # The field, code and message in the examples of single commands, where those above do not fit.
 ERRORS_OF = {
     ("add_message", 400): ("recording", ("invalid", NO_AUDIO)),
-    ("add_message", 413): ("recording", (ContentTooLarge.default_code, TOO_LARGE)),
+    ("add_message", 413): ("recording", (ContentTooLarge.default_code, RECORDING_TOO_LARGE)),
     ("change_messages", 400): ("action", NO_CHOICE),
     ("get_history", 400): ("limit", NO_NUMBER),
     ("list_messages", 400): ("limit", NO_NUMBER),

@@ -20,7 +20,7 @@ from av.error import FFmpegError
 
 from mailboxes.audio.endings import breaks_off, complete_wav
 
-# How the two processes speak: a length, then so many bytes.
+# A message between the two processes is its length, then its bytes.
 LENGTH = struct.Struct(">I")
 READY = b"ready"
 
@@ -172,7 +172,8 @@ def write_message(file: BinaryIO, message: bytes) -> None:
 def serve() -> NoReturn:
     """Decode recordings until the parent ends.
 
-    Write READY. For each recording, read the most seconds and the file. Write the rate and the samples, or an error.
+    Write READY. For each recording, read the most seconds and the file. Write the rate and the
+    samples, or an error.
     """
     reader, writer = sys.stdin.buffer, sys.stdout.buffer
     write_message(writer, READY)

@@ -64,6 +64,7 @@ MAX_REQUEST_FILES = 32
 MAX_ANSWER_FILES = 64
 READ_BYTES = 256 * 1024  # of a file at a time
 
+RECORDING_TOO_LARGE = f"The recording is larger than {contract.MAX_RECORDING_BYTES // 1024**2} MiB."
 # The answer to a body that is encoded.
 UNENCODED = "Send the body without compression, and without Content-Encoding."
 
@@ -151,7 +152,7 @@ def get_body_limits(path: str) -> Limits:
             size + MAX_FORM_BYTES,
             size + MAX_FORM_BYTES + MAX_DISCARDED_BYTES,
             settings.UPLOAD_TIMEOUT,
-            f"The recording is larger than {size // 1024**2} MiB.",
+            RECORDING_TOO_LARGE,
             needs_permission=True,
         )
     if is_machine_path(path):

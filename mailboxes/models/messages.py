@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Iterable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,7 +30,7 @@ log = logging.getLogger("mailboxes")
 
 NEWEST_FIRST = ["-received_at", "-uuid"]
 
-# How far a telephone engine's clock may be ahead of ours. Its messages are received now.
+# A telephone engine's clock may be ahead of ours by so much. Then its messages are received now.
 MAX_AHEAD = timedelta(minutes=5)
 
 
@@ -79,15 +79,13 @@ class MessageQuerySet(models.QuerySet):
         old = self.active().alias(days=days, age=age).filter(days__gt=0, received_at__lte=start)
         return old.filter(Q(heard_at__isnull=False) | Q(mailbox__account__removes_unheard=True))
 
-    def older_than(self, message: "Message"):
-        """Return the messages that come after this one in a list of the newest first."""
-        same = Q(received_at=message.received_at, uuid__gte=message.uuid)
-        return self.filter(received_at__lte=message.received_at).exclude(same)
+    def older_than(self, moment: datetime, uuid: UUID):
+        """Return the messages after one of this time and UUID in a list of the newest first."""
+        return self.filter(received_at__lte=moment).exclude(received_at=moment, uuid__gte=uuid)
 
-    def newer_than(self, message: "Message"):
-        """Return the messages that come before this one in a list of the newest first."""
-        same = Q(received_at=message.received_at, uuid__lte=message.uuid)
-        return self.filter(received_at__gte=message.received_at).exclude(same)
+    def newer_than(self, moment: datetime, uuid: UUID):
+        """Return the messages before one of this time and UUID in a list of the newest first."""
+        return self.filter(received_at__gte=moment).exclude(received_at=moment, uuid__lte=uuid)
 
     def search(self, text: str):
         """Return messages that have each word in the caller's name or number, or transcription.
@@ -312,7 +310,7 @@ class Message(EncryptedRow, models.Model):
                 if earlier := cls.find_call(mailbox, message.call_id):
                     message.recording.delete(save=False)
                     return earlier, False
-                check_room(mailbox, adding=1)
+                check_room(mailbox)
                 message.save(force_insert=True)
                 is_inserted = True
         except BaseException:
@@ -399,15 +397,15 @@ class Message(EncryptedRow, models.Model):
     def restore(self) -> None:
         """Restore a deleted message, with its mailbox locked. Raises MailboxFullError."""
         if self.is_deleted:
-            check_room(self.mailbox, adding=1)
+            check_room(self.mailbox)
             self.deleted_at = self.deleted_by = None
             self.save()
 
 
-def check_room(mailbox: Mailbox, adding: int) -> None:
-    """Raise MailboxFullError if the mailbox cannot have so many more. Call with it locked."""
+def check_room(mailbox: Mailbox) -> None:
+    """Raise MailboxFullError if the mailbox can have no more messages. Call with it locked."""
     count = Message.objects.active().filter(mailbox=mailbox).count()
-    if count + adding > settings.MESSAGES_PER_MAILBOX:
+    if count >= settings.MESSAGES_PER_MAILBOX:
         raise MailboxFullError
 
 

@@ -56,7 +56,7 @@ KINDS = [
         [POST + b"Transfer-Encoding: chunked\r\n\r\n"],
         step=b"1\r\nx\r\n",
     ),
-    # As many as may have an unread answer: they are of one user.
+    # One user may have only so many unread answers.
     Slow("callers who read an export slowly", ANSWERS_OF_CALLER, [], step=b"", reads=4096),
 ]
 

@@ -40,12 +40,12 @@ def get_message(mailbox_uuid, uuid) -> Message:
 @staff_with(VIEW)
 def message(request, mailbox_uuid, uuid):
     message = get_message(mailbox_uuid, uuid)
-    others = message.mailbox.messages.active()
+    others, place = message.mailbox.messages.active(), (message.received_at, message.pk)
     context = keep_table(request) | {
         "message": message,
         "mailbox": message.mailbox,
-        "newer": others.newer_than(message).last(),
-        "older": others.older_than(message).first(),
+        "newer": others.newer_than(*place).last(),
+        "older": others.older_than(*place).first(),
     }
     if request.user.has_perm(LISTEN):
         context |= {
