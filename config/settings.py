@@ -12,6 +12,7 @@ import django
 
 from config import env
 from config.env import BASE_DIR
+from config.log_settings import build_logging
 from mailboxes import contract
 from mailboxes.encryption import KeyRing
 
@@ -408,43 +409,4 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Logs: standard output, one line for each request -------------------------
 
-LOGGING: dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "text": {"()": "mailboxes.monitoring.logs.TextFormatter"},
-        "json": {"()": "mailboxes.monitoring.logs.JSONFormatter"},
-    },
-    "filters": {
-        "crashes": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: record.exc_info,
-        }
-    },
-    "handlers": {
-        "stdout": {
-            "class": "mailboxes.monitoring.logs.LineHandler",
-            "stream": "ext://sys.stdout",
-            "formatter": LOG_FORMAT,
-        }
-    },
-    "root": {"handlers": ["stdout"], "level": "INFO"},
-    "loggers": {
-        # Without Django's handlers, which would mail the administrators and repeat each line.
-        "django": {"handlers": [], "propagate": True},
-        # RequestLog writes a line for each request, so only stack traces are added to it.
-        "django.request": {"level": "ERROR", "filters": ["crashes"]},
-        "django.security": {"level": "CRITICAL"},
-        "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
-        "axes": {"level": "WARNING"},
-        # Hide the warnings about a dead connection that follow the exception.
-        "psycopg": {"level": "ERROR"},
-    },
-}
-if SENTRY_DSN:
-    LOGGING["handlers"]["sentry"] = {
-        "()": "mailboxes.monitoring.sentry.create_handler",
-        "dsn": SENTRY_DSN,
-        "level": "ERROR",
-    }
-    LOGGING["root"]["handlers"].append("sentry")
+LOGGING = build_logging(LOG_FORMAT, SENTRY_DSN)
