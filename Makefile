@@ -72,7 +72,7 @@ lock: ## write requirements/*.txt again from pyproject.toml (needs uv on the PAT
 	@$(call compile,dev,django<6,3.11,$(extras) --constraint requirements/run.txt)
 	@$(call compile,django6,django>=6,3.12,$(extras))
 
-extras = --extra dev --extra metrics --extra sentry --extra s3 --extra voices
+extras = --extra dev --extra metrics --extra sentry --extra s3 --extra voices --extra whisper
 compile = echo '$(2)' | uv pip compile --quiet pyproject.toml - $(4) --python-version $(3) --universal --upgrade \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	--output-file requirements/$(1).txt
