@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.http import HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -61,11 +62,16 @@ def add_success(request, text, batch=None):
 
 
 def get_next_page(request, default):
-    """Return the form's `next` if it is a URL of this site, else that of the default page.
-
-    Do not pass it to `redirect`, which would look up a text without a slash as a page's name.
-    """
+    """Return the form's `next` if it is an address of this site, else that of `default`."""
     return make_local(request, request.POST.get("next", "")) or resolve_url(default)
+
+
+def redirect_to_next(request, default):
+    """Redirect to the page that `get_next_page` returns.
+
+    Django's `redirect` would take a text without a slash for the name of a URL, and fail.
+    """
+    return HttpResponseRedirect(get_next_page(request, default))
 
 
 def make_local(request, address):

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render, resolve_url
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
@@ -13,8 +12,8 @@ from django.views.decorators.http import require_POST, require_safe
 from mailboxes import batches
 from mailboxes.console.access import (
     add_success,
-    get_next_page,
     may_export_pass_codes,
+    redirect_to_next,
     staff_with,
 )
 from mailboxes.forms import MailboxDeletedError
@@ -100,7 +99,7 @@ def undo(request, uuid):
             messages.warning(request, describe_unknown(unknown))
         if skipped:
             messages.warning(request, describe_skipped(skipped, batch))
-    return HttpResponseRedirect(get_next_page(request, "console:batch-list"))
+    return redirect_to_next(request, "console:batch-list")
 
 
 def may_undo(user, batch) -> bool:

@@ -200,7 +200,10 @@ def restore(request, uuid):
 
 @transaction.atomic
 def apply_to_mailbox(request, uuid, action, change):
-    """Call `change` with the locked mailbox; if it returns True, save the mailbox as a batch."""
+    """Lock the mailbox and call `change` with it.
+
+    If that returns True, save it as a batch of one. Else find the batch of the first of two clicks. Add the message about it. Raises Http404.
+    """
     mailbox = lock_mailbox(uuid, allow_deleted=True)
     if change(mailbox):
         batch = write_batch(request, action, changed=[mailbox])

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes.audio.recordings import MEDIA_TYPE
-from mailboxes.console.access import get_next_page, keep_table, staff_with
+from mailboxes.console.access import keep_table, redirect_to_next, staff_with
 from mailboxes.console.players import create_player
 from mailboxes.console.views.message_list import LISTEN, VIEW, add_outcome
 from mailboxes.encryption import DamagedError, UnknownKeyError
@@ -109,4 +109,4 @@ def message_action(request, mailbox_uuid, uuid, action):
         if not request.htmx:  # which shows the new state in place, while the recording is heard
             add_outcome(request, change)
     page = resolve_url("console:message", mailbox_uuid, uuid) + keep_table(request)["kept_query"]
-    return redirect(get_next_page(request, page))
+    return redirect_to_next(request, page)

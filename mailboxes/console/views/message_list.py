@@ -6,14 +6,14 @@ from django.conf import settings
 from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import BadRequest
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from mailboxes.console.access import get_next_page, staff_with
+from mailboxes.console.access import redirect_to_next, staff_with
 from mailboxes.console.filters import parse_uuids
 from mailboxes.console.message_filters import MessageFilter
 from mailboxes.console.views.mailbox_list import ROWS_PER_PAGE, CappedPaginator
@@ -118,7 +118,7 @@ def message_bulk(request):
         messages.warning(request, text % {"most": MOST_CHANGED})
     else:
         add_outcome(request, change_messages(action, uuids, request.user))
-    return redirect(get_next_page(request, "console:message-list"))
+    return redirect_to_next(request, "console:message-list")
 
 
 def list_selected(request) -> list:
@@ -173,4 +173,4 @@ def message_undo(request):
         raise BadRequest from None
     require_permissions(request.user, [PERMISSIONS[change.action]])
     add_outcome(request, change.undo(request.user))
-    return redirect(get_next_page(request, "console:message-list"))
+    return redirect_to_next(request, "console:message-list")

@@ -6,7 +6,6 @@ import django_otp
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -16,7 +15,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
-from mailboxes.console.access import add_success, get_next_page, staff_with
+from mailboxes.console.access import add_success, redirect_to_next, staff_with
 from mailboxes.console.writing import log_change
 from mailboxes.staff import second_factor
 
@@ -85,7 +84,7 @@ def sign_in_code(request):
         django_otp.login(request, form.device)
         if isinstance(form.device, StaticDevice):
             messages.warning(request, describe_codes_left(request.user))
-        return HttpResponseRedirect(get_next_page(request, "console:mailbox-list"))
+        return redirect_to_next(request, "console:mailbox-list")
     return render(
         request,
         "registration/code.html",
