@@ -257,7 +257,7 @@ def undo_batch(batch: Batch, user) -> tuple[Batch | None, list[Mailbox]]:
 
 
 def list_mailboxes(batch: Batch) -> models.QuerySet[Mailbox]:
-    """Return the mailboxes that have a row of the batch in their history."""
+    """Return the batch's mailboxes, without those whose history no longer has a row of it."""
     rows = {"history_batch": batch}
     known = Mailbox.history.filter(**rows).order_by().values("uuid")
     of_recipients = EmailRecipient.history.filter(**rows).order_by().values("mailbox_id")

@@ -87,7 +87,7 @@ def test_recent_history_stays(sales):
     assert list_actions(sales) == before
 
 
-def test_only_change_stays_however_old(sales):
+def test_newest_state_stays_however_old(sales):
     let_pass(days=1000)
     assert trimming.trim_histories() == 0
     assert list_actions(sales) == ["created", "recipient added", "recipient added"]
@@ -249,7 +249,7 @@ def test_short_histories_cost_no_query_each(account, django_assert_num_queries):
         trimming.trim_histories()
 
 
-def test_changes_of_an_upgrade_get_their_place(sales, rosa):
+def test_changes_by_the_version_before_are_put_in_order(sales, rosa):
     rename(sales, "Support")
     older = Batch.objects.create(user=rosa, action=Batch.Action.CHANGED)
     cleo = sales.add_recipient("cleo@acme.example")

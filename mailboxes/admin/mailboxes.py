@@ -211,7 +211,10 @@ class MailboxAdmin(ReadOnlyIfDeleted):
         return Mailbox.objects.filter(pk=form_uuid).first()
 
     def get_readonly_fields(self, request, mailbox=None):
-        """Keep the account: its history would show a new one the names and addresses of the old."""
+        """Make the account of an existing mailbox read-only.
+
+        Another account would see the names and addresses of the first one in the history.
+        """
         return ["account", *self.record] if mailbox else self.record
 
     def get_fieldsets(self, request, mailbox=None):

@@ -98,7 +98,10 @@ def exception_handler(exc, context):
 
 
 def conflict_or_bad_request(exc: ValidationError) -> exceptions.APIException:
-    """Convert a model's ValidationError to an exception of DRF: 409 or 400."""
+    """Convert a model's ValidationError to an exception of DRF.
+
+    It is 409 if a value exists already or a limit is reached, else 400.
+    """
     detail = serializers.as_serializer_error(exc)
     codes = {error.code for errors in detail.values() for error in errors}
     if codes & CONFLICTS:

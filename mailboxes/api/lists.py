@@ -36,8 +36,8 @@ CHUNK_SIZE = 200  # mailboxes of a long list that are in memory
 def list_text(account: str) -> RawText:
     """Return an SQL expression for the account's active mailboxes: one JSON array.
 
-    One long row is much faster than a row for each mailbox. If there are more than MAX_IN_MEMORY,
-    the array ends with the first one above.
+    One long row is much faster than a row for each mailbox. The array has at most MAX_IN_MEMORY + 1
+    mailboxes: the last one shows that there are more.
     """
     mailboxes = Mailbox.objects.active().filter(account=OuterRef(account)).order_by(*IN_ORDER)
     texts = mailboxes.values(one=Concatenated(*mailbox_json()))[: MAX_IN_MEMORY + 1]

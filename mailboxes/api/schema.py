@@ -174,7 +174,10 @@ def complete_document(result, **kwargs):
 
 
 def complete_schemas(schemas):
-    """Add examples and rules to the schemas; add schemas of created rows and of errors."""
+    """Add examples, patterns and required keys to the schemas, in place.
+
+    Add the schemas of answers to a create, and the schema `Error`.
+    """
     for name, schema in list(schemas.items()):
         for key, field in schema["properties"].items():
             field |= RULES.get(key, {})
@@ -219,7 +222,7 @@ def exact_object(properties, optional=()) -> dict:
 
 
 def remove_updated_on(schema) -> dict:
-    """Return the schema of a created row: neither it nor its recipients have `updated_on`."""
+    """Return the schema of an answer to a create: without `updated_on`, also in recipients."""
     properties = {key: field for key, field in schema["properties"].items() if key != "updated_on"}
     if "email_recipients" in properties:
         items = {"$ref": "#/components/schemas/NewRecipientOfMailbox"}

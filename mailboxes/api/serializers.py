@@ -66,7 +66,7 @@ class RecipientOfMailboxSerializer(DatesSerializer):
 
 
 class RecipientSerializer(DatesSerializer):
-    """A recipient at its own path, with the email address."""
+    """A recipient at its own path. Unlike inside its mailbox, it has the email address."""
 
     email = TextField(help_text="The address that messages are sent to")
 

@@ -180,7 +180,7 @@ class AccountViewSet(Command, ModelViewSet):
         return response
 
     def get_compared_body(self):
-        """Return the content of the body, which repeated calls with one key must share."""
+        """Return what calls with one Idempotency-Key must share: the parsed body, or None."""
         return self.request.data if self.takes_body else None
 
     def get_mailboxes(self):
@@ -293,7 +293,7 @@ class RecipientViewSet(AccountViewSet):
     serializer_class = RecipientSerializer
 
     def get_mailbox(self):
-        """Return the mailbox. A list of its recipients has its ETag."""
+        """Return the mailbox, and set it as the row whose ETag a list of its recipients gets."""
         self.row = get_object_or_404(self.get_mailboxes(), uuid=self.kwargs["mailbox_uuid"])
         return self.row
 

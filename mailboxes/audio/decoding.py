@@ -71,7 +71,7 @@ def decode(data: bytes, max_seconds: float) -> tuple[int, bytes]:
 
 
 class Unseekable:
-    """A file that can only be read."""
+    """A file without `seek`, so that FFmpeg does not guess a duration from its size."""
 
     def __init__(self, file: BinaryIO):
         self.read = file.read

@@ -54,7 +54,7 @@ class EncryptedRow:
 
     @classmethod
     def has_available_key(cls) -> bool:
-        """Return True if one of the keys encrypted any of the texts."""
+        """Return True if any row was encrypted with one of PASS_CODE_KEYS."""
         rows = cls._rows().alias(key=Substr(cls.ENCRYPTED_COLUMN, 1, KEY_ID_LENGTH))
         return rows.filter(key__in=settings.PASS_CODE_KEYS.key_ids).exists()
 

@@ -78,7 +78,8 @@ def keep_first_values(form, fields, typed):
 def fill_in(request, form):
     """Fill the page's form with what was typed in it, if anything. Return the form.
 
-    A message says that it is not saved. The middleware removes the cookie.
+    A message says that it is not saved. The middleware UnsentForms then removes the cookie
+    that kept it.
     """
     typed, has_secrets = read(request)
     fields = {

@@ -35,7 +35,7 @@ def press(page, name):
     page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
 
 
-def test_shown_pass_code_is_hidden_again_without_a_question(page, sales, asked):
+def test_leaving_after_the_pass_code_was_hidden_again_asks_nothing(page, sales, asked):
     page.goto(f"/mailboxes/{sales.pk}/")
     code = page.get_by_label("Pass code")
     press(page, "Show")

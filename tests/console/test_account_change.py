@@ -55,7 +55,7 @@ def test_days_that_messages_are_kept_are_changed(manager, account, settings):
 
 
 @pytest.mark.parametrize("days", ["-1", "36501", "1.5", "soon"])
-def test_wrong_days_are_refused(manager, account, days):
+def test_invalid_message_days_are_refused(manager, account, days):
     page = manager.post(EDIT, {"message_days": days})
     assert set(get_errors(page)) == {"message_days"}
     account.refresh_from_db()

@@ -25,7 +25,7 @@ def test_changes_are_listed_with_their_author(support, viewer, deleted):
     assert "support" in page
 
 
-def test_change_is_undone_once(support, deleted):
+def test_second_undo_changes_nothing(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
     assert list_messages(response) == ["Undone: “Sales”."]
     assert not Mailbox.objects.get().is_deleted

@@ -1,6 +1,7 @@
 """Imported files: wrong rows and columns are named, and all rows are written, or none."""
 
 import io
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -316,10 +317,13 @@ def test_missing_columns_of_an_existing_mailbox_are_kept(rosa, sales):
     assert mailbox.email_recipients.count() == 2
 
 
-def test_empty_cells_clear_fields(rosa, sales):
+def test_empty_cells_clear_pass_code_greeting_and_recipients(rosa, sales):
+    sales.greeting = uuid4()
+    sales.save()
     import_text(rosa, f"uuid,password,greeting,recipients\n{sales.pk},,,\n")
     mailbox = Mailbox.objects.get()
-    assert (mailbox.password, mailbox.email_recipients.count()) == (None, 0)
+    assert (mailbox.password, mailbox.greeting) == (None, None)
+    assert not mailbox.email_recipients.exists()
 
 
 def test_unchanged_recipients_keep_their_database_rows(rosa, sales):

@@ -52,7 +52,7 @@ def test_broken_wav_gets_no_url(sounds_folder, asterisk, greeted_mailbox, body):
     assert greeting_url(asterisk, greeted_mailbox) == ""
 
 
-def test_pipe_gets_no_url(sounds_folder, asterisk, greeted_mailbox):
+def test_named_pipe_gets_no_url(sounds_folder, asterisk, greeted_mailbox):
     """A lookup that opened a pipe would wait for a writer."""
     (sounds_folder / f"{GREETING}.wav").unlink()
     os.mkfifo(sounds_folder / f"{GREETING}.wav")

@@ -62,11 +62,15 @@ def find_lines(server, request_id) -> list[str]:
         ["X-Auth-For: customer", "X-Auth-For:"],
         ["X_Auth_For: customer"],
         ["X-Auth_For: customer"],
-        ["Connection: Upgrade", "Upgrade: h2c"],
     ],
 )
-def test_ambiguous_request_is_refused(production, reseller, caller, lines):
+def test_repeated_or_underscored_header_is_refused(production, reseller, caller, lines):
     send_creation(caller, reseller, *lines)
+    assert_is_refused(production, caller, 400)
+
+
+def test_upgrade_to_another_protocol_is_refused(production, reseller, caller):
+    send_creation(caller, reseller, "Connection: Upgrade", "Upgrade: h2c")
     assert_is_refused(production, caller, 400)
 
 

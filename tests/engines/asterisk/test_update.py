@@ -132,7 +132,7 @@ def test_other_columns_are_not_written(asterisk, mailbox):
     assert mailbox.name == "Sales"
 
 
-def test_call_with_a_revoked_credential_is_refused_with_0(asterisk, mailbox):
+def test_update_with_a_revoked_credential_is_refused_with_0(asterisk, mailbox):
     ApiCredential.objects.get().revoke()
     assert is_refused(asterisk.update(mailbox.pk, "acme", "2468"))
     assert pass_code(mailbox) == "4829"
