@@ -215,8 +215,17 @@ INSTALLED_APPS = [
     "django_otp",
     "config.apps.AuthenticatorApps",
     "config.apps.RecoveryCodes",
+    "django_tasks_db",
     "mailboxes",
 ]
+
+# Tasks are rows of the database, so they are part of the transaction that makes them necessary.
+TASKS = {
+    "default": {
+        "BACKEND": "django_tasks_db.DatabaseBackend",
+        "QUEUES": ["default", "mail", "speech", "webhooks"],
+    }
+}
 
 # First, so that every answer has their headers, errors of other middleware too.
 ANSWER_MIDDLEWARE = [

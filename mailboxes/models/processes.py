@@ -1,4 +1,4 @@
-"""Running server processes."""
+"""Running processes of servers and workers."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -14,6 +14,11 @@ class ServerProcessQuerySet(models.QuerySet):
     def alive(self):
         return self.filter(seen_at__gt=Now() - ServerProcess.ALIVE_AGE)
 
+    def workers(self):
+        """Return live workers, which run tasks, oldest first. A killed one soon is no longer one."""
+        seen = self.filter(runs_tasks=True, seen_at__gt=Now() - ServerProcess.WORKER_ALIVE_AGE)
+        return seen.order_by("started_at", "pk")
+
     def lagging(self):
         """Return live processes that encrypt with another key than the first of PASS_CODE_KEYS."""
         return self.alive().exclude(key=settings.PASS_CODE_KEYS.current)
@@ -24,12 +29,13 @@ class ServerProcessQuerySet(models.QuerySet):
 
 
 class ServerProcess(models.Model):
-    """A process of the server, and the id of the key that it encrypts with; see Heartbeat.
+    """A process of a server or worker, and the id of the key it encrypts with; see Heartbeat.
 
     The database sets both times, because the clocks of several machines differ.
     """
 
     ALIVE_AGE = timedelta(minutes=3)
+    WORKER_ALIVE_AGE = timedelta(seconds=45)  # its tasks are then taken up by others
     MAX_AGE = timedelta(days=1)
 
     # Containers on one host may share its name and process ids.
@@ -39,6 +45,7 @@ class ServerProcess(models.Model):
     key = models.CharField(max_length=KEY_ID_LENGTH)
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
+    runs_tasks = models.BooleanField(default=False, db_default=False)
 
     objects = ServerProcessQuerySet.as_manager()
 

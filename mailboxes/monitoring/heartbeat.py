@@ -1,4 +1,4 @@
-"""Record in the database that this server process runs, and the key it encrypts with."""
+"""Record in the database that this process runs, and the key it encrypts with."""
 
 import logging
 import os
@@ -34,6 +34,7 @@ class Heartbeat:
     RETRY = 1  # seconds, after a failure: short, since `rotate_pass_codes` relies on the rows
     LOCK_WAIT = 2  # seconds: on a busy SQLite, attempts that do not wait fail again and again
     MAX_WAIT = 5  # seconds
+    RUNS_TASKS = False
 
     def start(self) -> None:
         """Write the row, and refresh it in the background. Return even if the database is down."""
@@ -79,6 +80,7 @@ class Heartbeat:
                         "host": socket.gethostname(),
                         "pid": os.getpid(),
                         "key": settings.PASS_CODE_KEYS.current,
+                        "runs_tasks": self.RUNS_TASKS,
                         # The first attempt may have been long ago.
                         "started_at": Now() - timedelta(seconds=monotonic() - self.started),
                     },
