@@ -36,6 +36,7 @@ LAYERS = [
         "purging",
         "trimming",
     },
+    {"delivery"},
     {"apps", "batches", "conflict"},
     {"csvfiles"},
     {"admin", "api", "console", "engines", "management"},

@@ -1,0 +1,34 @@
+"""Run tasks, in the foreground: transcriptions, mails and webhooks."""
+
+from argparse import ArgumentTypeError
+
+from django.core.management.base import BaseCommand
+
+from mailboxes.delivery.jobs import QUEUES
+from mailboxes.delivery.worker import Worker
+
+
+class Command(BaseCommand):
+    help = "Run tasks (transcriptions, mails, webhooks) in the foreground. Ctrl-C stops it."
+    requires_system_checks = ()  # they check the code, so `make check` runs them, not each start
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "--queues",
+            type=parse_queues,
+            default=QUEUES,
+            metavar="QUEUE,QUEUE",
+            help=f"run the tasks of these queues only (default: {','.join(QUEUES)})",
+        )
+
+    def handle(self, *args, queues, **options):
+        Worker(queues).run()
+
+
+def parse_queues(text) -> list[str]:
+    """Parse names of queues, with commas between them. Raises ArgumentTypeError."""
+    queues = text.split(",")
+    for queue in queues:
+        if queue not in QUEUES:
+            raise ArgumentTypeError(f"{queue!r} is not a queue: choose from {', '.join(QUEUES)}.")
+    return queues
