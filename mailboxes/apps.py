@@ -12,7 +12,8 @@ class MailboxesConfig(AppConfig):
     def ready(self):
         from django.contrib.auth.models import User
 
-        import mailboxes.checks  # noqa: F401  registers the checks
+        import mailboxes.checks
+        import mailboxes.delivery.receivers  # noqa: F401  connects them
         from mailboxes.models.second_factor import encrypt_plain_secrets
         from mailboxes.staff.groups import update_groups
         from mailboxes.staff.sessions import end_sessions

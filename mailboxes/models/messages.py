@@ -25,6 +25,7 @@ from mailboxes.encryption import Cipher, DamagedError, UnknownKeyError
 from mailboxes.models.encrypted import EncryptedRow
 from mailboxes.models.mailboxes import Mailbox, retention_start
 from mailboxes.models.searching import fold, split_words
+from mailboxes.models.signals import message_deleted, message_received
 
 log = logging.getLogger("mailboxes")
 
@@ -312,6 +313,7 @@ class Message(EncryptedRow, models.Model):
                     return earlier, False
                 check_room(mailbox)
                 message.save(force_insert=True)
+                message_received.send(cls, message=message)
                 is_inserted = True
         except BaseException:
             # After an error of the commit, the row may be there: then its recording must be, too.
@@ -392,7 +394,9 @@ class Message(EncryptedRow, models.Model):
         """Delete the message, by a user of the console or, without one, by a program."""
         if not self.is_deleted:
             self.deleted_at, self.deleted_by = timezone.now(), user
-            self.save()
+            with transaction.atomic():
+                self.save()
+                message_deleted.send(type(self), message=self)
 
     def restore(self) -> None:
         """Restore a deleted message, with its mailbox locked. Raises MailboxFullError."""

@@ -1,0 +1,1 @@
+"""Enqueue tasks when messages change."""
