@@ -93,7 +93,7 @@ def check_python(*arguments):
 
 def check_systemctl(verb, *units):
     """Check that the manual has the units, and that they run management commands."""
-    assert verb in {"daemon-reload", "enable", "reload"}
+    assert verb in {"daemon-reload", "enable", "reload", "restart"}
     names = {unit.name for unit in (ROOT / "docs/systemd").iterdir()}
     for unit in set(units) - {"--now"}:
         template, job = re.fullmatch(r"([a-z-]+@?)(\w*)\.[a-z]+", unit).groups()

@@ -9,8 +9,10 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 
 from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox, ServerProcess
+from tests.delivery.tasks import note
 from tests.histories import rename_often
 
 
@@ -87,3 +89,14 @@ def test_killed_process_is_removed_after_a_day(db):
         ServerProcess.objects.create(host=f"{hours}", pid=1, key="0a1b2c3d", seen_at=seen_at)
     call_command("purge_deleted")
     assert ServerProcess.objects.get(pid=1).host == "23"
+
+
+def test_tasks_that_ended_weeks_ago_are_removed(db):
+    for days in (13, 15):
+        result = note.enqueue("", days)
+        finished_at = timezone.now() - timedelta(days=days)
+        DBTaskResult.objects.filter(pk=result.id).update(
+            status="SUCCESSFUL", finished_at=finished_at
+        )
+    call_command("purge_deleted")
+    assert DBTaskResult.objects.get().args_kwargs["args"] == ["", 13]

@@ -32,6 +32,8 @@ from tests.databases import (
     on_sqlite,
     rows,
 )
+from tests.delivery.running import run_tasks
+from tests.delivery.tasks import note
 from tests.service import InProcess
 
 PASSWORD = "correct horse"
@@ -342,6 +344,19 @@ def test_rows_of_server_processes_are_not_in_a_backup(databases, tmp_path):
     other_url = databases.empty()
     restore(other_url, backup)
     assert all_rows(other_url) == all_rows(databases.filled)
+
+
+def test_waiting_task_is_run_after_a_restore(databases, tmp_path):
+    lines = tmp_path / "lines"
+    url = databases.copy()
+    with default_database(url):
+        note.enqueue(str(lines), "hello")
+    backup = back_up(url, tmp_path / "mailboxes.backup")
+    other_url = databases.empty()
+    restore(other_url, backup)
+    with default_database(other_url):
+        assert run_tasks() == 1
+    assert lines.read_text() == "hello\n"
 
 
 def test_rows_of_server_processes_do_not_count_as_data(databases, backup):

@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
+from mailboxes.delivery.jobs import remove_finished
 from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, Message, ServerProcess
 from mailboxes.purging import remove_messages, remove_orphans
 from mailboxes.trimming import (
@@ -22,8 +23,8 @@ class Command(BaseCommand):
         "Remove mailboxes and messages deleted longer ago than RETENTION_DAYS, with their "
         "recipients, history and recordings; messages that are older than their account keeps "
         "them; changes past HISTORY_DAYS or HISTORY_CHANGES; imports started over a day ago; "
-        "records of server processes that were killed over a day ago; and recordings over a day "
-        "old that no message has."
+        "records of server processes that were killed over a day ago; tasks that ended two weeks "
+        "ago, or failed 30 days ago; and recordings over a day old that no message has."
     )
 
     def handle(self, *args, **options) -> str:
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         long_histories = Mailbox.objects.past_retention().filter(version__gt=LONG_HISTORY)
         for uuid in long_histories.values_list("pk", flat=True):
             trim_history(uuid, timezone.now())  # a batch would lock the database for too long
+        remove_finished()
         removed = 0
         while count := purge_batch():
             removed += count
