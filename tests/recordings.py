@@ -4,6 +4,7 @@ import io
 import math
 import wave
 from array import array
+from functools import cache
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
@@ -13,6 +14,7 @@ from mailboxes.audio.recordings import Recording
 LOUDNESS = 8_000  # of the loudest sample, of 32,767
 
 
+@cache
 def make_samples(seconds=2.0, rate=8_000, tone=440) -> array:
     """Return the samples of a tone."""
     step = 2 * math.pi * tone / rate

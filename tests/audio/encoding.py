@@ -15,7 +15,7 @@ import av
 
 from tests.recordings import make_samples
 
-FILES = sorted(Path(__file__).with_name("files").iterdir())
+FILES = {path.name: path for path in sorted(Path(__file__).with_name("files").iterdir())}
 
 SECONDS = 2.0
 RATES = [8_000, 11_025, 16_000, 22_050, 44_100, 48_000]
@@ -86,10 +86,16 @@ def encode(encoder, rate, channels, samples, metadata=(), **options) -> bytes:
         return file.read()
 
 
-def make_files(rates=(8_000, 44_100)) -> dict[str, bytes]:
-    """Return a file of each encoder: at the lowest rate with one channel, and others with two."""
-    made = {
-        f"{encoder}, {rate} Hz": encode_tone(encoder, rate, 1 if rate == min(rates) else 2)
-        for encoder, rate in product(ENCODERS, rates)
-    }
-    return made | {path.name: path.read_bytes() for path in FILES}
+# Name: encoder, rate and channels.
+TONES = {
+    f"{encoder}, {rate} Hz": (encoder, rate, channels)
+    for encoder, (rate, channels) in product(ENCODERS, [(8_000, 1), (44_100, 2)])
+}
+
+
+def make_file(name) -> bytes:
+    """Return the recording of this name in FILES or TONES, or the tone of this encoder.
+
+    Only a test that runs makes one: to encode them all takes a second.
+    """
+    return FILES[name].read_bytes() if name in FILES else encode_tone(*TONES.get(name, [name]))

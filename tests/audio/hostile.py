@@ -8,7 +8,7 @@ from tempfile import NamedTemporaryFile
 
 import av
 
-from tests.audio.encoding import encode_tone, make_files
+from tests.audio.encoding import ENCODERS, FILES, encode_tone, make_file
 
 SECRET = "/etc/passwd"
 EXTREMES = [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
@@ -153,7 +153,7 @@ def mutate(random: Random, files: list[bytes]) -> bytes:
 
 
 def make_mutations(number, seed=21) -> list[bytes]:
-    random, files = Random(seed), list(make_files([8_000]).values())
+    random, files = Random(seed), [make_file(name) for name in (*ENCODERS, *FILES)]
     return [mutate(random, files) for _ in range(number)]
 
 

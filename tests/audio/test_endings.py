@@ -9,7 +9,7 @@ import pytest
 from mailboxes.audio.decoder import decoder
 from mailboxes.audio.decoding import BROKEN_OFF, UnusableAudioError
 from mailboxes.models import Mailbox
-from tests.audio.encoding import ENCODERS, FILES, VARIABLE_MP3, encode, encode_tone
+from tests.audio.encoding import ENCODERS, FILES, VARIABLE_MP3, encode, encode_tone, make_file
 from tests.recordings import make_form
 
 MISSING_SECONDS = 0.25  # of audio; a file may end so much before it says
@@ -18,9 +18,7 @@ OPEN_ENDED = {"mp3 without length", "m4a in fragments", "chromium.webm", "chromi
 # Each leaves out more than MISSING_SECONDS.
 CUTS = [part / 20 for part in range(1, 17)]
 
-CLOSED = {name: encode_tone(name) for name in ENCODERS} | {
-    path.name: path.read_bytes() for path in FILES
-}
+CLOSED = [*ENCODERS, *FILES]
 
 NOISE = random.Random(1).randbytes(5000)
 PICTURE = b"\x89PNG\r\n\x1a\n" + random.Random(2).randbytes(300_000)
@@ -55,7 +53,7 @@ def set_sizes(data, riff, audio) -> bytes:
 
 @pytest.mark.parametrize("name", [name for name in CLOSED if name not in OPEN_ENDED])
 def test_file_that_breaks_off_is_refused(name):
-    data = CLOSED[name]
+    data = make_file(name)
     for cut in CUTS:
         with pytest.raises(UnusableAudioError):
             decoder.decode(data[: round(len(data) * cut)])
@@ -64,7 +62,7 @@ def test_file_that_breaks_off_is_refused(name):
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in CLOSED if name not in OPEN_ENDED])
 def test_file_cut_anywhere_is_refused_or_misses_little(name):
-    data = CLOSED[name]
+    data = make_file(name)
     seconds = decode_seconds(data)
     for end in range(1, len(data), max(len(data) // 500, 1)):
         try:
@@ -104,7 +102,7 @@ def test_ogg_file_that_breaks_off_in_its_last_page_is_refused(cut):
 )
 @pytest.mark.parametrize("name", ["wav 16 bit", "wav 24 bit", "wav µ-law", "asterisk-gsm.wav"])
 def test_wav_file_with_an_unfinished_header_comes_in(name, riff, audio):
-    whole = CLOSED[name]
+    whole = make_file(name)
     recording = decoder.decode(set_sizes(whole, riff, audio))
     assert recording.samples == decoder.decode(whole).samples
     # The last block was written in part.
@@ -155,7 +153,7 @@ def test_wav_file_of_odd_length_comes_in():
 @pytest.mark.parametrize("name", CLOSED)
 @pytest.mark.parametrize("garbage", [NOISE, bytes(5000)], ids=["noise", "zeros"])
 def test_garbage_after_a_whole_file_is_ignored(name, garbage):
-    whole = CLOSED[name]
+    whole = make_file(name)
     assert decode_seconds(whole + garbage) == pytest.approx(decode_seconds(whole), abs=0.1)
 
 

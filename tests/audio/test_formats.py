@@ -10,14 +10,13 @@ import pytest
 
 from mailboxes.audio.decoder import decoder
 from mailboxes.models import Mailbox, Message
-from tests.audio.encoding import ENCODERS, RATES, encode_tone, make_files
+from tests.audio.encoding import ENCODERS, FILES, RATES, TONES, encode_tone, make_file
 from tests.recordings import LOUDNESS, make_form
 
 TONE = 440  # Hz
 LEVEL = LOUDNESS / math.sqrt(2)  # the root mean square of a tone
 # Of the files that hold another length than the encoders' files.
 LENGTHS = {"asterisk-gsm.wav": 3.56, "chromium.webm": 1.5, "chromium.m4a": 1.42}
-MADE = make_files()
 
 
 @pytest.fixture
@@ -50,10 +49,10 @@ def assert_tone(rate, samples, seconds):
     assert measure_tone(middle, rate) == pytest.approx(TONE, rel=0.02)
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", [*TONES, *FILES])
 def test_recording_is_served_as_long_and_loud_as_it_was_sent(service, path, name):
     seconds = LENGTHS.get(name, 2.0)
-    answer = service.post(path, **make_form(MADE[name]))
+    answer = service.post(path, **make_form(make_file(name)))
     assert (answer.status, answer.result["duration"]) == (201, round(seconds))
     content = service.get(f"{path}/{answer.result['uuid']}/recording").body
     rate, samples = read_wav(content)
