@@ -28,7 +28,10 @@ dev: $(VENV)/dev.stamp .env ## serve with auto-reload, for developers
 	@DEBUG=on $(manage) runserver 127.0.0.1:$(PORT)
 
 test: $(VENV)/dev.stamp var/static/staticfiles.json ## run the tests (LONG=on: slow tests too; REQUIRE=postgres,browser,…: fail instead of skipping, see CONTRIBUTING.md)
-	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(if $(LONG),,-m 'not long') $(ARGS)
+	@$(VENV)/bin/pytest --numprocesses auto --dist worksteal --quiet $(if $(LONG),,$(quick)) $(ARGS)
+
+# Every test in the ignored file is long, and to collect them takes seconds.
+quick = -m 'not long' --ignore tests/api/test_fuzz.py
 
 test-postgres: $(VENV)/dev.stamp ## run the tests on a private PostgreSQL
 	@$(VENV)/bin/python -m tests.postgres $(MAKE) --no-print-directory test

@@ -6,6 +6,7 @@ DATABASE_URL runs the tests on PostgreSQL; without it they run on SQLite.
 import base64
 import os
 import secrets
+import sys
 import tempfile
 from pathlib import Path
 
@@ -30,6 +31,10 @@ os.environ |= {
     "RATE_LIMIT": "1000000/second",  # tests call faster than real clients
     "TRUSTED_PROXIES": "",
 }
+# Each process of the tests, and each that they start, would compile every module again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{TEST_DATABASE}")
 
 from config.settings import *  # noqa: E402, F403
