@@ -10,10 +10,10 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from mailboxes.contract import UUID_TEXT
+from mailboxes.contract import MASK, UUID_TEXT
 
 # \A and \Z mean the same in Python and in PostgreSQL; $ does not.
 ACCOUNT_NAME_TEXT = "[a-z0-9._-]{3,64}"
@@ -67,8 +67,25 @@ def is_pass_code(value: str) -> bool:
 
 
 def validate_four_digits(value: str) -> None:
+    """Refuse what is no pass code. The error says why, but does not repeat the text."""
     if not is_pass_code(value):
-        raise ValidationError(_("Use four digits, 0000 to 9999."), code="invalid")
+        rule = gettext("Use four digits, 0000 to 9999.")
+        raise ValidationError(f"{rule} {describe_wrong_digits(value)}".rstrip(), code="invalid")
+
+
+def describe_wrong_digits(value: str) -> str:
+    if not value:
+        return ""
+    if value == MASK:
+        return gettext("These dots only stand for a pass code.")
+    if any(map(str.isalpha, value)):
+        return gettext("This has letters.")
+    if not re.fullmatch("[0-9]+", value):
+        return gettext("This has other characters than the digits 0 to 9.")
+    count = len(value)
+    return ngettext("This has %(count)s digit.", "This has %(count)s digits.", count) % {
+        "count": count
+    }
 
 
 def parse_uuid(value: str) -> UUID:

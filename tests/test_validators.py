@@ -31,6 +31,23 @@ def test_invalid_pass_code_is_refused(code):
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("123", "This has 3 digits."),
+        ("7", "This has 1 digit."),
+        ("12a4", "This has letters."),
+        ("12.4", "This has other characters than the digits 0 to 9."),
+        ("••••", "These dots only stand for a pass code."),
+        ("", ""),
+    ],
+)
+def test_invalid_pass_code_is_explained_without_it(text, reason):
+    with pytest.raises(ValidationError) as error:
+        validators.validate_four_digits(text)
+    assert error.value.messages == [f"Use four digits, 0000 to 9999. {reason}".strip()]
+
+
+@pytest.mark.parametrize(
     "code", ["1234", "4321", "0000", "7777", "9012", "1212", "1984", "2025", "2580", "1004"]
 )
 def test_weak_pass_code_is_found(code):

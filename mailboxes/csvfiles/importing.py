@@ -28,6 +28,7 @@ from mailboxes.csvfiles.rows import (
     RowForm,
     format_cells,
     list_addresses,
+    lower_cells,
 )
 from mailboxes.forms import SWITCHES, AddressesField
 from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
@@ -104,7 +105,7 @@ def check_chunk(source, rows) -> None:
     ):
         numbers[uuid].append(number)
     cells_of_rows = [row.cells for row in rows]
-    accounts = find_accounts(cells_of_rows)
+    accounts = find_accounts(map(lower_cells, cells_of_rows))
     for row, cells in zip(rows, cells_of_rows, strict=True):
         check_row(row, cells, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid])
     new_rows = [row for row in rows if row.outcome == ImportRow.Outcome.CREATED]
@@ -131,11 +132,13 @@ def find_accounts(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
     return {account.name: account for account in Account.objects.filter(name__in=valid)}
 
 
-def check_row(row, cells, mailbox, accounts, numbers) -> None:
+def check_row(row, typed, mailbox, accounts, numbers) -> None:
     """Set a row's outcome and errors and, if it is valid, its cells as an export has them.
 
-    `numbers` are those of all rows with its UUID: more than one is an error.
+    `typed` are its cells as they are in the file, and `numbers` those of all rows with its UUID:
+    more than one is an error.
     """
+    cells = lower_cells(typed)
     present = list_addresses(mailbox) if mailbox else []
     before = format_cells(mailbox, present) if mailbox else NEW
     row.version = mailbox and mailbox.version
@@ -151,7 +154,8 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
         mailbox = Mailbox(uuid=row.mailbox_uuid)
     row.outcome = ImportRow.Outcome.UNCHANGED
     if different or mailbox._state.adding:
-        form = RowForm(different, accounts, instance=mailbox)
+        to_check = {column: typed[column] for column in different}
+        form = RowForm(to_check, accounts, instance=mailbox)
         if form.is_valid() and not errors:
             wanted = form.cleaned_data.get("recipients", present)
             kept = [address for address in present if address in wanted]
@@ -168,6 +172,8 @@ def check_row(row, cells, mailbox, accounts, numbers) -> None:
         errors["state"] = [_("This mailbox is deleted: restore it before you change it.")]
     if errors:
         row.outcome = ImportRow.Outcome.WRONG
+    elif not different and cells != typed:
+        row.cells = cells
     row.errors = errors or warnings
 
 

@@ -149,7 +149,6 @@ def parse_cells(columns: list[str], row: list[str]) -> dict[str, str]:
     for column in cells.keys() - {"name"}:  # the form trims a changed name
         cells[column] = cells[column].strip()
     for column in IGNORED_IF_EMPTY & cells.keys():
-        cells[column] = cells[column].lower()
         if not cells[column]:
             del cells[column]
     return cells | unnamed

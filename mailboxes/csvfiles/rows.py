@@ -25,6 +25,12 @@ NEW = {"state": "active"}  # the cells of a mailbox that does not exist yet
 YES, NO = "yes", "no"
 WORDS = dict.fromkeys([YES, "y", "true", "t", "on", "1"], True)
 WORDS |= dict.fromkeys([NO, "n", "false", "f", "off", "0"], False)
+# The same in German, French, Spanish, Italian and Dutch, and TRUE and FALSE in their spreadsheets.
+WORDS |= dict.fromkeys(["ja", "j", "oui", "sí", "sì", "si"], True)
+WORDS |= dict.fromkeys(["nein", "non", "nee"], False)
+TRUE_WORDS = ("wahr", "vrai", "verdadero", "vero", "waar")
+FALSE_WORDS = ("falsch", "faux", "falso", "onwaar")
+WORDS |= dict.fromkeys(TRUE_WORDS, True) | dict.fromkeys(FALSE_WORDS, False)
 
 # Text that a spreadsheet would run as a formula, or rewrite: a number, amount, time or date, or TRUE.
 # An apostrophe before it makes it text; text that has apostrophes there already gets one more. A
@@ -40,7 +46,7 @@ FORMULA = re.compile(
         [=+\-@\t\r\n]
         | (?!(?:0|[1-9][0-9]{{0,10}})\Z) (?=\W*[0-9]) {NUMBER}\Z
         | (?=\D*[0-9]) {DAYS_AND_YEARS}{MONTH}[\s.,/-]{{0,3}}{DAYS_AND_YEARS}\Z
-        | (?:true|false)\Z
+        | (?:true|false|{"|".join([*TRUE_WORDS, *FALSE_WORDS])})\Z
     )""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
@@ -67,6 +73,14 @@ def format_cells(mailbox: Mailbox, addresses: Iterable[str]) -> dict[str, str]:
 
 def list_addresses(mailbox: Mailbox) -> list[str]:
     return [recipient.email for recipient in mailbox.email_recipients.all()]
+
+
+def lower_cells(cells: dict[str, str]) -> dict[str, str]:
+    """Return the cells with those in lower case whose case means nothing."""
+    return {
+        column: cell.lower() if column in IGNORED_IF_EMPTY else cell
+        for column, cell in cells.items()
+    }
 
 
 def escape_formula(cell: str) -> str:
@@ -110,9 +124,10 @@ class RowForm(MailboxForm):
         self.fields = {name: field for name, field in self.fields.items() if name in names}
 
     def clean_account(self):
-        name = self.cleaned_data["account"]
+        typed = self.cleaned_data["account"]
+        name = typed.lower()
         if name not in self.accounts:
-            raise ValidationError(_("There is no account “%(name)s”."), params={"name": name})
+            raise ValidationError(_("There is no account “%(name)s”."), params={"name": typed})
         self.instance.account = self.accounts[name]
         return name
 

@@ -47,7 +47,11 @@ def test_empty_field_removes_the_pass_code(staff, mailbox):
 
 def test_invalid_pass_code_changes_nothing(staff, mailbox):
     page = staff.save("mailbox_change", mailbox.pk, name="Support", password="•••1")
-    assert get_errors(page) == {"password": ["Use four digits, 0000 to 9999."]}
+    assert get_errors(page) == {
+        "password": [
+            "Use four digits, 0000 to 9999. This has other characters than the digits 0 to 9."
+        ]
+    }
     assert 'value="Support"' in page.text
     mailbox.refresh_from_db()
     assert (mailbox.name, mailbox.password, mailbox.version) == ("Sales", "0007", 1)

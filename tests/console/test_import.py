@@ -212,12 +212,15 @@ def test_errors_name_row_and_column(support, account):
     address, page = open_preview(support, WRONG)
     assert "1 row of 2 is wrong" in page
     assert list(reports.list_errors(ImportRow.objects.filter(outcome="wrong"))) == [
-        (2, "password", "••••", "Use four digits, 0000 to 9999.")
+        (2, "password", "••••", "Use four digits, 0000 to 9999. This has 2 digits.")
     ]
     assert "<code>password</code>" in page
-    assert "Use four digits, 0000 to 9999." in page
+    assert "Use four digits, 0000 to 9999. This has 2 digits." in page
     listed = support.get(f"{address}errors.csv").getvalue().decode("utf-8-sig")
-    assert listed.splitlines()[1] == '2,password,••••,"Use four digits, 0000 to 9999."'
+    assert (
+        listed.splitlines()[1]
+        == '2,password,••••,"Use four digits, 0000 to 9999. This has 2 digits."'
+    )
 
 
 def test_counts_of_a_wrong_file_are_true(support, account):

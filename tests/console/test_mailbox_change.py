@@ -90,8 +90,8 @@ def test_saving_unchanged_values_writes_nothing(support, sales):
         ("name", "a" * 101, "at most 100 characters"),
         ("name", "a\x07b", "Leave out control characters."),
         ("name", "a\x00b", "Null characters are not allowed."),
-        ("password", "123", "Use four digits, 0000 to 9999."),
-        ("password", "12a4", "Use four digits, 0000 to 9999."),
+        ("password", "123", "Use four digits, 0000 to 9999. This has 3 digits."),
+        ("password", "12a4", "Use four digits, 0000 to 9999. This has letters."),
         ("greeting", "hello", "Use a UUID"),
     ],
 )

@@ -70,7 +70,7 @@ BUERO = {"name": "Buero", "account": "demo", "password": "4829"}
         (b"name,account,password,,,\r\nBuero,demo,4829,,\r\n", [(2, BUERO)]),
         (b"name,,account,password\nBuero, ,demo,4829\n", [(2, BUERO)]),
         (b"name,account,password\nBuero,demo\n", [(2, BUERO | {"password": ""})]),
-        (b"name, Account, password\nBuero, Demo, 4829 \n", [(2, BUERO)]),
+        (b"name, Account, password\nBuero, Demo, 4829 \n", [(2, BUERO | {"account": "Demo"})]),
         (b"\n\nname,account\nA,demo\n", [(4, {"name": "A", "account": "demo"})]),
         (
             b";;\r\n ; \r\nname;account;\r\n;;\r\nA;demo\r\n",
@@ -205,7 +205,7 @@ NEW_ROW = {"account": "acme", "name": "New"}
         ({"uuid": "63e54af8"}, "uuid", "Use a UUID"),
         ({"state": "deleted"}, "state", "The mailbox is active"),
         ({"state": "asleep"}, "state", "The mailbox is active"),
-        ({"account": "nobody"}, "account", "There is no account “nobody”."),
+        ({"account": "Nobody"}, "account", "There is no account “Nobody”."),
         ({"account": "a\x00b"}, "account", "Null characters"),
         ({"account": ""}, "account", "This field is required."),
         ({"name": "  "}, "name", "This field is required."),
@@ -213,8 +213,8 @@ NEW_ROW = {"account": "acme", "name": "New"}
         ({"name": "x\x07"}, "name", "Leave out control characters."),
         ({"name": " \u3164\u200b"}, "name", "This field cannot be blank."),
         ({"recipients": '"a\x1bb"@acme.example'}, "recipients", "Leave out control characters."),
-        ({"password": "123"}, "password", "Use four digits, 0000 to 9999."),
-        ({"password": "••••"}, "password", "Use four digits, 0000 to 9999."),
+        ({"password": "123"}, "password", "Use four digits, 0000 to 9999. This has 3 digits."),
+        ({"password": "••••"}, "password", "These dots only stand for a pass code."),
         ({"greeting": "hello"}, "greeting", "Use a UUID"),
         ({"beep": "x"}, "beep", "Use yes or no."),
         ({"recipients": "ann@acme.example; bob@"}, "recipients", "“bob@”: Enter a valid email"),
@@ -232,6 +232,27 @@ def test_wrong_cell_is_named_with_a_correction(rosa, account, cells, column, mes
     errors = find_errors(rosa, row.keys(), row.values())
     assert list(errors) == [column]
     assert message in errors[column][0]
+
+
+def test_wrong_cell_is_shown_as_it_was_typed(rosa, account):
+    cells = {"uuid": "63E54AF8", "state": "Asleep", "account": "Nobody", "beep": "Vielleicht"}
+    data = format_rows([[*cells, "name"], [*cells.values(), "New"]])
+    source = check_file(rosa, data.encode())
+    shown = {error.column: error.cell for error in reports.list_errors(source.rows.all())}
+    assert shown == cells
+
+
+def test_capital_letters_are_no_change(rosa, sales):
+    data = f"uuid,state,account,beep\n{sales.pk},Active,ACME,NO\n".upper().replace("UUID", "uuid")
+    source = check_file(rosa, data.encode())
+    assert source.unchanged == 1
+    (change,) = reports.list_changes(source.rows.all())
+    assert change.changes == []
+
+
+def test_account_is_found_in_capital_letters(rosa, account):
+    import_text(rosa, "account,name\nACME,New\n")
+    assert Mailbox.objects.get().account == account
 
 
 def test_wrong_cells_of_a_row_are_named(rosa, account):

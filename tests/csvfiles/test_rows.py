@@ -41,7 +41,7 @@ def test_formula_after_a_separator_gets_an_apostrophe(cell):
 
 ALTERED = """
     =1+1 +44 -1 @SUM 0830 004420123456 1.10 1E5 2-3 1/2 007.5 0.5 .5 1,10 2.5E-3 1'000 12:30 9am 50%
-    $5 (12) 5- 24/7 Mar-24 SEPT2 true FALSE
+    $5 (12) 5- 24/7 Mar-24 SEPT2 true FALSE Wahr falsch vrai faux verdadero falso Vero waar onwaar
 """
 WITH_BLANKS = ["\tx", "\rx", "1\u202f000", "5 €", "1 1/2", "12:30 PM", "Jan 5", "5. May 2024"]
 
@@ -59,13 +59,19 @@ def test_plain_cell_is_unchanged(cell):
     assert escape_formula(cell) == unescape_formula(cell) == cell
 
 
-@pytest.mark.parametrize("word", ["yes", "YES", "y", "Y", "true", "TRUE", "t", "on", "1", " Yes "])
+YES_WORDS = "yes YES y Y true TRUE t on 1 ja Ja WAHR oui VRAI sí Si VERDADERO sì VERO WAAR".split()
+
+
+@pytest.mark.parametrize("word", [*YES_WORDS, " Yes "])
 def test_words_for_yes_are_accepted(rosa, account, word):
     import_text(rosa, f"account,name,transcribe\nacme,New,{word}\n")
     assert Mailbox.objects.get().transcribe is True
 
 
-@pytest.mark.parametrize("word", ["no", "No", "n", "N", "false", "f", "off", "0"])
+NO_WORDS = "no No n N false f off 0 nein FALSCH non FAUX FALSO nee ONWAAR".split()
+
+
+@pytest.mark.parametrize("word", NO_WORDS)
 def test_words_for_no_are_accepted(rosa, account, word):
     import_text(rosa, f"account,name,beep\nacme,New,{word}\n")
     assert Mailbox.objects.get().beep is False
