@@ -154,6 +154,14 @@ def test_import_is_discarded(support, account):
     assert not ImportRow.objects.exists()
 
 
+def test_imported_file_cannot_be_discarded(support, account):
+    address, _ = open_preview(support, NEW)
+    support.post(f"{address}write/")
+    page = support.post(f"{address}discard/", follow=True).content.decode()
+    assert "This file was imported" in page
+    assert Import.objects.exists()
+
+
 def test_query_count_of_the_preview_does_not_grow_with_the_rows(
     support, sales, django_assert_num_queries
 ):
@@ -285,6 +293,26 @@ def test_large_file_is_refused_at_the_field(support, monkeypatch):
 
 def test_missing_file_is_refused_at_the_field(support):
     assert get_file_errors(support.post("/import/")) == ["This field is required."]
+
+
+def test_address_of_a_replaced_upload_leads_to_the_newest(support, account):
+    old, _ = open_preview(support, WRONG)
+    new, _ = open_preview(support, NEW)
+    for path in PATHS:
+        response = request_page(support, old, path)
+        assert response.status_code == 404
+        assert "A newer upload has replaced it" in get_text(response)
+        assert f'href="{new}"' in response.content.decode()
+    response = support.post(f"{old}check/", headers={"HX-Request": "true"})
+    assert response["HX-Refresh"] == "true"
+
+
+def test_address_of_a_discarded_upload_leads_to_the_upload_page(support, account):
+    address, _ = open_preview(support, NEW)
+    support.post(f"{address}discard/")
+    page = support.get(address).content.decode()
+    assert "This upload is no longer here" in page
+    assert 'href="/import/">Upload a file' in page
 
 
 PATHS = ["", "check/", "write/", "discard/", "errors.csv"]

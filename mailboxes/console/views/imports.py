@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -33,7 +34,10 @@ SLICE_SECONDS_BY_HAND = 5  # without JavaScript each slice needs a click
 
 
 def may_import(view):
-    """Decorate a view: require permission to import; start again if no key decrypts the rows."""
+    """Decorate a view: require permission to import, and explain why an upload is gone.
+
+    Start again if no key decrypts the rows.
+    """
 
     @staff_with(*Batch.permissions(Batch.Action.IMPORTED))
     @wraps(view)
@@ -43,8 +47,18 @@ def may_import(view):
         except UnknownKeyError as error:
             messages.error(request, str(error))
             return redirect("console:import")
+        except Http404:
+            return explain_missing(request)
 
     return guarded
+
+
+def explain_missing(request):
+    """Say why an upload may be gone, and lead to the user's newest one."""
+    if request.htmx:
+        return HttpResponseClientRefresh()
+    newest = Import.objects.filter(user=request.user).order_by("-created_at").first()
+    return render(request, "console/import_missing.html", {"newest": newest}, status=404)
 
 
 class UploadForm(forms.Form):
@@ -156,7 +170,9 @@ def write(request, uuid):
 @require_POST
 @may_import
 def discard(request, uuid):
-    source = get_object_or_404(Import, pk=uuid, user=request.user, batch=None)
+    source = get_object_or_404(Import, pk=uuid, user=request.user)
+    if source.batch_id:
+        return redirect("console:import-preview", uuid)  # which says that it was imported
     source.delete()
     add_success(request, _("The file was discarded. Nothing was imported."))
     return redirect("console:import")
