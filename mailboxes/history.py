@@ -23,6 +23,7 @@ from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox, Message
 from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import retention_start
+from mailboxes.staff.log_texts import DOWNLOADED, EXPORTED, HEARD, READ, REVEALED
 from mailboxes.staff.resubmission import wait_for_earlier_forms
 
 LABELS = {field.name: field.verbose_name for field in Mailbox._meta.fields} | {
@@ -35,10 +36,6 @@ EFFECTS = LABELS | {
     "recipient removed": _("recipient removed"),
 }
 STATES = {"deleted": _("deleted"), "restored": _("restored")}
-# Messages in the admin log when a person sees a pass code.
-REVEALED, EXPORTED = "Pass code shown.", "Pass code exported."
-# The same for a message, the first time. The message's time and UUID follow; nothing of the caller.
-HEARD, READ, DOWNLOADED = "Message heard", "Message read", "Message downloaded"
 ACCESSES = {
     HEARD: _("heard the message of"),
     READ: _("read the message of"),

@@ -2,7 +2,9 @@
 
 from django.contrib.auth.models import Group, User
 
+from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
 from tests.admin.browser import sign_in
+from tests.messages import leave_message
 
 PAGES = [
     f"{model}_{page}"
@@ -40,6 +42,17 @@ def test_index_page_is_for_administrators_and_names_its_parts(staff):
     assert "These pages are for administrators only." in page
     parts = ["Failed sign-ins", "Authenticator apps", "Recovery codes", "Mailbox service"]
     assert [part for part in parts if f">{part}<" not in "".join(page.split("\n"))] == []
+
+
+def test_recent_actions_are_changes(staff, mailbox):
+    user = User.objects.get()
+    message = leave_message(mailbox, "Ann Smith")
+    for kind in (HEARD, READ, DOWNLOADED):
+        record_access(kind, [message], user)
+    staff.press("mailbox_pass_code", mailbox.pk)
+    assert "None available" in staff.get("/admin/").text
+    staff.save("mailbox_change", mailbox.pk, name="Support")
+    assert staff.get("/admin/").text.count("Changed:") == 1
 
 
 def test_users_and_groups_are_listed(staff):
