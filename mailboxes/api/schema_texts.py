@@ -19,6 +19,7 @@ from mailboxes.api.messages import MailboxFull
 from mailboxes.api.parsers import FORM_TYPE
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.audio.decoding import NO_AUDIO
+from mailboxes.audio.recordings import describe_seconds
 from mailboxes.http.bodies import RECORDING_TOO_LARGE
 from mailboxes.models.messages import MailboxFullError
 
@@ -117,9 +118,9 @@ COMMANDS = {
         "Adds a message to a mailbox: a form with a recording",
         "The recording may be WAV (PCM, µ-law, A-law or GSM), MP3, Ogg (Opus or Vorbis), FLAC, WebM or "
         f"M4A, at most {contract.MAX_RECORDING_BYTES // 1024**2} MiB and "
-        f"{settings.MESSAGE_MAX_SECONDS} seconds. Its content decides, not its name or type. "
-        f"One that is shorter than {settings.MESSAGE_MIN_SECONDS} s is not kept: the answer is 200 "
-        "with an empty result. When the answer is 201, the message is on disk.",
+        f"{describe_seconds(settings.MESSAGE_MAX_SECONDS)}. Its content decides, not its name or type. "
+        f"One that is shorter than {describe_seconds(settings.MESSAGE_MIN_SECONDS)} is not kept: the "
+        "answer is 200 with an empty result. When the answer is 201, the message is on disk.",
     ),
     "POST /voip/mailbox/{mailbox_uuid}/messages/bulk": Command(
         "change_messages",

@@ -19,6 +19,7 @@ import av
 from av.error import FFmpegError
 
 from mailboxes.audio.endings import breaks_off, complete_wav
+from mailboxes.audio.recordings import describe_seconds
 
 # A message between the two processes is its length, then its bytes.
 LENGTH = struct.Struct(">I")
@@ -96,7 +97,8 @@ def decode_stream(container, data: bytes, max_seconds: float) -> tuple[int, byte
         for frame in read_frames(container, stream, positions):
             seconds += frame.samples / frame.sample_rate
             if seconds > max_seconds:
-                raise UnusableAudioError(f"The recording is longer than {max_seconds:g} seconds.")
+                most = describe_seconds(max_seconds)
+                raise UnusableAudioError(f"The recording is longer than {most}.")
             frame.pts = None
             samples += read_samples(resampler.resample(frame))
         samples += read_samples(resampler.resample(None))

@@ -13,6 +13,12 @@ MEDIA_TYPE = "audio/wav"
 LEVELS = bytes(2 * min(byte, 255 - byte) for byte in range(256))
 
 
+def describe_seconds(seconds: float) -> str:
+    """Return the length as people say it, such as "15 minutes", "90 seconds" or "1 second"."""
+    count, unit = (seconds / 60, "minute") if seconds % 60 == 0 else (seconds, "second")
+    return f"{count:g} {unit}" if count == 1 else f"{count:g} {unit}s"
+
+
 class Recording(NamedTuple):
     """Samples of 16 bit, little-endian, mono."""
 

@@ -108,7 +108,7 @@ def test_noise_is_refused(uploads, make):
 def test_recording_of_16_minutes_is_refused(uploads):
     answer = uploads(make_long_wav(16))
     assert_refused(answer)
-    assert "longer than 900 seconds" in answer.errors["recording"][0]["message"]
+    assert "longer than 15 minutes." in answer.errors["recording"][0]["message"]
 
 
 def test_recording_of_15_minutes_comes_in(uploads):

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from mailboxes.audio.recordings import PEAKS, Recording
+from mailboxes.audio.recordings import PEAKS, Recording, describe_seconds
 
 
 def compute_peaks(samples) -> list[int]:
@@ -24,3 +24,11 @@ def test_waveform_of_the_extremes(sample, peak):
 
 def test_waveform_of_few_samples_is_complete():
     assert len(compute_peaks([1_000])) == PEAKS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(900, "15 minutes"), (60, "1 minute"), (90, "90 seconds"), (1, "1 second")],
+)
+def test_length_is_described_as_people_say_it(seconds, text):
+    assert describe_seconds(seconds) == text
