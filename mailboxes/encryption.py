@@ -25,7 +25,7 @@ class UnknownKeyError(Exception):
         self.key = key
         super().__init__(
             gettext(
-                "A pass code cannot be decrypted: key %(key)s is not in PASS_CODE_KEYS, or the text was changed."
+                "A pass code cannot be decrypted: its key, %(key)s, is not on the server (PASS_CODE_KEYS), or the text was changed."
             )
             % {"key": self.key}
         )

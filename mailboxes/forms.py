@@ -80,7 +80,13 @@ class AccountForm(OwnChangesForm):
         model = Account
         fields = ["name", "contact_name", "reseller", "message_days", "removes_unheard"]
         widgets = {"name": forms.TextInput(NO_CORRECTION)}
-        help_texts = {"contact_name": _("The person to contact. Only staff see it.")}
+        help_texts = {
+            "contact_name": _("The person to contact. Only staff see it."),
+            "message_days": _(
+                "Messages received longer ago are removed for good. 0: they are kept for ever. "
+                "Empty: as for all accounts, which your administrator sets (MESSAGE_RETENTION_DAYS)."
+            ),
+        }
         error_messages = {"name": {"unique": _("An account with this name already exists.")}}
 
     def __init__(self, *args, **kwargs):

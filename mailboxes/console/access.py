@@ -61,6 +61,11 @@ def add_success(request, text, batch=None):
     messages.success(request, text, extra_tags=str(batch.pk) if batch else "")
 
 
+def add_lost_key(request, error):
+    """Add a message for an UnknownKeyError."""
+    messages.error(request, f"{error} {_('Ask your administrator.')}")
+
+
 def get_next_page(request, default):
     """Return the form's `next` if it is an address of this site, else that of `default`."""
     return make_local(request, request.POST.get("next", "")) or resolve_url(default)

@@ -39,8 +39,8 @@ class AccountFullError(ValidationError):
 
     def __init__(self, account):
         text = _(
-            "The account “%(account)s” can have at most %(most)s active mailboxes "
-            "(MAX_MAILBOXES_PER_ACCOUNT)."
+            "The account “%(account)s” can have at most %(most)s active mailboxes. "
+            "Ask your administrator for more (MAX_MAILBOXES_PER_ACCOUNT)."
         )
         most = f"{settings.MAX_MAILBOXES_PER_ACCOUNT:,}"
         super().__init__(text % {"account": account, "most": most}, code="limit")

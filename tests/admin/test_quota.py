@@ -5,7 +5,7 @@ import pytest
 from mailboxes.models import Mailbox
 from tests.admin.browser import get_errors
 
-FULL = "The account “acme” can have at most 1 active mailboxes (MAX_MAILBOXES_PER_ACCOUNT)."
+FULL = "The account “acme” can have at most 1 active mailboxes. Ask your administrator for more (MAX_MAILBOXES_PER_ACCOUNT)."
 
 
 @pytest.fixture(autouse=True)

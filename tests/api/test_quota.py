@@ -42,7 +42,7 @@ def test_mailbox_above_the_quota_is_refused(service, headers):
     (error,) = answer.errors["non_field_errors"]
     assert error["code"] == "limit"
     assert "acme" in error["message"]
-    assert "at most 3 active mailboxes (MAX_MAILBOXES_PER_ACCOUNT)" in error["message"]
+    assert "at most 3 active mailboxes. Ask your administrator for more" in error["message"]
     assert Mailbox.objects.count() == Mailbox.history.count() == 3
 
 

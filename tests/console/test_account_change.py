@@ -46,6 +46,7 @@ def test_days_that_messages_are_kept_are_changed(manager, account, settings):
     account.refresh_from_db()
     assert (account.message_days, account.removes_unheard) == (30, True)
     assert "Messages are kept for 30 days Created" in get_text(page)
+    assert "which your administrator sets (MESSAGE_RETENTION_DAYS)" in get_text(manager.get(EDIT))
     page = manager.post(EDIT, {"message_days": "0"}, follow=True)
     assert "Messages are kept for ever" in get_text(page)
     assert [change[3] for change in read_changes(manager)][1:] == [

@@ -47,6 +47,7 @@ def test_file_encrypted_with_a_lost_key_must_be_uploaded_again(support, account,
     page = support.get(address, follow=True)
     assert page.redirect_chain == [("/import/", 302)]
     assert "A pass code cannot be decrypted" in page.content.decode()
+    assert "Ask your administrator." in page.content.decode()
 
 
 # --- Success -------------------------------------------------------------------------

@@ -106,6 +106,7 @@ def test_pass_code_with_a_lost_key_is_explained(support, sales, settings):
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
     response = press_button(support, sales, "show")
     assert "A pass code cannot be decrypted" in list_messages(response)[0]
+    assert "Ask your administrator." in list_messages(response)[0]
     assert get_pass_code(response) == "••••"
 
 

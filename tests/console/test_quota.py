@@ -6,7 +6,7 @@ from mailboxes.models import Mailbox
 from tests.console.conftest import create_desks, get_undo_address, list_messages
 from tests.console.pages import get_errors
 
-FULL = "The account “acme” can have at most 2 active mailboxes (MAX_MAILBOXES_PER_ACCOUNT)."
+FULL = "The account “acme” can have at most 2 active mailboxes. Ask your administrator for more (MAX_MAILBOXES_PER_ACCOUNT)."
 
 
 @pytest.fixture(autouse=True)

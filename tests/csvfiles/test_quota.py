@@ -6,7 +6,7 @@ from mailboxes.csvfiles import importing, reports
 from mailboxes.models import Mailbox
 from tests.csvfiles.files import check_file, count_outcomes
 
-FULL = "The account “acme” can have at most 3 active mailboxes (MAX_MAILBOXES_PER_ACCOUNT)."
+FULL = "The account “acme” can have at most 3 active mailboxes. Ask your administrator for more (MAX_MAILBOXES_PER_ACCOUNT)."
 
 
 @pytest.fixture(autouse=True)

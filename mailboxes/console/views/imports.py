@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from mailboxes.console.access import add_success, staff_with
+from mailboxes.console.access import add_lost_key, add_success, staff_with
 from mailboxes.console.views.export import csv_response
 from mailboxes.csvfiles import importing, parsing, reports
 from mailboxes.csvfiles.rows import BOM, COLUMNS, format_rows
@@ -45,7 +45,7 @@ def may_import(view):
         try:
             return view(request, *args, **kwargs)
         except UnknownKeyError as error:
-            messages.error(request, str(error))
+            add_lost_key(request, error)
             return redirect("console:import")
         except Http404:
             return explain_missing(request)

@@ -2,13 +2,12 @@
 
 from functools import wraps
 
-from django.contrib import messages
 from django.db import transaction
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import validators
-from mailboxes.console.access import keep_table, staff_with
+from mailboxes.console.access import add_lost_key, keep_table, staff_with
 from mailboxes.console.views.mailbox import CHANGE, active_mailbox_action, render_mailbox
 from mailboxes.contract import MASK
 from mailboxes.encryption import UnknownKeyError
@@ -46,7 +45,7 @@ def show(request, uuid):
     try:
         code = reveal_pass_code(mailbox, request.user)
     except UnknownKeyError as error:
-        messages.error(request, str(error))
+        add_lost_key(request, error)
         code = MASK
     return render_change_form(request, mailbox, with_pass_code(request.POST, code), is_shown=True)
 
