@@ -57,7 +57,7 @@ WEAK_PASS_CODES = ["0000", "1111", "1212", "1234", "1984", "2580", "4321", "6969
 class Demo:
     """One stream of random values: the order of the calls affects the result.
 
-    `deletions` are the unsaved batches of the deletions by `user`.
+    `user` is the author of all changes, and `deletions` are the unsaved batches of the deletions.
     """
 
     def __init__(self, seed: int, user):
@@ -78,14 +78,14 @@ class Demo:
             position = index % TREE_SIZE
             reseller = accounts[-position:][(position - 1) // 2] if position else None
             start = reseller.created_at if reseller else OPENED
-            accounts.append(
-                Account(
-                    name=next(names) if index else "demo",
-                    contact_name=self.person(),
-                    reseller=reseller,
-                    created_at=start + self.up_to(60),
-                )
+            account = Account(
+                name=next(names) if index else "demo",
+                contact_name=self.person(),
+                reseller=reseller,
+                created_at=start + self.up_to(60),
             )
+            account._history_user = self.user  # for simple-history, which saves its history row
+            accounts.append(account)
         return accounts
 
     def mailboxes(self, accounts, number):
@@ -103,7 +103,7 @@ class Demo:
             names = self.mailbox_names(sizes[index])
             for name, age in zip(names, ages, strict=True):
                 mailbox = self.mailbox(account, name, account.created_at + timedelta(seconds=age))
-                history = [history_row(mailbox, "+")]
+                history = [history_row(mailbox, "+", history_user=self.user)]
                 recipients = list(self.recipients(mailbox))
                 if self.maybe_change(mailbox):
                     history.append(history_row(mailbox, "~", **self.author(mailbox)))
@@ -157,9 +157,9 @@ class Demo:
         return True
 
     def author(self, mailbox) -> dict:
-        """Return the author of the mailbox's last change, for its history row: staff if deleted."""
+        """Return the author of the mailbox's last change, and its batch if that deleted it."""
         if not mailbox.is_deleted:
-            return {}
+            return {"history_user": self.user}
         deletion = Batch(
             uuid=self.uuid(),
             user=self.user,

@@ -133,6 +133,12 @@ def test_deleted_mailboxes_can_be_restored_and_name_who_deleted_them(demo):
     assert (undone.count, skipped) == (1, [])
 
 
+def test_every_change_names_its_author(demo):
+    for model in (Account, Mailbox, EmailRecipient):
+        authors = model.history.values_list("history_user__username", flat=True).distinct()
+        assert list(authors.order_by()) == ["demo"]
+
+
 def test_new_user_of_the_demo_cannot_sign_in(demo):
     user = User.objects.get()
     assert (user.username, user.is_active, user.has_usable_password()) == ("demo", False, False)
@@ -213,7 +219,7 @@ def test_database_with_accounts_is_refused(account):
 
 def test_account_above_the_quota_is_refused(db, settings):
     settings.MAX_MAILBOXES_PER_ACCOUNT = 10
-    with pytest.raises(CommandError, match=r"at most 10 active mailboxes .* Use more --accounts"):
+    with pytest.raises(CommandError, match=r"at most 10 active mailboxes.* Use more --accounts"):
         call_command("load_demo")
     assert not Account.objects.exists()
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from mailboxes.management.commands import run
-from mailboxes.models import Account
+from mailboxes.models import Account, ApiCredential
 
 
 @pytest.mark.django_db
@@ -20,3 +20,4 @@ def test_unfinished_demo_is_rolled_back_and_made_again(tmp_path, monkeypatch):
     run.Command().create_demo()
     assert "staff login: demo / " in run.LOGINS.read_text()
     assert Account.objects.exists()
+    assert ApiCredential.history.get().history_user == User.objects.get()

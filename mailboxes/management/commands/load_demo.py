@@ -19,7 +19,7 @@ from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
 
 BATCH = 500
-USER = "demo"  # who deleted mailboxes; `run` makes it a login
+USER = "demo"  # the author of the data; `run` makes it a login
 MAILBOXES_WITH_MESSAGES = 4
 
 
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         try:
             with tqdm(total=mailboxes, unit=" mailboxes", disable=None) as progress:
                 while batch := list(islice(stream, BATCH)):
-                    recipients += save_batch(batch)
+                    recipients += save_batch(batch, demo.user)
                     progress.update(len(batch))
         except AccountFullError as error:
             raise CommandError(f"{error.message} Use more --accounts.") from None
@@ -93,7 +93,7 @@ def find_user():
     return get_user_model().objects.get_or_create(username=USER, defaults=fields)[0]
 
 
-def save_batch(batch) -> int:
+def save_batch(batch, user) -> int:
     mailboxes, recipients, history = zip(*batch, strict=True)
     recipients = tuple(chain(*recipients))
     Mailbox.objects.bulk_create(mailboxes)
@@ -101,7 +101,7 @@ def save_batch(batch) -> int:
     EmailRecipient.objects.bulk_create(recipients)
     EmailRecipient.history.bulk_create(
         # The first recipient was added to version 1.
-        history_row(recipient, "+", version=recipient.position + 1)
+        history_row(recipient, "+", version=recipient.position + 1, history_user=user)
         for recipient in recipients
     )
     return len(recipients)

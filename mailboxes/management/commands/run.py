@@ -37,10 +37,11 @@ class Command(BaseCommand):
     @transaction.atomic
     def create_demo(self):
         password = secrets.token_urlsafe(12)
-        get_user_model().objects.create_superuser(USER, password=password)
+        user = get_user_model().objects.create_superuser(USER, password=password)
         call_command("load_demo", stdout=self.stdout)
         headers = StringIO()
         call_command("issue_credential", ACCOUNT, USER, "--json", stdout=headers)
+        ApiCredential.history.update(history_user=user)
         LOGINS.touch(mode=0o600)
         with LOGINS.open("w") as file:
             file.write(f"# staff login: {USER} / {password}\n")
