@@ -81,10 +81,20 @@ class Batch(models.Model):
     def __str__(self):
         done = self.get_action_display()
         if self.name:
-            return gettext("%(done)s: “%(name)s”.") % {"done": done, "name": self.name}
-        return ngettext(
-            "%(done)s: %(count)s mailbox.", "%(done)s: %(count)s mailboxes.", self.count
-        ) % {"done": done, "count": self.count}
+            text = gettext("%(done)s: “%(name)s”.")
+            if self.action == self.Action.UNDONE:
+                text = gettext("The change of “%(name)s” was undone.")
+        elif self.action == self.Action.UNDONE:
+            text = ngettext(
+                "The change of %(count)s mailbox was undone.",
+                "The change of %(count)s mailboxes was undone.",
+                self.count,
+            )
+        else:
+            text = ngettext(
+                "%(done)s: %(count)s mailbox.", "%(done)s: %(count)s mailboxes.", self.count
+            )
+        return text % {"done": done, "count": self.count, "name": self.name}
 
     def save(self, **kwargs):
         """Save, and number a new batch after all others."""

@@ -43,10 +43,18 @@ class StaffForm(OwnChangesForm):
         saved = super().get_saved(name)
         return list(saved.order_by("pk")) if name == "groups" else saved
 
-    def describe_changes(self) -> str:
-        """Return each change, from what to what."""
+    def describe_values(self) -> str:
+        """Return each value of a new login, in a sentence."""
         return " ".join(
-            f"{self[name].label}: {show(self.initial.get(name))} → {show(self.cleaned_data[name])}."
+            f"{self[name].label}: {show(self.cleaned_data[name])}." for name in self.changed_data
+        )
+
+    def describe_changes(self) -> str:
+        """Return each change in a sentence, with the old value and the new one."""
+        return " ".join(
+            describe_change(
+                self[name].label, show(self.initial.get(name)), show(self.cleaned_data[name])
+            )
             for name in self.changed_data
         )
 
@@ -88,4 +96,10 @@ class FirstPasswordForm(SavePasswordOnly, SetPasswordForm):
 
 
 def show(value) -> str:
-    return (", ".join(map(str, value)) if isinstance(value, list) else value) or "–"
+    return ", ".join(map(str, value)) if isinstance(value, list) else value or ""
+
+
+def describe_change(label, old, new) -> str:
+    if old and new:
+        return f"{label} changed from {old} to {new}."
+    return f"{label} added: {new}." if new else f"{label} removed: {old}."

@@ -53,7 +53,7 @@ def test_file_is_corrected_imported_and_undone(page, rosa, sales):
     assert sorted(Mailbox.objects.values_list("name", flat=True)) == ["Sales team", "Support"]
 
     page.get_by_role("button", name="Undo").click()
-    page.get_by_text("Undone: 2 mailboxes.").wait_for()
+    page.get_by_text("The change of 2 mailboxes was undone.").wait_for()
     assert [mailbox.name for mailbox in Mailbox.objects.active()] == ["Sales"]
 
 

@@ -70,7 +70,7 @@ def test_mailbox_is_found_changed_put_back_and_undone(page, desks, rosa):
     page.get_by_role("button", name="Put this state back").first.click()
     assert read_messages(page) == ["Put back: “Desk 077”."]
     page.get_by_role("button", name="Undo").click()
-    assert read_messages(page) == ["Undone: “Front desk”."]
+    assert read_messages(page) == ["The change of “Front desk” was undone."]
     assert Mailbox.objects.filter(name="Front desk", transcribe=True).exists()
     assert page.console_messages == []
 
@@ -102,7 +102,7 @@ def test_two_hundred_mailboxes_are_changed_and_undone(page, desks, rosa):
     assert read_messages(page) == ["Changed: 200 mailboxes."]
     assert Mailbox.objects.filter(transcribe=True).count() == 200
     page.get_by_role("button", name="Undo").click()
-    assert read_messages(page) == ["Undone: 200 mailboxes."]
+    assert read_messages(page) == ["The change of 200 mailboxes was undone."]
     assert not Mailbox.objects.filter(transcribe=True).exists()
     assert page.url.endswith("/?account=acme")
     page.get_by_role("link", name="Changes", exact=True).click()

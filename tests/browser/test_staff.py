@@ -50,6 +50,6 @@ def test_manager_adds_locks_and_unlocks_a_login(page):
     assert_accessible(page)
     page.get_by_label("Support: also adds, changes").uncheck()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Groups: Support → –.")).to_be_visible()
+    expect(page.get_by_text("Groups removed: Support.")).to_be_visible()
     assert_accessible(page)
     assert list(Group.objects.filter(user=rosa)) == []

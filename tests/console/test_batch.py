@@ -133,10 +133,10 @@ def test_different_settings_of_created_mailboxes_are_called_various(support, acc
     assert "2 mailboxes. Name → various Beep → off in acme" in get_text(support.get("/changes/"))
     batches.undo_batch(batch, support.user)
     page = get_text(support.get("/changes/"))
-    assert "Undone: 2 mailboxes. Mailbox → deleted in acme" in page
+    assert "The change of 2 mailboxes was undone. Mailbox → deleted in acme" in page
     batches.undo_batch(Batch.objects.first(), support.user)
     page = get_text(support.get("/changes/"))
-    assert "Undone: 2 mailboxes. Mailbox → restored in acme" in page
+    assert "The change of 2 mailboxes was undone. Mailbox → restored in acme" in page
 
 
 def test_undo_that_deletes_only_some_mailboxes_does_not_say_deleted(support, account):
@@ -146,7 +146,7 @@ def test_undo_that_deletes_only_some_mailboxes_does_not_say_deleted(support, acc
     batches.write_batch(batch, created=[Mailbox(account=account, name="New")], changed=[desk])
     batches.undo_batch(batch, support.user)
     page = get_text(support.get("/changes/"))
-    assert "Undone: 2 mailboxes. Beep → on Mailbox → various in acme" in page
+    assert "The change of 2 mailboxes was undone. Beep → on Mailbox → various in acme" in page
 
 
 def test_many_accounts_are_counted(support, monkeypatch):

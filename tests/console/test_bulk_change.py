@@ -87,7 +87,7 @@ def test_selected_mailboxes_are_changed_and_undone(support, account):
     assert read_transcribe(mailboxes) == [True, True, False]
     assert str(Mailbox.objects.get(pk=mailboxes[0].pk).greeting) == sound
     response = support.post(get_undo_address(response), {"next": "/"}, follow=True)
-    assert list_messages(response) == ["Undone: 2 mailboxes."]
+    assert list_messages(response) == ["The change of 2 mailboxes was undone."]
     assert [read_values(mailbox) for mailbox in mailboxes] == before
 
 

@@ -109,11 +109,11 @@ def test_new_login_sets_its_password_with_the_link(manager, caplog):
         (
             "manager",
             "rosa",
-            "Added. Username: – → rosa. First name: – → Rosa. Groups: – → Viewer, Support.",
+            "Login created. Username: rosa. First name: Rosa. Groups: Viewer, Support.",
         ),
         ("rosa", "rosa", "Password set with the link."),
     ]
-    assert "Groups: – → Viewer, Support." in manager.get(f"/staff/{rosa.pk}/").text
+    assert "Groups: Viewer, Support." in manager.get(f"/staff/{rosa.pk}/").text
     log = "".join(map(TextFormatter().format, caplog.records))
     assert "/sign-in/password/" in log
     assert link.split("/")[-2] not in log + manager.get(f"/staff/{rosa.pk}/").text
@@ -155,7 +155,11 @@ def test_groups_are_changed_at_once_and_logged(manager, rosa):
     assert "rosa was changed." in page.text
     assert browser.get("/accounts/-/new/").status_code == 200
     assert read_log() == [
-        ("manager", "rosa", "Last name: – → Ruiz. Groups: Support → Viewer, Manager."),
+        (
+            "manager",
+            "rosa",
+            "Last name added: Ruiz. Groups changed from Support to Viewer, Manager.",
+        ),
     ]
 
 
@@ -184,7 +188,7 @@ def test_groups_changed_meanwhile_are_kept_with_another_name(manager, rosa):
     rosa.refresh_from_db()
     assert rosa.get_full_name() == "Rosa Ruiz"
     assert [group.name for group in rosa.groups.all()] == ["Manager"]
-    assert read_log() == [("manager", "rosa", "First name: – → Rosa.")]
+    assert read_log() == [("manager", "rosa", "First name added: Rosa.")]
 
 
 # --- Lock and unlock ------------------------------------------------------------------
@@ -200,7 +204,10 @@ def test_lock_ends_sessions_for_good_and_unlock_accepts_the_password(manager, ro
     assert not is_signed_in(browser)
     assert is_signed_in(manager)
     assert is_signed_in(try_password("rosa", PASSWORD))
-    assert read_log() == [("manager", "rosa", "Locked."), ("manager", "rosa", "Unlocked.")]
+    assert read_log() == [
+        ("manager", "rosa", "Login locked."),
+        ("manager", "rosa", "Login unlocked."),
+    ]
 
 
 def test_unlock_ends_a_lock_out_by_wrong_passwords(manager, rosa):

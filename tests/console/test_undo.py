@@ -27,7 +27,7 @@ def test_changes_are_listed_with_their_author(support, viewer, deleted):
 
 def test_second_undo_changes_nothing(support, deleted):
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
-    assert list_messages(response) == ["Undone: “Sales”."]
+    assert list_messages(response) == ["The change of “Sales” was undone."]
     assert not Mailbox.objects.get().is_deleted
     response = support.post(f"/changes/{deleted.pk}/undo/", follow=True)
     assert list_messages(response) == ["This change was already undone."]
@@ -104,7 +104,7 @@ def test_change_removed_from_the_history_is_explained(support, account, settings
     trimming.trim_histories()
     response = support.post(f"/changes/{batch.pk}/undo/", follow=True)
     assert list_messages(response) == [
-        "Undone: “Desk 002”.",
+        "The change of “Desk 002” was undone.",
         "2 mailboxes were not undone: this change has been removed from their history. "
         "Changes are kept for 30 days, and at most the last 10 of each mailbox.",
     ]
@@ -138,7 +138,7 @@ def test_undo_button_needs_the_permission_for_the_reverse_change(sales):
         editor.user, Batch.Action.CHANGED, {sales.pk: sales.version}, lambda mailbox: True
     )
     response = editor.post(f"/changes/{batch.pk}/undo/", follow=True)
-    assert list_messages(response) == ["Undone: “Sales”."]
+    assert list_messages(response) == ["The change of “Sales” was undone."]
     assert "Undo</button>" not in response.content.decode()
 
 

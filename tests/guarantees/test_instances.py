@@ -267,7 +267,7 @@ def test_change_is_undone_by_another_instance(browser, service):
     (undo,) = set(re.findall(r"/changes/[0-9a-f-]+/undo/", page))
     browser.post(undo)
     assert service.get(f"{LIST}/{uuid}").status == 200
-    assert "Undone: “Lobby”." in browser.get("/").body.decode()
+    assert "The change of “Lobby” was undone." in browser.get("/").body.decode()
     browser.post(undo)
     assert "This change was already undone." in browser.get("/").body.decode()
 

@@ -70,7 +70,7 @@ def staff_add(request):
         users.lock_managers(request.user)
     if form.is_valid():
         login = form.save()
-        log_creation(request, login, f"Added. {form.describe_changes()}")
+        log_creation(request, login, f"Login created. {form.describe_values()}")
         return render_password_link(request, login, is_new=True)
     is_taken = list(form.errors) == ["username"] and form.has_error("username", "unique")
     if get_form_uuid(request) and is_taken:
@@ -106,7 +106,7 @@ def staff_lock(request, pk):
     login = get_login(request, pk)
     if request.method == "POST" and login.is_active:
         users.lock(login)
-        log_change(request, login, "Locked.")
+        log_change(request, login, "Login locked.")
         add_success(request, _("%(name)s is locked and signed out.") % {"name": login})
     if not login.is_active:
         return redirect("console:staff-login", pk)
@@ -119,7 +119,7 @@ def staff_lock(request, pk):
 def staff_unlock(request, pk):
     login = get_login(request, pk)
     users.unlock(login)
-    log_change(request, login, "Unlocked.")
+    log_change(request, login, "Login unlocked.")
     add_success(request, _("%(name)s is unlocked and can sign in.") % {"name": login})
     return redirect("console:staff-login", pk)
 
@@ -146,7 +146,7 @@ def staff_second_factor(request, pk):
 @atomic_post
 def staff_password_link(request, pk):
     login = get_login(request, pk)
-    log_change(request, login, "Link to set a password made.")
+    log_change(request, login, "Link made, with which the user sets a password.")
     return render_password_link(request, login)
 
 
