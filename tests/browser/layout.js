@@ -42,7 +42,8 @@
   };
   // What stays in view may lie on the rest of the page, which can be scrolled clear of it.
   const getLayer = (element) => {
-    while (element && getComputedStyle(element).position !== "sticky") element = element.parentElement;
+    const stays = ["sticky", "fixed"];
+    while (element && !stays.includes(getComputedStyle(element).position)) element = element.parentElement;
     return element;
   };
   const inSight = targets.map(([element, box]) => [element, clip(element, box), getLayer(element)]);

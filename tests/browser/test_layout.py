@@ -26,6 +26,19 @@ HAS_NOTHING_ABOVE = """
         return true;
     }
 """
+# The distances of the first lines of cells from that of the first cell, in each row.
+FIRST_LINES = """
+    rows => rows.flatMap(row => {
+        const tops = [...row.cells].filter(cell => cell.innerText.trim()).map(cell => {
+            const range = document.createRange();
+            const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT,
+                node => node.data.trim() && node.parentElement.checkVisibility() ? 1 : 2);
+            range.selectNodeContents(texts.nextNode());
+            return range.getClientRects()[0].bottom;
+        });
+        return tops.map(top => Math.abs(top - tops[0]));
+    })
+"""
 LONG_NAME = "maximiliane.von-und-zu-hohenlohe-langenburg"
 
 
@@ -138,6 +151,87 @@ def test_label_and_value_are_on_one_line_on_a_phone(page):
         cell = page.locator(f"[data-label={label}]")
         height = "cell => cell.clientHeight / parseFloat(getComputedStyle(cell).lineHeight)"
         assert cell.evaluate(height) < 1.5
+
+
+def test_first_lines_of_a_row_are_in_line(page):
+    sign_in(page, LONG_NAME)
+    account = Account.objects.create(name="acme")
+    for name in ("Sales", "Front desk of the building " * 3):
+        mailbox = Mailbox.objects.create(account=account, name=name.strip())
+        versions = {mailbox.pk: mailbox.version}
+        batches.change_each(
+            User.objects.get(), Batch.Action.DELETED, versions, batches.mark_deleted
+        )
+    for address in ("/changes/", "/?state=deleted"):
+        page.goto(address)
+        for width in (900, 1280):
+            resize(page, width)
+            distances = page.locator("tbody tr").evaluate_all(FIRST_LINES)
+            assert max(distances) < 3, f"{address} at {width} px"
+
+
+def test_actions_for_selected_rows_stay_in_view_and_move_no_rows(page):
+    sign_in(page, "rosa")
+    account = Account.objects.create(name="acme")
+    for number in range(40):
+        Mailbox.objects.create(account=account, name=f"Desk {number:02}")
+    page.goto("/")
+    delete = page.get_by_role("button", name="Delete")
+    for width in WIDTHS:
+        resize(page, width)
+        last = page.locator("tr[data-row]").last
+        last.scroll_into_view_if_needed()
+        before = last.bounding_box()
+        last.locator("[name=uuid]").check()
+        assert last.bounding_box() == before
+        expect(delete).to_be_in_viewport(ratio=1)
+        assert delete.evaluate(HAS_NOTHING_ABOVE)
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        assert page.locator(".pages").last.evaluate(HAS_NOTHING_ABOVE)
+        assert page.evaluate(FAULTS) == []
+        last.locator("[name=uuid]").uncheck()
+        expect(delete).to_be_hidden()
+
+
+def test_values_of_a_card_are_on_one_line_on_a_phone(page):
+    sign_in(page, "rosa")
+    account = Account.objects.create(name="fontaine-pharmacy")
+    Mailbox.objects.create(account=account, name="Sales", transcribe=True)
+    resize(page, 375)
+    page.goto("/")
+    height = "cell => cell.clientHeight / parseFloat(getComputedStyle(cell).lineHeight)"
+    cells = page.locator("td[data-label]")
+    assert cells.count() == 7
+    assert max(cell.evaluate(height) for cell in cells.all()) < 1.5
+
+
+def test_checkbox_is_in_line_with_the_first_line_of_its_label(page):
+    sign_in(page, "rosa")
+    page.goto("/staff/new/")
+    middles = """
+        box => {
+            const range = document.createRange();
+            range.selectNodeContents(box.labels[0].lastChild);
+            const middle = ({ top, bottom }) => (top + bottom) / 2;
+            return middle(range.getClientRects()[0]) - middle(box.getBoundingClientRect());
+        }
+    """
+    for width in (375, 1280):
+        resize(page, width)
+        for box in page.locator("[name=groups]").all():
+            assert abs(box.evaluate(middles)) < 3
+            assert box.bounding_box()["width"] >= 16
+
+
+def test_buttons_of_a_long_page_are_at_the_edge_of_a_phone(page):
+    sign_in(page, "rosa")
+    Mailbox.objects.create(account=Account.objects.create(name="acme"), name="Sales")
+    resize(page, 375)
+    page.goto("/bulk/change/?all=on")
+    bar = page.locator("#confirm").bounding_box()
+    assert (bar["x"], bar["width"], bar["y"] + bar["height"]) == (0, 375, 800)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    assert page.locator("#effects").evaluate(HAS_NOTHING_ABOVE)
 
 
 def test_columns_of_a_file_do_not_scroll_sideways_on_a_phone(page):
