@@ -128,7 +128,7 @@ def test_schema_is_served_as_yaml_without_credential(path, db):
     response = Client().get(path)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("application/vnd.oai.openapi")
-    assert yaml.safe_load(response.content) == document()
+    assert yaml.load(response.content, yaml.CSafeLoader) == document()
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,8 @@ def test_request_for_the_unchanged_schema_is_304(db):
 
 @pytest.mark.parametrize("query", ["version=9", "version=%0d%0aX:1", "lang=../x", "unknown=1"])
 def test_schema_does_not_depend_on_the_query_string(query, db):
-    assert yaml.safe_load(Client().get(f"/voip/schema?{query}").content) == document()
+    plain = Client().get("/voip/schema")
+    assert Client().get(f"/voip/schema?{query}").content == plain.content
 
 
 def test_errors_have_the_envelope(db):
@@ -284,8 +285,10 @@ def test_answer_304_is_documented(service, fill_in, path):
 def test_error_is_like_the_documented_example(
     service, mailbox, fill_in, settings, monkeypatch, method, path, status
 ):
-    mailbox.add_recipient("carol@acme.example")
-    service.post("/voip/mailbox", {"name": "First"}, headers={"Idempotency-Key": "used"})
+    if status == 409:
+        mailbox.add_recipient("carol@acme.example")
+    if status == 422:
+        service.post("/voip/mailbox", {"name": "First"}, headers={"Idempotency-Key": "used"})
     call = {"body": BODY} | REFUSED_CALLS[status]
     if is_upload(method, path) and status != 415:
         recordings = {400: b"no audio", 413: bytes(contract.MAX_RECORDING_BYTES + 1)}
