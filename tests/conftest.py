@@ -1,5 +1,6 @@
 """Fixtures of all tests: accounts, the service, and programs of the machine."""
 
+import gc
 import os
 import shutil
 import signal
@@ -39,6 +40,18 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if OWN_DATABASES.intersection(item.fixturenames)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection():
+    """Collect the tests without the garbage collector: there is no garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Spare the collected tests the garbage collector: it would read them all again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
