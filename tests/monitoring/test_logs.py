@@ -32,6 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def server(request, django_db_setup):
     """A server whose encryption fails with a message of two lines."""
     failure = {"DJANGO_SETTINGS_MODULE": "tests.faulty", "FAULT": f"out of order\n{FORGED}"}
+    failure["WEB_CONCURRENCY"] = "1"
     with Server(database_url(), LOG_FORMAT=request.param, **failure) as running:
         yield running
 

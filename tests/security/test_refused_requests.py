@@ -114,7 +114,8 @@ def test_body_with_a_trailer_is_refused(reseller, caller, line):
 
 @pytest.fixture(scope="module")
 def impatient(django_db_setup):
-    with Server(database_url(), REQUEST_TIMEOUT="1", UPLOAD_TIMEOUT="3") as running:
+    timeouts = {"REQUEST_TIMEOUT": "1", "UPLOAD_TIMEOUT": "3"}
+    with Server(database_url(), WEB_CONCURRENCY="1", **timeouts) as running:
         yield running
 
 
