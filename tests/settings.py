@@ -29,6 +29,7 @@ os.environ |= {
     "SOUNDS_DIR": "",
     "SOUNDS_URL": "",
     "RATE_LIMIT": "1000000/second",  # tests call faster than real clients
+    "TRANSCRIBER": "",
     "TRUSTED_PROXIES": "",
 }
 # Each process of the tests, and each that they start, would compile every module again.

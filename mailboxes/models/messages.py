@@ -21,11 +21,11 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes import contract, validators
 from mailboxes.audio.recordings import Recording
-from mailboxes.encryption import Cipher, DamagedError, UnknownKeyError
-from mailboxes.models.encrypted import EncryptedRow
+from mailboxes.encryption import Cipher
 from mailboxes.models.mailboxes import Mailbox, retention_start
 from mailboxes.models.searching import fold, split_words
 from mailboxes.models.signals import message_deleted, message_received
+from mailboxes.models.transcriptions import TranscribedRow
 
 log = logging.getLogger("mailboxes")
 
@@ -149,19 +149,8 @@ def recordings_store():
     return storages["recordings"]
 
 
-class Message(EncryptedRow, models.Model):
-    """A message. Its recording and transcription are encrypted with a key of its own.
-
-    That key is encrypted with the first of PASS_CODE_KEYS. So a rotation of those keys does not
-    need to write the recordings again.
-    """
-
-    class Status(models.TextChoices):
-        OFF = "off", _("Off")
-        PENDING = "pending", _("Pending")
-        DONE = "done", _("Done")
-        NO_SPEECH = "no_speech", _("No speech")
-        FAILED = "failed", _("Failed")
+class Message(TranscribedRow):
+    """A message. Its recording and transcription are encrypted with a key of its own."""
 
     ENCRYPTED_COLUMN = "key_sealed"
     ENCRYPTED = ("key_sealed", "transcription_sealed")
@@ -188,10 +177,6 @@ class Message(EncryptedRow, models.Model):
     peaks = models.BinaryField(help_text="The loudness of 200 equal parts, from 0 to 255.")
     recording = models.FileField(storage=recordings_store, upload_to=name_recording)
     key_sealed = models.TextField()
-    transcription_sealed = models.TextField(null=True)  # noqa: DJ001  an empty text is a text
-    transcription_status = models.CharField(
-        max_length=16, choices=Status, default=Status.OFF, db_default=Status.OFF
-    )
     heard_at = models.DateTimeField(null=True)
     heard_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -276,22 +261,12 @@ class Message(EncryptedRow, models.Model):
         return self.caller_id_name or self.caller_id_number or gettext("Unknown caller")
 
     @property
-    def first_line(self) -> str:
-        """Return the first line of the transcription; an empty text if it cannot be read."""
-        return next(iter((self.readable_transcription or "").splitlines()), "")
-
-    @property
     def is_heard(self) -> bool:
         return self.heard_at is not None
 
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
-
-    @property
-    def cipher(self) -> Cipher:
-        """Return the cipher of the message's own key. Raises UnknownKeyError."""
-        return Cipher(base64.b64decode(self.decrypt()))
 
     @classmethod
     def receive(cls, mailbox: Mailbox, recording: Recording, **values) -> tuple["Message", bool]:
@@ -307,13 +282,16 @@ class Message(EncryptedRow, models.Model):
             with transaction.atomic():
                 # Messages of a mailbox are added one at a time, so that they can be counted.
                 active = Mailbox.objects.active().select_for_update(no_key=True)
-                active.get(pk=mailbox.pk)
+                locked = active.get(pk=mailbox.pk)
                 if earlier := cls.find_call(mailbox, message.call_id):
                     message.recording.delete(save=False)
                     return earlier, False
                 check_room(mailbox)
+                if locked.transcribe and settings.TRANSCRIBER:
+                    message.transcription_status = cls.Status.PENDING
                 message.save(force_insert=True)
                 message_received.send(cls, message=message)
+                message.resume_transcription()
                 is_inserted = True
         except BaseException:
             # After an error of the commit, the row may be there: then its recording must be, too.
@@ -342,27 +320,6 @@ class Message(EncryptedRow, models.Model):
         cipher = self.cipher
         with self.recording.open() as file:
             return cipher.decrypt(file.read(), self.owner)
-
-    @property
-    def transcription(self) -> str | None:
-        """Return the decrypted text, or None. Raises UnknownKeyError."""
-        if self.transcription_sealed is None:
-            return None
-        return self.cipher.decrypt_text(self.transcription_sealed, self.owner)
-
-    @transcription.setter
-    def transcription(self, text: str | None) -> None:
-        sealed = None if text is None else self.cipher.encrypt_text(text, self.owner)
-        self.transcription_sealed = sealed
-
-    @property
-    def readable_transcription(self) -> str | None:
-        """Return the transcription; None, and a line in the log, if it cannot be decrypted."""
-        try:
-            return self.transcription
-        except (UnknownKeyError, DamagedError) as error:
-            log.error("Message %s cannot be decrypted: %r", self.uuid, error)
-            return None
 
     def has_words(self, words: list[str], in_transcription: bool) -> bool:
         """Return True if each of the folded words is in the caller or the transcription."""
@@ -404,6 +361,7 @@ class Message(EncryptedRow, models.Model):
             check_room(self.mailbox)
             self.deleted_at = self.deleted_by = None
             self.save()
+            self.resume_transcription()
 
 
 def check_room(mailbox: Mailbox) -> None:

@@ -9,3 +9,4 @@ from django.dispatch import Signal
 message_received = Signal()
 message_transcribed = Signal()  # also if that failed, or nobody speaks
 message_deleted = Signal()
+transcription_requested = Signal()

