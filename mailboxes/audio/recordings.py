@@ -29,6 +29,12 @@ class Recording(NamedTuple):
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_BYTES / self.rate
 
+    @classmethod
+    def from_wav(cls, content: bytes) -> "Recording":
+        """Return the recording in a file that `to_wav` made."""
+        with wave.open(io.BytesIO(content)) as reader:
+            return cls(reader.getframerate(), reader.readframes(reader.getnframes()))
+
     def to_wav(self) -> bytes:
         file = io.BytesIO()
         with wave.open(file, "wb") as writer:

@@ -1,0 +1,1 @@
+"""What happens to messages after they are stored: jobs that reach people and programs."""
