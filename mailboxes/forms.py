@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
@@ -250,6 +251,9 @@ class MailboxForm(forms.ModelForm):
             self.instance.uuid = self.new_uuid
         if self.instance.password_sealed:
             self.initial["password"] = MASK
+        if not settings.TRANSCRIBER:
+            text = _("Not done yet: the service has no transcriber.")
+            self.fields["transcribe"].help_text = text
 
     def clean_account(self):
         """Refuse a full account. It stays locked until the mailbox is saved."""

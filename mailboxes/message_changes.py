@@ -61,6 +61,14 @@ def change_messages(action: str, uuids: Iterable[UUID], user) -> MessageChange:
     return change_rows(action, lock_messages(uuids), user)
 
 
+@transaction.atomic
+def transcribe_again(uuid: UUID) -> None:
+    """Transcribe a message again if that failed."""
+    for row in lock_messages([uuid]):
+        if row.transcription_status == Message.Status.FAILED:
+            row.request_transcription()
+
+
 def change_rows(action: str, rows: Iterable[Message], user) -> MessageChange:
     """Change those locked messages that are not as wanted already."""
     change = MessageChange(action)

@@ -65,6 +65,11 @@ urlpatterns = [
         name="message-recording",
     ),
     path(
+        "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/transcribe/",
+        message.transcribe,
+        name="message-transcribe",
+    ),
+    path(
         "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/<action>/",
         message.message_action,
         name="message-action",

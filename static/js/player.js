@@ -104,6 +104,14 @@ function startPlayer(player) {
       for (const each of speeds) each.setAttribute("aria-pressed", each === button);
     });
   }
+  // A sentence of the transcription, which may arrive later than the player.
+  document.addEventListener("click", (event) => {
+    const sentence = event.target.closest("[data-seek]");
+    if (!sentence?.href.startsWith(audio.src) || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    seek(Number(sentence.dataset.seek));
+    audio.play().catch(() => {});
+  });
   show();
 }
 

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from mailboxes.audio.recordings import Recording
 from mailboxes.models import Account, Mailbox, Message
+from mailboxes.models.transcriptions import Segment
 from tests.browser.conftest import assert_accessible, sign_in
 from tests.messages import leave_message
 from tests.recordings import LOUDNESS, make_samples
@@ -258,3 +259,34 @@ def test_page_of_a_message_is_accessible(page, message, mailbox, group):
     message.soft_delete()
     page.reload()
     assert_accessible(page)
+
+
+def test_transcription_appears_and_its_sentences_seek(page, mailbox, settings):
+    settings.TRANSCRIBER = "whisper"
+    mailbox.transcribe = True
+    mailbox.save()
+    message = leave_message(mailbox, seconds=6)
+    open_message(page, message)
+    expect(page.get_by_text("The message is being transcribed.")).to_be_visible()
+    segments = [Segment(0.0, 3.5, "Hello."), Segment(3.5, 6.0, "Please call me back.")]
+    Message.finish_transcription(message.pk, "done", segments)
+    sentence = page.get_by_role("link", name="Please call me back.")
+    sentence.click(timeout=15_000)
+    audio = page.locator("audio")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    assert 3.5 <= audio.evaluate(POSITION) < 5.5
+    assert page.url.endswith(get_address(message))
+    assert_accessible(page)
+    page.get_by_role("link", name="Hello.").press("Enter")
+    assert audio.evaluate(POSITION) < 3
+
+
+def test_sentence_opens_the_recording_without_javascript(browser, live_server, mailbox):
+    message = leave_message(mailbox, seconds=6, transcription_status="pending")
+    Message.finish_transcription(message.pk, "done", [Segment(3.5, 6.0, "Call me.")])
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    page = context.new_page()
+    open_message(page, message)
+    page.get_by_role("link", name="Call me.").click()
+    assert page.url.endswith(get_address(message, "recording/#t=3.5"))
+    context.close()

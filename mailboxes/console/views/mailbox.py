@@ -85,6 +85,7 @@ def render_mailbox(
         "conflict": conflict,
         "mask": MASK,
         "is_shown": is_shown,
+        "has_transcriber": bool(settings.TRANSCRIBER),
         "retention_days": settings.RETENTION_DAYS,
         "most_recipients": MAX_RECIPIENTS,
         "host": request.build_absolute_uri("/").rstrip("/"),

@@ -2,6 +2,7 @@
 
 import logging
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
@@ -19,7 +20,7 @@ from mailboxes.encryption import DamagedError, UnknownKeyError
 from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
 from mailboxes.http.ranges import UnsatisfiableRangeError, answer_with_range
-from mailboxes.message_changes import PERMISSIONS, change_messages
+from mailboxes.message_changes import PERMISSIONS, change_messages, transcribe_again
 from mailboxes.models import Message
 from mailboxes.staff.permissions import require_permissions
 
@@ -51,6 +52,8 @@ def message(request, mailbox_uuid, uuid):
         context |= {
             "player": create_player(message),
             "transcription": message.readable_transcription,
+            "segments": message.readable_segments,
+            "has_transcriber": bool(settings.TRANSCRIBER),
         }
         if context["transcription"]:
             record_access(READ, [message], request.user)
@@ -110,3 +113,18 @@ def message_action(request, mailbox_uuid, uuid, action):
             add_outcome(request, change)
     page = resolve_url("console:message", mailbox_uuid, uuid) + keep_table(request)["kept_query"]
     return redirect_to_next(request, page)
+
+
+@require_POST
+@staff_with(VIEW, LISTEN)
+def transcribe(request, mailbox_uuid, uuid):
+    """Transcribe a message again after that failed."""
+    if get_message(mailbox_uuid, uuid).mailbox.is_deleted:
+        messages.error(request, MailboxDeletedError().message)
+    elif not settings.TRANSCRIBER:
+        messages.error(request, _("The service has no transcriber: TRANSCRIBER is not set."))
+    else:
+        transcribe_again(uuid)
+    return redirect(
+        resolve_url("console:message", mailbox_uuid, uuid) + keep_table(request)["kept_query"]
+    )
