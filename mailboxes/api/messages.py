@@ -220,6 +220,7 @@ class MessagePage:
         if "cursor" in parameters:
             found = found.older_than(*parameters["cursor"])
         limit = parameters.get("limit", MAX_LIMIT)
+        found = found.defer("segments_sealed")
         # One extra row shows that there is a next page.
         self.rows = list(found.order_by(*NEWEST_FIRST)[: limit + 1])
         self.has_more = len(self.rows) > limit

@@ -89,7 +89,7 @@ class MessageFilter(TableFilter):
     @cached_property
     def messages(self):
         """Return the matching messages in order, or none if a filter is invalid."""
-        found = self.unsearched
+        found = self.unsearched.defer("segments_sealed")
         if self.is_search:
             text = self.cleaned_data["q"]
             found = found.search_newest(text, MOST_SEARCHED, in_transcriptions=self.may_listen)
