@@ -31,6 +31,7 @@ def build_logging(log_format: str, sentry_dsn: str) -> dict:
             "django.security": {"level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
             "axes": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},
             # Hide the warnings about a dead connection that follow the exception.
             "psycopg": {"level": "ERROR"},
         },
