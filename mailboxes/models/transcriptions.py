@@ -113,8 +113,12 @@ class TranscribedRow(EncryptedRow, models.Model):
 
     @classmethod
     def waiting(cls):
-        """Return the messages that are to be transcribed. Deleted ones wait for a restore."""
-        return cls._base_manager.filter(deleted_at=None, transcription_status=cls.Status.PENDING)
+        """Return the messages to transcribe: failed ones too, because they can be tried again.
+
+        Deleted ones wait for their restore.
+        """
+        statuses = [cls.Status.PENDING, cls.Status.FAILED]
+        return cls._base_manager.filter(deleted_at=None, transcription_status__in=statuses)
 
     @classmethod
     @transaction.atomic
@@ -123,13 +127,13 @@ class TranscribedRow(EncryptedRow, models.Model):
     ) -> bool:
         """Save the outcome for a message that waits for it, and send `message_transcribed`.
 
-        Return False if it does not wait any more: it was removed, deleted or transcribed meanwhile.
+        Return False if nothing changes: the message was removed, deleted or transcribed meanwhile.
         Raises UnknownKeyError if there are segments and the message's key cannot be decrypted.
         """
         # The mailbox is locked first, as it is wherever its messages are changed.
         Mailbox.objects.select_for_update(of=("self",), no_key=True).filter(messages=uuid).first()
         message = cls.waiting().select_for_update().filter(pk=uuid).first()
-        if message is None:
+        if message is None or message.transcription_status == status:
             return False
         message.transcription_status = status
         if segments:
