@@ -1,8 +1,12 @@
 """Transcriptions: which messages wait for one, and what is kept of it."""
 
-from contextlib import contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from threading import Event
 
 import pytest
+from django.db import connection, transaction
 
 from mailboxes.encryption import KeyRing, UnknownKeyError
 from mailboxes.models import Mailbox, Message
@@ -140,6 +144,30 @@ def test_restored_message_with_a_transcription_stays_as_it_is(mailbox, whisper, 
     message.restore()
     assert requested == []
     assert reload(message).transcription == TEXT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_change_at_the_same_time_as_the_outcome_is_kept_too(mailbox, whisper):
+    message = leave_message(mailbox)
+    has_read = Event()
+
+    def mark_heard():
+        """Do what the API does, which locks the mailbox."""
+        with closing(connection), transaction.atomic():
+            Mailbox.objects.select_for_update(no_key=True).get()
+            row = reload(message)
+            has_read.set()
+            time.sleep(0.3)
+            row.mark_heard(True)
+
+    with ThreadPoolExecutor(1) as pool:
+        marked = pool.submit(mark_heard)
+        has_read.wait()
+        Message.finish_transcription(message.pk, "done", SEGMENTS)
+        marked.result()
+    saved = reload(message)
+    assert (saved.is_heard, saved.transcription) == (True, TEXT)
+    assert saved.version == message.version + 2
 
 
 # --- What is kept ---------------------------------------------------------------
