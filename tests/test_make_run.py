@@ -64,6 +64,13 @@ class Run:
         """Return the log lines, without the introduction for new users."""
         return re.findall("^.+ mailboxes.+$", self.output, re.MULTILINE)
 
+    @property
+    def worker(self):
+        """The id of the newest worker process that has started; None without one."""
+        ids = find_processes("manage.py work", self.copy)
+        starts = re.findall(r"Worker \S+ starts", self.output)
+        return ids[-1] if ids and starts else None
+
     def interrupt(self):
         """Send SIGINT to the process group, like Ctrl-C in a terminal."""
         os.killpg(self.process.pid, signal.SIGINT)
@@ -73,6 +80,17 @@ class Run:
         if self.process.poll() is None:
             self.interrupt()
         self.log.close()
+
+
+def find_processes(command, folder) -> list[int]:
+    """Return the ids of the processes with this command line in the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if command in line and (process / "cwd").resolve() == folder:
+                found.append(int(process.name))
+    return sorted(found)
 
 
 @pytest.mark.long
@@ -112,6 +130,28 @@ def test_first_start_prints_working_logins_and_second_start_keeps_them(copy):
         same_logins = logins.findall(again.output) == logins.findall(first)
         same_keys = (copy / ".env").read_text() == keys
         assert (same_logins, same_keys) == (True, True)
+
+
+@pytest.mark.long
+def test_worker_runs_beside_the_server_and_is_started_again_if_it_is_killed(copy):
+    with Run(copy, free_port()) as run:
+        first = until(lambda: run.worker)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: run.worker not in (None, first))
+        until(lambda: run.output.count(" starts, for default, mail, speech, webhooks.") == 2)
+        run.interrupt()
+        assert "Traceback" not in run.output
+        assert "stops after 0 tasks" in run.output
+    assert not find_processes("manage.py", copy)
+
+
+@pytest.mark.long
+def test_worker_and_server_end_when_their_parent_is_killed(copy):
+    with Run(copy, free_port()) as run:
+        until(lambda: run.worker)
+        [parent] = find_processes("manage.py run", copy)
+        os.kill(parent, signal.SIGKILL)
+        until(lambda: not find_processes("manage.py", copy))
 
 
 @pytest.mark.long

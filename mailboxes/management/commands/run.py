@@ -1,9 +1,13 @@
-"""The command of `make run`: migrate, load demo data, print the addresses, serve."""
+"""The command of `make run`: migrate, load demo data, print the addresses, serve, and work."""
 
 import json
+import logging
 import re
 import secrets
+import subprocess
+import sys
 from io import StringIO
+from threading import Event, Thread
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -14,6 +18,8 @@ from mailboxes.management.commands.load_demo import USER
 from mailboxes.management.commands.serve import listen, port_number
 from mailboxes.models import Account, ApiCredential
 
+log = logging.getLogger("mailboxes")
+
 # The demo's logins, which each start prints: a configuration file for curl (`curl -K`), readable
 # for its owner only.
 LOGINS = settings.BASE_DIR / "var" / "demo.curl"
@@ -21,7 +27,9 @@ ACCOUNT = "demo"
 
 
 class Command(BaseCommand):
-    help = "Migrate, load demo data into an empty database, print the addresses, and serve."
+    help = (
+        "Migrate, load demo data into an empty database, print the addresses, serve, and run tasks."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument("--port", type=port_number, default=8000, help="port to listen on")
@@ -32,7 +40,8 @@ class Command(BaseCommand):
         if not Account.objects.exists():
             self.create_demo()
         self.print_addresses(f"http://127.0.0.1:{port}")
-        call_command("serve", port=port)
+        with SupervisedWorker():
+            call_command("serve", port=port)
 
     @transaction.atomic
     def create_demo(self):
@@ -70,3 +79,47 @@ class Command(BaseCommand):
     def can_sign_in(username, password) -> bool:
         user = get_user_model().objects.filter(username=username, is_active=True).first()
         return user is not None and user.check_password(password)
+
+
+class SupervisedWorker:
+    """Context manager: a worker in a process of its own, which is started again if it is killed.
+
+    It ends when its standard input does, so also if this process is killed. Ctrl-C in a terminal
+    reaches only this process.
+    """
+
+    COMMAND = [sys.executable, "manage.py", "work", "--until-eof"]
+    STOP_SECONDS = 30  # for the tasks that run
+    PAUSE = 1  # seconds, until it is started again
+
+    def __enter__(self):
+        self.is_stopping = Event()
+        self.thread = Thread(target=self.supervise, name="worker")
+        self.thread.start()
+
+    def __exit__(self, *error):
+        self.is_stopping.set()
+        self.thread.join()
+
+    def supervise(self) -> None:
+        while True:
+            process = subprocess.Popen(
+                self.COMMAND,
+                cwd=settings.BASE_DIR,
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+            while process.poll() is None and not self.is_stopping.wait(self.PAUSE / 2):
+                pass
+            if self.is_stopping.is_set():
+                self.stop(process)
+                return
+            log.warning("The worker ended with status %s. It starts again.", process.returncode)
+            self.is_stopping.wait(self.PAUSE)
+
+    def stop(self, process: subprocess.Popen) -> None:
+        try:
+            process.communicate(timeout=self.STOP_SECONDS)  # closes its standard input
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,6 +1,9 @@
 """Run tasks, in the foreground: transcriptions, mails and webhooks."""
 
+import os
+import sys
 from argparse import ArgumentTypeError
+from threading import Thread
 
 from django.core.management.base import BaseCommand
 
@@ -20,9 +23,24 @@ class Command(BaseCommand):
             metavar="QUEUE,QUEUE",
             help=f"run the tasks of these queues only (default: {','.join(QUEUES)})",
         )
+        parser.add_argument(
+            "--until-eof",
+            action="store_true",
+            help="stop when the standard input ends, as it does when the process at its other end dies",
+        )
 
-    def handle(self, *args, queues, **options):
-        Worker(queues).run()
+    def handle(self, *args, queues, until_eof, **options):
+        worker = Worker(queues)
+        if until_eof:
+            Thread(target=stop_at_eof, args=[worker], daemon=True).start()
+        worker.run()
+
+
+def stop_at_eof(worker):
+    # Python could not end while another thread waits in sys.stdin.read.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    worker.stop()
 
 
 def parse_queues(text) -> list[str]:
