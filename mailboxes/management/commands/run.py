@@ -1,4 +1,4 @@
-"""The command of `make run`: migrate, load demo data, print the addresses, serve, and work."""
+"""The command of `make run`: migrate, load demo data, print the addresses, serve, work."""
 
 import json
 import logging
@@ -82,7 +82,7 @@ class Command(BaseCommand):
 
 
 class SupervisedWorker:
-    """Context manager: a worker in a process of its own, which is started again if it is killed.
+    """Context manager: a worker in a process of its own, started again if it is killed.
 
     It ends when its standard input does, so also if this process is killed. Ctrl-C in a terminal
     reaches only this process.
@@ -103,7 +103,7 @@ class SupervisedWorker:
 
     def supervise(self) -> None:
         while True:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603  our own
                 self.COMMAND,
                 cwd=settings.BASE_DIR,
                 stdin=subprocess.PIPE,
