@@ -14,6 +14,7 @@ from mailboxes.db.json import Concatenated
 from mailboxes.models import ApiCredential, EmailRecipient, Mailbox
 from mailboxes.models.credentials import BY_SECRET
 from mailboxes.models.timestamps import IN_ORDER
+from mailboxes.monitoring.tasks import measure_lag
 
 log = logging.getLogger("mailboxes")
 
@@ -21,6 +22,7 @@ LOCK_SECONDS = 2
 MIN_SECONDS = 1  # between two checks of the data, because anybody may probe
 ROWS = 100  # of each list that a probe reads: it takes a few milliseconds
 START = UUID(int=0)
+LAG_HEADER = "X-Task-Lag"
 
 
 class HealthChecks:
@@ -30,13 +32,17 @@ class HealthChecks:
         self.get_response = get_response
         self.data = DataCheck()
         self.next_check = 0.0
+        self.lag: float | None = None
 
     def __call__(self, request):
         match request.path_info:
             case "/healthz":
                 return self.respond(request, None)
             case "/readyz":
-                return self.respond(request, self.find_failure())
+                response = self.respond(request, self.find_failure())
+                if self.lag is not None:
+                    response[LAG_HEADER] = str(round(self.lag))
+                return response
         return self.get_response(request)
 
     def find_failure(self) -> str | None:
@@ -44,7 +50,7 @@ class HealthChecks:
         now = time.monotonic()
         if now >= self.next_check:
             self.next_check = now + MIN_SECONDS
-            self.data.find_failure()
+            self.lag = None if self.data.find_failure() else read_lag()
         return self.data.failure
 
     @staticmethod
@@ -57,6 +63,14 @@ class HealthChecks:
             status=503 if failure else 200,
             headers={"Cache-Control": "no-store"},
         )
+
+
+def read_lag() -> float | None:
+    """Return how long the oldest task waits for a worker. Calls are served without one."""
+    try:
+        return measure_lag().seconds
+    except DatabaseError:
+        return None
 
 
 class DataCheck:

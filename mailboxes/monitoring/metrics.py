@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
+from django.db import DatabaseError
 from django.dispatch import receiver
 from django.http import HttpResponse
 from django.views import View
@@ -18,10 +19,13 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from mailboxes import contract
 from mailboxes.monitoring.request_log import START_KEY
+from mailboxes.monitoring.tasks import count_failed, count_workers, measure_lag
 
 if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # set by `manage.py serve`
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -50,6 +54,27 @@ SIGN_INS_REFUSED = Counter(
 )
 
 
+class TaskFigures(Collector):
+    """Reads figures of tasks from the database for each answer; none while it is down."""
+
+    def collect(self):
+        try:
+            lag, failed, workers = measure_lag(), count_failed(), count_workers()
+        except DatabaseError:
+            return
+        for name, text, value in (
+            ("waiting", "Tasks that are due, and that no worker has taken yet.", lag.waiting),
+            ("lag_seconds", "How long the oldest of these has been due.", lag.seconds),
+            ("failed", "Tasks that failed for good, for 30 days or until tried again.", failed),
+            ("workers", "Workers that run.", workers),
+        ):
+            yield GaugeMetricFamily(f"mailboxes_tasks_{name}", text, value)
+
+
+TASKS = CollectorRegistry()
+TASKS.register(TaskFigures())
+
+
 class Metrics:
     """Middleware that counts requests, except health probes, and answers /metrics.
 
@@ -61,7 +86,8 @@ class Metrics:
 
     def __call__(self, request):
         if request.path_info == PATH and can_read_metrics(request.META["REMOTE_ADDR"]):
-            return HttpResponse(generate_latest(get_registry()), content_type=CONTENT_TYPE_LATEST)
+            metrics = generate_latest(get_registry()) + generate_latest(TASKS)
+            return HttpResponse(metrics, content_type=CONTENT_TYPE_LATEST)
         if contract.is_health_path(request.path_info):
             return self.get_response(request)
         start = request.META.get(START_KEY) or time.perf_counter()

@@ -3,17 +3,21 @@
 import sqlite3
 import time
 from contextlib import closing
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 
 from mailboxes.api import health
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Account, ApiCredential, Mailbox
 from tests.databases import default_database, headers_for, on_sqlite
+from tests.delivery.tasks import note
 from tests.server import Server
 from tests.service import InProcess, OverSocket
 
@@ -42,6 +46,22 @@ def test_healthy_service_answers_ok(path, mailbox, service):
 
 def test_service_without_data_is_ready():
     assert probe() == (200, b"ok\n")
+
+
+def test_lag_of_the_worker_is_a_header_and_no_failure(service):
+    assert service.get("/readyz").headers["x-task-lag"] == "0"
+    note.enqueue("", "")
+    DBTaskResult.objects.update(enqueued_at=timezone.now() - timedelta(hours=2))
+    note.using(run_after=timezone.now() + timedelta(hours=1)).enqueue("", "")
+    answer = service.get("/readyz")
+    assert (answer.status, answer.headers["x-task-lag"]) == (200, "7200")
+
+
+def test_missing_table_of_tasks_does_not_make_the_service_unready(service):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_tasks_database_dbtaskresult RENAME TO tasks")
+    answer = service.get("/readyz")
+    assert (answer.status, "x-task-lag" in answer.headers) == (200, False)
 
 
 def test_data_are_not_read_again_within_a_second(mailbox, monkeypatch):

@@ -4,14 +4,18 @@ import os
 import shutil
 import signal
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 from prometheus_client.parser import text_string_to_metric_families
 
-from mailboxes.models import Mailbox
+from mailboxes.models import Mailbox, ServerProcess
 from tests.conftest import database_url, headers_for
+from tests.delivery.tasks import note
 from tests.security.browser import Browser
 from tests.server import ROOT, Server, reload, until, workers
 from tests.service import OverSocket, shows
@@ -131,6 +135,24 @@ def test_refused_credentials_and_refused_sign_ins_are_counted(service, measured)
         assert service.get("/authenticated", headers={"X-Auth-Password": "wrong"}).status == 401
         with Browser(measured.port) as browser:
             browser.sign_in(password="wrong")
+
+
+def test_waiting_and_failed_tasks_and_workers_are_measured(measured):
+    def measure():
+        return [
+            sum_samples(measured, f"mailboxes_tasks_{name}")
+            for name in ("waiting", "failed", "workers")
+        ]
+
+    assert measure() == [0, 0, 0]
+    for number in range(3):
+        note.enqueue("", number)
+    DBTaskResult.objects.update(enqueued_at=timezone.now() - timedelta(hours=1))
+    failed = DBTaskResult.objects.first()
+    DBTaskResult.objects.filter(pk=failed.pk).update(status="FAILED")
+    ServerProcess.objects.create(host="a", pid=1, key="0a1b2c3d", runs_tasks=True)
+    assert measure() == [2, 1, 1]
+    assert 3600 <= sum_samples(measured, "mailboxes_tasks_lag_seconds") < 3700
 
 
 @pytest.mark.usefixtures("service")  # it has another credential
