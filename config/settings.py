@@ -291,6 +291,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "mailboxes.console.navigation.navigation",
             ]
         },
     }

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from mailboxes.db.connections import UNAVAILABLE
-from mailboxes.models import ServerProcess
+from mailboxes.models import Mailbox, Message, ServerProcess
 
 if django.VERSION >= (6, 0):
     from django.tasks import TaskContext, TaskResultStatus, task
@@ -62,13 +62,16 @@ class WorkerLostError(TemporaryError):
 
 @dataclass(frozen=True)
 class Policy:
-    """When a task is tried again, and the function to call if it fails for good."""
+    """When a task is tried again, and what happens if it fails for good."""
 
     attempts: int = 8
     first: float = 10  # seconds from the first try to the second; each later delay is doubled
     longest: float = 3600  # seconds
     delays: Sequence[float] = ()  # seconds, instead of the three above
     give_up: Callable[[Any], None] | None = None
+    title: Any = ""  # for staff, translated
+    # Returns the message or mailbox of a task, from its arguments; None if it is gone.
+    find_subject: Callable[..., Message | Mailbox | None] | None = None
 
     def delay_after(self, attempt: int) -> float | None:
         """Return the seconds until the next attempt; None after the last. The first one is 1."""
@@ -88,7 +91,7 @@ periodic: dict[Callable[[], Any], float] = {}  # functions and seconds
 
 
 def retry(function: Any, **policy: Any) -> None:
-    """Set the Policy of a task: attempts, first, longest, or delays; and give_up.
+    """Set the Policy of a task, by the names of its fields.
 
     `give_up` is called with the TaskResult when the task has failed for good, in the transaction
     that records it.

@@ -26,8 +26,12 @@ GROUPS = {
         *(f"{verb}_user" for verb in ("view", "add", "change")),
         "delete_account",
         "listen_to_message",
+        "view_dbtaskresult",
+        "change_dbtaskresult",
     ],
 }
+
+APPS = ["auth", "django_tasks_database", "mailboxes"]
 
 DESCRIPTIONS = {
     "Viewer": _(
@@ -40,7 +44,7 @@ DESCRIPTIONS = {
     ),
     "Manager": _(
         "also listens to messages and reads them, adds and changes accounts, API credentials and "
-        "staff, and deletes accounts that are not in use"
+        "staff, deletes accounts that are not in use, and tries failed jobs again"
     ),
 }
 
@@ -53,6 +57,6 @@ def update_groups(sender, using, **kwargs):
         group, _ = Group.objects.using(using).get_or_create(name=name)
         group.permissions.set(
             Permission.objects.using(using).filter(
-                content_type__app_label__in=["auth", sender.label], codename__in=codenames
+                content_type__app_label__in=APPS, codename__in=codenames
             )
         )

@@ -12,7 +12,12 @@ REFUSALS = {
     "listen_to": _("You may not listen to or read %(rows)s"),
 }
 
-NAMES = {"message": _("messages"), "user": _("logins of staff")}  # Django says "users"
+# Django says "users" and "Task Results".
+NAMES = {
+    "dbtaskresult": _("failed jobs"),
+    "message": _("messages"),
+    "user": _("logins of staff"),
+}
 
 
 def require_permissions(user, permissions) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from mailboxes.delivery.worker import Worker
+from tests.delivery import tasks
 from tests.server import Server, until
 
 # A worker whose tasks are taken up sooner after it is killed.
@@ -46,6 +47,19 @@ def run_tasks(queues=("default", "mail", "speech", "webhooks")) -> int:
         del worker.running[row.pk]
         count += 1
     return count
+
+
+def fail_task(*arguments, error="tests.delivery.tasks.TemporaryError", text="") -> DBTaskResult:
+    """Return a task that failed for good after three attempts."""
+    result = tasks.about_mailbox.enqueue(*arguments)
+    DBTaskResult.objects.filter(pk=result.id).update(
+        status="FAILED",
+        finished_at=timezone.now(),
+        worker_ids=["one", "two", "three"],
+        exception_class_path=error,
+        traceback=text,
+    )
+    return DBTaskResult.objects.get(pk=result.id)
 
 
 def pass_time(**time) -> None:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 from django.urls import reverse
+from django_tasks_db.models import DBTaskResult
 
 from mailboxes.console.filters import Selection
 from mailboxes.message_changes import OPPOSITES, MessageChange
@@ -112,6 +113,10 @@ def credential_kwargs(visit):
 
 def import_kwargs(visit):
     return {"uuid": Import.objects.latest("created_at").pk}
+
+
+def task_kwargs(visit):
+    return {"uuid": DBTaskResult.objects.latest("finished_at").pk}
 
 
 def batch_kwargs(visit):
@@ -293,6 +298,9 @@ CONSOLE = [
     get("batch-list"),
     get("batch", kwargs=batch_kwargs),
     post("undo", SUPPORT, kwargs=batch_kwargs),
+    get("job-list", MANAGER),
+    post("job-again", MANAGER, kwargs=task_kwargs),
+    post("jobs-again", MANAGER),
     get("staff-list", MANAGER),
     get("staff-login", MANAGER, login_kwargs),
     get("staff-add", MANAGER),

@@ -24,6 +24,7 @@ from mailboxes.console.urls import urlpatterns
 from mailboxes.csvfiles import importing
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from mailboxes.staff.groups import GROUPS
+from tests.delivery.running import fail_task
 from tests.guarantees.staff_pages import (
     ADMIN,
     ANYONE,
@@ -99,6 +100,8 @@ def create_subject(endpoint, person):
     if endpoint.page.startswith("import-"):
         file = csv_file_form(Visit(None, Account.objects.earliest("pk")))["file"]
         importing.check_rows(importing.stage_file(user, file, file.name), seconds=60)
+    if endpoint.page in ("job-again", "jobs-again"):
+        fail_task()
     if endpoint.page in ("batch", "undo"):
         versions = dict(Mailbox.objects.values_list("pk", "version")[:1])
         batches.change_each(user, Batch.Action.RESTORED, versions, lambda mailbox: True)

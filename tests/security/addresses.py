@@ -67,6 +67,8 @@ def get_kind(name, argument):
         return "import"
     if name.startswith("console:staff-"):
         return "user"
+    if name == "console:job-again":
+        return "task"
     if name == "console:undo":
         return "batch"
     if name.startswith("admin:") and name != "admin:view_on_site":

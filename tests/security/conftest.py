@@ -10,6 +10,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from mailboxes.csvfiles import importing
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox, Message
 from tests.conftest import database_url
+from tests.delivery.running import fail_task
 from tests.messages import leave_message
 from tests.security.browser import Browser, create_superuser
 from tests.server import Server
@@ -62,6 +63,7 @@ def rows(account, rosa):
         "apicredential": credential,
         "import": source,
         "message": leave_message(mailbox, "Bob", text="Call me back."),
+        "task": fail_task(),
         "batch": Batch.objects.create(user=rosa, action=Batch.Action.CHANGED, count=1),
         "user": hugo,
         "group": Group.objects.get(name="Viewer"),

@@ -1,0 +1,17 @@
+"""The links of every page that depend on the data."""
+
+from django.db import DatabaseError
+
+from mailboxes.delivery.failures import list_failed
+
+
+def navigation(request) -> dict:
+    """Return the variables of every template (a context processor)."""
+    return {"has_failed_jobs": has_failed_jobs}
+
+
+def has_failed_jobs() -> bool:
+    try:
+        return list_failed().exists()
+    except DatabaseError:  # the page may be the one that says so
+        return False
