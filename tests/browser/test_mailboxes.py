@@ -132,6 +132,36 @@ def test_preview_of_a_change_is_in_view_on_a_phone(browser, live_server, desks, 
 
 
 @pytest.mark.long
+def test_busy_preview_of_a_change_reports_no_errors(page, desks, rosa):
+    page.goto("/bulk/change/?all=on")
+    held = []
+    page.route(
+        re.compile("/bulk/change/.*to-"),
+        lambda route: route.fallback() if held else held.append(route),
+    )
+    for label in ("Transcribe", "Beep", "Play caller ID"):
+        page.get_by_label(label).select_option("On")
+        page.wait_for_timeout(300)  # longer than the delay of the requests
+    held[0].continue_()
+    page.get_by_text("Play caller ID → on").wait_for()
+    assert page.console_messages == []
+
+
+@pytest.mark.long
+def test_filters_are_applied_without_javascript(browser, live_server, acme, sales):
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, "rosa")
+    for address, label, value in (("/", "Transcription", "off"), ("/messages/", "Heard", "no")):
+        page.goto(address)
+        page.get_by_text("Filter", exact=True).click()
+        page.get_by_label(label).select_option(value)
+        page.get_by_role("button", name="Apply").click()
+        assert f"={value}" in page.url
+    context.close()
+
+
+@pytest.mark.long
 def test_mailboxes_are_deleted_and_restored(page, desks, rosa):
     page.get_by_label("Select Desk 000").check()
     page.get_by_label("Select all rows of this page").check()
