@@ -16,16 +16,19 @@ function localise(root) {
 
 // --- If the session has ended, htmx gets the sign-in page; if the page is too old, a refusal. Then
 // reload: the server keeps what htmx has sent. It keeps only what is sent, so if another form has
-// unsaved changes, send that one instead.
+// unsaved changes, send that one instead. A search or filter is opened as a page, with its address.
 
 document.addEventListener("htmx:beforeOnLoad", (event) => {
-  const { xhr, requestConfig } = event.detail;
+  const { xhr, requestConfig, pathInfo } = event.detail;
   const isSignIn = new URL(xhr.responseURL).pathname.startsWith("/sign-in/");
   if (!isSignIn && !xhr.getResponseHeader("HX-Refresh")) return;
   event.preventDefault();
   leavingWith = document.querySelector("[data-unsaved='1']");
-  if (!leavingWith || leavingWith === requestConfig.elt.closest("form")) location.reload();
-  else leavingWith.submit();
+  const { elt } = requestConfig;
+  const hasAddress = elt.closest("[hx-push-url]")?.getAttribute("hx-push-url") === "true";
+  if (leavingWith && leavingWith !== elt.closest("form")) leavingWith.submit();
+  else if (hasAddress) location.assign(pathInfo.finalRequestPath);
+  else location.reload();
 });
 
 // --- A double click sends a form once. A form with data-once is never sent again, because its answer

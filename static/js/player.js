@@ -68,6 +68,13 @@ function startPlayer(player) {
     seek(((clientX - left) / width) * getLength());
   }
 
+  // If the session has ended, the recording's address leads to the sign-in page, as the page does.
+  async function showError() {
+    const answer = await fetch(audio.src, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    if (answer?.type === "opaqueredirect") location.reload();
+    else find(".error").hidden = false;
+  }
+
   function noticeHearing() {
     if (isHeard || sumPlayed(audio) < Math.min(HEARD_SECONDS, 0.9 * getLength())) return;
     isHeard = true;
@@ -80,7 +87,7 @@ function startPlayer(player) {
   audio.addEventListener("timeupdate", show);
   audio.addEventListener("timeupdate", noticeHearing);
   for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, showState);
-  audio.addEventListener("error", () => (find(".error").hidden = false));
+  audio.addEventListener("error", showError);
 
   play.addEventListener("click", toggle);
   waveform.addEventListener("pointerdown", (event) => {

@@ -1,5 +1,7 @@
 """Sign-in in two tabs, and sessions that end while somebody types, in a real browser."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
@@ -7,6 +9,7 @@ from playwright.sync_api import expect
 
 from mailboxes.models import Account, Mailbox
 from tests.browser.conftest import assert_accessible
+from tests.messages import leave_message
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
@@ -93,6 +96,31 @@ def test_button_of_another_form_keeps_the_text_too(page, sales):
     page.get_by_role("button", name="Remove ann@acme.example").click()
     sign_in(page)
     expect(page.get_by_label("Name")).to_have_value("Support")
+
+
+def test_search_and_settings_are_kept_in_the_address(page, sales):
+    open_signed_in(page, "/")
+    end_session()
+    page.get_by_label("Search the mailboxes").fill("ann@")
+    sign_in(page)
+    expect(page).to_have_url(re.compile(r"/\?q=ann%40$"))
+    page.goto("/bulk/change/?all=on")
+    end_session()
+    page.get_by_label("Transcribe").select_option("On")
+    sign_in(page)
+    expect(page.get_by_text("changes 1 of 1 mailbox")).to_be_visible()
+
+
+def test_play_button_leads_to_sign_in_and_back(page, sales):
+    message = leave_message(sales, "Ann Smith")
+    address = f"/mailboxes/{sales.pk}/messages/{message.pk}/"
+    open_signed_in(page, address)
+    end_session()
+    page.get_by_role("button", name="Play").click()
+    sign_in(page)
+    expect(page).to_have_url(re.compile(address + "$"))
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
 
 def test_page_that_is_older_than_the_sign_in_of_another_tab_keeps_its_text(page, sales):
