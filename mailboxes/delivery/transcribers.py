@@ -35,15 +35,14 @@ MAX_REASON = 200  # characters
 HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "check TRANSCRIBER_KEY",
     HTTPStatus.FORBIDDEN: "check TRANSCRIBER_KEY",
+    HTTPStatus.BAD_REQUEST: "check TRANSCRIBER_MODEL",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "check TRANSCRIBER_MODEL",
     HTTPStatus.NOT_FOUND: "check TRANSCRIBER_URL and TRANSCRIBER_MODEL",
 }
-# The server will not accept this recording later either.
-REFUSALS = {
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-}
+# The server refuses a field of the form: perhaps the request for times, perhaps the model's name.
+INVALID = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+# It will not accept this recording later either.
+REFUSALS = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 
 
 class TranscriberError(Exception):
@@ -110,7 +109,7 @@ class HttpTranscriber:
         # Some models give no times, and refuse to be asked for them.
         for answer_format in ("verbose_json", "json"):
             status, content = asyncio.run(self.send(recording, answer_format))
-            if status != HTTPStatus.BAD_REQUEST:
+            if status not in INVALID:
                 break
         if status != HTTPStatus.OK:
             failure = RecordingRefusedError if status in REFUSALS else TranscriberError

@@ -62,12 +62,16 @@ def answer_text(server, handler, body, **more):
     send(handler, json.dumps(answer | more).encode())
 
 
-def answer_text_only(server, handler, body):
+def answer_text_only(status):
     """Refuse to give times, as newer models do."""
-    if b"verbose_json" in body:
-        send(handler, b'{"error": {"message": "verbose_json is not compatible"}}', 400)
-    else:
-        answer_text(server, handler, body)
+
+    def answer(server, handler, body):
+        if b"verbose_json" in body:
+            send(handler, b'{"error": {"message": "verbose_json is not compatible"}}', status)
+        else:
+            answer_text(server, handler, body)
+
+    return answer
 
 
 def answer_with(content: bytes, status=200):

@@ -77,8 +77,9 @@ def test_server_without_a_key_gets_none(server, settings):
     assert "Authorization" not in server.requests[0][1]
 
 
-def test_model_that_gives_no_times_is_asked_for_the_text(server):
-    server.answer = answer_text_only
+@pytest.mark.parametrize("status", [400, 422])
+def test_model_that_gives_no_times_is_asked_for_the_text(server, status):
+    server.answer = answer_text_only(status)
     assert transcribe() == WITHOUT_TIMES
     assert len(server.requests) == 2
 
@@ -118,6 +119,17 @@ def test_text_is_printable_and_on_one_line(server):
 # --- Failures -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("status", [400, 422])
+def test_wrong_field_such_as_the_model_can_be_corrected(server, status):
+    server.answer = answer_with(b'{"error": {"message": "No such model."}}', status)
+    with pytest.raises(TranscriberError) as failure:
+        transcribe()
+    assert not isinstance(failure.value, RecordingRefusedError)
+    assert str(failure.value) == (
+        f"The transcriber answered {status}: check TRANSCRIBER_MODEL: No such model."
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "text"),
     [
@@ -136,7 +148,7 @@ def test_error_of_the_server_is_described(server, status, text):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 422])
+@pytest.mark.parametrize("status", [413, 415])
 def test_refusal_of_the_recording_is_permanent(server, status):
     server.answer = answer_with(b"", status)
     with pytest.raises(RecordingRefusedError):
