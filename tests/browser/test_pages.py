@@ -86,6 +86,16 @@ def test_admin_history_can_be_scrolled_by_keyboard_on_a_phone(page, rosa):
     assert history.evaluate("region => region.scrollWidth > region.clientWidth")
 
 
+def test_errors_of_a_password_change_are_accessible(page, rosa):
+    page.goto("/me/password/")
+    page.get_by_label("Old password").fill("wrong")
+    page.get_by_label("New password", exact=True).fill("1234")
+    page.get_by_label("New password confirmation").fill("1234")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("Your old password was entered incorrectly.")).to_be_visible()
+    assert_accessible(page)
+
+
 def test_reference_page_is_accessible(page):
     page.goto("/docs/")
     page.locator("details").evaluate_all("answers => answers.forEach(answer => answer.open = true)")

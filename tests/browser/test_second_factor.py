@@ -1,4 +1,4 @@
-"""Second factor, password and lock-out in a real browser."""
+"""Second factor and lock-out in a real browser."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -65,16 +65,6 @@ def test_second_factor_is_set_up_used_and_turned_off(page, rosa):
     assert_accessible(page)
     send_code(page, app.code(ahead=2), "Turn it off")
     expect(page.get_by_role("button", name="Set it up")).to_be_visible()
-
-
-def test_errors_of_a_password_change_are_accessible(page, rosa):
-    page.goto("/me/password/")
-    page.get_by_label("Old password").fill("wrong")
-    page.get_by_label("New password", exact=True).fill("1234")
-    page.get_by_label("New password confirmation").fill("1234")
-    page.get_by_role("button", name="Change password").click()
-    expect(page.get_by_text("Your old password was entered incorrectly.")).to_be_visible()
-    assert_accessible(page)
 
 
 def test_lock_out_page_is_accessible(page):

@@ -14,8 +14,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mailboxes.encryption import KEY_BYTES, KeyRing
-from mailboxes.models import Authenticator, AuthenticatorKey, RecoveryCode
-from mailboxes.staff import second_factor
+from mailboxes.models import AuthenticatorKey, RecoveryCode
 from tests.admin.browser import sign_in
 from tests.authenticator import AuthenticatorApp, set_up_second_factor
 from tests.conftest import headers_for
@@ -413,47 +412,3 @@ def test_keys_and_codes_are_not_logged(browser, caplog):
     assert "POST /sign-in/code/ 302" in caplog.text
     for secret in (page.context["key"], code, *codes):
         assert not shows(caplog.text, secret)
-
-
-# --- Administrators ----------------------------------------------------------------
-
-DEVICES = "/admin/otp_totp/totpdevice/"
-
-
-@pytest.fixture
-def admin(db):
-    return sign_in(create_superuser("ada"))
-
-
-def test_administrator_removes_the_second_factor_of_a_user(admin, app):
-    device = TOTPDevice.objects.get()
-    assert "rosa" in admin.get(f"{DEVICES}?q=rosa").text
-    admin.post(f"{DEVICES}{device.pk}/delete/", {"post": "yes"})
-    assert is_signed_in(sign_in_with_password())
-
-
-def test_administrator_removes_several_second_factors(admin, app):
-    form = {"action": "delete_selected", "_selected_action": [TOTPDevice.objects.get().pk]}
-    admin.post(DEVICES, form | {"post": "yes"})
-    assert is_signed_in(sign_in_with_password())
-
-
-def test_admin_shows_no_key_and_no_codes(admin, app, codes):
-    device, recovery = Authenticator.objects.get(), StaticDevice.objects.get()
-    paths = [f"{DEVICES}{device.pk}", f"/admin/otp_static/staticdevice/{recovery.pk}"]
-    for path in paths:
-        for page in ("change", "history", "delete"):
-            answer = admin.get(f"{path}/{page}/")
-            assert answer.status_code == 200
-            for secret in (device.bin_key.hex(), second_factor.format_key(device), *codes):
-                assert not shows(answer.text, secret)
-
-
-def test_admin_neither_adds_nor_changes_devices(admin, app):
-    device = TOTPDevice.objects.get()
-    form = {"name": "Another", "digits": "8"}
-    for path in (DEVICES, "/admin/otp_static/staticdevice/"):
-        assert admin.get(f"{path}add/?tolerance=x&user={'9' * 40}").status_code == 403
-        assert admin.post(f"{path}add/", form).status_code == 403
-    assert admin.post(f"{DEVICES}{device.pk}/change/", form).status_code == 403
-    assert TOTPDevice.objects.get().name == device.name
