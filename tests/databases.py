@@ -47,7 +47,10 @@ def default_database(url):
 
 def headers_for(account, name="api", **fields):
     """Return the three headers of a new credential of the account."""
-    _, secret = ApiCredential.objects.issue(account, name, **fields)
+    credential = ApiCredential(account=account, name=name, **fields)
+    secret = credential.make_secret()
+    credential.set_secret(secret)
+    credential.save()  # without the validation, which takes longer than all the rest
     return {"X-Auth-Reseller": account.name, "X-Auth-User": name, "X-Auth-Password": secret}
 
 
