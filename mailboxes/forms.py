@@ -251,7 +251,7 @@ class MailboxForm(forms.ModelForm):
             self.instance.uuid = self.new_uuid
         if self.instance.password_sealed:
             self.initial["password"] = MASK
-        if not settings.TRANSCRIBER:
+        if "transcribe" in self.fields and not settings.TRANSCRIBER:
             text = _("Not done yet: the service has no transcriber.")
             self.fields["transcribe"].help_text = text
 
