@@ -40,9 +40,12 @@ from mailboxes.audio.decoder import decoder
 from mailboxes.audio.decoding import UnusableAudioError
 from mailboxes.audio.recordings import MEDIA_TYPE, Recording
 from mailboxes.db.replica import reads_from_replica
-from mailboxes.encryption import DamagedError, UnknownKeyError
 from mailboxes.http.bodies import BODY_UNREAD, KEPT, is_encoded
-from mailboxes.http.ranges import answer_with_range
+from mailboxes.http.recordings import (
+    UnreadableRecordingError,
+    answer_recording,
+    get_recording_etag,
+)
 from mailboxes.models import Mailbox, Message
 from mailboxes.models.messages import MailboxFullError
 
@@ -203,16 +206,14 @@ class RecordingView(MessageViewSet):
     def retrieve(self, request, *args, **kwargs):
         message = self.get_object()
         del self.row  # the recording has an ETag of its own, because it never changes
-        etag = f'"{message.uuid}"'
+        etag = get_recording_etag(message)
         current = HttpResponse(headers={"ETag": etag})
         if (answer := evaluate_conditions(request, etag, current)) is not current:
             return answer
         try:
-            recording = message.read_recording()
-        except (OSError, UnknownKeyError, DamagedError):
-            log.exception("The recording of message %s cannot be read.", message.uuid)
+            return answer_recording(request, message)
+        except UnreadableRecordingError:
             raise ServiceUnavailable("The recording cannot be read: try again later.") from None
-        return answer_with_range(request, recording, etag, MEDIA_TYPE)
 
     def finalize_response(self, request, response, *args, **kwargs):
         return Command.finalize_response(self, request, response, *args, **kwargs)

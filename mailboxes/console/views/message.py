@@ -1,7 +1,5 @@
 """One message: its page, its recording, and the actions on it."""
 
-import logging
-
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -12,19 +10,20 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from mailboxes.audio.recordings import MEDIA_TYPE
 from mailboxes.console.access import keep_table, redirect_to_next, staff_with
 from mailboxes.console.players import create_player
 from mailboxes.console.views.message_list import LISTEN, VIEW, add_outcome
-from mailboxes.encryption import DamagedError, UnknownKeyError
 from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
-from mailboxes.http.ranges import UnsatisfiableRangeError, answer_with_range
+from mailboxes.http.ranges import UnsatisfiableRangeError
+from mailboxes.http.recordings import (
+    UnreadableRecordingError,
+    answer_recording,
+    get_recording_etag,
+)
 from mailboxes.message_changes import PERMISSIONS, change_messages, transcribe_again
 from mailboxes.models import Message
 from mailboxes.staff.permissions import require_permissions
-
-log = logging.getLogger("mailboxes.console")
 
 MAX_NAME = 40  # characters of a mailbox's or a caller's name in a file's name
 
@@ -65,21 +64,17 @@ def message(request, mailbox_uuid, uuid):
 def recording(request, mailbox_uuid, uuid):
     """Send the recording, or the part that a player asks for; with `?download`, as a file."""
     message = get_message(mailbox_uuid, uuid)
-    etag = f'"{message.pk}"'
-    response = get_conditional_response(request, etag)
+    response = get_conditional_response(request, get_recording_etag(message))
     if response:
         return response
     is_download = "download" in request.GET
     try:
-        content = message.read_recording()
-    except (OSError, UnknownKeyError, DamagedError):
-        log.exception("The recording of message %s cannot be read.", message.pk)
+        response = answer_recording(request, message)
+    except UnreadableRecordingError:
         if not is_download:
             return HttpResponse(status=503)  # the player says that it cannot be played
         messages.error(request, _("The recording cannot be read: try again later."))
         return redirect("console:message", mailbox_uuid, uuid)
-    try:
-        response = answer_with_range(request, content, etag, MEDIA_TYPE)
     except UnsatisfiableRangeError as error:
         return HttpResponse(status=416, headers=error.headers)
     if is_download:
