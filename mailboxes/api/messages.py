@@ -190,7 +190,7 @@ class MessageParameters(QueryParameters):
         required=False,
         max_length=contract.MAX_SEARCH_LENGTH,
         help_text="Words, each of them in the caller's name or number or in the transcription; "
-        "in any case, with or without accents",
+        "in any case, with or without accents; a number with or without spaces and hyphens",
         validators=[validate_search],
     )
     received_since = MomentField(

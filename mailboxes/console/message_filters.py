@@ -64,21 +64,26 @@ class MessageFilter(TableFilter):
         return ["-deleted_at", "-uuid"] if self.is_deleted else NEWEST_FIRST
 
     @cached_property
+    def mailboxes(self):
+        """Return the active mailboxes of the chosen account, or the one with the chosen UUID."""
+        found, values = Mailbox.objects.active(), self.cleaned_data
+        if account := values["account"]:
+            accounts = Account.objects.tree(account) if values["customers"] else [account]
+            found = found.filter(account__in=accounts)
+        return found.filter(pk=values["mailbox"]) if values["mailbox"] else found
+
+    @cached_property
     def unsearched(self):
         """Return the messages that match the filters, not the search; none if one is invalid."""
         if not self.is_valid():
             return Message.objects.none()
         values, messages = self.cleaned_data, Message.objects
         found = messages.deleted() if self.is_deleted else messages.active()
-        mailboxes = Mailbox.objects.active()
-        if values["mailbox"]:
-            found = found.filter(mailbox__in=mailboxes.filter(pk=values["mailbox"]))
-        elif account := values["account"]:
-            accounts = Account.objects.tree(account) if values["customers"] else [account]
-            found = found.filter(mailbox__in=mailboxes.filter(account__in=accounts))
+        if values["account"] or values["mailbox"]:
+            found = found.filter(mailbox__in=self.mailboxes)
         else:
             # Not joined: SQLite would read all mailboxes first, and sort all messages.
-            found = found.filter(Exists(mailboxes.filter(pk=OuterRef("mailbox"))))
+            found = found.filter(Exists(self.mailboxes.filter(pk=OuterRef("mailbox"))))
         found = found.filter(HEARD.get(values["heard"], Q()))
         if values["since"]:
             found = found.filter(received_at__gte=start_of(values["since"]))
@@ -92,7 +97,9 @@ class MessageFilter(TableFilter):
         found = self.unsearched.defer("segments_sealed")
         if self.is_search:
             text = self.cleaned_data["q"]
-            found = found.search_newest(text, MOST_SEARCHED, in_transcriptions=self.may_listen)
+            found = found.search_newest(
+                text, MOST_SEARCHED, self.mailboxes, in_transcriptions=self.may_listen
+            )
         return found.order_by(*self.ordering)
 
     @cached_property

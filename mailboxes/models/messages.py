@@ -23,13 +23,11 @@ from mailboxes import contract, validators
 from mailboxes.audio.recordings import Recording
 from mailboxes.encryption import Cipher
 from mailboxes.models.mailboxes import Mailbox, retention_start
-from mailboxes.models.searching import fold, split_words
+from mailboxes.models.message_search import NEWEST_FIRST, Searches
 from mailboxes.models.signals import message_deleted, message_received
 from mailboxes.models.transcriptions import TranscribedRow
 
 log = logging.getLogger("mailboxes")
-
-NEWEST_FIRST = ["-received_at", "-uuid"]
 
 # A telephone engine's clock may be ahead of ours by so much. Then its messages are received now.
 MAX_AHEAD = timedelta(minutes=5)
@@ -45,7 +43,7 @@ class MailboxFullError(Exception):
         )
 
 
-class MessageQuerySet(models.QuerySet):
+class MessageQuerySet(Searches, models.QuerySet):
     def active(self):
         return self.filter(deleted_at=None)
 
@@ -87,37 +85,6 @@ class MessageQuerySet(models.QuerySet):
     def newer_than(self, moment: datetime, uuid: UUID):
         """Return the messages before one of this time and UUID in a list of the newest first."""
         return self.filter(received_at__gte=moment).exclude(received_at=moment, uuid__lte=uuid)
-
-    def search(self, text: str):
-        """Return messages that have each word in the caller's name or number, or transcription.
-
-        Transcriptions are encrypted, so each of them is decrypted. Raises ValidationError for too
-        many words.
-        """
-        return self.filter(pk__in=self.find_words(split_words(text)))
-
-    def search_newest(self, text: str, most: int, *, in_transcriptions: bool):
-        """Search as `search` does, but compare transcriptions of the newest messages only.
-
-        The same goes for names with accents: databases do not compare them as `fold` does.
-        """
-        words = split_words(text)
-        newest = self.order_by(*NEWEST_FIRST)[:most]
-        found = Q(pk__in=newest.find_words(words, in_transcriptions=in_transcriptions))
-        callers = [
-            Q(caller_id_name__icontains=word) | Q(caller_id_number__icontains=word)
-            for word in words
-        ]
-        return self.filter(found | Q(*callers))
-
-    def find_words(self, words: list[str], *, in_transcriptions: bool = True) -> list[UUID]:
-        """Return the UUIDs of the messages that have each word. All of them are read."""
-        sealed = Message.ENCRYPTED if in_transcriptions else ()
-        # With its mailbox, which Django would read for each row of a mailbox's messages.
-        fields = ["uuid", "mailbox", "caller_id_name", "caller_id_number", *sealed]
-        rows: Any = self.only(*fields)
-        folded = [fold(word) or word for word in words]
-        return [row.pk for row in rows.iterator() if row.has_words(folded, in_transcriptions)]
 
     def change_each(self, action: str, uuids: Iterable[UUID]) -> tuple[list[UUID], list[dict]]:
         """Hear, unhear, delete or restore these messages of one locked mailbox.
@@ -320,15 +287,6 @@ class Message(TranscribedRow):
         cipher = self.cipher
         with self.recording.open() as file:
             return cipher.decrypt(file.read(), self.owner)
-
-    def has_words(self, words: list[str], in_transcription: bool) -> bool:
-        """Return True if each of the folded words is in the caller or the transcription."""
-        caller = fold(f"{self.caller_id_name}\n{self.caller_id_number}")
-        missing = [word for word in words if word not in caller]
-        if not missing or not in_transcription or self.transcription_sealed is None:
-            return not missing
-        text = fold(self.readable_transcription or "")
-        return all(word in text for word in missing)
 
     def mark_heard(self, heard: bool, user=None) -> None:
         """Mark the message as heard, by a user of the console or, without one, by a program."""
