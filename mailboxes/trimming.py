@@ -5,6 +5,8 @@ recipients. They are no changes, but later states can still be compared with the
 """
 
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
 from django.conf import settings
 from django.db import transaction
@@ -13,7 +15,14 @@ from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
+from mailboxes.models import (
+    Account,
+    ApiCredential,
+    Batch,
+    EmailRecipient,
+    Mailbox,
+    MessageHistory,
+)
 from mailboxes.models.history import NEWEST_FIRST, START
 
 CHUNK = 500  # rows that are removed in one transaction
@@ -30,6 +39,7 @@ def trim_histories() -> int:
     start = timezone.now() - timedelta(days=settings.HISTORY_DAYS)
     removed = sum(trim_history(uuid, start) for uuid in find_long_histories(start))
     removed += sum(trim_table(model.history.all(), start) for model in (Account, ApiCredential))
+    removed += remove(MessageHistory.objects.filter(history_date__lt=start))
     remove(find_forgotten_batches().filter(made_at__lt=start))
     return removed
 
@@ -37,9 +47,9 @@ def trim_histories() -> int:
 def find_forgotten_batches() -> QuerySet[Batch]:
     """Return the batches that are in no history any more."""
     rows = {"history_batch": OuterRef("pk")}
-    return Batch.objects.exclude(
-        Exists(Mailbox.history.filter(**rows)) | Exists(EmailRecipient.history.filter(**rows))
-    )
+    histories = (Mailbox.history, EmailRecipient.history, MessageHistory.objects)
+    named = [Exists(history.filter(**rows)) for history in histories]
+    return Batch.objects.exclude(reduce(or_, named))
 
 
 def forget_removed_mailboxes() -> None:

@@ -7,6 +7,7 @@ from mailboxes.models.history import Batch
 from mailboxes.models.idempotency import IdempotentAnswer
 from mailboxes.models.imports import Import, ImportRow
 from mailboxes.models.mailboxes import EmailRecipient, Mailbox
+from mailboxes.models.message_history import MessageHistory
 from mailboxes.models.messages import Message
 from mailboxes.models.processes import ServerProcess
 from mailboxes.models.second_factor import (
@@ -29,6 +30,7 @@ __all__ = [
     "ImportRow",
     "Mailbox",
     "Message",
+    "MessageHistory",
     "RecoveryCode",
     "RecoveryDevice",
     "ServerProcess",

@@ -32,7 +32,7 @@ class BatchQuerySet(models.QuerySet):
 
 
 class Batch(models.Model):
-    """A change by staff of one or many mailboxes, which can be undone."""
+    """A change by staff of one or many mailboxes or messages, which can be undone."""
 
     class Action(models.TextChoices):
         CREATED = "created", _("Created")
@@ -59,17 +59,22 @@ class Batch(models.Model):
     number = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     made_at = models.DateTimeField(default=timezone.now, db_index=True)
     undone_at = models.DateTimeField(null=True)
-    count = models.PositiveIntegerField(default=0, help_text="The number of changed mailboxes.")
+    of_messages = models.BooleanField(
+        default=False, db_default=False, help_text="It deleted or restored messages."
+    )
+    count = models.PositiveIntegerField(
+        default=0, help_text="The number of changed mailboxes or messages."
+    )
     name = models.CharField(
         max_length=contract.MAX_NAME_LENGTH,
-        help_text="The mailbox's name, if only one was changed.",
+        help_text="The mailbox's name, if only one or its messages were changed.",
     )
     effects = models.JSONField(
         null=True,
         encoder=DjangoJSONEncoder,
         help_text="By field: its new value in a list, which is empty if there were several.",
     )
-    accounts = models.JSONField(null=True, help_text="Names of the changed mailboxes' accounts.")
+    accounts = models.JSONField(null=True, help_text="Names of the mailboxes' accounts.")
 
     objects = BatchQuerySet.as_manager()
 
@@ -80,6 +85,8 @@ class Batch(models.Model):
 
     def __str__(self):
         done = self.get_action_display()
+        if self.of_messages:
+            return self.describe_messages(done)
         if self.name:
             text = gettext("%(done)s: “%(name)s”.")
             if self.action == self.Action.UNDONE:
@@ -103,11 +110,32 @@ class Batch(models.Model):
             self.number = last["number"] + 1
         super().save(**kwargs)
 
+    def describe_messages(self, done) -> str:
+        values = {"done": done, "count": self.count, "name": self.name}
+        if self.name:
+            text = ngettext(
+                "%(done)s: %(count)s message of “%(name)s”.",
+                "%(done)s: %(count)s messages of “%(name)s”.",
+                self.count,
+            )
+        else:
+            text = ngettext(
+                "%(done)s: %(count)s message.", "%(done)s: %(count)s messages.", self.count
+            )
+        return text % values
+
     @property
     def sets_new_pass_codes(self) -> bool:
         """Return True if it changed pass codes, not created, imported or put them back."""
         is_set = (self.effects or {}).get("password") == [contract.MASK]
         return self.action == self.Action.CHANGED and is_set
+
+    @property
+    def needed_permissions(self) -> list[str]:
+        """Return the permissions to do it again, which includes undoing it."""
+        if self.of_messages:
+            return ["mailboxes.delete_message"]
+        return self.permissions(self.action)
 
     @classmethod
     def permissions(cls, action) -> list[str]:

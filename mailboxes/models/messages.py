@@ -2,9 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -23,8 +21,9 @@ from mailboxes import contract, validators
 from mailboxes.audio.recordings import Recording
 from mailboxes.encryption import Cipher
 from mailboxes.models.mailboxes import Mailbox, retention_start
+from mailboxes.models.message_actions import Actions, MailboxFullError
 from mailboxes.models.message_search import NEWEST_FIRST, Searches
-from mailboxes.models.signals import message_deleted, message_received
+from mailboxes.models.signals import message_received
 from mailboxes.models.transcriptions import TranscribedRow
 
 log = logging.getLogger("mailboxes")
@@ -33,17 +32,7 @@ log = logging.getLogger("mailboxes")
 MAX_AHEAD = timedelta(minutes=5)
 
 
-class MailboxFullError(Exception):
-    """The mailbox has MESSAGES_PER_MAILBOX messages."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"The mailbox has {settings.MESSAGES_PER_MAILBOX} messages, the most that it may have: "
-            "delete some."
-        )
-
-
-class MessageQuerySet(Searches, models.QuerySet):
+class MessageQuerySet(Actions, Searches, models.QuerySet):
     def active(self):
         return self.filter(deleted_at=None)
 
@@ -85,25 +74,6 @@ class MessageQuerySet(Searches, models.QuerySet):
     def newer_than(self, moment: datetime, uuid: UUID):
         """Return the messages before one of this time and UUID in a list of the newest first."""
         return self.filter(received_at__gte=moment).exclude(received_at=moment, uuid__lte=uuid)
-
-    def change_each(self, action: str, uuids: Iterable[UUID]) -> tuple[list[UUID], list[dict]]:
-        """Hear, unhear, delete or restore these messages of one locked mailbox.
-
-        Return the UUIDs of those that are now as wanted, and the other UUIDs with a code:
-        `not_found`, or `full` if the mailbox is.
-        """
-        found: Any = self.filter(pk__in=uuids)
-        rows = {row.pk: row for row in found}
-        done, failed = [], []
-        for uuid in dict.fromkeys(uuids):
-            try:
-                rows[uuid].change(action)
-                done.append(uuid)
-            except KeyError:
-                failed.append({"uuid": uuid, "code": "not_found"})
-            except MailboxFullError:
-                failed.append({"uuid": uuid, "code": "full"})
-        return done, failed
 
 
 def name_recording(message: "Message", filename: str) -> str:
@@ -235,6 +205,10 @@ class Message(TranscribedRow):
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
 
+    @property
+    def state(self) -> str:
+        return "deleted" if self.is_deleted else "heard" if self.is_heard else "unheard"
+
     @classmethod
     def receive(cls, mailbox: Mailbox, recording: Recording, **values) -> tuple["Message", bool]:
         """Store a message. Return it, or the one with the same `call_id`, and True if it is new.
@@ -253,7 +227,7 @@ class Message(TranscribedRow):
                 if earlier := cls.find_call(mailbox, message.call_id):
                     message.recording.delete(save=False)
                     return earlier, False
-                check_room(mailbox)
+                cls.objects.check_room(mailbox)
                 if locked.transcribe and settings.TRANSCRIBER:
                     message.transcription_status = cls.Status.PENDING
                 message.save(force_insert=True)
@@ -288,45 +262,23 @@ class Message(TranscribedRow):
         with self.recording.open() as file:
             return cipher.decrypt(file.read(), self.owner)
 
-    def mark_heard(self, heard: bool, user=None) -> None:
-        """Mark the message as heard, by a user of the console or, without one, by a program."""
-        if self.is_heard != heard:
-            self.heard_at = timezone.now() if heard else None
-            self.heard_by = user if heard else None
-            self.save()
-
     def change(self, action: str, user=None) -> None:
-        """Hear, unhear, delete or restore the message. Raises MailboxFullError."""
-        match action:
-            case "hear" | "unhear":
-                self.mark_heard(action == "hear", user)
-            case "delete":
-                self.soft_delete(user)
-            case "restore":
-                self.restore()
+        """Hear, unhear, delete or restore the message, by a user or, without one, by a program.
+
+        To restore it, lock its mailbox before. Raises MailboxFullError.
+        """
+        _changed, full = Message.objects.change(action, [self], user)
+        if full:
+            raise MailboxFullError
+
+    def mark_heard(self, heard: bool, user=None) -> None:
+        self.change("hear" if heard else "unhear", user)
 
     def soft_delete(self, user=None) -> None:
-        """Delete the message, by a user of the console or, without one, by a program."""
-        if not self.is_deleted:
-            self.deleted_at, self.deleted_by = timezone.now(), user
-            with transaction.atomic():
-                self.save()
-                message_deleted.send(type(self), message=self)
+        self.change("delete", user)
 
     def restore(self) -> None:
-        """Restore a deleted message, with its mailbox locked. Raises MailboxFullError."""
-        if self.is_deleted:
-            check_room(self.mailbox)
-            self.deleted_at = self.deleted_by = None
-            self.save()
-            self.resume_transcription()
-
-
-def check_room(mailbox: Mailbox) -> None:
-    """Raise MailboxFullError if the mailbox can have no more messages. Call with it locked."""
-    count = Message.objects.active().filter(mailbox=mailbox).count()
-    if count >= settings.MESSAGES_PER_MAILBOX:
-        raise MailboxFullError
+        self.change("restore")
 
 
 @receiver(post_delete, sender=Message)

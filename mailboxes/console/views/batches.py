@@ -9,13 +9,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from mailboxes import batches
+from mailboxes import batches, message_changes
 from mailboxes.console.access import (
     add_success,
     may_export_pass_codes,
     redirect_to_next,
     staff_with,
 )
+from mailboxes.console.views.message_list import add_outcome
 from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import describe_effects
 from mailboxes.models import Batch
@@ -46,6 +47,15 @@ def batch(request, uuid):
     batches_with_user = Batch.objects.with_undone_count().select_related("user")
     batch = get_object_or_404(batches_with_user, pk=uuid)
     prepare(batch, request.user)
+    if batch.of_messages:
+        rows = message_changes.list_histories(batch)
+        context = {
+            "batch": batch,
+            "page": Paginator(rows, MAILBOXES_PER_PAGE).get_page(request.GET.get("page")),
+            "unknown": message_changes.count_forgotten(batch),
+            "trimming": describe_trimming(),
+        }
+        return render(request, "console/batch_of_messages.html", context)
     # Not joined: SQLite may look up each mailbox once for every account.
     mailboxes = batches.list_mailboxes(batch).prefetch_related("account").order_by("name", "uuid")
     page = Paginator(mailboxes, MAILBOXES_PER_PAGE).get_page(request.GET.get("page"))
@@ -82,6 +92,9 @@ def undo(request, uuid):
     batch = get_object_or_404(Batch, pk=uuid)
     if not may_undo(request.user, batch):
         raise PermissionDenied
+    if batch.of_messages:
+        undo_messages(request, batch)
+        return redirect_to_next(request, "console:batch-list")
     unknown = batches.count_unknown(batch)
     try:
         undoing, skipped = batches.undo_batch(batch, request.user)
@@ -102,9 +115,16 @@ def undo(request, uuid):
     return redirect_to_next(request, "console:batch-list")
 
 
+def undo_messages(request, batch) -> None:
+    try:
+        add_outcome(request, message_changes.undo_batch(batch, request.user))
+    except message_changes.AlreadyUndoneError:
+        messages.warning(request, _("This change was already undone."))
+
+
 def may_undo(user, batch) -> bool:
     """Return True if the user may do what the batch did, which includes undoing it."""
-    return user.has_perms(Batch.permissions(batch.action))
+    return user.has_perms(batch.needed_permissions)
 
 
 def describe_unknown(count) -> str:

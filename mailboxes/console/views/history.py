@@ -24,6 +24,7 @@ from mailboxes.console.access import (
     staff_with,
 )
 from mailboxes.history import Access, HistoryPage, list_accesses, list_reveals, parse_version
+from mailboxes.message_changes import list_history
 from mailboxes.models import Account, Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.staff.permissions import require_permissions
@@ -40,16 +41,19 @@ def history(request, uuid):
     """Show a page of changes, the newest first; group those of one version.
 
     `?before=` is the version that the page ends before, `?page=` the page of the views of the pass
-    code, and `?messages=` that of the messages heard or read.
+    code, `?messages=` that of the messages heard or read, and `?deletions=` that of the messages
+    deleted or restored.
     """
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
     page = HistoryPage(mailbox, VERSIONS_PER_PAGE, parse_version(request.GET.get("before")))
     reveals = Paginator(list_reveals(mailbox), REVEALS_PER_PAGE)
     accesses = Paginator(list_accesses(mailbox), REVEALS_PER_PAGE)
     accesses = accesses.get_page(request.GET.get("messages"))
+    deletions = Paginator(list_history(mailbox), REVEALS_PER_PAGE)
     context = keep_table(request) | {
         "mailbox": mailbox,
         "page": page,
+        "deletions": deletions.get_page(request.GET.get("deletions")),
         "accesses": accesses,
         "access_rows": [Access.from_entry(entry) for entry in accesses],
         "steps": [list(step) for _version, step in groupby(page.changes, attrgetter("version"))],

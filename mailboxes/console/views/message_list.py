@@ -144,7 +144,8 @@ def add_outcome(request, change: MessageChange) -> None:
     """Add a message for the next page that says what was done, with an Undo button."""
     if change.count:
         text = DONE[change.action] % {"count": change.count}
-        messages.success(request, text, extra_tags=change.sign())
+        tag = str(change.batch.pk) if change.batch else change.sign()
+        messages.success(request, text, extra_tags=tag)
     elif not (change.full or change.skipped):
         messages.info(request, _("Nothing was changed."))
     if change.full:
