@@ -1,20 +1,30 @@
 """Filters and selected rows of the table of messages, read from the query string."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Exists, OuterRef, Q
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.console.filters import ANY, TableFilter
 from mailboxes.forms import AccountNameField
 from mailboxes.models import Account, Mailbox, Message
-from mailboxes.models.messages import NEWEST_FIRST
+from mailboxes.models.message_search import NEWEST_FIRST, has_name, is_in_mailbox_named
 from mailboxes.models.searching import validate_search
+from mailboxes.validators import parse_uuid
 
 # A search decrypts the transcriptions of this many messages at most, the newest ones.
 MOST_SEARCHED = 10_000
+
+# Those that every time zone has.
+DATES = [MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 
 HEARD = {"no": Q(heard_at=None), "yes": Q(heard_at__isnull=False)}
 
@@ -34,14 +44,20 @@ class MessageFilter(TableFilter):
     state = forms.ChoiceField(
         label=_("State"), choices=[("deleted", _("Deleted"))], widget=forms.HiddenInput
     )
-    mailbox = forms.UUIDField(label=_("Mailbox"), widget=forms.HiddenInput)
+    mailbox = forms.CharField(
+        label=_("Mailbox"),
+        validators=[validate_search],
+        widget=forms.TextInput({"autocomplete": "off", "placeholder": _("Name or UUID")}),
+    )
     heard = forms.ChoiceField(
         label=_("Heard"), choices=[ANY, ("no", _("Unheard")), ("yes", _("Heard"))]
     )
     account = AccountNameField(label=_("Account"))
     customers = forms.BooleanField(label=_("and its customers"))
-    since = forms.DateField(label=_("From (UTC)"), widget=DateInput)
-    until = forms.DateField(label=_("Until (UTC)"), widget=DateInput)
+    since = forms.DateField(label=_("From"), widget=DateInput, validators=DATES)
+    until = forms.DateField(label=_("Until"), widget=DateInput, validators=DATES)
+    # Of the dates. console.js sets the one in which it shows times.
+    zone = forms.CharField(label=_("Time zone"), widget=forms.HiddenInput)
 
     conditions = {"heard": HEARD}
     filter_names = ["mailbox", "heard", "account", "customers", "since", "until"]
@@ -53,24 +69,63 @@ class MessageFilter(TableFilter):
             _("Caller, or words of the message") if self.may_listen else _("Caller")
         )
 
-    def get_value_label(self, name) -> str:
-        if name == "mailbox" and self.is_valid():
-            mailbox = Mailbox.objects.filter(pk=self.cleaned_data[name]).first()
-            return mailbox.name if mailbox else self.data[name]
-        return super().get_value_label(name)
+    def clean_mailbox(self) -> UUID | str:
+        """Return the UUID of a mailbox, words of its name, or an empty text."""
+        try:
+            return parse_uuid(self.cleaned_data["mailbox"])
+        except ValidationError:
+            return self.cleaned_data["mailbox"]
 
-    @property
-    def ordering(self) -> list[str]:
-        return ["-deleted_at", "-uuid"] if self.is_deleted else NEWEST_FIRST
+    def clean_zone(self) -> tzinfo:
+        name = self.cleaned_data["zone"]
+        try:
+            return ZoneInfo(name) if name else UTC
+        except (KeyError, ValueError, OSError):
+            error = _("There is no time zone “%(name)s” on the server.")
+            raise ValidationError(error, code="unknown", params={"name": name}) from None
+
+    def clean(self):
+        values = super().clean()
+        since, until = values.get("since"), values.get("until")
+        if since and until and since > until:
+            self.add_error("until", _("Choose a day that is not before the one in “From”."))
+        name = values.get("mailbox")
+        is_name = isinstance(name, str) and name
+        if is_name and not self.mailboxes.filter(has_name(name)).exists():
+            error = _("There is no mailbox with “%(name)s” in its name.")
+            self.add_error("mailbox", ValidationError(error, "unknown", {"name": name}))
+        return values
 
     @cached_property
     def mailboxes(self):
         """Return the active mailboxes of the chosen account, or the one with the chosen UUID."""
         found, values = Mailbox.objects.active(), self.cleaned_data
-        if account := values["account"]:
+        if account := values.get("account"):
             accounts = Account.objects.tree(account) if values["customers"] else [account]
             found = found.filter(account__in=accounts)
-        return found.filter(pk=values["mailbox"]) if values["mailbox"] else found
+        return found.filter(pk=values["mailbox"]) if isinstance(values["mailbox"], UUID) else found
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        return leave_out_zone(super().query)
+
+    def query_without(self, name) -> str:
+        return "?" + urlencode(leave_out_zone([item for item in self.query if item[0] != name]))
+
+    def get_value_label(self, name) -> str:
+        if name == "mailbox" and self.is_valid():
+            chosen = self.cleaned_data[name]
+            is_uuid = isinstance(chosen, UUID)
+            found = Mailbox.objects.filter(pk=chosen).first() if is_uuid else None
+            return found.name if found else self.data[name]
+        if name in ("since", "until"):
+            zone = self.data.get("zone") or "UTC"
+            return gettext("%(day)s (%(zone)s)") % {"day": self.data[name], "zone": zone}
+        return super().get_value_label(name)
+
+    @property
+    def ordering(self) -> list[str]:
+        return ["-deleted_at", "-uuid"] if self.is_deleted else NEWEST_FIRST
 
     @cached_property
     def unsearched(self):
@@ -79,16 +134,19 @@ class MessageFilter(TableFilter):
             return Message.objects.none()
         values, messages = self.cleaned_data, Message.objects
         found = messages.deleted() if self.is_deleted else messages.active()
-        if values["account"] or values["mailbox"]:
+        if values["account"] or isinstance(values["mailbox"], UUID):
             found = found.filter(mailbox__in=self.mailboxes)
         else:
             # Not joined: SQLite would read all mailboxes first, and sort all messages.
             found = found.filter(Exists(self.mailboxes.filter(pk=OuterRef("mailbox"))))
+        if isinstance(values["mailbox"], str) and values["mailbox"]:
+            found = found.filter(is_in_mailbox_named(values["mailbox"], self.mailboxes))
         found = found.filter(HEARD.get(values["heard"], Q()))
         if values["since"]:
-            found = found.filter(received_at__gte=start_of(values["since"]))
+            found = found.filter(received_at__gte=start_of(values["since"], values["zone"]))
         if values["until"]:
-            found = found.filter(received_at__lt=start_of(values["until"]) + timedelta(days=1))
+            next_day = values["until"] + timedelta(days=1)
+            found = found.filter(received_at__lt=start_of(next_day, values["zone"]))
         return found
 
     @cached_property
@@ -113,5 +171,11 @@ class MessageFilter(TableFilter):
         return MOST_SEARCHED
 
 
-def start_of(day) -> datetime:
-    return datetime.combine(day, time.min, UTC)
+def leave_out_zone(query: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Leave out the time zone if there are no dates."""
+    has_dates = not {"since", "until"}.isdisjoint(dict(query))
+    return [item for item in query if has_dates or item[0] != "zone"]
+
+
+def start_of(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day, time.min, zone)

@@ -14,6 +14,15 @@ function localise(root) {
   }
 }
 
+// --- Dates in a filter are days of that time zone, too.
+
+const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+
+function nameZone(root) {
+  for (const field of root.querySelectorAll("[name=zone]")) field.value = timeZone;
+  for (const name of root.querySelectorAll("[data-zone]")) name.textContent = timeZone;
+}
+
 // --- If the session has ended, htmx gets the sign-in page; if the page is too old, a refusal. Then
 // reload: the server keeps what htmx has sent. It keeps only what is sent, so if another form has
 // unsaved changes, send that one instead. A search or filter is opened as a page, with its address.
@@ -114,10 +123,11 @@ document.addEventListener("change", ({ target }) => {
   updateSelection(table);
 });
 
-// Leave empty parameters out of the adenhance.
+// Leave empty parameters out of the address, and the time zone if there are no dates.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.verb !== "get") return;
   for (const [name, value] of [...detail.formData]) if (!value) detail.formData.delete(name);
+  if (!["since", "until"].some((name) => detail.formData.has(name))) detail.formData.delete("zone");
 });
 
 // --- Escape or a click elsewhere closes the filters.
@@ -210,6 +220,7 @@ function focusInvalid(root) {
 
 function enhance(root) {
   localise(root);
+  nameZone(root);
   // An error replaces the messages above a form that stays.
   if (root.id === "messages") root.querySelector(".error")?.scrollIntoView({ block: "center" });
   focusInvalid(root);

@@ -166,7 +166,7 @@ def test_wrong_filters_are_named(viewer, ann):
     response = viewer.get("/messages/?mailbox=x&account=nobody&since=yesterday&heard=maybe")
     text = get_text(response)
     assert list(response.context["page"]) == []
-    for label in ("Mailbox:", "Account: There is no account “nobody”.", "From (UTC):", "Heard:"):
+    for label in ("Mailbox:", "Account: There is no account “nobody”.", "From:", "Heard:"):
         assert label in text
 
 
@@ -216,3 +216,90 @@ def test_first_reading_of_a_transcription_in_a_list_is_written_down(manager, sup
         manager.get(address)
         (entry,) = list_accesses(sales)
         assert (entry.user, str(ann.pk) in entry.change_message) == (manager.user, True)
+
+
+# --- Dates and time zones -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("zone", "found"),
+    [
+        ("", ["Noon", "Early"]),
+        ("UTC", ["Noon", "Early"]),
+        ("Europe/Berlin", ["Noon", "Early", "Evening before"]),
+        ("America/New_York", ["Late", "Noon"]),
+    ],
+)
+def test_days_are_those_of_the_time_zone_that_is_shown(viewer, sales, zone, found):
+    moments = {
+        "Evening before": datetime(2023, 6, 1, 22, 30, tzinfo=UTC),
+        "Early": datetime(2023, 6, 2, 3, 30, tzinfo=UTC),
+        "Noon": datetime(2023, 6, 2, 12, 0, tzinfo=UTC),
+        "Late": datetime(2023, 6, 3, 3, 30, tzinfo=UTC),
+    }
+    for name, moment in moments.items():
+        leave_message(sales, name, received_at=moment)
+    address = f"/messages/?since=2023-06-02&until=2023-06-02&zone={zone}"
+    assert list_callers(viewer, address) == found
+    assert f"From 2023-06-02 ({zone or 'UTC'}) ×" in get_text(viewer.get(address))
+
+
+def test_day_on_which_clocks_change_is_complete(viewer, sales):
+    """It has 25 hours in Berlin."""
+    leave_message(sales, "Late", received_at=datetime(2023, 10, 29, 22, 59, tzinfo=UTC))
+    leave_message(sales, "Next day", received_at=datetime(2023, 10, 29, 23, 0, tzinfo=UTC))
+    address = "/messages/?since=2023-10-29&until=2023-10-29&zone=Europe/Berlin"
+    assert list_callers(viewer, address) == ["Late"]
+
+
+def test_time_zone_is_kept_with_dates_only(viewer, ann):
+    page = get_source(viewer, "/messages/?zone=Europe/Berlin&heard=no")
+    assert "/messages/bulk/?heard=no" in page
+    page = get_source(viewer, "/messages/?zone=Europe/Berlin&until=2023-06-02")
+    assert "/messages/bulk/?until=2023-06-02&amp;zone=Europe%2FBerlin" in page
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "../../etc/passwd", "/etc", "Europe", "x\x00"])
+def test_unknown_time_zone_is_named(viewer, ann, zone):
+    page = viewer.get("/messages/", {"since": "2023-06-02", "zone": zone})
+    assert "Time zone: " in get_text(page)
+    assert list(page.context["page"]) == []
+
+
+def test_swapped_dates_are_explained_at_the_field(viewer, ann):
+    page = viewer.get("/messages/?since=2023-06-03&until=2023-06-02")
+    error = "Choose a day that is not before the one in “From”."
+    assert f"Until: {error}" in get_text(page)
+    assert error in page.content.decode().partition('id="date-errors"')[2].partition("</div>")[0]
+    assert 'class="filters" open' in page.content.decode()
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_dates_that_no_message_can_have_are_named(viewer, ann, name, day):
+    for zone in ("America/New_York", "Asia/Tokyo"):
+        page = viewer.get(f"/messages/?{name}={day}&zone={zone}")
+        assert "Ensure this value is" in get_text(page)
+
+
+# --- The filter for mailboxes ---------------------------------------------------
+
+
+def test_filter_by_mailbox_takes_words_of_its_name(viewer, ann, account, stranger):
+    (desk,) = create_desks(account, 1)
+    leave_message(desk, "Bob")
+    leave_message(Mailbox.objects.create(account=stranger, name="Desk 9"), "Eve")
+    assert list_callers(viewer, "/messages/?mailbox=desk") == ["Eve", "Bob"]
+    assert list_callers(viewer, "/messages/?mailbox=000+DESK") == ["Bob"]
+    assert list_callers(viewer, "/messages/?mailbox=desk&account=acme") == ["Bob"]
+    assert "Mailbox desk ×" in get_text(viewer.get("/messages/?mailbox=desk"))
+
+
+def test_filter_by_an_unknown_mailbox_says_so(viewer, ann):
+    text = get_text(viewer.get("/messages/?mailbox=nowhere"))
+    assert "Mailbox: There is no mailbox with “nowhere” in its name." in text
+
+
+def test_filter_by_mailbox_and_another_account_finds_nothing(viewer, ann, stranger):
+    address = f"/messages/?mailbox={ann.mailbox_id}&account={stranger.name}"
+    assert list_callers(viewer, address) == []
