@@ -101,6 +101,22 @@ def keep_table(request) -> dict:
     }
 
 
+def keep_messages(request) -> dict:
+    """Do what `keep_table` does; but if a table of messages led to the page, keep that.
+
+    `message_table` is its address.
+    """
+    query = request.GET.get("from")
+    if query is None:
+        return keep_table(request)
+    address = resolve_url("console:message-list")
+    return {
+        "table_address": resolve_url("console:mailbox-list"),
+        "message_table": f"{address}?{query}" if query else address,
+        "kept_query": "?" + urlencode({"from": query}),
+    }
+
+
 def redirect_to_mailbox(request, uuid):
     return redirect(resolve_url("console:mailbox", uuid) + keep_table(request)["kept_query"])
 

@@ -1,19 +1,22 @@
 """Filters and selected rows of the table of messages, read from the query string."""
 
+import hashlib
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from mailboxes.console.filters import ANY, TableFilter
+from mailboxes.console.filters import ANY, TableFilter, parse_uuids
 from mailboxes.forms import AccountNameField
 from mailboxes.models import Account, Mailbox, Message
 from mailboxes.models.message_search import NEWEST_FIRST, has_name, is_in_mailbox_named
@@ -22,6 +25,9 @@ from mailboxes.validators import parse_uuid
 
 # A search decrypts the transcriptions of this many messages at most, the newest ones.
 MOST_SEARCHED = 10_000
+
+# Changed at once. Their mailboxes are locked meanwhile.
+MOST_CHANGED = 1_000
 
 # Those that every time zone has.
 DATES = [MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
@@ -171,6 +177,50 @@ class MessageFilter(TableFilter):
         return MOST_SEARCHED
 
 
+class MessageSelection:
+    """Selected messages: each `uuid=…`, or with `all=on` all that matched when shown.
+
+    `filters` are those of the table, and `chosen` is what was selected in it.
+    """
+
+    def __init__(self, filters, chosen, user):
+        self.table = MessageFilter(filters, user)
+        self.is_all = chosen.get("all") == "on"
+        self.shown_at = chosen.get("shown_at", "")
+        self.uuids = [] if self.is_all else list(parse_uuids(chosen.getlist("uuid")))
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        if self.is_all:
+            return [*self.table.query, ("all", "on"), ("shown_at", self.shown_at)]
+        return [*self.table.query, *(("uuid", str(uuid)) for uuid in self.uuids)]
+
+    @cached_property
+    def pks(self) -> list:
+        """Return the UUIDs of the selected messages, and one more than may be changed at once."""
+        if not self.is_all:
+            return self.uuids
+        found = self.table.messages.filter(stored_at__lte=read_moment(self.shown_at))
+        return list(found.values_list("pk", flat=True)[: MOST_CHANGED + 1])
+
+    @property
+    def present(self):
+        """Return the selected messages that can be deleted, the newest first."""
+        mailboxes = Mailbox.objects.active().filter(pk=OuterRef("mailbox"))
+        found = Message.objects.active().filter(Exists(mailboxes), pk__in=self.pks)
+        return found.order_by(*NEWEST_FIRST)
+
+    @cached_property
+    def versions(self) -> list[tuple]:
+        return list(self.present.values_list("pk", "version"))
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of the messages that would be deleted, and of their versions."""
+        rows = (f"{uuid} {version}" for uuid, version in self.versions)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
 def leave_out_zone(query: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Leave out the time zone if there are no dates."""
     has_dates = not {"since", "until"}.isdisjoint(dict(query))
@@ -179,3 +229,13 @@ def leave_out_zone(query: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def start_of(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time.min, zone)
+
+
+def read_moment(text) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or timezone.is_naive(moment):
+        raise BadRequest
+    return moment

@@ -79,6 +79,7 @@ urlpatterns = [
     path("mailboxes/<uuid:uuid>/put-back/", history.put_back, name="put-back"),
     path("messages/", message_list.message_list, name="message-list"),
     path("messages/bulk/", message_list.message_bulk, name="message-bulk"),
+    path("messages/bulk/delete/", message_list.message_bulk_delete, name="message-bulk-delete"),
     path("messages/undo/", message_list.message_undo, name="message-undo"),
     path("accounts/", accounts.account_list, name="account-list"),
     # "-" cannot be the name of an account, unlike "new" and "names".

@@ -7,6 +7,9 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.admin.utils import construct_change_message
 from django.db import transaction
 
+from mailboxes.models import Batch
+from mailboxes.staff.resubmission import get_form_uuid
+
 
 def atomic_post(view):
     """Decorate a view so that a POST runs in one transaction."""
@@ -22,6 +25,12 @@ def atomic_post(view):
 def lock_for_update(request, rows):
     """Lock the rows until the transaction ends, if the request is a POST."""
     return rows.select_for_update(of=("self",)) if request.method == "POST" else rows
+
+
+def find_first_batch(request) -> Batch | None:
+    """Return the form's batch if it was sent before, such as by a double click, else None."""
+    uuid = get_form_uuid(request)
+    return Batch.objects.filter(pk=uuid, undone_at=None).first() if uuid else None
 
 
 def log_saved(request, form, is_new=False):

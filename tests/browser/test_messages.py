@@ -51,6 +51,10 @@ def test_words_are_found_deleted_and_restored(page, messages, rosa):
     page.get_by_label("All 2 that match").evaluate("box => box.click()")
     assert_accessible(page)
     page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Delete 2 messages")).to_be_visible()
+    assert_accessible(page)
+    assert read_state(deleted_at__isnull=False) == []
+    page.get_by_role("button", name="Delete 2 messages").click()
     expect_message(page, "2 messages were deleted.")
     expect(page.get_by_role("heading", name="No message matches")).to_be_visible()
     assert_accessible(page)
@@ -79,8 +83,13 @@ def test_messages_are_marked_and_deleted_by_keyboard(page, messages, rosa):
     page.keyboard.press("j")
     page.keyboard.press("x")
     page.keyboard.press("#")
+    page.get_by_role("button", name="Delete 2 messages").click()
     expect_message(page, "2 messages were deleted.")
     assert read_state(deleted_at__isnull=False) == ["Bob", "Eve"]
+    page.keyboard.press("j")
+    page.keyboard.press("#")
+    expect_message(page, "1 message was deleted.")
+    assert read_state(deleted_at__isnull=False) == ["Ann", "Bob", "Eve"]
     expect(page.locator("tr[data-row] a:focus")).to_have_count(1)
     page.keyboard.press("?")
     expect(page.get_by_text("Delete messages: the selected ones, or the row")).to_be_visible()

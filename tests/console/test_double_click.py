@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox
-from tests.console.conftest import list_messages, sign_in, sign_in_member_of
+from tests.console.conftest import get_undo_address, list_messages, sign_in, sign_in_member_of
 from tests.console.pages import get_errors, read_log
+from tests.messages import leave_message
 
 NEW = "/mailboxes/new/"
 TYPED = {"account": "acme", "name": "Sales", "recipients": "ann@acme.example"}
@@ -146,3 +147,18 @@ def test_two_clicks_at_once_create_one_row():
     rows = Mailbox.objects.active(), Account.objects.all(), ApiCredential.objects.all()
     assert [found.count() for found in rows] == [1, 2, 1]
     assert Batch.objects.count() == 2
+
+
+@pytest.mark.parametrize("several", [True, False], ids=["several", "one"])
+def test_messages_are_deleted_once(support, message, several):
+    page = f"/mailboxes/{message.mailbox_id}/messages/{message.pk}/"
+    address, typed = f"{page}delete/", {"seen": "unheard"}
+    if several:
+        other = leave_message(message.mailbox)
+        page = address = f"/messages/bulk/delete/?uuid={message.pk}&uuid={other.pk}"
+        typed = {"digest": support.get(page).context["digest"]}
+    first, second = press_twice(support, page, typed, address)
+    done = ["2 messages were deleted." if several else "1 message was deleted."]
+    assert list_messages(first) == list_messages(second) == done
+    assert get_undo_address(first) == get_undo_address(second)
+    assert Batch.objects.count() == 1

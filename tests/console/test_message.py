@@ -173,7 +173,9 @@ def test_deleted_message_cannot_be_marked(support, message):
     message.soft_delete()
     for action in ("hear", "unhear"):
         page = press(support, message, action)
-        assert list_messages(page) == ["Nothing was changed."]
+        assert list_messages(page) == [
+            "1 message had been deleted meanwhile and was left as it is."
+        ]
     assert reload(message).version == message.version
 
 

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 import pytest
 from django.utils import timezone
 
+from mailboxes import message_changes
 from mailboxes.models import Message
 from tests.console.conftest import create_desks, get_undo_address, list_messages
 from tests.console.pages import get_text
@@ -22,6 +23,12 @@ def three(sales):
 def change(browser, action, chosen, **query):
     form = {"action": action, "uuid": [message.pk for message in chosen]}
     return browser.post(f"/messages/bulk/?{urlencode(query)}", form, follow=True)
+
+
+def confirm(browser, response):
+    """Press the button of the page that confirms the deletion of several messages."""
+    form = {"digest": response.context["digest"]}
+    return browser.post(response.wsgi_request.get_full_path(), form, follow=True)
 
 
 def undo(browser, response):
@@ -99,7 +106,9 @@ def test_second_undo_changes_nothing(support, three):
 def test_second_click_changes_nothing(support, three):
     change(support, "delete", three[:1])
     version = Message.objects.get(caller_id_name="Ann").version
-    assert list_messages(change(support, "delete", three[:1])) == ["Nothing was changed."]
+    assert list_messages(change(support, "delete", three[:1])) == [
+        "1 message had been deleted meanwhile and was left as it is."
+    ]
     assert Message.objects.get(caller_id_name="Ann").version == version
 
 
@@ -118,12 +127,19 @@ def test_message_is_not_restored_to_a_full_mailbox(support, three, settings):
 def test_message_past_retention_is_not_restored(support, three, settings):
     deleted_at = timezone.now() - timezone.timedelta(days=settings.RETENTION_DAYS + 1)
     Message.objects.update(deleted_at=deleted_at)
-    assert list_messages(change(support, "restore", three)) == ["Nothing was changed."]
+    assert list_messages(change(support, "restore", three)) == [
+        "3 messages had been restored or removed meanwhile and were left as they are."
+    ]
 
 
 def test_messages_of_a_deleted_mailbox_stay_as_they_are(support, three, sales):
     sales.soft_delete()
-    assert list_messages(change(support, "delete", three)) == ["Nothing was changed."]
+    assert list_messages(change(support, "delete", three[:1])) == [
+        "1 message had been deleted meanwhile and was left as it is."
+    ]
+    assert list_messages(change(support, "delete", three)) == [
+        "Nothing was done: none of these messages is present."
+    ]
 
 
 def test_all_that_match_are_changed_on_every_page(support, three, account):
@@ -152,7 +168,8 @@ def test_empty_selection_is_named(support, three):
 
 
 def test_too_large_selection_is_refused(support, three, monkeypatch):
-    monkeypatch.setattr("mailboxes.console.views.message_list.MOST_CHANGED", 2)
+    for module in ("views.message_list", "message_filters"):
+        monkeypatch.setattr(f"mailboxes.console.{module}.MOST_CHANGED", 2)
     assert list_messages(change(support, "delete", three)) == [
         "Nothing was done: select at most 2 messages at once."
     ]
@@ -186,3 +203,115 @@ def test_page_returns_to_the_table_as_it_was(support, three):
 def test_next_page_may_be_a_relative_address(support, three):
     form = {"action": "hear", "uuid": three[0].pk, "next": "page"}
     assert support.post("/messages/bulk/", form).url == "page"
+
+
+# --- The deletion of several is confirmed ---------------------------------------
+
+
+def test_deletion_of_several_is_confirmed(support, three):
+    three[2].transcription = "Swordfish."
+    three[2].save()
+    page = change(support, "delete", three)
+    text = get_text(page)
+    assert page.wsgi_request.path == "/messages/bulk/delete/"
+    assert "Delete 3 messages" in text
+    assert "For 30 days you can restore what you delete." in text
+    for name in NAMES:
+        assert f"{name} Sales acme" in text
+    assert "Swordfish" not in text
+    assert read_state()["deleted"] == []
+    page = confirm(support, page)
+    assert list_messages(page) == ["3 messages were deleted."]
+    assert read_state()["deleted"] == [*NAMES]
+    undo(support, page)
+    assert read_state()["deleted"] == []
+
+
+def test_deletion_of_one_needs_no_confirmation(support, three):
+    assert list_messages(change(support, "delete", three[:1])) == ["1 message was deleted."]
+
+
+def test_deletion_of_all_that_match_is_confirmed(support, three):
+    leave_message(three[0].mailbox, "Zoe").mark_heard(True)
+    shown_at = support.get("/messages/").context["shown_at"]
+    form = {"action": "delete", "all": "on", "shown_at": shown_at}
+    page = support.post("/messages/bulk/?heard=no", form, follow=True)
+    leave_message(three[0].mailbox, "Later")
+    confirm(support, page)
+    assert read_state()["deleted"] == [*NAMES]
+
+
+def test_confirmation_by_a_script_is_another_page(support, three):
+    form = {"action": "delete", "uuid": [message.pk for message in three], "next": "/messages/?q=n"}
+    response = support.post("/messages/bulk/", form, headers={"HX-Request": "true"})
+    page = support.get(response["HX-Redirect"])
+    assert "Delete 3 messages" in get_text(page)
+    assert 'href="/messages/?q=n"' in page.content.decode()
+    assert confirm(support, page).redirect_chain == [("/messages/?q=n", 302)]
+
+
+def test_messages_that_changed_since_the_confirmation_are_not_deleted(support, three):
+    page = change(support, "delete", three)
+    Message.objects.get(caller_id_name="Ann").mark_heard(True)
+    page = confirm(support, page)
+    assert "has changed since this page was loaded, so nothing was done" in get_text(page)
+    assert read_state()["deleted"] == []
+    confirm(support, page)
+    assert read_state()["deleted"] == [*NAMES]
+
+
+def test_deleted_messages_are_not_among_those_to_confirm(support, three):
+    three[0].soft_delete()
+    page = change(support, "delete", three)
+    assert "Delete 2 messages" in get_text(page)
+    three[1].soft_delete()
+    three[2].soft_delete()
+    assert list_messages(confirm(support, page)) == [
+        "Nothing was done: none of these messages is present."
+    ]
+
+
+def test_foreign_page_after_the_confirmation_is_ignored(support, three):
+    query = urlencode({"uuid": three[0].pk, "next": "https://evil.example/"})
+    page = support.get(f"/messages/bulk/delete/?{query}")
+    assert "evil" not in page.content.decode().partition("<main")[2].partition("<form")[0]
+    assert confirm(support, page).redirect_chain == [("/messages/", 302)]
+
+
+# --- Messages that changed meanwhile --------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["hear", "restore"])
+def test_messages_that_changed_meanwhile_are_counted(support, three, action):
+    for message in three:
+        if (message != three[0]) == (action == "hear"):
+            message.soft_delete()
+    outcomes = list_messages(change(support, action, three))
+    assert (
+        outcomes
+        == {
+            "hear": [
+                "1 message was marked as heard.",
+                "2 messages had been deleted meanwhile and were left as they are.",
+            ],
+            "restore": [
+                "1 message was restored.",
+                "2 messages had been restored or removed meanwhile and were left as they are.",
+            ],
+        }[action]
+    )
+
+
+# --- Writes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["hear", "delete", "restore"])
+def test_change_of_many_takes_as_many_queries_as_of_few(
+    support, account, action, django_assert_max_num_queries
+):
+    rows = [leave_message(desk) for desk in create_desks(account, 3) for _ in range(5)]
+    if action == "restore":
+        Message.objects.update(deleted_at=timezone.now())
+    with django_assert_max_num_queries(14):
+        message_changes.change_messages(action, [row.pk for row in rows], support.user)
+    assert set(Message.objects.values_list("version", flat=True)) == {2}

@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import pytest
+
 from mailboxes.models import Batch, Message, MessageHistory
 from tests.console.conftest import (
     create_desks,
@@ -23,7 +25,11 @@ def press(browser, message, action, **form):
 
 def delete_selected(browser, messages):
     form = {"action": "delete", "uuid": [message.pk for message in messages]}
-    return browser.post("/messages/bulk/", form, follow=True)
+    page = browser.post("/messages/bulk/", form, follow=True)
+    if page.wsgi_request.path == "/messages/bulk/delete/":
+        form = {"digest": page.context["digest"]}
+        page = browser.post(page.wsgi_request.get_full_path(), form, follow=True)
+    return page
 
 
 def reload(message):
@@ -154,3 +160,88 @@ def test_history_of_messages_needs_the_permission_to_see_them(message):
     clerk = sign_in_with("view_mailbox")
     text = get_text(clerk.get(f"/mailboxes/{message.mailbox_id}/history/"))
     assert "Who deleted" not in text
+
+
+# --- Two tabs -------------------------------------------------------------------
+
+SINCE = "Since this page was loaded, "
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "action", "notices"),
+    [
+        ("unheard", "delete", "hear", ["manager has deleted the message."]),
+        ("unheard", "delete", "delete", ["manager has deleted the message."]),
+        ("heard", "unhear", "unhear", ["the message has been marked as unheard."]),
+        ("unheard", "hear", "hear", ["manager has marked the message as heard."]),
+        ("deleted", "restore", "restore", ["the message has been restored."]),
+        ("unheard", "hear", "delete", ["manager has marked the message as heard."]),
+    ],
+)
+def test_action_on_a_message_that_changed_meanwhile_says_so(
+    support, manager, message, seen, now, action, notices
+):
+    if seen != "unheard":
+        message.change({"heard": "hear", "deleted": "delete"}[seen])
+    page = get_source(support, get_address(message))
+    assert f'name="seen" value="{seen}"' in page
+    press(manager, message, now)
+    page = press(support, message, action, seen=seen)
+    expected = [SINCE + notice for notice in notices]
+    if action == "delete" and now == "hear":  # is done all the same
+        expected.append("1 message was deleted.")
+    assert list_messages(page) == expected
+
+
+def test_message_that_is_heard_in_two_tabs_needs_no_notice(manager, message):
+    press(manager, message, "hear")
+    address = get_address(message, "hear/")
+    form = {"seen": "unheard"}
+    page = manager.post(address, form, headers={"HX-Request": "true"}, follow=True)
+    assert list_messages(page) == []
+
+
+def test_recording_of_a_message_that_was_deleted_meanwhile_says_so(manager, message):
+    press(manager, message, "delete")
+    address = get_address(message, "hear/")
+    form = {"seen": "unheard"}
+    page = manager.post(address, form, headers={"HX-Request": "true"}, follow=True)
+    assert list_messages(page) == [f"{SINCE}manager has deleted the message."]
+
+
+# --- The way back ---------------------------------------------------------------
+
+
+def test_message_opened_from_a_list_leads_back_to_it(support, message):
+    page = get_source(support, "/messages/?q=ann&heard=no")
+    address = f"{get_address(message)}?from=q%3Dann%26heard%3Dno"
+    assert f'href="{address}"' in page
+    page = get_source(support, address)
+    assert 'href="/messages/?q=ann&amp;heard=no">Messages</a>' in page
+    assert 'value="/messages/?q=ann&amp;heard=no"' in page
+    (current,) = [line for line in page.split("<li>") if 'aria-current="true"' in line]
+    assert ">Messages</a>" in current
+    form = {"next": "/messages/?q=ann&heard=no"}
+    page = support.post(f"{get_address(message)}delete/?from=x", form, follow=True)
+    assert page.redirect_chain == [("/messages/?q=ann&heard=no", 302)]
+
+
+def test_message_opened_from_its_mailbox_leads_back_to_that(support, message):
+    page = get_source(support, f"{get_address(message)}?list=q%3Dacme")
+    assert f'value="/mailboxes/{message.mailbox_id}/?list=q%3Dacme"' in page
+    (current,) = [line for line in page.split("<li>") if 'aria-current="true"' in line]
+    assert ">Mailboxes</a>" in current
+
+
+def test_page_of_the_list_is_kept(support, sales, monkeypatch):
+    monkeypatch.setattr("mailboxes.console.views.message_list.ROWS_PER_PAGE", 1)
+    leave_message(sales)
+    leave_message(sales)
+    assert "?from=page%3D2" in get_source(support, "/messages/?page=2")
+
+
+def test_next_message_keeps_the_list(support, sales):
+    message, newer = leave_message(sales), leave_message(sales)
+    page = get_source(support, f"{get_address(message)}?from=")
+    assert f'href="{get_address(newer)}?from="' in page
+    assert 'href="/messages/">Messages</a>' in page

@@ -61,6 +61,20 @@ def test_each_group_may_do_what_the_table_says(message, method, path, action, st
         Message.objects.update(version=message.version)
 
 
+def test_confirmation_of_a_deletion_needs_the_permission_to_delete(message):
+    path = f"/messages/bulk/delete/?uuid={message.pk}"
+    digest = sign_in_member_of("Support").get(path).context["digest"]
+    for browser in (
+        sign_in_member_of("Viewer"),
+        sign_in_with("view_message", "change_message", "listen_to_message"),
+    ):
+        assert browser.get(path).status_code == 403
+        assert browser.post(path, {"digest": digest}).status_code == 403
+    assert not Message.objects.get().is_deleted
+    assert sign_in_member_of("Manager").post(path, {"digest": digest}).status_code == 302
+    assert Message.objects.get().is_deleted
+
+
 def test_visitor_is_asked_to_sign_in(client, message):
     for path in ("/messages/", "/messages/bulk/", "/messages/undo/"):
         response = client.get(path) if path == "/messages/" else client.post(path)

@@ -7,8 +7,8 @@ from mailboxes.console import message_filters
 from mailboxes.console.views import message_list
 from mailboxes.encryption import KeyRing
 from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
-from mailboxes.message_changes import MessageChange
-from mailboxes.models import Account, Mailbox, Message
+from mailboxes.message_changes import MessageChange, change_messages
+from mailboxes.models import Account, Batch, Mailbox, Message
 from tests.console.conftest import sign_in
 from tests.console.test_translation import (
     _marked_lookups,  # noqa: F401  marks the results of lookups in this module too
@@ -31,6 +31,9 @@ def message(db):
         leave_message(mailbox, "604", transcription_status=status)
     for name in ("605", ""):
         leave_message(mailbox, name).soft_delete()
+    gone = leave_message(mailbox)
+    change_messages("delete", [gone.pk, message.pk], User.objects.get())
+    change_messages("restore", [message.pk], User.objects.get())
     for kind in (HEARD, READ, DOWNLOADED):
         record_access(kind, [message], User.objects.get())
     return message
@@ -51,6 +54,11 @@ PAGES = [
             "/messages/?q=999&state=deleted",
             "/messages/?state=deleted",
             "/messages/?mailbox={mailbox}&account=101&customers=on&heard=no&since=2001-01-01",
+            "/messages/?since=2001-01-02&until=2001-01-01&zone=9&mailbox=999",
+            "/messages/bulk/delete/?all=on&shown_at=2099-01-01T00:00:00Z",
+            "/bulk/delete/?uuid={mailbox}",
+            "/changes/{batch}/",
+            "/mailboxes/{mailbox}/messages/{message}/?from=",
             "/messages/?mailbox=9&account=999&heard=9&since=9&until=9&state=9",
         )
     ),
@@ -62,7 +70,9 @@ def test_pages_are_translated(message, monkeypatch, settings, group, page):
     monkeypatch.setattr(message_list, "ROWS_PER_PAGE", 2)
     monkeypatch.setattr(message_filters, "MOST_SEARCHED", 2)
     settings.MESSAGES_PER_MAILBOX = 5
-    assert_translated(sign_in_with_digits(group).get(page.format(mailbox=message.mailbox_id)))
+    values = {"mailbox": message.mailbox_id, "message": message.pk}
+    page = page.format(batch=Batch.objects.last().pk, **values)
+    assert_translated(sign_in_with_digits(group).get(page))
 
 
 @pytest.mark.parametrize("page", ["/messages/", "/messages/?state=deleted"])
@@ -86,6 +96,7 @@ def test_refused_changes_are_translated(message, settings, monkeypatch):
     deleted = list(Message.objects.deleted().values_list("pk", flat=True))
     form = {"action": "restore", "uuid": deleted}
     assert_translated(browser.post("/messages/bulk/", form, follow=True))
+    assert_translated(browser.post(f"/mailboxes/{message.mailbox_id}/delete/", follow=True))
     monkeypatch.setattr(message_list, "MOST_CHANGED", 1)
     assert_translated(browser.post("/messages/bulk/", form, follow=True))
 
@@ -114,6 +125,11 @@ def test_refusals_about_a_message_are_translated(message):
     for path in ("hear/", "delete/"):
         assert_translated(viewer.post(address + path), 403)
     assert_translated(viewer.get(f"{address}recording/"), 403)
+    superuser = sign_in(User.objects.create_superuser("45"))
+    for seen in ("unheard", "heard", "deleted"):
+        for action in ("hear", "delete", "restore", "unhear"):
+            form = {"seen": seen}
+            assert_translated(superuser.post(f"{address}{action}/", form, follow=True))
     message.mailbox.soft_delete()
     support = sign_in(User.objects.create_superuser("44"))
     assert_translated(support.post(f"{address}hear/", follow=True))

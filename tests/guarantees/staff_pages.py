@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from itertools import count
 
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 from django.urls import reverse
 from django_tasks_db.models import DBTaskResult
 
 from mailboxes.console.filters import Selection
+from mailboxes.console.message_filters import MessageSelection
 from mailboxes.message_changes import OPPOSITES, MessageChange
 from mailboxes.models import (
     Account,
@@ -162,6 +163,15 @@ def bulk_form(action):
     return lambda visit: {"action": action, "uuid": visit.message.pk}
 
 
+def message_query(visit):
+    return f"?uuid={visit.message.pk}"
+
+
+def message_digest_form(visit):
+    chosen = QueryDict(message_query(visit)[1:])
+    return {"digest": MessageSelection(QueryDict(), chosen, AnonymousUser()).digest}
+
+
 def undo_form(action):
     """Return the form that undoes the action on the message."""
     return lambda visit: {
@@ -232,6 +242,8 @@ CONSOLE = [
         )
         for action in ("hear", "unhear", "delete", "restore")
     ),
+    get("message-bulk-delete", SUPPORT, query=message_query),
+    post("message-bulk-delete", SUPPORT, message_digest_form, query=message_query),
     *(
         post("message-undo", SUPPORT, undo_form(OPPOSITES[action]), label=action)
         for action in ("hear", "delete")

@@ -19,7 +19,7 @@ from mailboxes.console.access import (
 )
 from mailboxes.console.bulk import SettingsForm
 from mailboxes.console.filters import Selection
-from mailboxes.console.views.mailbox import find_first_batch
+from mailboxes.console.writing import find_first_batch
 from mailboxes.contract import MAX_RECIPIENTS
 from mailboxes.models import Batch
 from mailboxes.models.accounts import AccountFullError

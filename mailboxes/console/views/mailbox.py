@@ -17,7 +17,7 @@ from mailboxes import batches
 from mailboxes.conflict import Conflict, have_different_settings
 from mailboxes.console.access import add_success, keep_table, redirect_to_mailbox, staff_with
 from mailboxes.console.views.message_list import list_messages_of
-from mailboxes.console.writing import atomic_post
+from mailboxes.console.writing import atomic_post, find_first_batch
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import (
     MailboxDeletedError,
@@ -222,12 +222,6 @@ def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:
     if mailbox.is_deleted and not allow_deleted:
         raise MailboxDeletedError
     return mailbox
-
-
-def find_first_batch(request) -> Batch | None:
-    """Return the form's batch if it was sent before, such as by a double click, else None."""
-    uuid = get_form_uuid(request)
-    return Batch.objects.filter(pk=uuid, undone_at=None).first() if uuid else None
 
 
 @transaction.atomic

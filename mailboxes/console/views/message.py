@@ -7,12 +7,14 @@ from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from mailboxes.console.access import keep_table, redirect_to_next, staff_with
+from mailboxes.console.access import keep_messages, redirect_to_next, staff_with
 from mailboxes.console.players import create_player
-from mailboxes.console.views.message_list import LISTEN, VIEW, add_outcome
+from mailboxes.console.views.message_list import LISTEN, VIEW, change
+from mailboxes.console.writing import atomic_post, find_first_batch
 from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
 from mailboxes.http.ranges import UnsatisfiableRangeError
@@ -21,11 +23,24 @@ from mailboxes.http.recordings import (
     answer_recording,
     get_recording_etag,
 )
-from mailboxes.message_changes import PERMISSIONS, change_messages, transcribe_again
+from mailboxes.message_changes import PERMISSIONS, lock_messages, transcribe_again
 from mailboxes.models import Message
+from mailboxes.models.message_actions import is_changed
 from mailboxes.staff.permissions import require_permissions
 
 MAX_NAME = 40  # characters of a mailbox's or a caller's name in a file's name
+
+# What has happened to a message since its page was shown, by its state now.
+STATES = {
+    "deleted": _("Since this page was loaded, the message has been deleted."),
+    "heard": _("Since this page was loaded, the message has been marked as heard."),
+    "unheard": _("Since this page was loaded, the message has been marked as unheard."),
+    "restored": _("Since this page was loaded, the message has been restored."),
+}
+BY = {
+    "deleted": _("Since this page was loaded, %(name)s has deleted the message."),
+    "heard": _("Since this page was loaded, %(name)s has marked the message as heard."),
+}
 
 
 def get_message(mailbox_uuid, uuid) -> Message:
@@ -41,7 +56,7 @@ def get_message(mailbox_uuid, uuid) -> Message:
 def message(request, mailbox_uuid, uuid):
     message = get_message(mailbox_uuid, uuid)
     others, place = message.mailbox.messages.active(), (message.received_at, message.pk)
-    context = keep_table(request) | {
+    context = keep_messages(request) | {
         "message": message,
         "mailbox": message.mailbox,
         "newer": others.newer_than(*place).last(),
@@ -73,7 +88,7 @@ def recording(request, mailbox_uuid, uuid):
     except UnreadableRecordingError:
         if not is_download:
             return HttpResponse(status=503)  # the player says that it cannot be played
-        messages.error(request, _("The recording cannot be read: try again later."))
+        messages.error(request, gettext("The recording cannot be read: try again later."))
         return redirect("console:message", mailbox_uuid, uuid)
     except UnsatisfiableRangeError as error:
         return HttpResponse(status=416, headers=error.headers)
@@ -95,19 +110,43 @@ def name_file(message: Message) -> str:
 
 @require_POST
 @staff_with(VIEW)
+@atomic_post
 def message_action(request, mailbox_uuid, uuid, action):
-    """Hear, unhear, delete or restore the message."""
+    """Hear, unhear, delete or restore the message.
+
+    The form has the state that its page showed. If the state is another one by now, a message on
+    the next page says so.
+    """
     if action not in PERMISSIONS:
         raise Http404
     require_permissions(request.user, [PERMISSIONS[action]])
-    if get_message(mailbox_uuid, uuid).mailbox.is_deleted:
+    lock_messages([uuid])
+    message = get_message(mailbox_uuid, uuid)
+    page = resolve_url("console:message", mailbox_uuid, uuid)
+    if message.mailbox.is_deleted:
         messages.error(request, MailboxDeletedError().message)
-    else:
-        change = change_messages(action, [uuid], request.user)
-        if not request.htmx:  # which shows the new state in place, while the recording is heard
-            add_outcome(request, change)
-    page = resolve_url("console:message", mailbox_uuid, uuid) + keep_table(request)["kept_query"]
-    return redirect_to_next(request, page)
+    elif find_first_batch(request) or not report_state(request, message, action):
+        # With htmx the new state is shown in place, while the recording is heard.
+        change(request, action, [uuid], is_quiet=bool(request.htmx))
+    return redirect_to_next(request, page + keep_messages(request)["kept_query"])
+
+
+def report_state(request, message: Message, action: str) -> bool:
+    """Say what has changed since the page was shown. Return True if nothing is left to do."""
+    seen, state = request.POST.get("seen"), message.state
+    is_done = not is_changed(message, action) or message.is_deleted != (action == "restore")
+    if seen not in STATES or seen == state:
+        return False
+    # The player marks a message in each tab in which it is heard.
+    if not (request.htmx and action == "hear" and state == "heard"):
+        author = {"deleted": message.deleted_by, "heard": message.heard_by}.get(state)
+        if seen == "deleted":
+            messages.warning(request, STATES["restored"])
+        elif author:
+            messages.warning(request, BY[state] % {"name": author.get_username()})
+        else:
+            messages.warning(request, STATES[state])
+    return is_done
 
 
 @require_POST
@@ -117,9 +156,9 @@ def transcribe(request, mailbox_uuid, uuid):
     if get_message(mailbox_uuid, uuid).mailbox.is_deleted:
         messages.error(request, MailboxDeletedError().message)
     elif not settings.TRANSCRIBER:
-        messages.error(request, _("The service has no transcriber: TRANSCRIBER is not set."))
+        messages.error(request, gettext("The service has no transcriber: TRANSCRIBER is not set."))
     else:
         transcribe_again(uuid)
     return redirect(
-        resolve_url("console:message", mailbox_uuid, uuid) + keep_table(request)["kept_query"]
+        resolve_url("console:message", mailbox_uuid, uuid) + keep_messages(request)["kept_query"]
     )

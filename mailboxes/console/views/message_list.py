@@ -1,30 +1,35 @@
 """The messages of all mailboxes, and changes of selected ones."""
 
-from datetime import datetime
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import BadRequest
-from django.shortcuts import render
+from django.core.paginator import Paginator
+from django.http import HttpResponseRedirect
+from django.shortcuts import render, resolve_url
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
-from mailboxes.console.access import redirect_to_next, staff_with
-from mailboxes.console.filters import parse_uuids
-from mailboxes.console.message_filters import MessageFilter
+from mailboxes.console.access import add_success, make_local, redirect_to_next, staff_with
+from mailboxes.console.message_filters import MOST_CHANGED, MessageFilter, MessageSelection
 from mailboxes.console.views.mailbox_list import ROWS_PER_PAGE, CappedPaginator
+from mailboxes.console.writing import atomic_post, find_first_batch
 from mailboxes.history import READ, record_access
-from mailboxes.message_changes import PERMISSIONS, MessageChange, change_messages
+from mailboxes.message_changes import (
+    PERMISSIONS,
+    MessageChange,
+    change_messages,
+    lock_messages,
+)
 from mailboxes.models import Message
 from mailboxes.models.messages import NEWEST_FIRST
 from mailboxes.staff.permissions import require_permissions
-
-# Changed at once. Each one is a write, and their mailboxes are locked meanwhile.
-MOST_CHANGED = 1_000
+from mailboxes.staff.resubmission import get_form_uuid
 
 VIEW = "mailboxes.view_message"
 LISTEN = "mailboxes.listen_to_message"
@@ -51,6 +56,20 @@ DONE = {
     ),
 }
 
+GONE = {
+    False: ngettext_lazy(
+        "%(count)s message had been deleted meanwhile and was left as it is.",
+        "%(count)s messages had been deleted meanwhile and were left as they are.",
+        "count",
+    ),
+    True: ngettext_lazy(
+        "%(count)s message had been restored or removed meanwhile and was left as it is.",
+        "%(count)s messages had been restored or removed meanwhile and were left as they are.",
+        "count",
+    ),
+}
+ROWS_TO_DELETE = 20  # on a page
+
 
 @require_safe
 @staff_with(VIEW)
@@ -67,6 +86,7 @@ def message_list(request):
     context = {
         "table": table,
         "page": page,
+        "kept_query": keep_messages(table, page.number),
         "may_listen": table.may_listen,
         "may_select_all": page.paginator.count <= MOST_CHANGED,
         "shown_at": timezone.now().isoformat(),
@@ -102,42 +122,86 @@ def record_reading(rows, user) -> None:
         record_access(READ, [row for row in rows if row.first_line], user)
 
 
+def keep_messages(table, page_number) -> str:
+    """Return the query string that leads from the page of a message back to this table."""
+    query = [*table.query, *([("page", page_number)] if page_number > 1 else [])]
+    return "?" + urlencode({"from": urlencode(query)})
+
+
 @require_POST
 @staff_with(VIEW)
 def message_bulk(request):
-    """Mark, delete or restore the selected messages. The query string has the table's filters."""
+    """Mark, delete or restore the selected messages. The query string has the table's filters.
+
+    The deletion of several is confirmed on another page.
+    """
     action = request.POST.get("action")
     if action not in PERMISSIONS:
         raise BadRequest
     require_permissions(request.user, [PERMISSIONS[action]])
-    uuids = list_selected(request)
-    if not uuids:
+    selection = MessageSelection(request.GET, request.POST, request.user)
+    if not selection.pks:
         messages.warning(request, _("No message was selected. Select some rows first."))
-    elif len(uuids) > MOST_CHANGED:
+    elif len(selection.pks) > MOST_CHANGED:
         text = _("Nothing was done: select at most %(most)s messages at once.")
         messages.warning(request, text % {"most": MOST_CHANGED})
+    elif action == "delete" and len(selection.pks) > 1:
+        query = urlencode([*selection.query, ("next", request.POST.get("next", ""))])
+        page = f"{resolve_url('console:message-bulk-delete')}?{query}"
+        return HttpResponseClientRedirect(page) if request.htmx else HttpResponseRedirect(page)
     else:
-        add_outcome(request, change_messages(action, uuids, request.user))
+        change(request, action, selection.pks)
     return redirect_to_next(request, "console:message-list")
 
 
-def list_selected(request) -> list:
-    """Return the UUIDs of the selected rows, or of all that matched when the page was shown."""
-    if request.POST.get("all") != "on":
-        return list(parse_uuids(request.POST.getlist("uuid")))
-    found = MessageFilter(request.GET, request.user).messages
-    found = found.filter(stored_at__lte=read_moment(request.POST.get("shown_at", "")))
-    return list(found.values_list("pk", flat=True)[: MOST_CHANGED + 1])
+@require_http_methods(["GET", "POST"])
+@staff_with(VIEW, PERMISSIONS["delete"])
+@atomic_post
+def message_bulk_delete(request):
+    """Show which of the selected messages will be deleted, and delete them on POST.
 
-
-def read_moment(text) -> datetime:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None or timezone.is_naive(moment):
+    If one of them has changed since the page was loaded, nothing is done and the page is shown again.
+    """
+    selection = MessageSelection(request.GET, request.GET, request.user)
+    next_page = make_local(request, request.GET.get("next", ""))
+    next_page = next_page or resolve_url("console:message-list")
+    is_post = request.method == "POST"
+    if is_post:
+        lock_messages(selection.pks[:MOST_CHANGED])
+    is_unchanged = request.POST.get("digest") == selection.digest
+    if is_post and find_first_batch(request):
+        change(request, "delete", [])
+    elif not selection.versions:
+        messages.warning(request, _("Nothing was done: none of these messages is present."))
+    elif len(selection.pks) > MOST_CHANGED:
         raise BadRequest
-    return moment
+    elif is_post and is_unchanged:
+        change(request, "delete", [uuid for uuid, _version in selection.versions])
+    else:
+        rows = selection.present.select_related("mailbox__account")
+        context = {
+            "count": len(selection.versions),
+            "digest": selection.digest,
+            "has_changed": is_post,
+            "next_page": next_page,
+            "page": Paginator(rows, ROWS_TO_DELETE).get_page(request.GET.get("page")),
+            "retention_days": settings.RETENTION_DAYS,
+        }
+        return render(request, "console/message_bulk_delete.html", context)
+    return HttpResponseRedirect(next_page)
+
+
+def change(request, action, uuids, *, is_quiet=False) -> None:
+    """Change the messages, and add messages for the next page that say what was done.
+
+    The second form of a double click gets the message of the first.
+    """
+    if first := find_first_batch(request):
+        add_success(request, DONE[action] % {"count": first.count}, first)
+        return
+    outcome = change_messages(action, uuids, request.user, get_form_uuid(request))
+    if not is_quiet:
+        add_outcome(request, outcome)
 
 
 def add_outcome(request, change: MessageChange) -> None:
@@ -146,8 +210,10 @@ def add_outcome(request, change: MessageChange) -> None:
         text = DONE[change.action] % {"count": change.count}
         tag = str(change.batch.pk) if change.batch else change.sign()
         messages.success(request, text, extra_tags=tag)
-    elif not (change.full or change.skipped):
+    elif not (change.full or change.skipped or change.gone):
         messages.info(request, _("Nothing was changed."))
+    if change.gone:
+        messages.warning(request, GONE[change.action == "restore"] % {"count": change.gone})
     if change.full:
         text = ngettext(
             "%(count)s message was not restored: its mailbox is full.",
