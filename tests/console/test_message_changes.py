@@ -245,3 +245,38 @@ def test_next_message_keeps_the_list(support, sales):
     page = get_source(support, f"{get_address(message)}?from=")
     assert f'href="{get_address(newer)}?from="' in page
     assert 'href="/messages/">Messages</a>' in page
+
+
+# --- Mailboxes that are deleted with messages -----------------------------------
+
+
+def test_deletion_of_a_mailbox_counts_its_messages(support, message, sales):
+    leave_message(sales).soft_delete()
+    page = support.post(f"/mailboxes/{sales.pk}/delete/", follow=True)
+    assert list_messages(page) == [
+        "Deleted: “Sales”.",
+        "1 message went along, and comes back when the mailbox is restored.",
+    ]
+
+
+def test_deletion_of_an_empty_mailbox_says_nothing_of_messages(support, sales):
+    page = support.post(f"/mailboxes/{sales.pk}/delete/", follow=True)
+    assert list_messages(page) == ["Deleted: “Sales”."]
+
+
+def test_deletion_of_mailboxes_counts_their_messages_before(support, sales, account, monkeypatch):
+    (desk,) = create_desks(account, 1)
+    for mailbox in (sales, sales, desk):
+        leave_message(mailbox)
+    address = f"/bulk/delete/?uuid={sales.pk}&uuid={desk.pk}"
+    assert "3 messages go along, and come back when their mailboxes are restored." in get_text(
+        support.get(address)
+    )
+    monkeypatch.setattr("mailboxes.console.views.message_list.MOST_COUNTED", 2)
+    monkeypatch.setattr("mailboxes.console.views.bulk.MOST_COUNTED", 2)
+    assert "2 or more messages go along" in get_text(support.get(address))
+
+
+def test_counts_of_messages_need_the_permission_to_see_them(message, sales):
+    clerk = sign_in_with("view_mailbox", "delete_mailbox")
+    assert "go along" not in get_text(clerk.get(f"/bulk/delete/?uuid={sales.pk}"))

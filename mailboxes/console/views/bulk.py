@@ -19,6 +19,7 @@ from mailboxes.console.access import (
 )
 from mailboxes.console.bulk import SettingsForm
 from mailboxes.console.filters import Selection
+from mailboxes.console.views.message_list import MOST_COUNTED, count_messages
 from mailboxes.console.writing import find_first_batch
 from mailboxes.contract import MAX_RECIPIENTS
 from mailboxes.models import Batch
@@ -33,7 +34,15 @@ ROWS_PER_PAGE = 20
 def bulk_delete(request):
     selection = Selection(request.GET, deleted=False)
     template = "console/bulk_delete.html"
-    return confirm(request, template, selection, Batch.Action.DELETED, batches.mark_deleted)
+    return confirm(
+        request,
+        template,
+        selection,
+        Batch.Action.DELETED,
+        batches.mark_deleted,
+        message_count=lambda: count_messages(selection.mailboxes, request.user),
+        most_counted=MOST_COUNTED,
+    )
 
 
 @require_http_methods(["GET", "POST"])

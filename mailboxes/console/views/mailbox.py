@@ -10,13 +10,14 @@ from django.db import transaction
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import reswap
 
 from mailboxes import batches
 from mailboxes.conflict import Conflict, have_different_settings
 from mailboxes.console.access import add_success, keep_table, redirect_to_mailbox, staff_with
-from mailboxes.console.views.message_list import list_messages_of
+from mailboxes.console.views.message_list import count_messages, list_messages_of
 from mailboxes.console.writing import atomic_post, find_first_batch
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import (
@@ -185,7 +186,15 @@ def recipient_remove(request, uuid, recipient):
 @staff_with(*Batch.permissions(Batch.Action.DELETED))
 def delete(request, uuid):
     """Delete the mailbox; the message on the next page has an Undo button."""
-    apply_to_mailbox(request, uuid, Batch.Action.DELETED, batches.mark_deleted)
+    is_deleted = apply_to_mailbox(request, uuid, Batch.Action.DELETED, batches.mark_deleted)
+    count = count_messages(Mailbox.objects.filter(pk=uuid), request.user)
+    if is_deleted and count:
+        text = ngettext(
+            "%(count)s message went along, and comes back when the mailbox is restored.",
+            "%(count)s messages went along, and come back when the mailbox is restored.",
+            count,
+        )
+        messages.info(request, text % {"count": count})
     return redirect(keep_table(request)["table_address"])
 
 
@@ -200,18 +209,20 @@ def restore(request, uuid):
 
 
 @transaction.atomic
-def apply_to_mailbox(request, uuid, action, change):
-    """Lock the mailbox and call `change` with it.
+def apply_to_mailbox(request, uuid, action, change) -> bool:
+    """Lock the mailbox and call `change` with it. Raises Http404.
 
-    If that returns True, save it as a batch of one. Else find the batch of the first of two clicks. Add the message about it. Raises Http404.
+    If that returns True, save it as a batch of one. Else find the batch of the first of two clicks.
+    Add the message about it. Return True if there is a batch.
     """
     mailbox = lock_mailbox(uuid, allow_deleted=True)
     if change(mailbox):
-        batch = write_batch(request, action, changed=[mailbox])
+        batch: Batch | None = write_batch(request, action, changed=[mailbox])
     else:
         batch = find_first_batch(request)
     if batch:
         add_success(request, str(batch), batch)
+    return batch is not None
 
 
 def lock_mailbox(uuid, *, allow_deleted=False) -> Mailbox:

@@ -69,6 +69,7 @@ GONE = {
     ),
 }
 ROWS_TO_DELETE = 20  # on a page
+MOST_COUNTED = 10_000
 
 
 @require_safe
@@ -114,6 +115,17 @@ def list_messages_of(mailbox, user) -> dict:
         "most_messages": most if count >= most * NEARLY_FULL else None,
         "may_listen": user.has_perm(LISTEN),
     }
+
+
+def count_messages(mailboxes, user) -> int:
+    """Return how many messages these mailboxes have, at most MOST_COUNTED.
+
+    It is 0 for a user who may not see messages.
+    """
+    if not user.has_perm(VIEW):
+        return 0
+    found = Message.objects.active().filter(mailbox__in=mailboxes.order_by().values("pk"))
+    return found.order_by()[:MOST_COUNTED].count()
 
 
 def record_reading(rows, user) -> None:
