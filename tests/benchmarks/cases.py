@@ -115,10 +115,13 @@ class Callers:
 
     def mark_messages(self):
         uuid = list(self.written_mailbox.messages.active().values_list("pk", flat=True))
-        return [
+        query = f"?{urlencode({'uuid': uuid}, doseq=True)}"
+        for action in ("hear", "unhear"):
             self.post_form("message-bulk", {"action": action, "uuid": uuid})
-            for action in ("hear", "unhear", "delete", "restore")
-        ]
+        page = self.get_page("message-bulk-delete", query)
+        self.post_form("message-bulk-delete", {"digest": page.context["digest"]}, query)
+        self.post_form("message-bulk", {"action": "restore", "uuid": uuid})
+        return page
 
     def save_mailbox(self):
         mailbox = Mailbox.objects.get(pk=self.written_mailbox.pk)

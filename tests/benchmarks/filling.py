@@ -55,6 +55,10 @@ MESSAGES = """
         {heard_at}, {deleted_at}
     FROM mailboxes_mailbox
 """
+DELETIONS = """
+    INSERT INTO mailboxes_messagehistory (mailbox_id, action, history_date, count, versions)
+    SELECT uuid, 'delete', created_at, 1, '{}' FROM mailboxes_mailbox
+"""
 MOMENT = "created_at"
 SQL = {
     "sqlite": {"uuid": "lower(hex(randomblob(16)))", "no_peaks": "x''"},
@@ -95,6 +99,7 @@ def fill_tables(count, size=SIZE, messages=200) -> Account:
         for heard, deleted in (("NULL", "NULL"), (MOMENT, "NULL"), ("NULL", MOMENT)):
             values = SQL[connection.vendor] | {"heard_at": heard, "deleted_at": deleted}
             cursor.execute(MESSAGES.format(**values))
+        cursor.execute(DELETIONS)
         cursor.execute(EXPORTS, [CHANGE, EXPORTED, content_type.pk, staff.pk])
         found = customers[len(customers) // 2]
         rows = build_messages(found.mailboxes.order_by("name")[0], messages)
