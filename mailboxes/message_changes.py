@@ -30,10 +30,13 @@ class AlreadyUndoneError(Exception):
 
 @dataclass
 class MessageChange:
-    """An action, the messages that it changed with their new versions, and the others."""
+    """An action, the messages that it changed with their new states, and the others.
+
+    A state is what staff can change. So a transcription that arrives later does not prevent undo.
+    """
 
     action: str
-    versions: dict[UUID, int] = field(default_factory=dict)
+    states: dict[UUID, str] = field(default_factory=dict)
     full: int = 0  # messages that were not restored, because their mailboxes are full
     gone: int = 0  # messages that have been deleted or restored meanwhile
     skipped: int = 0  # messages that have changed since the action that is undone
@@ -41,24 +44,24 @@ class MessageChange:
 
     @property
     def count(self) -> int:
-        return len(self.versions)
+        return len(self.states)
 
     def sign(self) -> str:
         """Return a text for a form, with which the change can be undone."""
-        versions = {uuid.hex: version for uuid, version in self.versions.items()}
-        return signing.dumps([self.action, versions], salt=SALT, compress=True)
+        states = {uuid.hex: state for uuid, state in self.states.items()}
+        return signing.dumps([self.action, states], salt=SALT, compress=True)
 
     @classmethod
     def read(cls, signed: str) -> "MessageChange":
         """Return the change that was signed. Raises signing.BadSignature."""
-        action, versions = signing.loads(signed, salt=SALT)
-        return cls(action, {UUID(digits): version for digits, version in versions.items()})
+        action, states = signing.loads(signed, salt=SALT)
+        return cls(action, {UUID(digits): state for digits, state in states.items()})
 
     @transaction.atomic
     def undo(self, user, undone: Batch | None = None) -> "MessageChange":
         """Do the opposite to those messages that have not changed since."""
-        rows = lock_messages(self.versions)
-        unchanged = [row for row in rows if row.version == self.versions[row.pk]]
+        rows = lock_messages(self.states)
+        unchanged = [row for row in rows if row.marks == self.states[row.pk]]
         undoing = change_rows(OPPOSITES[self.action], unchanged, user, undone=undone)
         undoing.skipped = self.count - len(unchanged) + undoing.gone
         undoing.gone = 0
@@ -106,7 +109,7 @@ def change_rows(
         batch.action = Batch.Action.UNDONE if undone else LISTED[action]
         batch.save(force_insert=True)
     changed, full = Message.objects.change(action, fitting, user, batch)
-    versions = {row.pk: row.version for row in changed}
+    states = {row.pk: row.marks for row in changed}
     if batch and changed:
         describe(batch, changed)
         mark_undone(undone, batch)
@@ -114,7 +117,7 @@ def change_rows(
         batch.delete()
         batch = None
     gone = len(rows) - len(fitting)
-    return MessageChange(action, versions, len(full), gone, batch=batch)
+    return MessageChange(action, states, len(full), gone, batch=batch)
 
 
 def describe(batch: Batch, messages: Sequence[Message]) -> None:
@@ -140,11 +143,11 @@ def undo_batch(batch: Batch, user) -> MessageChange:
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.undone_at is not None:
         raise AlreadyUndoneError
-    action, versions = "delete", dict[UUID, int]()
+    action, states = "delete", dict[UUID, str]()
     for entry in MessageHistory.objects.filter(history_batch=batch):
         action = entry.action
-        versions |= {UUID(digits): version for digits, version in entry.versions.items()}
-    return MessageChange(action, versions).undo(user, batch)
+        states |= {UUID(digits): state for digits, state in entry.states.items()}
+    return MessageChange(action, states).undo(user, batch)
 
 
 def list_histories(batch: Batch):

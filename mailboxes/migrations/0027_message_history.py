@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('action', models.CharField(choices=[('delete', 'delete'), ('restore', 'restore')], max_length=16)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('count', models.PositiveIntegerField(help_text='The number of messages.')),
-                ('versions', models.JSONField(help_text='The new version of each, by the digits of its UUID.')),
+                ('states', models.JSONField(help_text='The new state of each, by the digits of its UUID.')),
                 ('history_batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='mailboxes.batch')),
                 ('history_credential', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='mailboxes.apicredential')),
                 ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),

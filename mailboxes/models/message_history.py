@@ -28,7 +28,7 @@ class MessageHistory(HistoryAuthor):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     count = models.PositiveIntegerField(help_text="The number of messages.")
-    versions = models.JSONField(help_text="The new version of each, by the digits of its UUID.")
+    states = models.JSONField(help_text="The new state of each, by the digits of its UUID.")
 
     class Meta:
         verbose_name_plural = "message history"
@@ -43,9 +43,9 @@ class MessageHistory(HistoryAuthor):
 
         Without a user, the author is the caller of the current request.
         """
-        versions: dict[UUID, dict[str, int]] = defaultdict(dict)
+        states: dict[UUID, dict[str, str]] = defaultdict(dict)
         for message in messages:
-            versions[message.mailbox_id][message.pk.hex] = message.version
+            states[message.mailbox_id][message.pk.hex] = message.marks
         author = HistoryRecords.history_fields("~")
         author.pop("history_type")
         if user is not None:
@@ -55,11 +55,11 @@ class MessageHistory(HistoryAuthor):
                 mailbox_id=mailbox,
                 action=action,
                 count=len(of_mailbox),
-                versions=of_mailbox,
+                states=of_mailbox,
                 history_batch=batch,
                 **author,
             )
-            for mailbox, of_mailbox in versions.items()
+            for mailbox, of_mailbox in states.items()
         )
 
     # As templates name the author of a change.

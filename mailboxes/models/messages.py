@@ -198,6 +198,11 @@ class Message(TranscribedRow):
         return self.caller_id_name or self.caller_id_number or gettext("Unknown caller")
 
     @property
+    def marks(self) -> str:
+        """Return what staff change. While it is the same, a change can be undone."""
+        return f"{self.heard_at} {self.deleted_at}"
+
+    @property
     def is_heard(self) -> bool:
         return self.heard_at is not None
 

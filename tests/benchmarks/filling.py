@@ -56,7 +56,7 @@ MESSAGES = """
     FROM mailboxes_mailbox
 """
 DELETIONS = """
-    INSERT INTO mailboxes_messagehistory (mailbox_id, action, history_date, count, versions)
+    INSERT INTO mailboxes_messagehistory (mailbox_id, action, history_date, count, states)
     SELECT uuid, 'delete', created_at, 1, '{}' FROM mailboxes_mailbox
 """
 MOMENT = "created_at"

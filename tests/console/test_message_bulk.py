@@ -91,6 +91,13 @@ def test_undo_leaves_those_alone_that_have_changed_since(support, three):
     assert read_state() == {"unheard": ["Bob", "Eve"], "heard": [], "deleted": ["Ann"]}
 
 
+def test_transcription_that_arrives_meanwhile_does_not_prevent_undo(support, sales):
+    message = leave_message(sales, transcription_status="pending")
+    response = change(support, "hear", [message])
+    Message.finish_transcription(message.pk, "failed")
+    assert list_messages(undo(support, response)) == ["1 message was marked as unheard."]
+
+
 def test_second_undo_changes_nothing(support, three):
     for action in ("delete", "hear"):
         response = change(support, action, three[:1])

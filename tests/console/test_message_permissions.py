@@ -44,7 +44,8 @@ def prepare(message, action, *, undo):
     now = timezone.now()
     Message.objects.update(heard_at=now if heard else None, deleted_at=now if deleted else None)
     if undo:
-        return {"token": MessageChange(action, {message.pk: message.version}).sign()}
+        state = Message.objects.get().marks
+        return {"token": MessageChange(action, {message.pk: state}).sign()}
     return {"action": action, "uuid": message.pk}
 
 

@@ -90,7 +90,7 @@ def test_outcomes_are_translated(message, action, is_selected):
 
 def test_refused_changes_are_translated(message, settings, monkeypatch):
     browser = sign_in_with_digits("Support")
-    change = MessageChange("hear", {message.pk: 9})
+    change = MessageChange("hear", {message.pk: "another state"})
     assert_translated(browser.post("/messages/undo/", {"token": change.sign()}, follow=True))
     settings.MESSAGES_PER_MAILBOX = 1
     deleted = list(Message.objects.deleted().values_list("pk", flat=True))

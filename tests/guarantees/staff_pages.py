@@ -175,7 +175,7 @@ def message_digest_form(visit):
 def undo_form(action):
     """Return the form that undoes the action on the message."""
     return lambda visit: {
-        "token": MessageChange(action, {visit.message.pk: visit.message.version}).sign()
+        "token": MessageChange(action, {visit.message.pk: visit.message.marks}).sign()
     }
 
 
@@ -250,6 +250,7 @@ CONSOLE = [
     ),
     get("message", kwargs=message_kwargs),
     get("message-recording", MANAGER, message_kwargs),
+    post("message-transcribe", MANAGER, kwargs=message_kwargs, has_effect=False),  # none has failed
     *(
         post(
             "message-action",
