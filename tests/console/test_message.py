@@ -115,7 +115,7 @@ def test_message_of_another_mailbox_is_not_found(manager, message, account):
 
 def test_page_makes_few_queries(manager, message, django_assert_max_num_queries):
     manager.get(get_address(message))
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         manager.get(get_address(message))
 
 
