@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from mailboxes.models import Batch, Message, MessageHistory
 from tests.console.conftest import (
@@ -77,7 +78,7 @@ def test_deletion_is_undone_from_the_list_of_changes(support, sales):
     rows = [leave_message(sales) for _ in range(3)]
     delete_selected(support, rows)
     batch = Batch.objects.get()
-    Message.objects.filter(pk=rows[0].pk).update(version=9)
+    Message.objects.filter(pk=rows[0].pk).update(deleted_at=timezone.now())
     page = support.post(f"/changes/{batch.pk}/undo/", follow=True)
     assert list_messages(page) == [
         "2 messages were restored.",
