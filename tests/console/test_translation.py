@@ -31,7 +31,6 @@ from mailboxes.models import Account, ApiCredential, Batch, Mailbox, RecoveryCod
 from tests.authenticator import AuthenticatorApp, set_up_second_factor
 from tests.conftest import headers_for
 from tests.console.conftest import sign_in_member_of
-from tests.delivery.running import fail_task
 from tests.service import InProcess
 
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
@@ -119,8 +118,6 @@ def values(db):
         [batches.mark_deleted, batches.mark_restored, batches.mark_deleted], start=1
     ):
         batch = batches.change_each(user, Batch.Action.CHANGED, {deleted.pk: version}, change)
-    fail_task(str(full.pk))
-    fail_task(error="builtins.ValueError")
     return {
         "account": account,
         "bare": bare.pk,
@@ -209,7 +206,6 @@ PAGES = {
         "/accounts/{account}/credentials/{credential}/edit/",
         "/accounts/{account}/credentials/{credential}/revoke/",
         "/accounts/{suspended}/credentials/{unused}/revoke/",
-        "/jobs/",
     ],
 }
 
