@@ -12,7 +12,9 @@ from mailboxes import batches
 from mailboxes.history import reveal_pass_code
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from tests.browser.conftest import assert_accessible
+from tests.delivery.running import fail_task
 from tests.histories import rename_often
+from tests.messages import leave_message
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
@@ -73,6 +75,19 @@ def test_changes_and_the_history_of_an_account_are_accessible(page, rosa):
     for address in ("/changes/", f"/changes/{batch.pk}/", "/accounts/acme/history/"):
         page.goto(address)
         assert_accessible(page)
+
+
+def test_failed_jobs_are_accessible(page, rosa):
+    mailbox = Mailbox.objects.create(account=Account.objects.create(name="acme"), name="W" * 100)
+    message = leave_message(mailbox, "Ann")
+    fail_task(str(message.pk), text="The mail server mail.acme.example refused the recipient.")
+    fail_task(error="builtins.ValueError")
+    page.goto("/")
+    page.get_by_role("link", name="Failed jobs").click()
+    assert_accessible(page)
+    page.get_by_role("button", name="Try all again").click()
+    expect(page.get_by_text("2 jobs are tried again.")).to_be_visible()
+    assert_accessible(page)
 
 
 def test_admin_history_can_be_scrolled_by_keyboard_on_a_phone(page, rosa):
