@@ -28,6 +28,12 @@ def work_slowly(path, seconds):
     write(path, "end")
 
 
+@task(queue_name="mail")
+def note_slowly(path, line):
+    time.sleep(0.05)
+    write(path, line)
+
+
 @task
 def fail(path, kind):
     write(path, "try")

@@ -4,12 +4,16 @@ import os
 import time
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 from django_tasks_db.models import DBTaskResult
 
 from mailboxes.models import ServerProcess
 from tests.conftest import database_url
+from tests.databases import default_database
 from tests.delivery import tasks
 from tests.delivery.running import RunningWorker, lines
+from tests.postgres import PrivatePostgres
 from tests.server import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,6 +102,27 @@ def test_regular_functions_are_called_by_one_worker_at_a_time(path):
             assert set(lines(path)) == {str(first.process.pid)}
             first.kill()
             until(lambda: str(second.process.pid) in lines(path))
+
+
+@pytest.mark.long
+def test_worker_survives_a_restart_of_the_database(postgres, path):
+    with PrivatePostgres(postgres.programs) as running:
+        url = running.create("mailboxes")
+        with default_database(url):
+            call_command("migrate", verbosity=0)
+            tasks.work_slowly.enqueue(path, 3)
+            with RunningWorker(url, alive_age=60) as worker:
+                until(lambda: lines(path))
+                running.stop()
+                until(lambda: "The worker cannot use the database: " in worker.output())
+                time.sleep(3)  # the task ends meanwhile
+                running.start()
+                connection.close()
+                until(lambda: count("SUCCESSFUL"))
+                tasks.note.enqueue(path, "later")
+                until(lambda: count("SUCCESSFUL") == 2)
+            assert worker.stop() == 0
+            assert lines(path) == ["start", "end", "later"]
 
 
 @pytest.mark.long
