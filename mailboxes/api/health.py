@@ -28,7 +28,7 @@ LAG_HEADER = "X-Task-Lag"
 class HealthChecks:
     """Middleware that answers health probes, whatever their Host header, without a log line."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response) -> None:
         self.get_response = get_response
         self.data = DataCheck()
         self.next_check = 0.0

@@ -148,6 +148,10 @@ def settle(row: DBTaskResult, error: BaseException | None, delay: float | None =
         current.save()
         if current.status == TaskResultStatus.FAILED:
             give_up(current, policy)
+        elif current.status == TaskResultStatus.SUCCESSFUL:
+            # Staff may have tried it again elsewhere, and need not do so here.
+            same = {"task_path": row.task_path, "args_kwargs": row.args_kwargs}
+            DBTaskResult.objects.failed().filter(**same).delete()
         return str(current.status)
 
 

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy
+
 from mailboxes.audio.recordings import Recording
 from mailboxes.delivery.jobs import PermanentError, TemporaryError, retry, task
 from mailboxes.delivery.transcribers import (
@@ -61,4 +63,14 @@ def give_up(result) -> None:
     Message.finish_transcription(UUID(result.args[0]), Message.Status.FAILED)
 
 
-retry(transcribe_message, delays=DELAYS, give_up=give_up)
+def find_message(uuid: str) -> Message | None:
+    return Message.objects.select_related("mailbox").filter(pk=uuid).first()
+
+
+retry(
+    transcribe_message,
+    delays=DELAYS,
+    give_up=give_up,
+    title=gettext_lazy("Transcribe a message"),
+    find_subject=find_message,
+)

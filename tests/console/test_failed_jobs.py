@@ -54,8 +54,7 @@ def test_link_is_shown_only_while_there_are_failed_jobs(manager, support):
 
 
 def test_job_that_is_tried_again_starts_from_its_first_attempt(manager, sales):
-    row = fail_task(str(sales.pk))
-    other = fail_task(str(sales.pk))
+    row, other = fail_task(str(sales.pk)), fail_task()
     page = manager.post(f"/jobs/{row.pk}/again/", follow=True)
     assert "1 job is tried again." in get_text(page)
     assert run_tasks() == 1

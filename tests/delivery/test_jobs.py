@@ -78,6 +78,16 @@ def test_permanent_error_is_not_tried_again(path):
     assert (row.status, row.traceback) == ("FAILED", "gone")
 
 
+def test_success_removes_earlier_failures_of_the_same_task(path):
+    for line in ("hello", "hello", "other"):
+        failed = tasks.note.enqueue(path, line)
+        DBTaskResult.objects.filter(pk=failed.id).update(status="FAILED")
+    tasks.note.enqueue(path, "hello")
+    run_tasks()
+    left = DBTaskResult.objects.failed().values_list("args_kwargs", flat=True)
+    assert [each["args"][1] for each in left] == ["other"]
+
+
 def test_listed_delays_replace_the_growing_ones():
     policy = jobs.Policy(delays=(5, 300))
     assert 4 <= policy.delay_after(1) <= 6

@@ -6,6 +6,7 @@ import pytest
 from django_tasks_db.models import DBTaskResult
 
 from mailboxes.delivery import transcription
+from mailboxes.delivery.failures import describe_failure, list_failed, try_again
 from mailboxes.delivery.transcribers import HttpTranscriber
 from mailboxes.delivery.transcription import DELAYS
 from mailboxes.encryption import KeyRing
@@ -141,10 +142,13 @@ def test_failed_message_is_tried_again_on_request(mailbox, server):
     working, server.answer = server.answer, answer_with(b"", 413)
     message = leave_message(mailbox)
     run_tasks()
+    failure = describe_failure(list_failed().get())
+    assert (failure.title, failure.message) == ("Transcribe a message", message)
     server.answer = working
     reload(message).request_transcription()
     assert run_tasks() == 1
     assert reload(message).transcription == SAID
+    assert not list_failed().exists()
 
 
 def test_failed_task_that_is_started_again_transcribes(mailbox, server):
@@ -152,7 +156,7 @@ def test_failed_task_that_is_started_again_transcribes(mailbox, server):
     message = leave_message(mailbox)
     run_tasks()
     server.answer = working
-    DBTaskResult.objects.update(status="READY", worker_ids=[])
+    try_again(list_failed())
     run_tasks()
     assert reload(message).transcription == SAID
 
