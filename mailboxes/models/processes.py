@@ -53,4 +53,7 @@ class ServerProcess(models.Model):
         ordering = ["host", "started_at", "pid"]
 
     def __str__(self):
-        return f"{self.host}, process {self.pid}, running since {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        kind = "task worker" if self.runs_tasks else "process"
+        return (
+            f"{self.host}, {kind} {self.pid}, running since {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        )

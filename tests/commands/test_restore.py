@@ -369,13 +369,14 @@ def test_rows_of_server_processes_do_not_count_as_data(databases, backup):
     assert all_rows(other_url) == all_rows(databases.filled)
 
 
-def test_database_of_a_running_service_is_not_replaced(databases, backup):
+@pytest.mark.parametrize(("runs_tasks", "kind"), [(False, "process"), (True, "task worker")])
+def test_database_of_a_running_service_is_not_replaced(databases, backup, runs_tasks, kind):
     url = databases.copy()
     with default_database(url):
-        add_process()
+        add_process(runs_tasks=runs_tasks)
     message = refusal(url, backup, "--replace")
     assert message.startswith(
-        "The service runs on this database:\n  web1, process 1, running since"
+        f"The service runs on this database:\n  web1, {kind} 1, running since"
     )
     restore(url, backup, "--replace", "--force")
     assert all_rows(url) == all_rows(databases.filled)
