@@ -118,6 +118,7 @@ RATE_LIMIT = env.read_setting(
 
 LOG_FORMAT = env.read_choice("LOG_FORMAT", "text", "json")
 METRICS_NETWORKS = env.read_networks("METRICS_NETWORKS")
+WEBHOOK_NETWORKS = env.read_networks("WEBHOOK_NETWORKS")
 METRICS_DIR = env.read_text("PROMETHEUS_MULTIPROC_DIR")
 SENTRY_DSN = env.read_setting(
     "SENTRY_DSN",

@@ -3,11 +3,14 @@
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import pairwise
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext, ngettext
@@ -27,6 +30,8 @@ MAX_DOMAIN_LENGTH = 253  # characters (RFC 1035, 2.3.4)
 # A part of a domain is too long if it has over 63 characters; "\u3002" is a dot in IDNA.
 TOO_LONG_LABEL = re.compile(r"[^.\u3002]{64}")
 MAX_NETWORKS_LENGTH = 5000  # characters
+# Of IPv6, only these addresses are given out (RFC 4291, 2.4). Those of 6to4 contain one of IPv4.
+PUBLIC_IPV6, SIX_TO_FOUR = ip_network("2000::/3"), ip_network("2002::/16")
 # The two versions of IDNA convert these differently, to domains that may have different owners.
 AMBIGUOUS_IN_DOMAINS = {*"ßς\u200c\u200d"}
 
@@ -192,3 +197,48 @@ def validate_networks(value: str) -> None:
             params={"most": f"{MAX_NETWORKS_LENGTH:,}"},
         )
     parse_networks(value)
+
+
+def is_allowed_address(address: str, networks: Iterable[IPv4Network | IPv6Network] = ()) -> bool:
+    """Return True if the IP address is in one of these networks, or public.
+
+    Addresses of IPv6 that stand for one of IPv4 count as not public, whatever that is.
+    """
+    ip = ip_address(address)
+    if any(ip in network for network in networks):
+        return True
+    if ip.version == 6 and (ip not in PUBLIC_IPV6 or ip in SIX_TO_FOUR):
+        return False
+    return ip.is_global and not ip.is_multicast
+
+
+def validate_webhook_url(url: str) -> None:
+    """Refuse an address that webhooks are never sent to.
+
+    A name is checked later, when a webhook is sent: its address may change.
+    """
+    schemes = ["https"] if settings.HTTPS else ["https", "http"]
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not re.fullmatch(r"[!-~]+", url) or not host or "\\" in url:
+        raise ValidationError(
+            _("Use an address such as https://example.com/path, in ASCII."), code="invalid"
+        )
+    if parts.scheme not in schemes:
+        raise ValidationError(_("Use an address that begins with https://."), code="scheme")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValidationError(
+            _("Leave out user, password and fragment: signatures show who sent a webhook."),
+            code="invalid",
+        )
+    try:
+        allowed = is_allowed_address(host, settings.WEBHOOK_NETWORKS)
+    except ValueError:  # a name
+        return
+    if not allowed:
+        raise ValidationError(
+            _("This address is in a private network, which webhooks do not reach."), code="private"
+        )
