@@ -47,6 +47,28 @@ MESSAGE_KEYS = (
     "uuid",
 )
 
+WEBHOOK_KEYS = (
+    "created_on",
+    "events",
+    "include_customers",
+    "is_active",
+    "updated_on",
+    "url",
+    "uuid",
+)
+
+WEBHOOK_EVENTS = (
+    "message.received",
+    "message.transcribed",
+    "message.deleted",
+    "mailbox.created",
+    "mailbox.updated",
+    "mailbox.deleted",
+    "mailbox.restored",
+)
+TEST_EVENT = "webhook.test"  # sent by the console's button, whatever events a webhook has
+MAX_WEBHOOKS = 20  # of an account
+
 RECIPIENT_KEYS = ("created_on", "updated_on", "uuid")  # of a recipient inside its mailbox
 
 READ_ONLY_KEYS = {"created_on", "email_recipients", "updated_on", "uuid"}

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mailboxes', '0024_transcriptions'),
+        ('mailboxes', '0026_webhooks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

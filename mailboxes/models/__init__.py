@@ -16,6 +16,7 @@ from mailboxes.models.second_factor import (
     RecoveryCode,
     RecoveryDevice,
 )
+from mailboxes.models.webhooks import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "Account",
@@ -34,4 +35,6 @@ __all__ = [
     "RecoveryCode",
     "RecoveryDevice",
     "ServerProcess",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

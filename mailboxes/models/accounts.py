@@ -49,7 +49,11 @@ class AccountFullError(ValidationError):
 class AccountQuerySet(models.QuerySet):
     def tree(self, root):
         """Return the account and its customers of all levels."""
-        return self._follow(Account.objects.filter(pk=root.pk), "reseller")
+        return self.trees(Account.objects.filter(pk=root.pk))
+
+    def trees(self, roots):
+        """Return these accounts and their customers of all levels."""
+        return self._follow(roots, "reseller")
 
     def below(self, root):
         return self.filter(pk__in=Account.objects.tree(root)).exclude(pk=root.pk)

@@ -188,6 +188,8 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     version = models.PositiveIntegerField(default=1, editable=False)
     # Null after each change, until ChangeFeed numbers it.
     change_number = models.BigIntegerField(null=True, editable=False)
+    # The last version that webhooks got, so no writer needs to set it.
+    announced_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     parent_field = "account"
     recipients_as_json = "[]"  # set by the API, which reads them with the mailbox
@@ -195,7 +197,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     objects = MailboxQuerySet.as_manager()
     history = history_table(
         EncryptedPassCode,
-        excluded=["change_number", "folded_name"],
+        excluded=["announced_version", "change_number", "folded_name"],
         indexes=[models.Index(fields=["uuid", "version"], name="mailbox_history_by_version")],
     )
 
@@ -208,6 +210,11 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
                 name="active_mailboxes_of_account",
             ),
             models.Index(fields=["account", "change_number"], name="mailboxes_by_change"),
+            models.Index(
+                fields=["account", "updated_at"],
+                condition=Q(announced_version__lt=F("version")),
+                name="unannounced_mailboxes",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,0 +1,274 @@
+"""Webhooks: addresses that get an account's events, and what was sent to them."""
+
+import json
+import secrets
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from mailboxes import contract, validators
+from mailboxes.models.accounts import Account
+from mailboxes.models.encrypted import EncryptedRow
+from mailboxes.models.timestamps import Timestamped
+
+NEWEST_FIRST = ["-created_at", "-uuid"]
+
+
+class WebhookEndpointQuerySet(models.QuerySet):
+    def active(self):
+        """Return the webhooks that events are sent to."""
+        return self.filter(is_active=True, account__is_active=True)
+
+    def reached_by(self, account: Account):
+        """Return the active webhooks of the account, and of its resellers that include it."""
+        resellers = Account.objects.resellers(account).values("pk")
+        above = Q(include_customers=True, account__in=resellers)
+        return self.active().filter(Q(account=account) | above)
+
+
+def check_event_list(events) -> None:
+    """Refuse a value that is not a list of different events."""
+    if not isinstance(events, list) or not set(map(str, events)) <= set(contract.WEBHOOK_EVENTS):
+        raise ValidationError(
+            _("Choose from: %(events)s."),
+            code="invalid_choice",
+            params={"events": ", ".join(contract.WEBHOOK_EVENTS)},
+        )
+
+
+class WebhookEndpoint(EncryptedRow, Timestamped):
+    """An address that gets some events of an account, signed with a secret."""
+
+    class OffReason(models.TextChoices):
+        GONE = "gone", _("The receiver answered 410: it wants no more events.")
+        FAILING = "failing", _("Every attempt of five days failed.")
+
+    SECRET_PREFIX = "whsec_"  # noqa: S105  public: Standard Webhooks prescribes it
+    ENCRYPTED_COLUMN = "secrets_sealed"
+    ROTATION = timedelta(hours=24)  # for which the secret before the last rotation signs too
+    FAILING_LIMIT = timedelta(days=5)
+
+    uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="webhooks")
+    url = models.CharField(
+        _("address"),
+        max_length=2000,
+        validators=[validators.validate_webhook_url],
+        help_text=_("Events are sent to it by POST."),
+    )
+    events = models.JSONField(_("events"), validators=[check_event_list])
+    include_customers = models.BooleanField(
+        _("include customers"),
+        default=False,
+        help_text=_("Send the events of the account's customers of all levels too."),
+    )
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("If it is off, nothing is sent.")
+    )
+    # Older changes of mailboxes are not sent.
+    active_since = models.DateTimeField(default=timezone.now, editable=False)
+    off_reason = models.CharField(max_length=16, choices=OffReason, blank=True, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    secrets_sealed = models.TextField(editable=False)
+    previous_until = models.DateTimeField(null=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = WebhookEndpointQuerySet.as_manager()
+
+    class Meta(Timestamped.Meta):
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
+
+    def __str__(self):
+        """Return a text for logs, so it leaves out the address, which may contain a key."""
+        return f"Webhook {self.uuid}"
+
+    @property
+    def owner(self) -> bytes:
+        return self.uuid.bytes
+
+    def clean(self):
+        """Refuse too many webhooks. This is only exact if the caller has locked the account."""
+        super().clean()
+        others = WebhookEndpoint.objects.filter(account=self.account_id).exclude(pk=self.pk)
+        if self._state.adding and others.count() >= contract.MAX_WEBHOOKS:
+            raise ValidationError(
+                _("An account has at most %(most)s webhooks."),
+                code="limit",
+                params={"most": contract.MAX_WEBHOOKS},
+            )
+
+    def save(self, **kwargs):
+        """Save with the next version. Lock an existing row before you read and save it."""
+        if not self._state.adding:
+            self.version += 1
+        super().save(**kwargs)
+
+    @classmethod
+    def make_secret(cls, form_uuid: UUID | None = None) -> str:
+        """Return a new secret; for the same form (`mailboxes.staff.resubmission`), the same one."""
+        if form_uuid is None:
+            key = secrets.token_bytes(32)
+        else:
+            key = salted_hmac("mailboxes.webhook", form_uuid.bytes, algorithm="sha256").digest()
+        return cls.SECRET_PREFIX + b64encode(key).decode()
+
+    @classmethod
+    def create(cls, account: Account, secret: str = "", **values) -> "WebhookEndpoint":
+        """Create a webhook with this or a new secret, in a transaction. Raises ValidationError."""
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        endpoint = cls(account=account, **values)
+        endpoint.issue(secret)
+        return endpoint
+
+    def issue(self, secret: str = "") -> str:
+        """Save a new webhook with this or a new secret, and return it. Raises ValidationError."""
+        self.encrypt(secret or self.make_secret())
+        self.full_clean()
+        self.save()
+        return self.secret
+
+    @property
+    def secret(self) -> str:
+        """Return the newest secret. Raises UnknownKeyError."""
+        return self.decrypt().split()[0]
+
+    @property
+    def signing_secrets(self) -> list[str]:
+        """Return the secrets that sign now, the newest first. Raises UnknownKeyError."""
+        newest, *previous = self.decrypt().split()
+        is_valid = self.previous_until is not None and timezone.now() < self.previous_until
+        return [newest, *previous] if is_valid else [newest]
+
+    def rotate(self, secret: str = "") -> str:
+        """Set and return this or a new secret. The one before signs too for ROTATION.
+
+        The webhook must be locked. Raises UnknownKeyError.
+        """
+        new, old = secret or self.make_secret(), self.secret
+        self.encrypt(f"{new} {old}")
+        self.previous_until = timezone.now() + self.ROTATION
+        self.save()
+        return new
+
+    def change(self, **values) -> None:
+        """Set and save these fields. Raises ValidationError. The webhook must be locked."""
+        was_active = self.is_active
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.full_clean()
+        if self.is_active and not was_active:
+            self.active_since = timezone.now()
+            self.failing_since, self.off_reason = None, ""
+        self.save()
+
+    def switch_off(self, reason: OffReason) -> None:
+        self.is_active, self.off_reason = False, reason
+        self.save()
+
+    def note_attempt(self, succeeded: bool) -> bool:
+        """Store since when all attempts fail; return True if that is too long. Lock it before."""
+        if succeeded:
+            self.failing_since = None
+        else:
+            self.failing_since = self.failing_since or timezone.now()
+        WebhookEndpoint.objects.filter(pk=self.pk).update(failing_since=self.failing_since)
+        since = self.failing_since
+        return since is not None and timezone.now() - since >= self.FAILING_LIMIT
+
+
+class WebhookDeliveryQuerySet(models.QuerySet):
+    def expired(self):
+        """Return those that are older than they are kept, and are not sent any more."""
+        start = timezone.now() - WebhookDelivery.KEPT
+        return self.filter(created_at__lte=start).exclude(state=WebhookDelivery.State.PENDING)
+
+    def older_than(self, moment: datetime, uuid: UUID):
+        """Return those after one of this time and UUID in a list of the newest first."""
+        return self.filter(created_at__lte=moment).exclude(created_at=moment, uuid__gte=uuid)
+
+
+class WebhookDelivery(EncryptedRow, models.Model):
+    """An event for one webhook, and the attempts to send it. The body and the answers are encrypted."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        DELIVERED = "delivered", _("Delivered")
+        FAILED = "failed", _("Failed")
+
+    ENCRYPTED_COLUMN = "content_sealed"
+    KEPT = timedelta(days=30)
+    MAX_ATTEMPTS_SHOWN = 20  # of an event that was sent again and again, the last ones
+
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries"
+    )
+    event = models.CharField(max_length=32)
+    created_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    content_sealed = models.TextField()
+    attempts = models.PositiveIntegerField(default=0)
+    tries = models.PositiveIntegerField(
+        default=0, help_text="Attempts since it was last sent by hand."
+    )
+    attempted_at = models.DateTimeField(null=True)
+    status = models.PositiveSmallIntegerField(null=True, help_text="Of the last answer.")
+    next_attempt_at = models.DateTimeField(null=True)
+
+    objects = WebhookDeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = NEWEST_FIRST
+        verbose_name = _("webhook delivery")
+        verbose_name_plural = _("webhook deliveries")
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["endpoint", *NEWEST_FIRST], name="deliveries_of_webhook"),
+            models.Index(fields=["created_at"], name="deliveries_by_time"),
+        ]
+
+    def __str__(self):
+        return f"{self.event} {self.uuid}"
+
+    @property
+    def owner(self) -> bytes:
+        return self.uuid.bytes
+
+    @classmethod
+    def create(cls, endpoint: WebhookEndpoint, event: str, data: dict, at: datetime | None = None):
+        """Store an event for a webhook, to be sent."""
+        now = timezone.now()
+        moment = (at or now).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        body = {"type": event, "timestamp": moment, "data": data}
+        delivery = cls(endpoint=endpoint, event=event, created_at=now, next_attempt_at=now)
+        delivery.set_content(json.dumps(body, ensure_ascii=False, separators=(",", ":")), [])
+        delivery.save()
+        return delivery
+
+    def set_content(self, body: str, attempt_log: list[dict]) -> None:
+        """Encrypt the body and the log of attempts, without saving."""
+        self.encrypt(json.dumps({"body": body, "attempts": attempt_log}))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Return the `body` and the `attempts`, oldest first. Raises UnknownKeyError."""
+        return json.loads(self.decrypt())
+
+    def log_attempt(self, status: int | None, text: str) -> None:
+        """Add an attempt and its answer, or the reason why there is none, without saving."""
+        now, content = timezone.now(), self.content
+        entry = {"at": now.isoformat(), "status": status, "answer": text}
+        attempts = [*content["attempts"], entry][-self.MAX_ATTEMPTS_SHOWN :]
+        self.set_content(content["body"], attempts)
+        self.attempts += 1
+        self.tries += 1
+        self.attempted_at, self.status = now, status
