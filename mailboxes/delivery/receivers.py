@@ -2,10 +2,27 @@
 
 from django.dispatch import receiver
 
+from mailboxes.delivery import webhooks
 from mailboxes.delivery.transcription import transcribe_message
-from mailboxes.models.signals import transcription_requested
+from mailboxes.models.signals import (
+    message_deleted,
+    message_received,
+    message_transcribed,
+    transcription_requested,
+)
+
+EVENTS = {
+    message_received: "message.received",
+    message_transcribed: "message.transcribed",
+    message_deleted: "message.deleted",
+}
 
 
 @receiver(transcription_requested)
 def enqueue_transcription(message, **kwargs) -> None:
     transcribe_message.enqueue(str(message.pk))
+
+
+@receiver(list(EVENTS))
+def send_webhooks(signal, message, **kwargs) -> None:
+    webhooks.send_message_event(message, EVENTS[signal])

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     """Add webhooks, their deliveries, and which version of a mailbox they got."""
 
     dependencies = [
-        ('mailboxes', '0023_tasks'),
+        ('mailboxes', '0024_transcriptions'),
     ]
 
     operations = [
