@@ -89,6 +89,7 @@ UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # Resources of the hosted API that this service does not have.
 EMPTY_LISTS = ("flow", "group", "phone-book", "queue-group", "user")
 MAILBOXES = "voip/mailbox"
+WEBHOOKS = "voip/webhook"
 MAILBOX_PATH = re.compile(
     rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z"
 )  # the list, or one mailbox

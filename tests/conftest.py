@@ -6,26 +6,30 @@ import shutil
 import signal
 import subprocess
 from contextlib import closing
+from ipaddress import ip_network
 from pathlib import Path
 from shutil import which
 
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
 
 from mailboxes.models import Account
 from mailboxes.models.messages import recordings_store
 from tests import databases as extra_databases
 from tests import requirements
 from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for
+from tests.delivery.receiver import Receiver
 from tests.postgres import PrivatePostgres, free_port
 from tests.reset_db import DatabaseReset
 from tests.server import Server
 from tests.service import InProcess, OverSocket
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine must not fail a test
-settings.load_profile("unhurried")
+hypothesis_settings.register_profile(
+    "unhurried", deadline=None
+)  # a busy machine must not fail a test
+hypothesis_settings.load_profile("unhurried")
 
 # A shell makes its background processes ignore Ctrl-C, and their children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -83,6 +87,20 @@ def stranger(db):
 def service(account):
     """Return the service in this process, called with a credential of the account."""
     return InProcess(headers_for(account))
+
+
+@pytest.fixture
+def reachable(settings):
+    """Let webhooks reach this machine, without HTTPS."""
+    settings.HTTPS = False
+    settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.0/8")]
+
+
+@pytest.fixture
+def receiver(reachable):
+    """Return a running receiver of webhooks."""
+    with Receiver() as running:
+        yield running
 
 
 @pytest.fixture

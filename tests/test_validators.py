@@ -142,3 +142,15 @@ def test_networks_are_parsed_from_a_text():
 def test_invalid_network_is_named(text):
     with pytest.raises(ValidationError, match=text):
         validators.validate_networks(f"10.0.0.0/8, {text}")
+
+
+@pytest.mark.parametrize("https", [True, False])
+def test_webhook_may_have_http_only_if_https_is_off(settings, https):
+    settings.HTTPS = https
+    validators.validate_webhook_url("https://example.com/")
+    if not https:
+        validators.validate_webhook_url("http://example.com/")
+        return
+    with pytest.raises(ValidationError) as refused:
+        validators.validate_webhook_url("http://example.com/")
+    assert refused.value.code == "scheme"

@@ -26,6 +26,7 @@ from mailboxes.api.schema_texts import (
     GROUPS,
     IF_MATCH,
     IF_MATCH_MESSAGE,
+    IF_MATCH_WEBHOOK,
     IF_NONE_MATCH,
     IF_RANGE,
     KEY,
@@ -38,6 +39,7 @@ from mailboxes.api.schema_texts import (
     SET_PASS_CODE,
     STILL_RUNS,
     UNCOUNTED,
+    WEBHOOKS,
     Command,
 )
 from mailboxes.audio.recordings import MEDIA_TYPE as AUDIO
@@ -88,13 +90,19 @@ class CommandSchema(AutoSchema):
         uuids = {
             "mailbox_uuid": "The UUID of the Mailbox",
             "uuid": f"The UUID of the {noun} to be {PARTICIPLES[self.method]}",
+            "id": "The id of the event to be sent again",
         }
+        if self.command.group == WEBHOOKS:
+            uuids["uuid"] = "The UUID of the webhook"
         headers = {"X-Auth-For": ACT_FOR}
         if self.method == "POST":
             headers["Idempotency-Key"] = KEY
         if self.command.group == MESSAGES:
             if self.method != "GET" and "{uuid}" in self.path:
                 headers["If-Match"] = IF_MATCH_MESSAGE
+        elif self.command.group == WEBHOOKS:
+            if self.method != "GET" and "{uuid}" in self.path and "{id}" not in self.path:
+                headers["If-Match"] = IF_MATCH_WEBHOOK
         elif self.method != "GET" and "{" in self.path:  # a change of a mailbox
             headers["If-Match"] = IF_MATCH
         if self.method == "GET" and self.command.group != AUTHENTICATION:
@@ -194,7 +202,7 @@ def complete_schemas(schemas):
             schema["required"] = REQUIRED[name]
         if not name.endswith("Request"):
             schemas[name] = schema | exact_object(schema["properties"])
-            if "updated_on" in schema["properties"]:
+            if "updated_on" in schema["properties"] and "Webhook" not in name:
                 schemas[f"New{name}"] = remove_updated_on(schema)
     one_error = exact_object({"code": {"type": "string"}, "message": {"type": "string"}})
     schemas["Error"] = exact_object(
@@ -286,7 +294,7 @@ def describe_success(status, response, operation, schemas) -> dict:
     if status == 204 or AUDIO in response["content"]:
         return response | {"description": text}
     result = response["content"][MEDIA_TYPE]["schema"]
-    if status == 201 and MESSAGES not in operation["tags"]:
+    if status == 201 and not {MESSAGES, WEBHOOKS}.intersection(operation["tags"]):
         result = {"$ref": result["$ref"].replace("schemas/", "schemas/New")}
     if status == 200 and command == "add_message":
         result = {"anyOf": [result, EMPTY]}

@@ -32,6 +32,7 @@ class Command(NamedTuple):
 
 
 MAILBOXES, RECIPIENTS, MESSAGES = "Mailboxes", "Email recipients", "Messages"
+WEBHOOKS = "Webhooks"
 AUTHENTICATION = "Authentication"
 
 GROUPS = {
@@ -39,6 +40,8 @@ GROUPS = {
     RECIPIENTS: "",
     MESSAGES: "What callers leave in a mailbox. No public page of the hosted API describes "
     "messages: this part is our own.",
+    WEBHOOKS: "Addresses that events are sent to when they happen, signed as Standard Webhooks 1.0 "
+    "prescribes. This part is our own, too.",
     AUTHENTICATION: "",
 }
 
@@ -141,6 +144,43 @@ COMMANDS = {
     "DELETE /voip/mailbox/{mailbox_uuid}/messages/{uuid}": Command(
         "delete_message", MESSAGES, "Deletes the specified message"
     ),
+    "GET /voip/webhook": Command("list_webhooks", WEBHOOKS, "Gets all webhooks of an account"),
+    "GET /voip/webhook/{uuid}": Command(
+        "get_webhook", WEBHOOKS, "Gets the details for a specific webhook"
+    ),
+    "GET /voip/webhook/{uuid}/deliveries": Command(
+        "list_deliveries",
+        WEBHOOKS,
+        "Gets the events that were sent to a webhook in the last 30 days, the newest first, in pages",
+        "Follow the Link header to the next page.",
+    ),
+    "POST /voip/webhook": Command(
+        "create_webhook",
+        WEBHOOKS,
+        "Creates a new webhook",
+        f"The answer has its secret: store it. An account has at most {contract.MAX_WEBHOOKS} webhooks.",
+    ),
+    "POST /voip/webhook/{uuid}/rotate": Command(
+        "rotate_secret",
+        WEBHOOKS,
+        "Gives a webhook a new secret",
+        "For 24 hours the one before signs too, so that receivers can change over.",
+    ),
+    "POST /voip/webhook/{uuid}/deliveries/{id}/replay": Command(
+        "replay_delivery",
+        WEBHOOKS,
+        "Sends an event again",
+        "With the same webhook-id, and again after failures.",
+    ),
+    "PATCH /voip/webhook/{uuid}": Command(
+        "change_webhook",
+        WEBHOOKS,
+        "Changes some fields of the specified webhook, or switches it on or off",
+        "Changes only what is sent: a field left out stays unchanged.",
+    ),
+    "DELETE /voip/webhook/{uuid}": Command(
+        "delete_webhook", WEBHOOKS, "Deletes the specified webhook and its list of sent events"
+    ),
     "GET /authenticated": Command(
         "check_credentials", AUTHENTICATION, "Says whether credentials are good"
     ),
@@ -181,6 +221,7 @@ RESPONSE_HEADERS = {
 UNCOUNTED = {401, 406, 500, 503}  # answered before the call is counted, or without counting
 IF_MATCH = "An ETag: refuse the command if the mailbox or its recipients have changed since"
 IF_MATCH_MESSAGE = "An ETag: refuse the command if the message has changed since"
+IF_MATCH_WEBHOOK = "An ETag: refuse the command if the webhook has changed since"
 IF_NONE_MATCH = "An ETag: answer 304 without a body if the content has not changed since"
 KEY = "A key that the caller chooses for this call. Repeated with it within a day, it is done only once"
 RANGE = "The part to read, such as bytes=0-65535. Several parts at once are ignored"
@@ -192,6 +233,7 @@ EMPTY = {"type": "object", "maxProperties": 0}
 DESCRIPTIONS = {
     200: "The command succeeded.",
     201: "It has no updated_on, because it has never been updated.",
+    202: "It is sent within seconds.",
     204: "The answer has no body.",
     304: "The content still has the ETag in If-None-Match. The answer has no body.",
     400: "A field or parameter is missing or wrong, or the body is not a JSON object or a form. "
@@ -202,8 +244,9 @@ DESCRIPTIONS = {
     404: "The account has no mailbox, recipient or message with this UUID.",
     406: f"The Accept header does not include {MEDIA_TYPE}.",
     409: "The account has as many active mailboxes as it may have; or the mailbox has this address "
-    "already, or as many recipients as it may have; or the first call with this Idempotency-Key is still running.",
-    412: "The mailbox or its recipients, or the message, have changed since the ETag in If-Match. "
+    "already, or as many recipients as it may have; or the account has as many webhooks as it may have, or "
+    "the webhook is switched off; or the first call with this Idempotency-Key is still running.",
+    412: "The mailbox or its recipients, the message or the webhook have changed since the ETag in If-Match. "
     "Read it again.",
     413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB, or the recording is larger than "
     f"{contract.MAX_RECORDING_BYTES // 1024**2} MiB.",
@@ -224,6 +267,8 @@ DESCRIPTIONS_OF = {
     ): "The message of the same call_id, stored earlier. Or an empty result: the "
     "recording is too short to be kept.",
     ("add_message", 201): "The message is stored.",
+    ("create_webhook", 201): "The webhook with its secret, which cannot be read later.",
+    ("rotate_secret", 200): "The webhook with its new secret, which cannot be read later.",
     ("get_recording", 200): "The whole recording, as audio/wav.",
     ("get_recording", 206): "The part of the recording that Range names, as audio/wav.",
 }
@@ -250,11 +295,17 @@ NO_CHOICE = (
     "invalid_choice",
     ChoiceField.default_error_messages["invalid_choice"].format(input="burn"),
 )
+PRIVATE_URL = ("private", "This address is in a private network, which webhooks do not reach.")
 # The field, code and message in the examples of single commands, where those above do not fit.
 ERRORS_OF = {
     ("add_message", 400): ("recording", ("invalid", NO_AUDIO)),
     ("add_message", 413): ("recording", (ContentTooLarge.default_code, RECORDING_TOO_LARGE)),
     ("change_messages", 400): ("action", NO_CHOICE),
+    ("change_webhook", 400): ("url", PRIVATE_URL),
+    ("create_webhook", 400): ("url", PRIVATE_URL),
+    ("list_deliveries", 400): ("limit", NO_NUMBER),
+    ("replay_delivery", 400): (HEADER, BAD_KEY),
+    ("rotate_secret", 400): (HEADER, BAD_KEY),
     ("get_history", 400): ("limit", NO_NUMBER),
     ("list_messages", 400): ("limit", NO_NUMBER),
     ("mark_message", 400): ("heard", NO_HEARD),
@@ -268,6 +319,9 @@ EXAMPLE_UUID = "31347d42-00bd-44a5-9b5c-20dc4197a2f6"
 EXAMPLES = {
     "account": "acme",
     "action": "changed",
+    "answer": "thanks",
+    "attempted_at": "2023-06-02T12:00:01Z",
+    "attempts": 1,
     "after": {"password": contract.MASK, "transcribe": True},
     "at": "2023-06-02T12:00:00Z",
     "before": {"password": None, "transcribe": False},
@@ -275,26 +329,37 @@ EXAMPLES = {
     "call_id": "1685707200.17@pbx.example.com",
     "caller_id_name": "Ann Smith",
     "caller_id_number": "+442079460000",
+    "created_at": "2023-06-02T12:00:00Z",
     "created_on": "2023-06-02",
     "credential": "api",
     "done": [EXAMPLE_UUID],
     "duration": 12,
     "email": "pete@example.com",
+    "event": "message.received",
+    "events": ["message.received", "message.transcribed"],
     "failed": [{"uuid": "7d1f6c0e-3a55-4c6b-9a0e-52f3b8a7d9c4", "code": "not_found"}],
     "greeting": "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b",
     "heard": True,
+    "id": EXAMPLE_UUID,
+    "include_customers": False,
+    "is_active": True,
     "kind": "credential",
     "name": "Pete's Mailbox",
     # The page's own is weak. Where weak ones are refused, the samples must not have one.
+    "next_attempt_at": None,
     "password": "4829" if settings.PASS_CODE_POLICY == "reject" else "1234",  # noqa: S105  the policy's name
     "play_caller_id": True,
     "play_timestamp": True,
     "received_at": "2023-06-02T12:00:00Z",
     "recording": "message.wav",
+    "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",  # of the specification
+    "state": "delivered",
+    "status": 200,
     "transcribe": True,
     "transcription": "Please call me back about the order.",
     "transcription_status": "done",
     "updated_on": "2023-06-02",
+    "url": "https://example.com/voicemail",
     "uuid": EXAMPLE_UUID,
     "uuids": [EXAMPLE_UUID],
 }

@@ -13,12 +13,15 @@ from mailboxes.api.views import (
     RecipientViewSet,
     SchemaView,
 )
-from mailboxes.contract import EMPTY_LISTS, MAILBOXES, UUID_TEXT
+from mailboxes.api.webhook_views import WebhookViewSet
+from mailboxes.contract import EMPTY_LISTS, MAILBOXES, UUID_TEXT, WEBHOOKS
 
 MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"
 MESSAGES = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/messages"
 MESSAGE = rf"{MESSAGES}/(?P<uuid>{UUID_TEXT})"
+WEBHOOK = rf"{WEBHOOKS}/(?P<uuid>{UUID_TEXT})"
+DELIVERIES = f"{WEBHOOK}/deliveries"
 RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID_TEXT})"
 
 LIST_ACTIONS: dict = {"get": "list", "post": "create"}
@@ -64,4 +67,17 @@ urlpatterns = [
         rf"{MESSAGE}/recording", RecordingView.as_view({"get": "retrieve"}), "message-recording"
     ),
     command(RECIPIENT, RecipientViewSet.as_view(RECIPIENT_ACTIONS), "recipient-detail"),
+    command(WEBHOOKS, WebhookViewSet.as_view(LIST_ACTIONS), "webhook-list"),
+    command(WEBHOOK, WebhookViewSet.as_view(MESSAGE_ACTIONS), "webhook-detail"),
+    command(
+        f"{WEBHOOK}/rotate",
+        WebhookViewSet.as_view({"post": "rotate"}, takes_body=False),
+        "webhook-rotate",
+    ),
+    command(DELIVERIES, WebhookViewSet.as_view({"get": "deliveries"}), "delivery-list"),
+    command(
+        rf"{DELIVERIES}/(?P<id>{UUID_TEXT})/replay",
+        WebhookViewSet.as_view({"post": "replay"}, takes_body=False),
+        "delivery-replay",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Requests to addresses that customers choose: never to a private network, and within a time."""
+"""Requests to addresses that customers choose, with limits of networks, time and size."""
 
 import socket
 import time
@@ -45,7 +45,7 @@ class Deadline:
 
 
 class GuardedBackend(httpcore.SyncBackend):
-    """Resolves a name once, checks each of its addresses, and connects to one that was checked.
+    """Resolves a name once, checks its addresses, and connects to one that was checked.
 
     A second look-up could give another address than the one that was checked.
     """

@@ -75,7 +75,7 @@ def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:
 
 
 def send_again(delivery: WebhookDelivery) -> None:
-    """Attempt a locked delivery again, from the start of its schedule. Raises SwitchedOffError."""
+    """Send a locked delivery again, from the start of its schedule. Raises SwitchedOffError."""
     require_active(delivery.endpoint)
     delivery.state = WebhookDelivery.State.PENDING
     delivery.tries = 0
@@ -138,7 +138,7 @@ retry(deliver_webhook, attempts=10, first=5, longest=3600, give_up=give_up)
 
 
 def attempt(delivery: WebhookDelivery) -> tuple[int | None, str]:
-    """Send the event. Return the status and the beginning of the answer, or None and the reason."""
+    """Send the event. Return the answer's status and beginning, or None and the reason."""
     url, body = delivery.endpoint.url, delivery.content["body"]
     headers = sign(delivery, body)
     try:
@@ -225,7 +225,7 @@ def select_unannounced(mailboxes):
 
 @transaction.atomic
 def announce_slice(account: Account) -> bool:
-    """Send the events of some mailboxes, the longest unsent first. Return True if there may be more.
+    """Send the events of some mailboxes, the oldest first. Return True if there may be more.
 
     Mailboxes that somebody is changing are left for a later call.
     """

@@ -20,6 +20,7 @@ from mailboxes.models.encrypted import EncryptedRow
 from mailboxes.models.timestamps import Timestamped
 
 NEWEST_FIRST = ["-created_at", "-uuid"]
+MAX_URL_LENGTH = 2000  # characters
 
 
 class WebhookEndpointQuerySet(models.QuerySet):
@@ -60,7 +61,7 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="webhooks")
     url = models.CharField(
         _("address"),
-        max_length=2000,
+        max_length=MAX_URL_LENGTH,
         validators=[validators.validate_webhook_url],
         help_text=_("Events are sent to it by POST."),
     )
@@ -110,6 +111,7 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
         """Save with the next version. Lock an existing row before you read and save it."""
         if not self._state.adding:
             self.version += 1
+        self.events = [event for event in contract.WEBHOOK_EVENTS if event in self.events]
         super().save(**kwargs)
 
     @classmethod
@@ -197,7 +199,7 @@ class WebhookDeliveryQuerySet(models.QuerySet):
 
 
 class WebhookDelivery(EncryptedRow, models.Model):
-    """An event for one webhook, and the attempts to send it. The body and the answers are encrypted."""
+    """An event for one webhook, and the attempts to send it; body and answers are encrypted."""
 
     class State(models.TextChoices):
         PENDING = "pending", _("Pending")

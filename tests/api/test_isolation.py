@@ -4,8 +4,18 @@ from functools import partial
 
 import pytest
 
-from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox, Message
+from mailboxes.delivery.webhooks import send
+from mailboxes.models import (
+    Account,
+    ApiCredential,
+    EmailRecipient,
+    Mailbox,
+    Message,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from tests.conftest import headers_for
+from tests.delivery.webhooks import create_webhook
 from tests.recordings import make_form, make_recording, make_wav
 from tests.service import InProcess
 
@@ -21,6 +31,11 @@ RECORDING = "/voip/mailbox/{mailbox}/messages/{message}/recording"
 RESTORE = "/voip/mailbox/{mailbox}/messages/{message}/restore"
 MIXED_MESSAGE = "/voip/mailbox/{own}/messages/{message}"
 MIXED_RECORDING = "/voip/mailbox/{own}/messages/{message}/recording"
+WEBHOOK = "/voip/webhook/{webhook}"
+ROTATE = "/voip/webhook/{webhook}/rotate"
+DELIVERIES = "/voip/webhook/{webhook}/deliveries"
+REPLAY = "/voip/webhook/{webhook}/deliveries/{delivery}/replay"
+MIXED_REPLAY = "/voip/webhook/{own_webhook}/deliveries/{delivery}/replay"
 
 # The status of each call for the mailbox, recipient and message of `owner`. `reseller` acts for the owner with
 # X-Auth-For, and `alone` is the reseller without it. `posing` is a stranger who tries to.
@@ -52,11 +67,19 @@ TABLE = [
     ("PATCH", MIXED_MESSAGE, 404, 404, 404, 404, 404, 404, 403, 401),
     ("DELETE", MIXED_MESSAGE, 404, 404, 404, 404, 404, 404, 403, 401),
     ("GET", MIXED_RECORDING, 404, 404, 404, 404, 404, 404, 403, 401),
+    ("GET", WEBHOOK, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("PATCH", WEBHOOK, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("DELETE", WEBHOOK, 204, 204, 404, 404, 404, 404, 403, 401),
+    ("POST", ROTATE, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("GET", DELIVERIES, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("POST", REPLAY, 202, 202, 404, 404, 404, 404, 403, 401),
+    ("POST", MIXED_REPLAY, 404, 404, 404, 404, 404, 404, 403, 401),
     ("OPTIONS", MAILBOX, 405, 405, 405, 405, 405, 405, 405, 405),
     ("POST", MAILBOX, 405, 405, 405, 405, 405, 405, 405, 405),
     ("GET", "/voip/unknown", 404, 404, 404, 404, 404, 404, 404, 404),
 ]
 BODY = {"name": "Changed", "email": "changed@example.com", "heard": True, "action": "delete"}
+BODY |= {"url": "https://example.com/changed"}
 
 
 @pytest.fixture
@@ -71,6 +94,8 @@ def owner(db):
     mailbox = Mailbox.objects.get(account=owner)
     mailbox.add_recipient("pete@example.com")
     Message.receive(mailbox, make_recording(), caller_id_name="Caller of owner")
+    webhook = create_webhook(owner, "https://example.com/of-owner")
+    send(webhook, "message.received", {"caller_id_name": "Caller of owner"})
     return owner
 
 
@@ -91,11 +116,13 @@ def connect(caller):
 
 
 def read_rows():
-    """Return the owner's mailboxes, recipients and messages as the database has them."""
+    """Return the owner's rows as the database has them."""
     mailboxes = Mailbox.objects.filter(account__name="owner").order_by("pk").values()
     recipients = EmailRecipient.objects.order_by("pk").values()
     messages = Message.objects.order_by("pk").values()
-    return list(mailboxes), list(recipients), list(messages)
+    webhooks = WebhookEndpoint.objects.filter(account__name="owner").order_by("pk").values()
+    deliveries = WebhookDelivery.objects.order_by("pk").values()
+    return [list(rows) for rows in (mailboxes, recipients, messages, webhooks, deliveries)]
 
 
 def prepare_call(caller, method, path):
@@ -103,11 +130,19 @@ def prepare_call(caller, method, path):
     service, own = connect(caller)
     recipient = EmailRecipient.objects.get()
     message = Message.objects.get()
+    delivery = WebhookDelivery.objects.get()
+    own_webhook = create_webhook(own.account)
     call = {"body": BODY | {"uuids": [str(message.pk)]}}
     if (method, path) == ("POST", MESSAGES):
         call = make_form(make_wav())
     path = path.format(
-        mailbox=recipient.mailbox_id, recipient=recipient.pk, message=message.pk, own=own.pk
+        mailbox=recipient.mailbox_id,
+        recipient=recipient.pk,
+        message=message.pk,
+        own=own.pk,
+        webhook=delivery.endpoint_id,
+        delivery=delivery.pk,
+        own_webhook=own_webhook.pk,
     )
     return partial(service.call, method, path, **call)
 
@@ -152,6 +187,12 @@ def test_message_of_another_account_cannot_be_changed_in_bulk(owner):
 def test_list_has_only_the_accounts_own_mailboxes(owner, name):
     service = InProcess(headers_for(Account.objects.get(name=name)))
     assert [box["name"] for box in service.get("/voip/mailbox").result] == [f"Box of {name}"]
+
+
+@pytest.mark.parametrize("name", ["owner", "reseller", "sibling", "customer", "stranger"])
+def test_list_has_only_the_accounts_own_webhooks(owner, name):
+    service = InProcess(headers_for(Account.objects.get(name=name)))
+    assert len(service.get("/voip/webhook").result) == (1 if name == "owner" else 0)
 
 
 def test_mailbox_cannot_be_moved_to_another_account(owner):

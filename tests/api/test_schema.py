@@ -18,7 +18,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from mailboxes import contract
 from mailboxes.api import idempotency, urls
 from mailboxes.api.schema_texts import RESPONSE_HEADERS
-from mailboxes.models import Mailbox, Message
+from mailboxes.contract import WEBHOOK_EVENTS
+from mailboxes.delivery.webhooks import send
+from mailboxes.models import Mailbox, Message, WebhookEndpoint
 from mailboxes.models.message_actions import Actions
 from tests.api import examples
 from tests.recordings import make_form, make_recording, make_wav
@@ -72,10 +74,23 @@ def mailbox(account):
 
 
 @pytest.fixture
-def fill_in(mailbox):
-    """A function that fills the uuids of the mailbox and its recipient or message into a path."""
+def delivery(account):
+    webhook = WebhookEndpoint.create(
+        account, url="https://example.com/", events=[WEBHOOK_EVENTS[0]]
+    )
+    return send(webhook, WEBHOOK_EVENTS[0], {})
+
+
+@pytest.fixture
+def fill_in(mailbox, delivery):
+    """A function that fills the uuids of the mailbox and its recipient or message into a path.
+
+    Those of a webhook and an event that was sent to it, too.
+    """
 
     def fill_in(path):
+        if "webhook" in path:
+            return path.format(uuid=delivery.endpoint_id, id=delivery.pk)
         row = mailbox
         if "recipient" in path:
             row = mailbox.email_recipients.first()
@@ -84,6 +99,10 @@ def fill_in(mailbox):
         return path.format(mailbox_uuid=mailbox.uuid, uuid=row.uuid)
 
     return fill_in
+
+
+def fill_in_anything(path):
+    return path.format(mailbox_uuid=uuid4(), uuid=uuid4(), id=uuid4())
 
 
 # --- The schema -----------------------------------------------------------------
@@ -103,8 +122,7 @@ def test_schema_has_exactly_the_routed_commands():
         if method != "head"
     }
     documented = [
-        (resolve(path.format(mailbox_uuid=uuid4(), uuid=uuid4())).url_name, method.lower())
-        for method, path in COMMANDS
+        (resolve(fill_in_anything(path)).url_name, method.lower()) for method, path in COMMANDS
     ]
     assert sorted(documented) == sorted(routed)
     assert not any(path.endswith("/") for _, path in COMMANDS)
@@ -205,8 +223,12 @@ ERRORS = [
 ]
 BODY = {"name": "Support", "email": "bob@acme.example"}
 BODY |= {"heard": True, "action": "hear", "uuids": [str(uuid4())]}
+BODY |= {"url": "https://example.com/hook", "events": [WEBHOOK_EVENTS[0]]}
 REFUSED_CALLS = {
-    400: {"body": {"name": "", "email": "", "action": "burn", "uuids": BODY["uuids"]}},
+    400: {
+        "body": {"name": "", "email": "", "action": "burn", "url": "https://127.0.0.1/"}
+        | {key: BODY[key] for key in ("uuids", "events")}
+    },
     401: {"headers": {"X-Auth-Password": "wrong"}},
     403: {"headers": {"X-Auth-For": "stranger"}},
     404: {},  # by the path
@@ -297,10 +319,10 @@ def test_error_is_like_the_documented_example(
         call = form | {"headers": form["headers"] | call.get("headers", {})}
     address = fill_in(path)
     if status == 404:
-        address = path.format(mailbox_uuid=uuid4(), uuid=uuid4())
+        address = fill_in_anything(path)
     elif status == 400 and method == "GET":
         address += "?name=" if path.endswith("/mailbox") else "?limit="
-    elif status == 400 and path.endswith("/restore"):
+    elif status == 400 and path.endswith(("/restore", "/rotate", "/replay")):
         call = {"headers": {"Idempotency-Key": "two words"}}
     elif status == 409 and "recipient" not in path:
         # Only PostgreSQL gives this answer.

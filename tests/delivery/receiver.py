@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server on this machine, which behaves as a test says."""
+"""A receiver of webhooks: a real HTTP server, which behaves as a test says."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Requests to addresses that customers choose: private networks, and limits of time and size."""
+"""Requests to addresses that customers choose: private networks, and limits."""
 
 import socket
 import ssl
