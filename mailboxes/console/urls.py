@@ -22,6 +22,7 @@ from mailboxes.console.views import (
     second_factor,
     sign_in,
     staff,
+    webhooks,
 )
 from mailboxes.validators import ACCOUNT_NAME_TEXT
 
@@ -33,6 +34,9 @@ class AccountName(StringConverter):
 
 
 register_converter(AccountName, "account")
+
+WEBHOOKS = "accounts/<account:name>/webhooks/"
+DELIVERY = f"{WEBHOOKS}<uuid:uuid>/deliveries/<uuid:delivery>"
 
 urlpatterns = [
     path("", mailbox_list.mailbox_list, name="mailbox-list"),
@@ -113,6 +117,14 @@ urlpatterns = [
         credentials.credential_revoke,
         name="credential-revoke",
     ),
+    path(f"{WEBHOOKS}new/", webhooks.webhook_add, name="webhook-add"),
+    path(f"{WEBHOOKS}<uuid:uuid>/", webhooks.webhook, name="webhook"),
+    path(f"{WEBHOOKS}<uuid:uuid>/edit/", webhooks.webhook_edit, name="webhook-edit"),
+    path(f"{WEBHOOKS}<uuid:uuid>/test/", webhooks.webhook_test, name="webhook-test"),
+    path(f"{WEBHOOKS}<uuid:uuid>/rotate/", webhooks.webhook_rotate, name="webhook-rotate"),
+    path(f"{WEBHOOKS}<uuid:uuid>/delete/", webhooks.webhook_delete, name="webhook-delete"),
+    path(f"{DELIVERY}/", webhooks.delivery, name="delivery"),
+    path(f"{DELIVERY}/again/", webhooks.delivery_again, name="delivery-again"),
     path("export/", export.export, name="export"),
     path("import/", imports.upload, name="import"),
     path("import/template.csv", imports.template, name="import-template"),

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ('events', models.JSONField(validators=[mailboxes.models.webhooks.check_event_list], verbose_name='events')),
                 ('include_customers', models.BooleanField(default=False, help_text="Send the events of the account's customers of all levels too.", verbose_name='include customers')),
                 ('is_active', models.BooleanField(default=True, help_text='If it is off, nothing is sent.', verbose_name='active')),
-                ('active_since', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('active_since', models.DateTimeField(editable=False, null=True)),
                 ('off_reason', models.CharField(blank=True, choices=[('gone', 'The receiver answered 410: it wants no more events.'), ('failing', 'Every attempt of five days failed.')], editable=False, max_length=16)),
                 ('failing_since', models.DateTimeField(editable=False, null=True)),
                 ('secrets_sealed', models.TextField(editable=False)),

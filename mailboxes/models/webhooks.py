@@ -74,8 +74,8 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("If it is off, nothing is sent.")
     )
-    # Older changes of mailboxes are not sent.
-    active_since = models.DateTimeField(default=timezone.now, editable=False)
+    # Older changes of mailboxes are not sent. Null while it is off.
+    active_since = models.DateTimeField(null=True, editable=False)
     off_reason = models.CharField(max_length=16, choices=OffReason, blank=True, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
     secrets_sealed = models.TextField(editable=False)
@@ -111,6 +111,10 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
         """Save with the next version. Lock an existing row before you read and save it."""
         if not self._state.adding:
             self.version += 1
+        if not self.is_active:
+            self.active_since = None
+        elif self.active_since is None:
+            self.active_since, self.failing_since, self.off_reason = timezone.now(), None, ""
         self.events = [event for event in contract.WEBHOOK_EVENTS if event in self.events]
         super().save(**kwargs)
 
@@ -163,13 +167,9 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
 
     def change(self, **values) -> None:
         """Set and save these fields. Raises ValidationError. The webhook must be locked."""
-        was_active = self.is_active
         for name, value in values.items():
             setattr(self, name, value)
         self.full_clean()
-        if self.is_active and not was_active:
-            self.active_since = timezone.now()
-            self.failing_since, self.off_reason = None, ""
         self.save()
 
     def switch_off(self, reason: OffReason) -> None:

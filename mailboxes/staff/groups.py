@@ -24,6 +24,7 @@ GROUPS = {
             for verb in ("add", "change")
         ),
         *(f"{verb}_user" for verb in ("view", "add", "change")),
+        *(f"{verb}_webhookendpoint" for verb in ("view", "add", "change", "delete")),
         "delete_account",
         "listen_to_message",
         "view_dbtaskresult",
@@ -43,8 +44,8 @@ DESCRIPTIONS = {
         "codes, and marks, deletes and restores messages"
     ),
     "Manager": _(
-        "also listens to messages and reads them, adds and changes accounts, API credentials and "
-        "staff, deletes accounts that are not in use, and tries failed jobs again"
+        "also listens to messages and reads them, adds and changes accounts, API credentials, "
+        "webhooks and staff, deletes accounts that are not in use, and tries failed jobs again"
     ),
 }
 

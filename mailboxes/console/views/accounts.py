@@ -118,6 +118,7 @@ def account(request, name):
                 :MAILBOXES_SHOWN
             ],
             "credentials": account.credentials.all().by_state(),
+            "webhooks": account.webhooks.all(),
         },
     )
 
