@@ -13,6 +13,7 @@ from django_tasks_db.models import DBTaskResult
 
 from mailboxes.console.filters import Selection
 from mailboxes.console.message_filters import MessageSelection
+from mailboxes.delivery.webhooks import send
 from mailboxes.message_changes import OPPOSITES, MessageChange
 from mailboxes.models import (
     Account,
@@ -22,7 +23,9 @@ from mailboxes.models import (
     Import,
     Mailbox,
     Message,
+    WebhookEndpoint,
 )
+from tests.delivery.webhooks import create_webhook
 
 # Each rank may do what the one before it may, and more. NOBODY is above all ranks.
 ANYONE, STAFF, VIEWER, SUPPORT, MANAGER, NOBODY = range(6)
@@ -53,6 +56,13 @@ class Visit:
     @property
     def batch(self):
         return Batch.objects.filter(undone_at=None).first() or Batch.objects.first()
+
+    @property
+    def delivery(self):
+        """An event that was sent to a webhook; what a visit has deleted is created again."""
+        webhook = self.account.webhooks.first() or WebhookEndpoint.objects.first()
+        webhook = webhook or create_webhook(self.account)
+        return webhook.deliveries.first() or send(webhook, "mailbox.updated", {})
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,15 @@ def account_kwargs(visit):
 
 def credential_kwargs(visit):
     return {"name": visit.credential.account.name, "pk": visit.credential.pk}
+
+
+def webhook_kwargs(visit):
+    webhook = visit.delivery.endpoint
+    return {"name": webhook.account.name, "uuid": webhook.pk}
+
+
+def delivery_kwargs(visit):
+    return webhook_kwargs(visit) | {"delivery": visit.delivery.pk}
 
 
 def import_kwargs(visit):
@@ -186,6 +205,11 @@ def csv_file_form(visit):
 
 def credential_form(visit):
     return {"name": f"program-{next(numbers)}"}
+
+
+def webhook_form(visit):
+    url = f"https://example.com/{next(numbers)}"
+    return {"url": url, "events": ["message.received"], "is_active": "on"}
 
 
 def password_form(visit):
@@ -289,6 +313,18 @@ CONSOLE = [
     ),
     get("credential-revoke", MANAGER, credential_kwargs),
     post("credential-revoke", MANAGER, kwargs=credential_kwargs),
+    get("webhook-add", MANAGER, account_kwargs),
+    post("webhook-add", MANAGER, webhook_form, account_kwargs),
+    get("webhook", MANAGER, webhook_kwargs),
+    get("webhook-edit", MANAGER, webhook_kwargs),
+    post("webhook-edit", MANAGER, webhook_form, webhook_kwargs),
+    get("webhook-rotate", MANAGER, webhook_kwargs),
+    post("webhook-rotate", MANAGER, kwargs=webhook_kwargs),
+    get("webhook-delete", MANAGER, webhook_kwargs),
+    post("webhook-delete", MANAGER, kwargs=webhook_kwargs),
+    post("webhook-test", MANAGER, kwargs=webhook_kwargs),
+    get("delivery", MANAGER, delivery_kwargs),
+    post("delivery-again", MANAGER, kwargs=delivery_kwargs),
     get("export", query=selection_query),
     post(
         "export", VIEWER, lambda visit: {"delimiter": ","}, query=selection_query, has_effect=False

@@ -22,9 +22,11 @@ from hypothesis.stateful import rule
 from mailboxes import batches
 from mailboxes.console.urls import urlpatterns
 from mailboxes.csvfiles import importing
+from mailboxes.delivery.webhooks import send
 from mailboxes.models import Account, ApiCredential, Batch, Mailbox
 from mailboxes.staff.groups import GROUPS
 from tests.delivery.running import fail_task
+from tests.delivery.webhooks import create_webhook
 from tests.guarantees.staff_pages import (
     ADMIN,
     ANYONE,
@@ -67,6 +69,12 @@ def people(db):
         mailbox.add_recipient(f"ann@{name}.example")
         leave_message(mailbox, "Ann", text=SPOKEN)
         ApiCredential.objects.issue(account, "api")
+        message = leave_message(mailbox, "Bob")
+        send(
+            create_webhook(account),
+            "message.received",
+            {"transcription": SPOKEN, "uuid": str(message.pk)},
+        )
     deleted = Mailbox(account=account, name="Deleted")
     deleted.password = CODES[2]
     deleted.save()

@@ -59,6 +59,10 @@ def get_kind(name, argument):
     """Return the kind of row that the argument of this URL pattern names."""
     if argument == "recipient" or (name == "recipient-detail" and argument == "uuid"):
         return "emailrecipient"
+    if argument in ("id", "delivery") and not name.startswith("admin:"):
+        return "webhookdelivery"
+    if argument == "uuid" and ("webhook" in name or "delivery" in name):
+        return "webhookendpoint"
     if "message" in name and argument == "uuid":
         return "message"
     if name.startswith("console:credential-"):

@@ -8,9 +8,19 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mailboxes.csvfiles import importing
-from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox, Message
+from mailboxes.delivery.webhooks import send
+from mailboxes.models import (
+    Account,
+    ApiCredential,
+    Batch,
+    EmailRecipient,
+    Mailbox,
+    Message,
+    WebhookEndpoint,
+)
 from tests.conftest import database_url
 from tests.delivery.running import fail_task
+from tests.delivery.webhooks import create_webhook
 from tests.messages import leave_message
 from tests.security.browser import Browser, create_superuser
 from tests.server import Server
@@ -56,12 +66,15 @@ def rows(account, rosa):
     file = SimpleUploadedFile("mailboxes.csv", b"account,name,password\nacme,Support,12\n")
     source = importing.stage_file(rosa, file, file.name)
     importing.check_rows(source, seconds=60)
+    webhook = create_webhook(account)
     return {
         "account": account,
         "mailbox": mailbox,
         "emailrecipient": recipient,
         "apicredential": credential,
         "import": source,
+        "webhookendpoint": webhook,
+        "webhookdelivery": send(webhook, "mailbox.updated", {"name": "Sales"}),
         "message": leave_message(mailbox, "Bob", text="Call me back."),
         "task": fail_task(),
         "batch": Batch.objects.create(user=rosa, action=Batch.Action.CHANGED, count=1),
@@ -85,6 +98,11 @@ def script_rows(rows):
     Message.objects.update(caller_id_name=text, caller_id_number=SCRIPTS[4])
     rows["message"].transcription = text
     rows["message"].save()
+    send(rows["webhookendpoint"], "message.received", {"caller_id_name": text})
+    WebhookEndpoint.objects.update(url=text)
+    delivery = rows["webhookdelivery"]
+    delivery.log_attempt(500, text)
+    delivery.save()
     EmailRecipient.objects.update(email='"<script>alert(7)</script>"@acme.example')
     User.objects.filter(username="hugo").update(first_name=text, last_name=text, email=text)
     for number, script in enumerate(SCRIPTS):
