@@ -1,4 +1,4 @@
-"""Removal of messages and recordings, for purge_deleted."""
+"""Removal of messages, recordings and deliveries of webhooks, for purge_deleted."""
 
 from datetime import timedelta
 from itertools import islice
@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from mailboxes.models import Message
+from mailboxes.models import Message, WebhookDelivery
 from mailboxes.models.messages import recordings_store
 from mailboxes.storage import RECORDING
 
@@ -62,3 +62,12 @@ def find_owned(names: set[str]) -> set[str]:
     uuids = [UUID(match[3]) for name in names if (match := RECORDING.fullmatch(name))]
     messages = Message.objects.filter(pk__in=uuids)
     return set(messages.values_list("recording", flat=True))
+
+
+def remove_deliveries() -> int:
+    """Remove old events of webhooks, in short transactions, and return their number."""
+    removed = 0
+    expired = WebhookDelivery.objects.expired().order_by("created_at").values_list("pk", flat=True)
+    while pks := list(expired[:BATCH]):
+        removed += WebhookDelivery.objects.filter(pk__in=pks).delete()[0]
+    return removed

@@ -24,6 +24,9 @@ GOOD_CODE = "4829"  # the pass code of the published examples is weak
 # Each has a template in templates/reference/samples/.
 LANGUAGES = {"curl": "curl", "python": "Python", "javascript": "JavaScript", "php": "PHP"}
 
+# The same keys, so that a visitor chooses once. Templates are in templates/reference/receivers/.
+RECEIVERS = LANGUAGES | {"curl": "Shell"}
+
 
 def compress_for_strangers(view):
     """Compress the page unless the visitor is signed in.
@@ -56,6 +59,10 @@ def reference(request):
         "errors": [answers[status] for status in sorted(answers) if status >= 400],
         "common": common_errors(commands),
         "host": request.build_absolute_uri("/").rstrip("/"),
+        "receivers": [
+            (language, title, render_to_string(f"reference/receivers/{language}.txt").strip())
+            for language, title in RECEIVERS.items()
+        ],
     }
     return render(request, "reference/reference.html", context)
 

@@ -170,6 +170,7 @@ def test_refused_callers_change_nothing_and_see_nothing(owner, method, path, sta
             assert answer.status == status, caller
             assert read_rows() == before, caller
             assert b"of owner" not in answer.body, caller
+            assert b"of-owner" not in answer.body, caller
             assert b"RIFF" not in answer.body, caller
 
 

@@ -11,8 +11,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from mailboxes.models import EmailRecipient, Import, ImportRow, Mailbox, ServerProcess
+from mailboxes.delivery.webhooks import send
+from mailboxes.models import (
+    EmailRecipient,
+    Import,
+    ImportRow,
+    Mailbox,
+    ServerProcess,
+    WebhookDelivery,
+)
 from tests.delivery.tasks import note
+from tests.delivery.webhooks import create_webhook
 from tests.histories import rename_often
 
 
@@ -100,3 +109,15 @@ def test_tasks_that_ended_weeks_ago_are_removed(db):
         )
     call_command("purge_deleted")
     assert DBTaskResult.objects.get().args_kwargs["args"] == ["", 13]
+
+
+def test_events_of_webhooks_are_removed_after_30_days_unless_they_wait(account):
+    endpoint = create_webhook(account)
+    states = {"delivered": 29, "failed": 31, "pending": 31}
+    for state, days in states.items():
+        delivery = send(endpoint, "mailbox.updated", {})
+        created_at = timezone.now() - timedelta(days=days)
+        WebhookDelivery.objects.filter(pk=delivery.pk).update(state=state, created_at=created_at)
+    call_command("purge_deleted")
+    kept = WebhookDelivery.objects.values_list("state", flat=True)
+    assert sorted(kept) == ["delivered", "pending"]

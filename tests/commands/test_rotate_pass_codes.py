@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from mailboxes.audio.recordings import Recording
 from mailboxes.csvfiles import importing
+from mailboxes.delivery.webhooks import send
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.history import HistoryPage
 from mailboxes.models import (
@@ -28,6 +29,7 @@ from mailboxes.models import (
 )
 from tests.authenticator import set_up_second_factor
 from tests.databases import default_database
+from tests.delivery.webhooks import create_webhook
 from tests.processes import RunningProcess
 from tests.recordings import make_samples
 
@@ -121,6 +123,22 @@ def test_recordings_play_with_the_new_key_and_are_not_written_again(mailbox, set
 
 def read_history(mailbox):
     return HistoryPage(Mailbox.objects.get(pk=mailbox.pk), size=10).changes
+
+
+def test_webhooks_work_with_the_new_key(account, settings):
+    settings.PASS_CODE_KEYS = KeyRing([OLD])
+    endpoint = create_webhook(account)
+    old = endpoint.secret
+    new = endpoint.rotate()
+    delivery = send(endpoint, "mailbox.updated", {"name": "Sales"})
+    settings.PASS_CODE_KEYS = KeyRing([NEW, OLD])
+    call_command("rotate_pass_codes")
+    settings.PASS_CODE_KEYS = KeyRing([NEW])
+    endpoint.refresh_from_db()
+    delivery.refresh_from_db()
+    assert endpoint.signing_secrets == [new, old]
+    assert '"name":"Sales"' in delivery.content["body"]
+    assert endpoint.version == 2
 
 
 def test_new_key_is_no_change_of_the_pass_code(service, mailbox):
