@@ -1,4 +1,4 @@
-"""Webhooks of an account: create, edit, rotate and delete them, and the events sent to them."""
+"""Webhooks of an account: add, edit, rotate and delete them, and the events sent to them."""
 
 from html import unescape
 
