@@ -9,6 +9,7 @@ import httpcore
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from standardwebhooks import Webhook
 
 from mailboxes.contract import TEST_EVENT
@@ -102,10 +103,8 @@ def enqueue(delivery: WebhookDelivery, *, has_waited: bool = False) -> None:
 @task(queue_name="webhooks")
 def deliver_webhook(uuid: str, attempts: int, has_waited: bool) -> None:
     """Attempt a delivery, unless it has had more than this number of attempts meanwhile."""
-    pending = WebhookDelivery.objects.filter(
-        pk=uuid, attempts=attempts, state=WebhookDelivery.State.PENDING
-    )
-    delivery = pending.select_related("endpoint__account").first()
+    due = WebhookDelivery.objects.filter(pk=uuid, attempts=attempts)
+    delivery = due.select_related("endpoint__account").first()
     if delivery is None:
         return
     if delivery.endpoint.failing_since is not None and not has_waited:
@@ -121,7 +120,7 @@ def deliver_webhook(uuid: str, attempts: int, has_waited: bool) -> None:
             of=("self",), no_key=True
         )
         endpoint = endpoints.filter(pk=delivery.endpoint_id).first()
-        delivery = pending.select_for_update(no_key=True).first()
+        delivery = due.select_for_update(no_key=True).first()
         if endpoint and delivery:  # neither deleted, nor attempted by another worker
             delivery.endpoint = endpoint
             note_attempt(delivery, status, text)
@@ -129,12 +128,19 @@ def deliver_webhook(uuid: str, attempts: int, has_waited: bool) -> None:
 
 def give_up(task_result) -> None:
     """Mark a delivery as failed that could not be attempted: its texts cannot be decrypted."""
-    uuid, *_others = task_result.args
-    pending = WebhookDelivery.objects.filter(pk=uuid, state=WebhookDelivery.State.PENDING)
-    pending.update(state=WebhookDelivery.State.FAILED, next_attempt_at=None)
+    uuid, attempts, _has_waited = task_result.args
+    due = WebhookDelivery.objects.filter(pk=uuid, attempts=attempts)
+    due.update(state=WebhookDelivery.State.FAILED, next_attempt_at=None)
 
 
-retry(deliver_webhook, attempts=10, first=5, longest=3600, give_up=give_up)
+retry(
+    deliver_webhook,
+    attempts=10,
+    first=5,
+    longest=3600,
+    give_up=give_up,
+    title=gettext_lazy("Webhook"),
+)
 
 
 def attempt(delivery: WebhookDelivery) -> tuple[int | None, str]:

@@ -12,6 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from mailboxes.contract import TEST_EVENT, WEBHOOK_EVENTS
 from mailboxes.delivery import addresses, webhooks
+from mailboxes.delivery.failures import list_failed, try_again
 from mailboxes.delivery.webhooks import (
     SwitchedOffError,
     deliver_webhook,
@@ -350,6 +351,24 @@ def test_event_without_its_key_waits_for_the_key(endpoint, receiver, settings):
     settings.PASS_CODE_KEYS = keys
     deliver_webhook.call(str(delivery.pk), 0, False)
     assert len(receiver.requests) == 1
+
+
+def test_failed_job_is_tried_again_once_its_key_is_back(endpoint, receiver, settings, clock):
+    delivery = send(endpoint, "mailbox.updated", {})
+    keys = settings.PASS_CODE_KEYS
+    settings.PASS_CODE_KEYS = KeyRing([b"0" * 32])
+    run_tasks()
+    for _attempt in range(10):
+        clock.go_on(hours=2)
+        run_tasks()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == (State.FAILED, 0)
+    assert list_failed().count() == 1
+    settings.PASS_CODE_KEYS = keys
+    try_again(list_failed())
+    run_tasks()
+    delivery.refresh_from_db()
+    assert (delivery.state, len(receiver.requests)) == (State.DELIVERED, 1)
 
 
 def test_logs_have_no_body_secret_or_address(endpoint, receiver, caplog):
