@@ -56,6 +56,7 @@ RULES = {
     "email": {"format": "email"},
     "name": {"pattern": f"^{NAME}$"},
     "password": {"pattern": "^[0-9]{4}$"},
+    "url": {"format": "uri"},
 }
 REQUIRED = {"PatchedHeardRequest": ["heard"]}  # although it is for PATCH
 WITH_DEFAULTS = {"MailboxRequest"}  # of POST and PUT; with PATCH a field left out stays unchanged

@@ -23,7 +23,7 @@ class WebhookSerializer(serializers.Serializer):
     created_on = serializers.DateField(read_only=True, help_text=CREATED_ON)
     events = serializers.ListField(
         child=serializers.ChoiceField(choices=contract.WEBHOOK_EVENTS),
-        allow_empty=False,
+        min_length=1,
         help_text="The events that are sent",
     )
     include_customers = TrueOrFalseField(

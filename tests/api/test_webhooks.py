@@ -56,7 +56,7 @@ def test_created_webhook_is_answered_with_its_secret_once(wire):
         ("url", 5, "invalid"),
         ("url", None, "null"),
         ("url", "", "blank"),
-        ("events", [], "empty"),
+        ("events", [], "min_length"),
         ("events", "message.received", "not_a_list"),
         ("events", ["message.lost"], "invalid_choice"),
         ("events", [[]], "invalid_choice"),
