@@ -2,9 +2,10 @@
 
 import pytest
 
-from mailboxes.models import Account, ApiCredential, Mailbox
+from mailboxes.models import Account, ApiCredential, Mailbox, WebhookEndpoint
 from tests.conftest import headers_for
 from tests.console.pages import get_text, read_log
+from tests.delivery.webhooks import create_webhook
 from tests.service import InProcess
 
 DELETE = "/accounts/acme/delete/"
@@ -26,6 +27,13 @@ def test_account_that_had_a_credential_is_deleted(manager, account):
     assert not ApiCredential.objects.exists()
     assert api.get("/voip/mailbox").status == 401
     assert read_log() == [("manager", "acme", "")]
+
+
+def test_webhooks_are_deleted_with_their_account(manager, account):
+    create_webhook(account)
+    assert "Its webhook is removed" in get_text(manager.get(DELETE))
+    manager.post(DELETE)
+    assert not WebhookEndpoint.objects.exists()
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])

@@ -216,7 +216,12 @@ def account_delete(request, name):
     return render(
         request,
         "console/account_delete.html",
-        {"account": account, "reasons": reasons, "credentials": account.credentials.all()},
+        {
+            "account": account,
+            "reasons": reasons,
+            "credentials": account.credentials.all(),
+            "webhooks": account.webhooks.count(),
+        },
     )
 
 
