@@ -2,6 +2,7 @@
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -43,7 +44,9 @@ def short_limit(monkeypatch):
 
 
 def transcribe():
-    return get_transcriber().transcribe(RECORDING)
+    """Transcribe in a thread, as the worker does: that of a browser test has an event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(get_transcriber().transcribe, RECORDING).result()
 
 
 def answer_segments(server, *segments):
