@@ -63,6 +63,7 @@ urlpatterns = [
     ),
     path("mailboxes/<uuid:uuid>/delete/", mailbox.delete, name="mailbox-delete"),
     path("mailboxes/<uuid:uuid>/restore/", mailbox.restore, name="mailbox-restore"),
+    path("mailboxes/<uuid:uuid>/messages/", message_list.mailbox_messages, name="mailbox-messages"),
     path("mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/", message.message, name="message"),
     path(
         "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/recording/",

@@ -25,7 +25,8 @@ REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 class RequestLog:
     """Middleware that logs each request, except health probes.
 
-    The query string, headers and body may contain pass codes and secrets, so they are left out.
+    Responses with `is_logged` False have no line either. The query string, headers and body may
+    contain pass codes and secrets, so they are left out.
     """
 
     def __init__(self, get_response):
@@ -39,7 +40,8 @@ class RequestLog:
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         is_final = response.status_code != HTTPStatus.CONTINUE  # the body is still to come
-        if is_final and not contract.is_health_path(request.path_info):
+        is_logged = getattr(response, "is_logged", True)
+        if is_final and is_logged and not contract.is_health_path(request.path_info):
             self.write_line(request, response.status_code, time.perf_counter() - start)
         logs.request_id.reset(token)
         return response

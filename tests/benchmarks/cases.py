@@ -207,6 +207,7 @@ CONSOLE = {
     "table, by update": lambda c: c.get_table(order="-updated"),
     "table, deleted": lambda c: c.get_table(state="deleted"),
     "page of a mailbox": mailbox_page("mailbox"),
+    "messages of a mailbox's page": mailbox_page("mailbox-messages"),
     "messages of an account": Callers.get_messages,
     "messages of an account, by search": lambda c: c.get_messages(q="box 77"),
     "messages of an account, unheard": lambda c: c.get_messages(heard="no"),

@@ -41,6 +41,7 @@ def message(db):
 
 PAGES = [
     ("Viewer", "/mailboxes/{mailbox}/"),
+    ("Viewer", "/mailboxes/{mailbox}/messages/"),
     ("Viewer", "/messages/"),
     ("Support", "/messages/?q=601"),
     *(

@@ -255,6 +255,7 @@ CONSOLE = [
     post("mailbox-restore", SUPPORT, kwargs=mailbox_kwargs),
     get("history", kwargs=mailbox_kwargs),
     post("put-back", SUPPORT, lambda visit: {"version": 1}, mailbox_kwargs),
+    get("mailbox-messages", kwargs=mailbox_kwargs),
     get("message-list"),
     *(
         post(

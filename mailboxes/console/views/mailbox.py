@@ -17,7 +17,11 @@ from django_htmx.http import reswap
 from mailboxes import batches
 from mailboxes.conflict import Conflict, have_different_settings
 from mailboxes.console.access import add_success, keep_table, redirect_to_mailbox, staff_with
-from mailboxes.console.views.message_list import count_messages, list_messages_of
+from mailboxes.console.views.message_list import (
+    count_messages,
+    list_messages_of,
+    record_reading,
+)
 from mailboxes.console.writing import atomic_post, find_first_batch
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import (
@@ -78,6 +82,7 @@ def render_mailbox(
     if mailbox.is_deleted:
         add_deletions([mailbox])
     context = keep_table(request) | list_messages_of(mailbox, request.user)
+    record_reading(context.get("shown_messages", []), request.user)
     context |= {
         "mailbox": mailbox,
         "recipients": mailbox.email_recipients.all(),

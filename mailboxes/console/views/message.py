@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mailboxes.console.access import keep_messages, redirect_to_next, staff_with
+from mailboxes.console.live import answer_if_unchanged, get_live_context, get_state
 from mailboxes.console.players import create_player
 from mailboxes.console.views.message_list import LISTEN, VIEW, change
 from mailboxes.console.writing import atomic_post, find_first_batch
@@ -56,12 +57,13 @@ def get_message(mailbox_uuid, uuid) -> Message:
 def message(request, mailbox_uuid, uuid):
     message = get_message(mailbox_uuid, uuid)
     others, place = message.mailbox.messages.active(), (message.received_at, message.pk)
-    context = keep_messages(request) | {
-        "message": message,
-        "mailbox": message.mailbox,
-        "newer": others.newer_than(*place).last(),
-        "older": others.older_than(*place).first(),
-    }
+    newer, older = others.newer_than(*place).last(), others.older_than(*place).first()
+    neighbours = [other and other.pk for other in (newer, older)]
+    state = get_state(message.version, message.mailbox.is_deleted, *neighbours)
+    if response := answer_if_unchanged(request, state):
+        return response
+    context = keep_messages(request) | get_live_context(request, state)
+    context |= {"message": message, "mailbox": message.mailbox, "newer": newer, "older": older}
     if request.user.has_perm(LISTEN):
         context |= {
             "player": create_player(message),

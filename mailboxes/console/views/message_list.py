@@ -7,15 +7,23 @@ from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
+from django.db.models import prefetch_related_objects
 from django.http import HttpResponseRedirect
-from django.shortcuts import render, resolve_url
+from django.shortcuts import get_object_or_404, render, resolve_url
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from mailboxes.console.access import add_success, make_local, redirect_to_next, staff_with
+from mailboxes.console.access import (
+    add_success,
+    keep_table,
+    make_local,
+    redirect_to_next,
+    staff_with,
+)
+from mailboxes.console.live import answer_if_unchanged, get_live_context, get_state
 from mailboxes.console.message_filters import MOST_CHANGED, MessageFilter, MessageSelection
 from mailboxes.console.views.mailbox_list import ROWS_PER_PAGE, CappedPaginator
 from mailboxes.console.writing import atomic_post, find_first_batch
@@ -26,7 +34,7 @@ from mailboxes.message_changes import (
     change_messages,
     lock_messages,
 )
-from mailboxes.models import Message
+from mailboxes.models import Mailbox, Message
 from mailboxes.models.messages import NEWEST_FIRST
 from mailboxes.staff.permissions import require_permissions
 from mailboxes.staff.resubmission import get_form_uuid
@@ -82,17 +90,40 @@ def message_list(request):
     page = CappedPaginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     if table.is_search:
         page.object_list = Message.objects.filter(pk__in=page.object_list).order_by(*table.ordering)
-    page.object_list = page.object_list.prefetch_related("mailbox__account")
+    page.object_list = list(page.object_list)
+    # A search takes too long to be run every few seconds.
+    state = (
+        None
+        if table.is_search
+        else get_state(page.number, page.paginator.count, *get_versions(page))
+    )
+    if response := answer_if_unchanged(request, state):
+        return response
+    prefetch_related_objects(page.object_list, "mailbox__account")
     record_reading(page, request.user)
-    context = {
+    context = get_live_context(request, state) | {
         "table": table,
         "page": page,
         "kept_query": keep_messages(table, page.number),
         "may_listen": table.may_listen,
+        "may_have_new": page.number == 1 and not table.is_deleted,
         "may_select_all": page.paginator.count <= MOST_CHANGED,
         "shown_at": timezone.now().isoformat(),
     }
     return render(request, "console/message_list.html", context)
+
+
+@require_safe
+@staff_with("mailboxes.view_mailbox", VIEW)
+def mailbox_messages(request, uuid):
+    """Return the part of a mailbox's page that live.js keeps up to date."""
+    mailbox = get_object_or_404(Mailbox.objects.active(), pk=uuid)
+    context = list_messages_of(mailbox, request.user)
+    if response := answer_if_unchanged(request, context["live_state"]):
+        return response
+    record_reading(context["shown_messages"], request.user)
+    context |= keep_table(request) | {"mailbox": mailbox}
+    return render(request, "console/mailbox_messages.html", context)
 
 
 def list_messages_of(mailbox, user) -> dict:
@@ -105,16 +136,21 @@ def list_messages_of(mailbox, user) -> dict:
     heard = found.exclude(heard_at=None).order_by(*NEWEST_FIRST)
     rows = list(unheard[:SHOWN])
     rows += heard[: SHOWN - len(rows)]
-    record_reading(rows, user)
     count, most = found.count(), settings.MESSAGES_PER_MAILBOX
+    unheard_count, deleted_count = unheard.count(), mailbox.messages.deleted().count()
     return {
+        "live_state": get_state(count, unheard_count, deleted_count, *get_versions(rows)),
         "shown_messages": rows,
         "message_count": count,
-        "unheard_count": unheard.count(),
-        "deleted_count": mailbox.messages.deleted().count(),
+        "unheard_count": unheard_count,
+        "deleted_count": deleted_count,
         "most_messages": most if count >= most * NEARLY_FULL else None,
         "may_listen": user.has_perm(LISTEN),
     }
+
+
+def get_versions(rows) -> list[tuple]:
+    return [(row.pk, row.version) for row in rows]
 
 
 def count_messages(mailboxes, user) -> int:
