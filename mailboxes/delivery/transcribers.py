@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -108,7 +109,10 @@ class HttpTranscriber:
     def transcribe(self, recording: Recording) -> list[Segment]:
         # Some models give no times, and refuse to be asked for them.
         for answer_format in ("verbose_json", "json"):
-            status, content = asyncio.run(self.send(recording, answer_format))
+            # In a thread of its own, because the caller's may have an event loop.
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(asyncio.run, self.send(recording, answer_format)).result()
+            status, content = answer
             if status not in INVALID:
                 break
         if status != HTTPStatus.OK:

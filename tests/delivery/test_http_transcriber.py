@@ -2,7 +2,6 @@
 
 import json
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -44,9 +43,7 @@ def short_limit(monkeypatch):
 
 
 def transcribe():
-    """Transcribe in a thread, as the worker does: that of a browser test has an event loop."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(get_transcriber().transcribe, RECORDING).result()
+    return get_transcriber().transcribe(RECORDING)
 
 
 def answer_segments(server, *segments):
