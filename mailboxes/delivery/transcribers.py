@@ -111,8 +111,8 @@ class HttpTranscriber:
         for answer_format in ("verbose_json", "json"):
             # In a thread of its own, because the caller's may have an event loop.
             with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(asyncio.run, self.send(recording, answer_format)).result()
-            status, content = answer
+                sending = pool.submit(asyncio.run, self.send(recording, answer_format))
+            status, content = sending.result()
             if status not in INVALID:
                 break
         if status != HTTPStatus.OK:
