@@ -18,9 +18,11 @@ FIELDS = {
         "reseller_id": _("Reseller"),
         "message_days": _("Days that messages are kept"),
         "removes_unheard": _("Unheard messages are removed too"),
+        "deletes_mailed": _("Messages are deleted once they are mailed"),
     },
     ApiCredential: {
         "is_engine": _("For a telephone engine"),
+        "sends_mail": _("The engine sends the mails"),
         "networks": _("Networks"),
         "expires_at": _("Expires"),
     },

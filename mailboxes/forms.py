@@ -79,7 +79,14 @@ class AccountForm(OwnChangesForm):
 
     class Meta:
         model = Account
-        fields = ["name", "contact_name", "reseller", "message_days", "removes_unheard"]
+        fields = [
+            "name",
+            "contact_name",
+            "reseller",
+            "message_days",
+            "removes_unheard",
+            "deletes_mailed",
+        ]
         widgets = {"name": forms.TextInput(NO_CORRECTION)}
         help_texts = {
             "contact_name": _("The person to contact. Only staff see it."),
@@ -105,7 +112,7 @@ class CredentialForm(OwnChangesForm):
 
     class Meta:
         model = ApiCredential
-        fields = ["name", "is_engine", "networks", "expires_at"]
+        fields = ["name", "is_engine", "sends_mail", "networks", "expires_at"]
         labels = {"is_engine": _("For a telephone engine"), "expires_at": _("Expires (UTC)")}
         help_texts = {
             "name": _(
@@ -139,6 +146,8 @@ class CredentialForm(OwnChangesForm):
                 self.fields["is_engine"],
                 _("This cannot be changed. Issue another credential instead."),
             )
+            if not self.instance.is_engine:
+                del self.fields["sends_mail"]
 
 
 class AddressField(forms.EmailField):

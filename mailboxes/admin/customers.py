@@ -105,7 +105,7 @@ class ApiCredentialAdmin(ServiceAdmin):
     list_select_related = ["account"]
     search_fields = ["name", "account__name", "prefix"]
     autocomplete_fields = ["account"]
-    fields = ["account", "is_engine", "name", "networks", "expires_at"]
+    fields = ["account", "is_engine", "sends_mail", "name", "networks", "expires_at"]
     record = ["prefix", "created_at", "last_used_at", "revoked_at"]
     actions = ["revoke"]
     formfield_overrides = {

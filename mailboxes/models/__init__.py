@@ -6,6 +6,7 @@ from mailboxes.models.credentials import ApiCredential
 from mailboxes.models.history import Batch
 from mailboxes.models.idempotency import IdempotentAnswer
 from mailboxes.models.imports import Import, ImportRow
+from mailboxes.models.mail import MailDelivery
 from mailboxes.models.mailboxes import EmailRecipient, Mailbox
 from mailboxes.models.message_history import MessageHistory
 from mailboxes.models.messages import Message
@@ -29,6 +30,7 @@ __all__ = [
     "IdempotentAnswer",
     "Import",
     "ImportRow",
+    "MailDelivery",
     "Mailbox",
     "Message",
     "MessageHistory",

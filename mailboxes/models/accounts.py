@@ -214,6 +214,14 @@ class Account(models.Model):
         db_default=False,
         help_text=_("Otherwise messages that nobody has heard are kept until they are deleted."),
     )
+    deletes_mailed = models.BooleanField(
+        _("messages are deleted once they are mailed"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "A message is deleted when all recipients have its mail. It can be restored like any other."
+        ),
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AccountQuerySet.as_manager()

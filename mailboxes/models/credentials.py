@@ -35,6 +35,15 @@ class ApiCredentialQuerySet(models.QuerySet):
         of_active = Q(account=None) | Q(account__is_active=True)
         return self.in_force(now).filter(of_active)
 
+    def mails_for(self, account):
+        """Return engine credentials of engines that mail the messages of the account themselves.
+
+        Those are of the account, of a reseller above it, or of none, which stands for all accounts.
+        """
+        above = Account.objects.resellers(account)
+        reading = Q(account=None) | Q(account=account) | Q(account__in=above)
+        return self.usable().filter(reading, sends_mail=True)
+
     def just_issued(self, secret):
         """Return the credential that got this secret within the last minute, or None."""
         start = timezone.now() - ApiCredential.REPEATED_WITHIN
@@ -45,14 +54,13 @@ class ApiCredentialQuerySet(models.QuerySet):
         """Return a list, usable credentials first."""
         return sorted(self, key=lambda credential: self.model.State.values.index(credential.state))
 
-    def issue(self, account, name, networks="", expires_at=None, is_engine=False):
-        """Return a new credential and its secret, which is not stored. Raises ValidationError."""
+    def issue(self, account, name, networks="", expires_at=None, **switches):
+        """Return a new credential and its secret, which is not stored. Raises ValidationError.
+
+        The switches are `is_engine` and `sends_mail`.
+        """
         credential = self.model(
-            account=account,
-            name=name,
-            networks=networks,
-            expires_at=expires_at,
-            is_engine=is_engine,
+            account=account, name=name, networks=networks, expires_at=expires_at, **switches
         )
         return credential, credential.issue()
 
@@ -120,6 +128,15 @@ class ApiCredential(models.Model):
             "customers. The API does not accept it."
         ),
     )
+    sends_mail = models.BooleanField(
+        _("the engine sends the mails"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "The engine mails messages to the recipients itself, as app_voicemail does. So this "
+            "service sends no mail for the mailboxes that the engine can look up."
+        ),
+    )
     name = models.CharField(
         _("name"),
         max_length=64,
@@ -152,6 +169,11 @@ class ApiCredential(models.Model):
     class Meta:
         verbose_name = _("API credential")
         ordering = ["account__name", "name"]
+        indexes = [
+            models.Index(
+                fields=["account"], condition=Q(sends_mail=True), name="engines_that_send_mail"
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "name"],
@@ -180,8 +202,16 @@ class ApiCredential(models.Model):
         return f"{self.account or gettext('all accounts')}: {self.name}"
 
     def clean(self):
-        """Refuse a program's credential without an account, and a new one that has expired."""
+        """Refuse a program's credential without an account or with mail, and an expired new one."""
         super().clean()
+        if self.sends_mail and not self.is_engine:
+            raise ValidationError(
+                {
+                    "sends_mail": ValidationError(
+                        _("Only a telephone engine sends mails: leave this out."), code="no_engine"
+                    )
+                }
+            )
         if not self.account_id and not self.is_engine:
             raise ValidationError(
                 {

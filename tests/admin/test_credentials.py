@@ -187,3 +187,8 @@ def test_networks_changed_meanwhile_are_replaced_by_the_second_save_only(staff, 
     assert staff.press("apicredential_change", credential.pk, **first, **typed).status_code == 302
     credential.refresh_from_db()
     assert (credential.networks, credential.expires_at.year) == ("", 2997)
+
+
+def test_engine_that_sends_mails_is_noted(staff, account):
+    add_credential(staff, account, is_engine="on", sends_mail="on")
+    assert ApiCredential.objects.get().sends_mail

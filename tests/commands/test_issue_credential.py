@@ -166,3 +166,14 @@ def test_engine_credential_for_all_accounts_is_issued(db):
 
 def test_api_credential_for_all_accounts_is_refused(db):
     assert "ACCOUNT: Use 3 to 64 lower-case letters" in refusal("-", "api")
+
+
+def test_engine_that_sends_mails_itself_is_noted(db):
+    issue("-", "pbx", "--engine", "--sends-mail")
+    assert ApiCredential.objects.get().sends_mail
+
+
+def test_program_that_sends_mails_is_refused(account):
+    assert refusal("acme", "api", "--sends-mail").startswith(
+        "--sends-mail: Only a telephone engine"
+    )

@@ -55,6 +55,15 @@ def test_days_that_messages_are_kept_are_changed(manager, account, settings):
     ]
 
 
+def test_deletion_of_mailed_messages_is_switched_on(manager, account):
+    assert "Mailed messages" not in get_text(manager.get("/accounts/acme/"))
+    page = manager.post(EDIT, {"deletes_mailed": "on"}, follow=True)
+    account.refresh_from_db()
+    assert account.deletes_mailed
+    assert "Mailed messages deleted once all recipients have them" in get_text(page)
+    assert read_changes(manager)[-1][3] == [(None, True)]
+
+
 @pytest.mark.parametrize("days", ["-1", "36501", "1.5", "soon"])
 def test_invalid_message_days_are_refused(manager, account, days):
     page = manager.post(EDIT, {"message_days": days})

@@ -55,6 +55,22 @@ def test_kind_of_credential_cannot_be_changed(manager, credential, edit):
     assert not credential.is_engine
 
 
+def test_engine_that_sends_mails_is_noted(manager, account):
+    engine, _ = ApiCredential.objects.issue(account, "asterisk", is_engine=True)
+    page = manager.post(f"/accounts/acme/credentials/{engine.pk}/edit/", {"sends_mail": "on"})
+    assert page.status_code == 302
+    engine.refresh_from_db()
+    assert engine.sends_mail
+    assert "sends mails" in get_text(manager.get("/accounts/acme/"))
+
+
+def test_program_cannot_send_mails(manager, credential, edit):
+    assert "sends_mail" not in get_source(manager, edit)
+    manager.post(edit, {"networks": "", "sends_mail": "on"})
+    credential.refresh_from_db()
+    assert not credential.sends_mail
+
+
 def test_name_and_secret_cannot_be_changed(manager, credential, edit):
     assert "so it cannot be changed" in get_source(manager, edit)
     manager.post(edit, {"name": "other", "networks": "", "prefix": "x", "revoked_at": "2020-01-01"})

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from mailboxes.models import ApiCredential
+from mailboxes.models import Account, ApiCredential
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +71,30 @@ def test_credential_is_unusable_from_its_expiry_on(account):
 def test_expiry_in_the_past_is_refused(account):
     with pytest.raises(ValidationError, match="This time is past"):
         ApiCredential.objects.issue(account, "api", expires_at=timezone.now())
+
+
+def test_engine_that_sends_mails_does_so_for_the_mailboxes_that_it_reads(account, stranger):
+    reseller = Account.objects.create(name="reseller")
+    account.reseller = reseller
+    account.save()
+    customer = Account.objects.create(name="customer", reseller=account)
+    engines = {"is_engine": True, "sends_mail": True}
+    ApiCredential.objects.issue(account, "silent", is_engine=True)
+
+    def list_accounts():
+        accounts = [reseller, account, customer, stranger]
+        return [each.name for each in accounts if ApiCredential.objects.mails_for(each).exists()]
+
+    assert list_accounts() == []
+    credential, _ = ApiCredential.objects.issue(account, "pbx", **engines)
+    assert list_accounts() == ["acme", "customer"]
+    credential.revoke()
+    assert list_accounts() == []
+    ApiCredential.objects.issue(None, "pbx", **engines)
+    assert list_accounts() == ["reseller", "acme", "customer", "stranger"]
+
+
+def test_program_that_sends_mails_is_refused(account):
+    with pytest.raises(ValidationError) as refused:
+        ApiCredential.objects.issue(account, "api", sends_mail=True)
+    assert list(refused.value.message_dict) == ["sends_mail"]

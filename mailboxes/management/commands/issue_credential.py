@@ -35,6 +35,11 @@ class Command(BaseCommand):
             help="for Asterisk or FreeSWITCH, to look up the mailboxes of the account and its customers",
         )
         parser.add_argument(
+            "--sends-mail",
+            action="store_true",
+            help="with --engine: it mails messages itself, so this service does not",
+        )
+        parser.add_argument(
             "--networks",
             default="",
             help="networks that calls may come from, such as 192.0.2.0/24,2001:db8::/32 (default: all)",
@@ -52,15 +57,30 @@ class Command(BaseCommand):
     # BaseCommand prints what is returned after the commit: no secret is shown unless it was saved.
     @transaction.atomic
     def handle(
-        self, *args, account, user, create_account, engine, networks, expires, as_json, **options
+        self,
+        *args,
+        account,
+        user,
+        create_account,
+        engine,
+        sends_mail,
+        networks,
+        expires,
+        as_json,
+        **options,
     ) -> str:
         for_all = engine and account == EVERY_ACCOUNT
         account = None if for_all else get_account(account, create_account)
         expires_at = parse_expiry(expires) if expires is not None else None
-        options = {"name": "USER", "networks": "--networks", "expires_at": "--expires"}
+        options = {
+            "name": "USER",
+            "networks": "--networks",
+            "expires_at": "--expires",
+            "sends_mail": "--sends-mail",
+        }
         with command_errors(**options):
             credential, secret = ApiCredential.objects.issue(
-                account, user, networks, expires_at, is_engine=engine
+                account, user, networks, expires_at, is_engine=engine, sends_mail=sends_mail
             )
         headers = credential.login_fields(secret)
         if as_json:
