@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from mailboxes.models import Message, WebhookDelivery
+from mailboxes.models import MailDelivery, Message, WebhookDelivery
 from mailboxes.models.messages import recordings_store
 from mailboxes.storage import RECORDING
 
@@ -39,6 +39,13 @@ def remove_batch(messages: QuerySet[Message]) -> int:
     pks = [message.pk for message in locked]
     Message.objects.filter(pk__in=pks).delete()
     return len(pks)
+
+
+def remove_mails() -> None:
+    """Remove the rows of mails that ended long ago, in short transactions."""
+    outdated = MailDelivery.objects.outdated().values_list("pk", flat=True)
+    while pks := list(outdated[:BATCH]):
+        MailDelivery.objects.filter(pk__in=pks).delete()
 
 
 def remove_orphans() -> int:

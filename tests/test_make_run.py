@@ -104,6 +104,8 @@ def test_first_start_prints_working_logins_and_second_start_keeps_them(copy):
         assert len(boxes) >= 15
         for page in ("/", "/admin/", "/docs/"):
             assert f"http://127.0.0.1:{run.port}{page}" in first
+        assert "Mails           are written to var/mail/" in first
+        until(lambda: any((copy / "var/mail").iterdir()))
         documented = commands("README.md", "After the start").partition("\n")[0]
         assert json.loads(run_script(documented.replace(":8000", f":{run.port}"), copy)) == answer
         run_script(curl + f"/{boxes[0]['uuid']} -X DELETE", copy)

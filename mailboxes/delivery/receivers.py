@@ -3,6 +3,7 @@
 from django.dispatch import receiver
 
 from mailboxes.delivery import webhooks
+from mailboxes.delivery.mail import enqueue_mails, enqueue_waiting_mails
 from mailboxes.delivery.transcription import transcribe_message
 from mailboxes.models.signals import (
     message_deleted,
@@ -16,6 +17,9 @@ EVENTS = {
     message_transcribed: "message.transcribed",
     message_deleted: "message.deleted",
 }
+
+message_received.connect(enqueue_mails)
+message_transcribed.connect(enqueue_waiting_mails)
 
 
 @receiver(transcription_requested)

@@ -6,7 +6,12 @@ from django.utils import timezone
 
 from mailboxes.delivery.jobs import remove_finished
 from mailboxes.models import ChangeFeed, EmailRecipient, Import, Mailbox, Message, ServerProcess
-from mailboxes.purging import remove_deliveries, remove_messages, remove_orphans
+from mailboxes.purging import (
+    remove_deliveries,
+    remove_mails,
+    remove_messages,
+    remove_orphans,
+)
 from mailboxes.trimming import (
     forget_removed_mailboxes,
     place_rows_of_upgrade,
@@ -24,7 +29,9 @@ class Command(BaseCommand):
         "recipients, history and recordings; messages that are older than their account keeps "
         "them; changes past HISTORY_DAYS or HISTORY_CHANGES; imports started over a day ago; "
         "records of server processes that were killed over a day ago; tasks that ended two weeks "
-        "ago, or failed 30 days ago; events of webhooks after 30 days; and recordings over a day old that no message has."
+        "ago, or failed 30 days ago; events of webhooks after 30 days; the states of mails that "
+        "ended 30 days ago; and recordings "
+        "over a day old that no message has."
     )
 
     def handle(self, *args, **options) -> str:
@@ -45,6 +52,7 @@ class Command(BaseCommand):
             trim_history(uuid, timezone.now())  # a batch would lock the database for too long
         remove_finished()
         remove_deliveries()
+        remove_mails()
         removed = 0
         while count := purge_batch():
             removed += count

@@ -63,6 +63,7 @@ class Command(BaseCommand):
             f"\nConsole         {address}/"
             f"\nAdministration  {address}/admin/"
             f"\nAPI reference   {address}/docs/"
+            f"\nMails           {describe_mail_server()}"
         )
         logins = LOGINS.read_text() if LOGINS.exists() else ""
         staff = re.search("^# staff login: (.+) / (.+)$", logins, re.MULTILINE)
@@ -123,3 +124,15 @@ class SupervisedWorker:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def describe_mail_server() -> str:
+    """Return where mails go, in words."""
+    if not settings.SENDS_MAIL:
+        return "none are sent (set EMAIL_URL, see .env.example)"
+    folder = settings.MAIL_SERVER.get("EMAIL_FILE_PATH")
+    if folder is None:
+        return f"are sent to {settings.EMAIL_HOST}"
+    if folder.is_relative_to(settings.BASE_DIR):
+        folder = folder.relative_to(settings.BASE_DIR)
+    return f"are written to {folder}/"
