@@ -13,6 +13,7 @@ from mailboxes.console.views import (
     history,
     imports,
     jobs,
+    mail,
     mailbox,
     mailbox_list,
     me,
@@ -74,6 +75,9 @@ urlpatterns = [
         "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/transcribe/",
         message.transcribe,
         name="message-transcribe",
+    ),
+    path(
+        "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/mail/", mail.mail, name="message-mail"
     ),
     path(
         "mailboxes/<uuid:mailbox_uuid>/messages/<uuid:uuid>/<action>/",

@@ -8,7 +8,7 @@ from mailboxes.console.views import message_list
 from mailboxes.encryption import KeyRing
 from mailboxes.history import DOWNLOADED, HEARD, READ, record_access
 from mailboxes.message_changes import MessageChange, change_messages
-from mailboxes.models import Account, Batch, Mailbox, Message
+from mailboxes.models import Account, ApiCredential, Batch, Mailbox, MailDelivery, Message
 from tests.console.conftest import sign_in
 from tests.console.test_translation import (
     _marked_lookups,  # noqa: F401  marks the results of lookups in this module too
@@ -109,11 +109,28 @@ def get_address(message):
     return f"/mailboxes/{message.mailbox_id}/messages/{message.pk}/"
 
 
+@pytest.mark.parametrize("sends_mail", [False, True])
+def test_pages_of_mails_are_translated(message, settings, sends_mail):
+    settings.SENDS_MAIL, mailbox = sends_mail, message.mailbox
+    mailbox.add_recipient("50@6.example")
+    for state in MailDelivery.State:
+        email = "50@6.example" if state == "failed" else f"{state}@6.example"
+        MailDelivery.objects.create(message=message, mailbox=mailbox, email=email, state=state)
+    browser = sign_in_with_digits("Manager")
+    for page in (get_address(message), f"{get_address(message)}mail/", f"/mailboxes/{mailbox.pk}/"):
+        assert_translated(browser.get(page))
+    settings.SENDS_MAIL = True
+    ApiCredential.objects.issue(mailbox.account, "31", is_engine=True, sends_mail=True)
+    assert_translated(browser.get(f"/mailboxes/{mailbox.pk}/"))
+
+
 @pytest.mark.parametrize("group", ["Viewer", "Support", "Manager"])
 def test_pages_of_messages_are_translated(message, settings, group):
     browser = sign_in_with_digits(group)
     for row in Message.objects.all():
         assert_translated(browser.get(get_address(row)))
+        if group == "Manager":
+            assert_translated(browser.get(f"{get_address(row)}mail/"))
     assert_translated(browser.get(f"/mailboxes/{message.mailbox_id}/history/"))
     settings.PASS_CODE_KEYS = KeyRing([bytes(32)])
     assert_translated(browser.get(get_address(message)))

@@ -275,6 +275,7 @@ CONSOLE = [
     ),
     get("message", kwargs=message_kwargs),
     get("message-recording", MANAGER, message_kwargs),
+    get("message-mail", MANAGER, message_kwargs),
     post("message-transcribe", MANAGER, kwargs=message_kwargs, has_effect=False),  # none has failed
     *(
         post(

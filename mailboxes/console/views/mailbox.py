@@ -17,6 +17,7 @@ from django_htmx.http import reswap
 from mailboxes import batches
 from mailboxes.conflict import Conflict, have_different_settings
 from mailboxes.console.access import add_success, keep_table, redirect_to_mailbox, staff_with
+from mailboxes.console.views.mail import explain_silence
 from mailboxes.console.views.message_list import (
     count_messages,
     list_messages_of,
@@ -33,6 +34,7 @@ from mailboxes.forms import (
 from mailboxes.history import add_deletions
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
+from mailboxes.models.mail import with_failures
 from mailboxes.models.mailboxes import check_quotas
 from mailboxes.staff.permissions import require_permissions
 from mailboxes.staff.resubmission import get_form_uuid
@@ -85,7 +87,8 @@ def render_mailbox(
     record_reading(context.get("shown_messages", []), request.user)
     context |= {
         "mailbox": mailbox,
-        "recipients": mailbox.email_recipients.all(),
+        "recipients": with_failures(mailbox.email_recipients.all()),
+        "mail_note": explain_silence(mailbox),
         "form": form or fill_in(request, MailboxSettingsForm(instance=mailbox)),
         "recipient_form": recipient_form or fill_in(request, RecipientsForm(mailbox=mailbox)),
         "conflict": conflict,

@@ -26,6 +26,7 @@ from mailboxes.http.recordings import (
 )
 from mailboxes.message_changes import PERMISSIONS, lock_messages, transcribe_again
 from mailboxes.models import Message
+from mailboxes.models.mail import with_mail_counts
 from mailboxes.models.message_actions import is_changed
 from mailboxes.staff.permissions import require_permissions
 
@@ -49,7 +50,7 @@ def get_message(mailbox_uuid, uuid) -> Message:
     found = Message.objects.restorable().select_related(
         "mailbox__account", "heard_by", "deleted_by"
     )
-    return get_object_or_404(found, mailbox=mailbox_uuid, pk=uuid)
+    return get_object_or_404(with_mail_counts(found), mailbox=mailbox_uuid, pk=uuid)
 
 
 @require_safe
