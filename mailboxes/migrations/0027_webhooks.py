@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     """Add webhooks, their deliveries, and which version of a mailbox they got."""
 
     dependencies = [
-        ('mailboxes', '0025_index_engines_that_mail'),
+        ('mailboxes', '0026_index_engines_that_mail'),
     ]
 
     operations = [

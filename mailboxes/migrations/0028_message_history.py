@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mailboxes', '0026_webhooks'),
+        ('mailboxes', '0027_webhooks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("mailboxes", "0027_message_history")]
+    dependencies = [("mailboxes", "0028_message_history")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
