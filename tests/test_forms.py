@@ -3,7 +3,8 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from mailboxes.forms import MASK, AccountNameField, AddressesField, MailboxForm
+from mailboxes.form_fields import AccountNameField, AddressesField
+from mailboxes.forms import MASK, MailboxForm
 from mailboxes.models import Account, Mailbox
 from tests.service import shows
 

@@ -21,7 +21,7 @@ LAYERS = [
     },
     {"bucket", "validators"},
     {"models"},
-    {"monitoring", "staff"},
+    {"form_fields", "monitoring", "staff"},
     {
         "account_history",
         "backups",

@@ -8,7 +8,7 @@ from django.db.models import DateTimeField, Q, TextField
 from django.shortcuts import redirect
 
 from mailboxes.admin.base import ServiceAdmin, YesNoFilter
-from mailboxes.forms import MomentInput
+from mailboxes.form_fields import MomentInput
 from mailboxes.history import list_reasons_to_keep
 from mailboxes.models import Account, ApiCredential
 from mailboxes.own_changes import OwnChangesForm

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
 from mailboxes.contract import MAX_RECIPIENTS
-from mailboxes.forms import NO_CORRECTION, SWITCHES, AddressesField, list_missing
+from mailboxes.form_fields import NO_CORRECTION, AddressesField
+from mailboxes.forms import SWITCHES, list_missing
 from mailboxes.models import EmailRecipient, Mailbox
 
 MOST_FULL = 6  # mailboxes without room for another recipient: the page names five

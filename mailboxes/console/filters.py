@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes.db.json import UuidDigits
 from mailboxes.filters import HAS_GREETING, HAS_PASS_CODE, HAS_RECIPIENTS, HAS_WEAK_PASS_CODE
-from mailboxes.forms import AccountNameField
+from mailboxes.form_fields import AccountNameField
 from mailboxes.models import Account, Mailbox
 from mailboxes.models.searching import validate_search
 from mailboxes.validators import parse_uuid

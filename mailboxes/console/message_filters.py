@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.console.filters import ANY, TableFilter, parse_uuids
-from mailboxes.forms import AccountNameField
+from mailboxes.form_fields import AccountNameField
 from mailboxes.models import Account, Mailbox, Message
 from mailboxes.models.message_search import NEWEST_FIRST, has_name, is_in_mailbox_named
 from mailboxes.models.searching import validate_search

@@ -4,7 +4,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import WEBHOOK_EVENTS
-from mailboxes.forms import NO_CORRECTION
+from mailboxes.form_fields import NO_CORRECTION
 from mailboxes.models import WebhookEndpoint
 from mailboxes.own_changes import OwnChangesForm
 

@@ -30,7 +30,8 @@ from mailboxes.csvfiles.rows import (
     list_addresses,
     lower_cells,
 )
-from mailboxes.forms import SWITCHES, AddressesField
+from mailboxes.form_fields import AddressesField
+from mailboxes.forms import SWITCHES
 from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.models.mailboxes import check_quotas

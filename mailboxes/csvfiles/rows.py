@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mailboxes.contract import MASK
-from mailboxes.forms import SWITCHES, AddressesField, MailboxForm
+from mailboxes.form_fields import AddressesField
+from mailboxes.forms import SWITCHES, MailboxForm
 from mailboxes.models import Mailbox
 
 COLUMNS = ("uuid", "state", "account", "name", "password", "greeting", *SWITCHES, "recipients")

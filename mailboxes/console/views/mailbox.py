@@ -25,12 +25,7 @@ from mailboxes.console.views.message_list import (
 )
 from mailboxes.console.writing import atomic_post, find_first_batch
 from mailboxes.contract import MASK, MAX_RECIPIENTS
-from mailboxes.forms import (
-    MailboxDeletedError,
-    MailboxSettingsForm,
-    NewMailboxForm,
-    RecipientsForm,
-)
+from mailboxes.forms import MailboxDeletedError, MailboxSettingsForm, NewMailboxForm, RecipientsForm
 from mailboxes.history import add_deletions
 from mailboxes.models import Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
