@@ -143,7 +143,7 @@ def test_worker_runs_beside_the_server_and_is_started_again_if_it_is_killed(copy
         until(lambda: run.output.count(" starts, for default, mail, speech, webhooks.") == 2)
         run.interrupt()
         assert "Traceback" not in run.output
-        assert "stops after 0 tasks" in run.output
+        assert "stops once its 0 running tasks end" in run.output
     assert not find_processes("manage.py", copy)
 
 

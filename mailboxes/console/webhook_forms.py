@@ -22,4 +22,9 @@ class WebhookForm(OwnChangesForm):
         model = WebhookEndpoint
         fields = ["url", "events", "include_customers", "is_active"]
         widgets = {"url": forms.TextInput({"inputmode": "url"} | NO_CORRECTION)}
-        help_texts = {"url": _("Events are sent to it by POST. It begins with https://.")}
+        help_texts = {
+            "url": _(
+                "Events are sent to it by POST. It begins with https://, or with http:// if the "
+                "service itself runs without HTTPS."
+            )
+        }

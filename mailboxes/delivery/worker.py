@@ -71,7 +71,9 @@ class Worker:
             # It ends when the tasks have.
             with ThreadPoolExecutor(sum(self.threads.values()), "task") as pool:
                 self.run_due(pool)
-                log.info("Worker %s stops after %s tasks.", self.id, len(self.running))
+                log.info(
+                    "Worker %s stops once its %s running tasks end.", self.id, len(self.running)
+                )
             self.has_stopped.set()
             helper.join(Heartbeat.MAX_WAIT)
             self.heartbeat.stop()

@@ -85,10 +85,13 @@ class MailDelivery(models.Model):
 
 
 def with_mail_counts(messages):
-    """Annotate messages with `mail_count`, and `sent_mail_count` of those that were sent."""
+    """Annotate messages with the numbers of their mails: all, those sent, those given up."""
     sent = Q(mail_deliveries__state=MailDelivery.State.SENT)
+    failed = Q(mail_deliveries__state=MailDelivery.State.FAILED)
     return messages.annotate(
-        mail_count=Count("mail_deliveries"), sent_mail_count=Count("mail_deliveries", filter=sent)
+        mail_count=Count("mail_deliveries"),
+        sent_mail_count=Count("mail_deliveries", filter=sent),
+        failed_mail_count=Count("mail_deliveries", filter=failed),
     )
 
 

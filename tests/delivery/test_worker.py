@@ -47,7 +47,7 @@ def test_running_task_ends_before_a_stopped_worker_does(path, signals):
             time.sleep(0.2)
         assert worker.stop() == 0
         assert lines(path) == ["start", "start", "end", "end"]
-        assert "stops after 2 tasks" in worker.output()
+        assert "stops once its 2 running tasks end" in worker.output()
     assert (count("SUCCESSFUL"), count("READY")) == (2, 2)
     assert not ServerProcess.objects.exists()
 
