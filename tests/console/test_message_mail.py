@@ -42,7 +42,7 @@ def test_preview_shows_the_mail_and_who_has_it(manager, sent, settings):
     assert "the recording, as MP3" in text
     assert SAID in text
     assert re.search(r"ann@acme\.example Sent 2 \S+ \S+ UTC", text)
-    assert re.search(r"bob@acme\.example Failed 2 \S+ \S+ UTC 550 No such user", text)
+    assert re.search(r"bob@acme\.example Failed Try again 2 \S+ \S+ UTC 550 No such user", text)
 
 
 def test_html_of_the_mail_is_in_a_frame_without_scripts(manager, sent):
