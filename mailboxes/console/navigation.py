@@ -7,10 +7,10 @@ from mailboxes.delivery.failures import list_failed
 
 def navigation(request) -> dict:
     """Return the variables of every template (a context processor)."""
-    return {"has_failed_jobs": has_failed_jobs}
+    return {"has_failed_tasks": has_failed_tasks}
 
 
-def has_failed_jobs() -> bool:
+def has_failed_tasks() -> bool:
     try:
         return list_failed().exists()
     except DatabaseError:  # the page may be the one that says so

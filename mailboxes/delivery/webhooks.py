@@ -93,11 +93,11 @@ def require_active(endpoint: WebhookEndpoint) -> None:
 def enqueue(delivery: WebhookDelivery, *, has_waited: bool = False) -> None:
     """Enqueue the next attempt. One to a failing receiver gets its turn after all others."""
     waits = has_waited or delivery.endpoint.failing_since is not None
-    job = deliver_webhook.using(
+    task = deliver_webhook.using(
         run_after=delivery.next_attempt_at if delivery.tries else None,
         priority=LATER if waits else 0,
     )
-    job.enqueue(str(delivery.pk), delivery.attempts, waits)
+    task.enqueue(str(delivery.pk), delivery.attempts, waits)
 
 
 @task(queue_name="webhooks")

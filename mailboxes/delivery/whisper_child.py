@@ -15,7 +15,7 @@ import av
 import numpy
 
 RATE = 16_000  # samples a second, of all Whisper models
-NICENESS = 15  # of 19: the server and other jobs go first
+NICENESS = 15  # of 19: the server and other tasks go first
 
 
 def limit_process(seconds: int, memory: int) -> None:

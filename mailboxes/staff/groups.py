@@ -45,7 +45,7 @@ DESCRIPTIONS = {
     ),
     "Manager": _(
         "also listens to messages and reads them, adds and changes accounts, API credentials, "
-        "webhooks and staff, deletes accounts that are not in use, and tries failed jobs again"
+        "webhooks and staff, deletes accounts that are not in use, and tries failed tasks again"
     ),
 }
 

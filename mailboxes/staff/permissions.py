@@ -14,7 +14,7 @@ REFUSALS = {
 
 # Django says "users" and "Task Results".
 NAMES = {
-    "dbtaskresult": _("failed jobs"),
+    "dbtaskresult": _("failed tasks"),
     "message": _("messages"),
     "user": _("logins of staff"),
 }

@@ -77,16 +77,16 @@ def test_changes_and_the_history_of_an_account_are_accessible(page, rosa):
         assert_accessible(page)
 
 
-def test_failed_jobs_are_accessible(page, rosa):
+def test_failed_tasks_are_accessible(page, rosa):
     mailbox = Mailbox.objects.create(account=Account.objects.create(name="acme"), name="W" * 100)
     message = leave_message(mailbox, "Ann")
     fail_task(str(message.pk), text="The mail server mail.acme.example refused the recipient.")
     fail_task(error="builtins.ValueError")
     page.goto("/")
-    page.get_by_role("link", name="Failed jobs").click()
+    page.get_by_role("link", name="Failed tasks").click()
     assert_accessible(page)
     page.get_by_role("button", name="Try all again").click()
-    expect(page.get_by_text("2 jobs are tried again.")).to_be_visible()
+    expect(page.get_by_text("2 tasks are tried again.")).to_be_visible()
     assert_accessible(page)
 
 

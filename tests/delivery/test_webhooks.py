@@ -353,7 +353,7 @@ def test_event_without_its_key_waits_for_the_key(endpoint, receiver, settings):
     assert len(receiver.requests) == 1
 
 
-def test_failed_job_is_tried_again_once_its_key_is_back(endpoint, receiver, settings, clock):
+def test_failed_task_is_tried_again_once_its_key_is_back(endpoint, receiver, settings, clock):
     delivery = send(endpoint, "mailbox.updated", {})
     keys = settings.PASS_CODE_KEYS
     settings.PASS_CODE_KEYS = KeyRing([b"0" * 32])

@@ -31,7 +31,7 @@ def test_support_may_also_change_mailboxes_recipients_and_messages():
     assert added == changes - {"add_message"}  # only callers leave messages
 
 
-def test_manager_may_also_listen_change_accounts_credentials_and_staff_and_try_jobs_again():
+def test_manager_may_also_listen_change_accounts_credentials_and_staff_and_try_tasks_again():
     models = ("account", "apicredential", "user")
     assert get_permissions("Manager") - get_permissions("Support") == {
         "delete_account",

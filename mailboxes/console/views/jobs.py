@@ -43,7 +43,7 @@ def jobs_again(request):
 
 def redirect_after(request, count):
     if count:
-        text = ngettext("%(count)s job is tried again.", "%(count)s jobs are tried again.", count)
+        text = ngettext("%(count)s task is tried again.", "%(count)s tasks are tried again.", count)
         add_success(request, text % {"count": count})
     else:
         messages.warning(request, _("Nothing was done: it was already tried again."))

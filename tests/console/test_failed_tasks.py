@@ -16,7 +16,7 @@ def status(row):
     return DBTaskResult.objects.get(pk=row.pk).status
 
 
-def test_job_is_described_in_plain_words_without_the_callers_name(manager, message):
+def test_failed_task_is_described_without_the_callers_name(manager, message):
     row = fail_task(str(message.pk), text="The mail server refused the recipient.")
     source, text = get_source(manager, "/jobs/"), get_text(manager.get("/jobs/"))
     assert "Send a mail" in text
@@ -35,7 +35,7 @@ def test_stack_trace_of_an_unexpected_error_is_not_shown(manager, sales):
     assert "Sales" in text
 
 
-def test_job_of_a_removed_message_or_an_older_version_is_listed(manager):
+def test_task_of_a_removed_message_or_an_older_version_is_listed(manager):
     fail_task("3f6c1f6e-3c31-4b8e-9a39-0a3f3f0c0f4e")
     other = fail_task()
     DBTaskResult.objects.filter(pk=other.pk).update(task_path="mailboxes.gone.send")
@@ -44,7 +44,7 @@ def test_job_of_a_removed_message_or_an_older_version_is_listed(manager):
     assert "Another task" in text
 
 
-def test_link_is_shown_only_while_there_are_failed_jobs(manager, support):
+def test_link_is_shown_only_while_there_are_failed_tasks(manager, support):
     assert LINK not in get_source(manager)
     row = fail_task()
     assert LINK in get_source(manager)
@@ -53,10 +53,10 @@ def test_link_is_shown_only_while_there_are_failed_jobs(manager, support):
     assert LINK not in get_source(manager)
 
 
-def test_job_that_is_tried_again_starts_from_its_first_attempt(manager, sales):
+def test_task_that_is_tried_again_starts_from_its_first_attempt(manager, sales):
     row, other = fail_task(str(sales.pk)), fail_task()
     page = manager.post(f"/jobs/{row.pk}/again/", follow=True)
-    assert "1 job is tried again." in get_text(page)
+    assert "1 task is tried again." in get_text(page)
     assert run_tasks() == 1
     assert (status(row), status(other)) == ("SUCCESSFUL", "FAILED")
     assert len(DBTaskResult.objects.get(pk=row.pk).worker_ids) == 1
@@ -64,11 +64,11 @@ def test_job_that_is_tried_again_starts_from_its_first_attempt(manager, sales):
     assert "Nothing was done: it was already tried again." in get_text(again)
 
 
-def test_all_jobs_are_tried_again(manager):
+def test_all_tasks_are_tried_again(manager):
     rows = [fail_task(), fail_task()]
     page = manager.post("/jobs/again/", follow=True)
-    assert "2 jobs are tried again." in get_text(page)
-    assert "No failed jobs" in get_text(page)
+    assert "2 tasks are tried again." in get_text(page)
+    assert "No failed tasks" in get_text(page)
     assert [status(row) for row in rows] == ["READY", "READY"]
 
 

@@ -1,4 +1,4 @@
-"""The page of failed jobs is translated: see test_translation.py."""
+"""The page of failed tasks is translated: see test_translation.py."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.delivery.running import fail_task
 
 
 @pytest.mark.parametrize("path", ["/jobs/again/", "/jobs/{row}/again/"])
-def test_page_of_failed_jobs_is_translated(values, path):  # noqa: F811
+def test_page_of_failed_tasks_is_translated(values, path):  # noqa: F811
     row = fail_task(str(values["full"]))
     fail_task(error="builtins.ValueError")
     manager = sign_in_with_digits("Manager")
