@@ -223,7 +223,7 @@ def parse_base_url(text):
 
 
 def parse_endpoint(text):
-    """Return the address of a program on another server, or an empty text."""
+    """Return the URL, or an empty text. Raises ValueError if it has no http, https or host."""
     parts = urlsplit(text)
     if text and not (parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0):
         raise ValueError

@@ -247,7 +247,7 @@ INSTALLED_APPS = [
     "mailboxes",
 ]
 
-# Tasks are rows of the database, so they are part of the transaction that makes them necessary.
+# Tasks are stored in the database, in the transaction that enqueues them.
 TASKS = {
     "default": {
         "BACKEND": "django_tasks_db.DatabaseBackend",

@@ -13,7 +13,7 @@ class MailboxesConfig(AppConfig):
         from django.contrib.auth.models import User
 
         import mailboxes.checks
-        import mailboxes.delivery.receivers  # noqa: F401  connects them
+        import mailboxes.delivery.receivers  # noqa: F401  connects the signals
         from mailboxes.models.second_factor import encrypt_plain_secrets
         from mailboxes.staff.groups import update_groups
         from mailboxes.staff.sessions import end_sessions

@@ -18,10 +18,10 @@ PERMISSIONS = {
     "delete": "mailboxes.delete_message",
     "restore": "mailboxes.delete_message",
 }
-# Those that are listed among the changes by staff.
+# Actions that are listed among the changes by staff.
 LISTED = {"delete": Batch.Action.DELETED, "restore": Batch.Action.RESTORED}
 SALT = "mailboxes.message_changes"
-MAX_ACCOUNTS = 100  # whose names are kept with a batch
+MAX_ACCOUNTS = 100  # the most whose names are stored with a batch
 
 
 class AlreadyUndoneError(Exception):
@@ -95,7 +95,7 @@ def change_rows(
     batch_uuid: UUID | None = None,
     undone: Batch | None = None,
 ) -> MessageChange:
-    """Change those locked messages that are not as wanted already.
+    """Change the locked messages, except those that are in the wanted state already.
 
     Deletions and restorations become a batch with this UUID. `undone` is the one that they undo.
     """

@@ -42,7 +42,7 @@ def remove_batch(messages: QuerySet[Message]) -> int:
 
 
 def remove_mails() -> None:
-    """Remove the rows of mails that ended long ago, in short transactions."""
+    """Remove the records of mails that ended long ago, in short transactions."""
     outdated = MailDelivery.objects.outdated().values_list("pk", flat=True)
     while pks := list(outdated[:BATCH]):
         MailDelivery.objects.filter(pk__in=pks).delete()

@@ -30,7 +30,7 @@ MAX_DOMAIN_LENGTH = 253  # characters (RFC 1035, 2.3.4)
 # A part of a domain is too long if it has over 63 characters; "\u3002" is a dot in IDNA.
 TOO_LONG_LABEL = re.compile(r"[^.\u3002]{64}")
 MAX_NETWORKS_LENGTH = 5000  # characters
-# Of IPv6, only these addresses are given out (RFC 4291, 2.4). Those of 6to4 contain one of IPv4.
+# Only these IPv6 addresses are assigned (RFC 4291, 2.4). Those of 6to4 contain one of IPv4.
 PUBLIC_IPV6, SIX_TO_FOUR = ip_network("2000::/3"), ip_network("2002::/16")
 # The two versions of IDNA convert these differently, to domains that may have different owners.
 AMBIGUOUS_IN_DOMAINS = {*"ßς\u200c\u200d"}
@@ -202,7 +202,7 @@ def validate_networks(value: str) -> None:
 def is_allowed_address(address: str, networks: Iterable[IPv4Network | IPv6Network] = ()) -> bool:
     """Return True if the IP address is in one of these networks, or public.
 
-    Addresses of IPv6 that stand for one of IPv4 count as not public, whatever that is.
+    IPv6 addresses that contain an IPv4 address are not public, even if that one is.
     """
     ip = ip_address(address)
     if any(ip in network for network in networks):
@@ -213,9 +213,9 @@ def is_allowed_address(address: str, networks: Iterable[IPv4Network | IPv6Networ
 
 
 def validate_webhook_url(url: str) -> None:
-    """Refuse an address that webhooks are never sent to.
+    """Refuse an address that no webhook may have.
 
-    A name is checked later, when a webhook is sent: its address may change.
+    A host name is checked when an event is sent, because its IP address may change.
     """
     schemes = ["https"] if settings.HTTPS else ["https", "http"]
     try:
@@ -231,7 +231,7 @@ def validate_webhook_url(url: str) -> None:
         raise ValidationError(_("Use an address that begins with https://."), code="scheme")
     if "@" in parts.netloc or parts.fragment:
         raise ValidationError(
-            _("Leave out user, password and fragment: signatures show who sent a webhook."),
+            _("Leave out user, password and fragment: signatures show who sent an event."),
             code="invalid",
         )
     try:

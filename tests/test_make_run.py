@@ -68,7 +68,7 @@ class Run:
     def worker(self):
         """The id of the newest worker process that has started; None without one."""
         ids = find_processes("manage.py work", self.copy)
-        starts = re.findall(r"Worker \S+ starts", self.output)
+        starts = re.findall(r"Task worker \S+ starts", self.output)
         return ids[-1] if ids and starts else None
 
     def interrupt(self):

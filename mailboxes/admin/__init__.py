@@ -5,4 +5,5 @@ from django_tasks_db.models import DBTaskResult
 
 from mailboxes.admin import customers, mailboxes, messages, staff  # noqa: F401  registers pages
 
-admin.site.unregister(DBTaskResult)  # it shows what tasks were given; see the console
+# It would show the arguments of tasks. The console lists failed tasks.
+admin.site.unregister(DBTaskResult)

@@ -66,7 +66,7 @@ class HealthChecks:
 
 
 def read_lag() -> float | None:
-    """Return how long the oldest task waits for a worker. Calls are served without one."""
+    """Return how many seconds the oldest task has waited; None if the database is down."""
     try:
         return measure_lag().seconds
     except DatabaseError:

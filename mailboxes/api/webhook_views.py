@@ -73,7 +73,7 @@ class WebhookViewSet(AccountViewSet):
     def deliveries(self, request, *args, **kwargs):
         parameters = DeliveryParameters.parse(request.query_params)
         deliveries = self.get_object().deliveries.all()
-        del self.row  # its version is no ETag of the deliveries
+        del self.row  # the webhook's version is not an ETag of its deliveries
         rows, headers = list_page(deliveries, parameters, request.build_absolute_uri())
         return Response(DeliverySerializer(rows, many=True).data, headers=headers)
 

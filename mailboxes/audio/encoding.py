@@ -1,4 +1,4 @@
-"""Encoding of recordings. They are our own files, so this needs no process of its own."""
+"""Encoding of stored recordings. Unlike uploads they are trusted, so no child is needed."""
 
 import io
 import wave
@@ -7,7 +7,7 @@ import av
 
 RATE = 16_000  # not every program plays MP3 with 8 kHz
 BIT_RATE = 24_000
-FAST = {"compression_level": "9"}  # a third of the time: 15 minutes take three seconds
+FAST = {"compression_level": "9"}  # a third of the default's time: 3 s for 15 minutes
 CHUNK = 48_000  # samples that are encoded at once, to bound the memory
 
 

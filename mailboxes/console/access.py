@@ -102,9 +102,9 @@ def keep_table(request) -> dict:
 
 
 def keep_messages(request) -> dict:
-    """Do what `keep_table` does; but if a table of messages led to the page, keep that.
+    """Return what `keep_table` does, or the table of messages that linked to the page.
 
-    `message_table` is its address.
+    The address of that table is `message_table`.
     """
     query = request.GET.get("from")
     if query is None:

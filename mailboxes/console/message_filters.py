@@ -26,10 +26,10 @@ from mailboxes.validators import parse_uuid
 # A search decrypts the transcriptions of this many messages at most, the newest ones.
 MOST_SEARCHED = 10_000
 
-# Changed at once. Their mailboxes are locked meanwhile.
+# Messages that are changed at once. Their mailboxes are locked meanwhile.
 MOST_CHANGED = 1_000
 
-# Those that every time zone has.
+# Dates that can be converted to every time zone.
 DATES = [MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 
 HEARD = {"no": Q(heard_at=None), "yes": Q(heard_at__isnull=False)}
@@ -62,7 +62,7 @@ class MessageFilter(TableFilter):
     customers = forms.BooleanField(label=_("and its customers"))
     since = forms.DateField(label=_("From"), widget=DateInput, validators=DATES)
     until = forms.DateField(label=_("Until"), widget=DateInput, validators=DATES)
-    # Of the dates. console.js sets the one in which it shows times.
+    # The time zone of the dates: console.js sets that of the browser.
     zone = forms.CharField(label=_("Time zone"), widget=forms.HiddenInput)
 
     conditions = {"heard": HEARD}

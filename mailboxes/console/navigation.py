@@ -1,4 +1,4 @@
-"""The links of every page that depend on the data."""
+"""Template variables for the navigation of every page."""
 
 from django.db import DatabaseError
 
@@ -13,5 +13,5 @@ def navigation(request) -> dict:
 def has_failed_tasks() -> bool:
     try:
         return list_failed().exists()
-    except DatabaseError:  # the page may be the one that says so
+    except DatabaseError:  # the error page for this has the navigation, too
         return False

@@ -77,7 +77,7 @@ def list_addresses(mailbox: Mailbox) -> list[str]:
 
 
 def lower_cells(cells: dict[str, str]) -> dict[str, str]:
-    """Return the cells with those in lower case whose case means nothing."""
+    """Return the cells. Those in which upper and lower case mean the same are in lower case."""
     return {
         column: cell.lower() if column in IGNORED_IF_EMPTY else cell
         for column, cell in cells.items()

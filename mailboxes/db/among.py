@@ -7,7 +7,7 @@ from django.db.models import Lookup, UUIDField
 
 @UUIDField.register_lookup
 class Among(Lookup):
-    """`pk__among=uuids` is `pk__in=uuids` without the databases' limits of parameters.
+    """`pk__among=uuids` is `pk__in=uuids` with one parameter: databases limit their number.
 
     PostgreSQL takes 65,535 of them in a query, and SQLite 32,766.
     """

@@ -1,1 +1,1 @@
-"""What happens to messages after they are stored: jobs that reach people and programs."""
+"""Tasks after a message is stored: transcriptions, mails and events for webhooks."""

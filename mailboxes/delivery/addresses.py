@@ -76,7 +76,7 @@ class GuardedBackend(httpcore.SyncBackend):
 
 
 class BoundedStream(httpcore.NetworkStream):
-    """A connection whose reads and writes together have a time limit; httpcore limits each."""
+    """A connection with one time limit for all reads and writes; httpcore limits each alone."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline):
         self.stream, self.deadline = stream, deadline
@@ -125,7 +125,7 @@ def resolve(host: str, port: int, timeout: float) -> list[str]:
     raise httpcore.ConnectTimeout("The host's name cannot be resolved in time.")
 
 
-# Making one takes longer than a request.
+# Creating a context takes longer than a request.
 tls_context = cache(httpcore.default_ssl_context)
 
 

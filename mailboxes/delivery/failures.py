@@ -1,4 +1,4 @@
-"""Tasks that failed for good: their description for staff, and further tries."""
+"""Describe tasks that failed for good for staff, and try them again."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -51,7 +51,7 @@ def describe_failure(row: DBTaskResult) -> Failure:
 
 
 def describe_reason(row: DBTaskResult) -> str:
-    """Return the text of an expected error. That of another may have callers' data."""
+    """Return the text of an expected error. Other errors may contain callers' data."""
     try:
         is_expected = issubclass(import_string(row.exception_class_path), TaskError)
     except ImportError:
@@ -60,7 +60,7 @@ def describe_reason(row: DBTaskResult) -> str:
 
 
 def try_again(tasks: QuerySet[DBTaskResult]) -> int:
-    """Run these tasks once more, as if they were new, if they failed. Return their number."""
+    """Make the failed ones of these tasks due again, like new tasks. Return their number."""
     return tasks.filter(status=TaskResultStatus.FAILED).update(
         status=TaskResultStatus.READY,
         run_after=timezone.now(),

@@ -42,7 +42,7 @@ BATCH = 1000
 
 
 class TaskError(Exception):
-    """An expected failure. Staff see its text, so it has nothing of callers, and no secret."""
+    """An expected failure. Staff see its text, so it has no callers' data and no secret."""
 
 
 class TemporaryError(TaskError):
@@ -57,7 +57,7 @@ class WorkerLostError(TemporaryError):
     """The worker that ran the task was killed, or could not record that the task had ended."""
 
     def __init__(self) -> None:
-        super().__init__("The worker ended before the task did.")
+        super().__init__("The task worker ended before the task did.")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ periodic: dict[Callable[[], Any], float] = {}  # functions and seconds
 
 
 def retry(function: Any, **policy: Any) -> None:
-    """Set the Policy of a task, by the names of its fields.
+    """Set the Policy of a task. The keyword arguments are its fields.
 
     `give_up` is called with the TaskResult when the task has failed for good, in the transaction
     that records it.
@@ -100,7 +100,7 @@ def retry(function: Any, **policy: Any) -> None:
 
 
 def every(seconds: float) -> Callable:
-    """Decorate a function that one worker calls regularly, not more often than this.
+    """Decorate a function that one task worker calls regularly, at most once in this time.
 
     Such functions run one after the other in one thread: a slow one delays the others. Two workers
     may call it at the same time if one of them has lost the database, so it must lock what it
@@ -125,8 +125,8 @@ def find_policy(row: DBTaskResult) -> Policy:
 def settle(row: DBTaskResult, error: BaseException | None, delay: float | None = None) -> str:
     """Record the end of an attempt: a success, another attempt to come, or the last failure.
 
-    Return the new status; an empty text if the attempt has ended before, or the task was taken up
-    by another worker. The delay, in seconds, replaces the policy's.
+    Return the new status; an empty text if the attempt had already ended, or another worker
+    has taken over the task. The delay, in seconds, replaces the policy's.
     """
     with transaction.atomic():
         now = timezone.now()
@@ -149,7 +149,7 @@ def settle(row: DBTaskResult, error: BaseException | None, delay: float | None =
         if current.status == TaskResultStatus.FAILED:
             give_up(current, policy)
         elif current.status == TaskResultStatus.SUCCESSFUL:
-            # Staff may have tried it again elsewhere, and need not do so here.
+            # Staff need not try an earlier task again if another one has done the same.
             same = {"task_path": row.task_path, "args_kwargs": row.args_kwargs}
             DBTaskResult.objects.failed().filter(**same).delete()
         return str(current.status)
@@ -162,7 +162,7 @@ def give_up(row: DBTaskResult, policy: Policy) -> None:
                 policy.give_up(row.task_result)
     except UNAVAILABLE:
         raise
-    except Exception:  # otherwise the task would be tried, and fail so, for ever
+    except Exception:  # otherwise the task would be attempted, and fail here, for ever
         log.exception("The task %s cannot be given up.", row.task_path)
 
 
@@ -171,14 +171,14 @@ def is_same_attempt(current: DBTaskResult, row: DBTaskResult) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return the text of an expected error; of any other its stack trace, not for staff."""
+    """Return the text of an expected error, else a stack trace, which staff must not see."""
     return str(error) if isinstance(error, TaskError) else "".join(format_exception(error))
 
 
 @every(10)
 def recover() -> int:
-    """Take up the tasks of workers that died, and return their number."""
-    # Read before the workers: one that starts meanwhile is in the second list.
+    """Take over the tasks of workers that were killed, and return their number."""
+    # Read the tasks first: a worker that starts meanwhile is then in the list of workers.
     running = list(DBTaskResult.objects.running())
     workers = {str(pk) for pk in ServerProcess.objects.workers().values_list("pk", flat=True)}
     lost = [row for row in running if row.worker_ids[-1] not in workers]
@@ -186,7 +186,7 @@ def recover() -> int:
 
 
 def recover_own(worker_id: str, known: Container[UUID]) -> None:
-    """Take up tasks that this worker claimed without getting the database's confirmation."""
+    """Run again the tasks that this worker claimed without the database's confirmation."""
     for row in DBTaskResult.objects.running():
         if row.worker_ids[-1] == worker_id and row.pk not in known:
             settle(row, WorkerLostError(), delay=0)

@@ -29,7 +29,7 @@ ATTEMPTS, FIRST_DELAY, LONGEST_DELAY = 30, 60, 3600
 
 TOO_LARGE = 552  # for the server, before it has seen the mail (RFC 1870, 6.1)
 
-# Answers of programs that are away must not come to us.
+# Prevents automatic replies, such as out-of-office mails.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
 
@@ -39,7 +39,7 @@ HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"
 def enqueue_mails(message: Message, **kwargs) -> None:
     """Enqueue a mail to each recipient, in the transaction that stores the message.
 
-    None if the service sends no mail, or an engine does for this mailbox. A mail waits for the
+    Enqueue none if the service sends no mail, or an engine does for this mailbox. A mail waits for the
     transcription for at most MAIL_WAIT_SECONDS.
     """
     if not settings.SENDS_MAIL:
@@ -58,7 +58,7 @@ def enqueue_mails(message: Message, **kwargs) -> None:
 
 
 def enqueue_waiting_mails(message: Message, **kwargs) -> None:
-    """Enqueue the mails that wait for the transcription. The tasks that wait do nothing then."""
+    """Enqueue the mails that wait for the transcription. Their earlier tasks then do nothing."""
     enqueue(MailDelivery.objects.filter(message=message, state=State.WAITING, task=None))
 
 
@@ -72,9 +72,9 @@ def enqueue(deliveries: Iterable[MailDelivery], seconds: int = 0) -> None:
 def send_mail(context: TaskContext, pk: int) -> None:
     """Send one mail, unless it is not wanted any more, or another task sends it.
 
-    It is marked as sent after the server has accepted it. If the worker is killed, or loses the
-    server or the database, after it was handed over and before that, it is sent again with the
-    same Message-ID.
+    The mail is marked as sent after the server has accepted it. If the worker is killed, or loses
+    the server or the database, between the hand-over and that mark, the mail is sent again with
+    the same Message-ID.
     """
     delivery = claim(pk, UUID(str(context.task_result.id)))
     if delivery is None:
@@ -121,7 +121,7 @@ def record_sent(delivery: MailDelivery) -> None:
     if not delivery.mailbox.account.deletes_mailed:
         delivery.move(State.SENT)
         return
-    # In the API's order. The mails of a message are counted one after the other.
+    # Lock in the order of the API. Mails of one message are counted one after the other.
     Mailbox.objects.select_for_update(no_key=True).filter(pk=delivery.mailbox_id).first()
     messages = Message.objects.select_related("mailbox__account")
     message = messages.select_for_update(of=("self",)).filter(pk=delivery.message_id).first()
@@ -131,7 +131,7 @@ def record_sent(delivery: MailDelivery) -> None:
 
 
 def give_up(task_result) -> None:
-    """Note that a mail failed for good, with the last answer of the server."""
+    """Record that a mail failed for good, with the last answer of the server."""
     owned = Q(task=None) | Q(task=UUID(str(task_result.id)))
     rows = MailDelivery.objects.filter(owned, pk=task_result.args[0])
     rows = rows.filter(state__in=MailDelivery.UNFINISHED)

@@ -1,4 +1,4 @@
-"""Enqueue tasks when messages change."""
+"""Receivers of signals: they enqueue tasks when messages change."""
 
 from django.dispatch import receiver
 

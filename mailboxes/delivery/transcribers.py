@@ -72,8 +72,8 @@ def limit_time(recording: Recording) -> int:
 class Whisper:
     """Transcribes with faster-whisper on the CPU, in a child process.
 
-    A recording that takes too much time or memory ends only that process, which is started for
-    each recording, so that it keeps no memory.
+    Each recording has a process of its own. If it takes too much time or memory, only that process
+    is killed, and no memory stays in use.
     """
 
     COMMAND = [sys.executable, "-m", "mailboxes.delivery.whisper_child"]
@@ -107,7 +107,7 @@ class HttpTranscriber:
     """Sends recordings to a server that speaks OpenAI's API."""
 
     def transcribe(self, recording: Recording) -> list[Segment]:
-        # Some models give no times, and refuse to be asked for them.
+        # Some models give no times, and refuse a request for them.
         for answer_format in ("verbose_json", "json"):
             # In a thread of its own, because the caller's may have an event loop.
             with ThreadPoolExecutor(1) as pool:
@@ -178,7 +178,7 @@ def parse_answer(content: bytes, seconds: float) -> list[Segment]:
 
 
 def read_segments(found: Iterable[dict[str, Any]], seconds: float) -> Iterable[Segment]:
-    """Yield those segments of a transcriber that are speech. Its times may be wrong."""
+    """Yield the segments that are speech. Impossible times are left out."""
     for each in found:
         text = clean(each["text"])
         if (

@@ -30,7 +30,7 @@ DELAYS = [
     timedelta(hours=10),
 ]
 JITTER = 0.1  # of the time, so that not everything that failed at once comes again at once
-LATER = -10  # the priority of what goes to a failing receiver, which may take its full time
+LATER = -10  # the priority of events to a failing receiver: each may take ANSWER_SECONDS
 
 GONE = 410  # the receiver wants no more
 
@@ -58,7 +58,7 @@ def send(
 
 
 def send_message_event(message: Message, event: str) -> None:
-    """Send an event of the message to the webhooks that want it, in the caller's transaction."""
+    """Send an event of the message to the webhooks that are set to get it."""
     endpoints = WebhookEndpoint.objects.reached_by(message.mailbox.account)
     wanting = [endpoint for endpoint in endpoints if event in endpoint.events]
     data = describe_message(message) if wanting else {}
@@ -67,7 +67,7 @@ def send_message_event(message: Message, event: str) -> None:
 
 
 def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """Send an event that only a test sends, whatever events the webhook has.
+    """Send a test event, whatever events the webhook is set to get.
 
     Raises SwitchedOffError.
     """
@@ -127,7 +127,7 @@ def deliver_webhook(uuid: str, attempts: int, has_waited: bool) -> None:
 
 
 def give_up(task_result) -> None:
-    """Mark a delivery as failed that could not be attempted: its texts cannot be decrypted."""
+    """Mark a delivery as failed that was not attempted, as its texts cannot be decrypted."""
     uuid, attempts, _has_waited = task_result.args
     due = WebhookDelivery.objects.filter(pk=uuid, attempts=attempts)
     due.update(state=WebhookDelivery.State.FAILED, next_attempt_at=None)
@@ -233,7 +233,7 @@ def select_unannounced(mailboxes):
 def announce_slice(account: Account) -> bool:
     """Send the events of some mailboxes, the oldest first. Return True if there may be more.
 
-    Mailboxes that somebody is changing are left for a later call.
+    Mailboxes that are locked by a change are left for a later call.
     """
     endpoints = list(WebhookEndpoint.objects.reached_by(account).select_related("account"))
     if not endpoints:

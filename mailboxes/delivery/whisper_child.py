@@ -19,7 +19,7 @@ NICENESS = 15  # of 19: the server and other tasks go first
 
 
 def limit_process(seconds: int, memory: int) -> None:
-    """End this process after so many seconds, also if its parent has been killed meanwhile."""
+    """Limit time (seconds) and memory (bytes), even if the parent process is killed."""
     signal.alarm(seconds)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides when it ends
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -30,7 +30,7 @@ def limit_process(seconds: int, memory: int) -> None:
 
 
 def load_model(folder: str):
-    """Load the model, and that which finds speech. Then no file can be opened any more."""
+    """Load the model and the detector of speech, then forbid to open files."""
     from faster_whisper import WhisperModel
     from faster_whisper.vad import get_vad_model
 

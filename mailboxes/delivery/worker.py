@@ -1,4 +1,4 @@
-"""The worker: runs tasks in threads, and the functions of `every`."""
+"""The task worker: runs tasks in threads, and calls the functions of `jobs.every`."""
 
 import logging
 import signal
@@ -37,8 +37,8 @@ class Worker:
     """
 
     THREADS = {"default": 1, "mail": 2, "speech": 1, "webhooks": 4}
-    INTERVAL = 1  # seconds between two looks for tasks, or tries of a database that is down
-    FOLLOWER_INTERVAL = 10  # seconds until a worker checks again that it should call functions
+    INTERVAL = 1  # seconds between two queries for tasks, also while the database is down
+    FOLLOWER_INTERVAL = 10  # seconds until a worker checks again if it is the oldest one
 
     def __init__(self, queues=jobs.QUEUES) -> None:
         self.threads = {queue: self.THREADS[queue] for queue in queues}
@@ -55,7 +55,7 @@ class Worker:
         return str(self.heartbeat.uuid)
 
     def stop(self, *signal_and_frame) -> None:
-        """Take no more tasks, and end when those that run have ended. A second call does nothing."""
+        """Take no more tasks, and end when those that run have ended."""
         self.is_stopping = True
         self.wake.put(None)
 
@@ -65,14 +65,16 @@ class Worker:
         with temporary_folder(settings.TEMP_DIR) as folder:
             tempfile.tempdir = str(folder)
             self.heartbeat.start()
-            log.info("Worker %s starts, for %s.", self.id, ", ".join(self.threads))
+            log.info("Task worker %s starts, for %s.", self.id, ", ".join(self.threads))
             helper = Thread(target=self.run_periodic, name="periodic", daemon=True)
             helper.start()
             # It ends when the tasks have.
             with ThreadPoolExecutor(sum(self.threads.values()), "task") as pool:
                 self.run_due(pool)
                 log.info(
-                    "Worker %s stops once its %s running tasks end.", self.id, len(self.running)
+                    "Task worker %s stops once its %s running tasks end.",
+                    self.id,
+                    len(self.running),
                 )
             self.has_stopped.set()
             helper.join(Heartbeat.MAX_WAIT)
@@ -83,7 +85,7 @@ class Worker:
         while not self.is_stopping:
             close_old_connections()
             try:
-                # Without the heartbeat, others would take up its tasks at once.
+                # Without the heartbeat, other workers would take over its tasks at once.
                 row = self.claim() if self.heartbeat.written.is_set() else None
                 self.is_failing = False
             except FAILURES as error:
@@ -112,7 +114,7 @@ class Worker:
         busy = Counter(list(self.running.values()))
         free = [queue for queue, threads in self.threads.items() if busy[queue] < threads]
         due = DBTaskResult.objects.ready().filter(queue_name__in=free)
-        # Only a task is worth the write lock of SQLite.
+        # Take SQLite's write lock only if a task is due.
         if not free or not due.exists():
             return None
         with transaction.atomic():
@@ -152,7 +154,7 @@ class Worker:
             try:
                 return jobs.settle(row, error)
             except UNAVAILABLE as failure:
-                if self.is_stopping:  # another worker takes the task up
+                if self.is_stopping:  # another worker will take over the task
                     raise
                 self.report_failure(failure)
                 close_old_connections()
@@ -162,13 +164,13 @@ class Worker:
         """Log the first of several failures in a row."""
         if not self.is_failing:
             log.warning(
-                "The worker cannot use the database: %s. It tries again every second.",
+                "The task worker cannot use the database: %s. It tries again every second.",
                 str(error).partition("\n")[0],
             )
         self.is_failing = True
 
     def run_periodic(self) -> None:
-        """Call the functions of `every` while this worker is the oldest one."""
+        """Call the functions of `jobs.every` while this worker is the oldest one."""
         due = dict.fromkeys(jobs.periodic, 0.0)
         while not self.has_stopped.wait(self.INTERVAL):
             for function, seconds in jobs.periodic.items():

@@ -36,9 +36,9 @@ class ApiCredentialQuerySet(models.QuerySet):
         return self.in_force(now).filter(of_active)
 
     def mails_for(self, account):
-        """Return engine credentials of engines that mail the messages of the account themselves.
+        """Return the credentials of engines that mail the account's messages themselves.
 
-        Those are of the account, of a reseller above it, or of none, which stands for all accounts.
+        They belong to the account, to a reseller above it, or to no account, which covers them all.
         """
         above = Account.objects.resellers(account)
         reading = Q(account=None) | Q(account=account) | Q(account__in=above)
@@ -202,7 +202,7 @@ class ApiCredential(models.Model):
         return f"{self.account or gettext('all accounts')}: {self.name}"
 
     def clean(self):
-        """Refuse a program's credential without an account or with mail, and an expired new one."""
+        """Refuse a program's credential without account or with mails, and an expired new one."""
         super().clean()
         if self.sends_mail and not self.is_engine:
             raise ValidationError(

@@ -24,7 +24,7 @@ class MailDeliveryQuerySet(models.QuerySet):
 class MailDelivery(models.Model):
     """The mail about a message to one address, which its mailbox had when the message came in.
 
-    The first task that takes it up owns it, so that others leave it alone.
+    The first task that claims it owns it, so that no other task sends it.
     """
 
     class State(models.TextChoices):
@@ -73,7 +73,7 @@ class MailDelivery(models.Model):
 
     @property
     def local_id(self) -> str:
-        """Return the Message-ID before the @: the same for each attempt."""
+        """Return the part of the Message-ID before the @: the same for each attempt."""
         address = hashlib.sha256(self.email.lower().encode()).hexdigest()
         return f"{self.message_id.hex}.{address[:16]}"
 

@@ -188,7 +188,7 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
     version = models.PositiveIntegerField(default=1, editable=False)
     # Null after each change, until ChangeFeed numbers it.
     change_number = models.BigIntegerField(null=True, editable=False)
-    # The last version that webhooks got, so no writer needs to set it.
+    # The last version that was sent to webhooks. Only the task worker sets it.
     announced_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     parent_field = "account"

@@ -43,8 +43,8 @@ class Actions:
     def change(self: Any, action: str, rows: Sequence, user=None, batch=None) -> tuple[list, list]:
         """Change these messages, and return those that changed, and those that did not fit.
 
-        The mailboxes of messages to restore must be locked. Messages that are as wanted already
-        are left out. Without a user, the author is the caller of the current request.
+        The mailboxes of messages to restore must be locked. Messages that are in the wanted
+        state already are left out. Without a user, the author is the caller of the current request.
         """
         changed = [row for row in rows if is_changed(row, action)]
         full: list = []
@@ -78,8 +78,8 @@ class Actions:
     def change_each(self: Any, action: str, uuids: Iterable[UUID]) -> tuple[list[UUID], list[dict]]:
         """Change these messages of one locked mailbox.
 
-        Return the UUIDs of those that are now as wanted, and the other UUIDs with a code:
-        `not_found`, or `full` if the mailbox is.
+        Return the UUIDs of those that are now in the wanted state, and the other UUIDs with a code:
+        `not_found`, or `full` if the mailbox is full.
         """
         uuids = list(dict.fromkeys(uuids))
         found = self.in_bulk(uuids)

@@ -15,9 +15,9 @@ from mailboxes.models.searching import contains, fold, split_words
 
 NEWEST_FIRST = ["-received_at", "-uuid"]
 
-# Of so many mailboxes that have a word in their name, the messages are found by an index.
+# If at most this many mailboxes have a word in their name, an index finds their messages.
 MOST_NAMED = 500
-# Letters of a word with which a search finds "Unknown caller". A part of "call" is not enough.
+# The least letters of a word that finds "Unknown caller": "call" alone is too short.
 LEAST_LETTERS = 5
 
 
@@ -66,13 +66,13 @@ class MessageSearch:
         return all(word in text for word in missing)
 
     def is_unknown(self, word: str) -> bool:
-        """Return True if the word begins one of those that are shown for an unknown caller."""
+        """Return True if a word of the translated "Unknown caller" begins with this one."""
         shown = fold(gettext("Unknown caller")).split()
         is_long = self.as_shown and len(word) >= LEAST_LETTERS
         return is_long and any(each.startswith(fold(word)) for each in shown)
 
     def get_condition(self) -> Q:
-        """Return the condition of what is not encrypted. `bare_number` must be an alias."""
+        """Return the condition for columns in clear. The query needs the alias `bare_number`."""
         return reduce(and_, map(self.get_condition_of, self.terms), Q())
 
     def get_condition_of(self, term: Term) -> Q:
@@ -102,7 +102,7 @@ def is_in_mailbox_named(text: str, mailboxes) -> Q:
     first = list(named.values_list("pk", flat=True)[: MOST_NAMED + 1])
     if len(first) <= MOST_NAMED:
         return Q(mailbox__in=first)
-    return Q(Exists(named.filter(pk=OuterRef("mailbox"))))  # so many are found fast
+    return Q(Exists(named.filter(pk=OuterRef("mailbox"))))  # fast for many mailboxes
 
 
 class Searches:

@@ -52,11 +52,11 @@ class Number:
 
     @classmethod
     def parse(cls, words: list[str]) -> "Number | None":
-        """Return the number that the words are, or None if they are none."""
+        """Return the Number that these words make, or None if they make none."""
         number = cls(words)
         is_number = number.part.isdigit() and len(number.part) >= LEAST_DIGITS
         return number if is_number else None
 
     def is_in(self, stripped: str) -> bool:
-        """Return True if a number without separators has this one."""
+        """Return True if a number without separators contains this one."""
         return self.part in stripped or stripped in self.national

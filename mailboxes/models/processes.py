@@ -1,4 +1,4 @@
-"""Running processes of servers and workers."""
+"""Running processes of servers, and task workers."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -15,7 +15,7 @@ class ServerProcessQuerySet(models.QuerySet):
         return self.filter(seen_at__gt=Now() - ServerProcess.ALIVE_AGE)
 
     def workers(self):
-        """Return live workers, which run tasks, oldest first. A killed one soon is no longer one."""
+        """Return live task workers, oldest first. A killed one counts until WORKER_ALIVE_AGE."""
         seen = self.filter(runs_tasks=True, seen_at__gt=Now() - ServerProcess.WORKER_ALIVE_AGE)
         return seen.order_by("started_at", "pk")
 
@@ -29,13 +29,13 @@ class ServerProcessQuerySet(models.QuerySet):
 
 
 class ServerProcess(models.Model):
-    """A process of a server or worker, and the id of the key it encrypts with; see Heartbeat.
+    """A server's process or a task worker, and the id of the key it encrypts with.
 
     The database sets both times, because the clocks of several machines differ.
     """
 
     ALIVE_AGE = timedelta(minutes=3)
-    WORKER_ALIVE_AGE = timedelta(seconds=45)  # its tasks are then taken up by others
+    WORKER_ALIVE_AGE = timedelta(seconds=45)  # then others take over its tasks
     MAX_AGE = timedelta(days=1)
 
     # Containers on one host may share its name and process ids.

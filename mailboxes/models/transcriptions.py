@@ -42,8 +42,8 @@ class TranscribedRow(EncryptedRow, models.Model):
 
     uuid: UUID
 
-    transcription_sealed = models.TextField(null=True)  # noqa: DJ001  an empty text is a text
-    segments_sealed = models.TextField(null=True)  # noqa: DJ001  without times there is none
+    transcription_sealed = models.TextField(null=True)  # noqa: DJ001  null: no transcription
+    segments_sealed = models.TextField(null=True)  # noqa: DJ001  null: times are unknown
     transcription_status = models.CharField(
         max_length=16, choices=Status, default=Status.OFF, db_default=Status.OFF
     )
@@ -101,7 +101,7 @@ class TranscribedRow(EncryptedRow, models.Model):
             self.segments_sealed = self.cipher.encrypt_text(json.dumps(segments), self.owner)
 
     def request_transcription(self) -> None:
-        """Have the message transcribed, for the first time or again. Call with it locked."""
+        """Request a transcription, for the first time or again. The message must be locked."""
         self.transcription_status = self.Status.PENDING
         self.save()
         self.resume_transcription()

@@ -136,7 +136,7 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
         return endpoint
 
     def issue(self, secret: str = "") -> str:
-        """Save a new webhook with this or a new secret, and return it. Raises ValidationError."""
+        """Save a new webhook and return its secret: this or a new one. Raises ValidationError."""
         self.encrypt(secret or self.make_secret())
         self.full_clean()
         self.save()
@@ -177,7 +177,7 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
         self.save()
 
     def note_attempt(self, succeeded: bool) -> bool:
-        """Store since when all attempts fail; return True if that is too long. Lock it before."""
+        """Store since when all attempts fail; return True if that is too long. Lock it first."""
         if succeeded:
             self.failing_since = None
         else:
@@ -194,7 +194,7 @@ class WebhookDeliveryQuerySet(models.QuerySet):
         return self.filter(created_at__lte=start).exclude(state=WebhookDelivery.State.PENDING)
 
     def older_than(self, moment: datetime, uuid: UUID):
-        """Return those after one of this time and UUID in a list of the newest first."""
+        """Return those that follow this time and UUID in a list with the newest first."""
         return self.filter(created_at__lte=moment).exclude(created_at=moment, uuid__gte=uuid)
 
 

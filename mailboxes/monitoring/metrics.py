@@ -63,10 +63,10 @@ class TaskFigures(Collector):
         except DatabaseError:
             return
         for name, text, value in (
-            ("waiting", "Tasks that are due, and that no worker has taken yet.", lag.waiting),
+            ("waiting", "Tasks that are due, and that no task worker has taken yet.", lag.waiting),
             ("lag_seconds", "How long the oldest of these has been due.", lag.seconds),
             ("failed", "Tasks that failed for good, for 30 days or until tried again.", failed),
-            ("workers", "Workers that run.", workers),
+            ("workers", "Task workers that run.", workers),
         ):
             yield GaugeMetricFamily(f"mailboxes_tasks_{name}", text, value)
 

@@ -1,4 +1,4 @@
-"""Figures of the tasks that wait, and of their workers."""
+"""Count tasks and task workers, and measure how long tasks wait."""
 
 from typing import NamedTuple
 

@@ -24,7 +24,7 @@ GOOD_CODE = "4829"  # the pass code of the published examples is weak
 # Each has a template in templates/reference/samples/.
 LANGUAGES = {"curl": "curl", "python": "Python", "javascript": "JavaScript", "php": "PHP"}
 
-# The same keys, so that a visitor chooses once. Templates are in templates/reference/receivers/.
+# The keys of LANGUAGES, so that a visitor chooses once. Each has a template in receivers/.
 RECEIVERS = LANGUAGES | {"curl": "Shell"}
 
 

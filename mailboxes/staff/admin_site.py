@@ -20,7 +20,7 @@ class AdministratorSite(AdminSite):
         return super().has_permission(request) and request.user.is_superuser
 
     def get_log_entries(self, request):
-        """Leave out of "Recent actions", which are changes, what a user only saw or heard."""
+        """Return the changes for "Recent actions", without what the user only saw or heard."""
         texts = [log_texts.REVEALED, log_texts.EXPORTED]
         texts += [log_texts.HEARD, log_texts.READ, log_texts.DOWNLOADED]
         accesses = reduce(or_, [Q(change_message__startswith=text) for text in texts])

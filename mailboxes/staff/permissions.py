@@ -12,7 +12,7 @@ REFUSALS = {
     "listen_to": _("You may not listen to or read %(rows)s"),
 }
 
-# Django says "users" and "Task Results".
+# Django's names are "users" and "Task Results".
 NAMES = {
     "dbtaskresult": _("failed tasks"),
     "message": _("messages"),

@@ -1,5 +1,5 @@
-// Keep a page up to date: request it every few seconds, and replace the rows and the other parts,
-// those with data-live, that have changed. Everything else stays: focus, selected rows, players.
+// Keep a page up to date: request it every few seconds, and replace what has changed: rows of the
+// table, and other elements with data-live. The focus, selected rows and players are kept.
 
 const SECONDS = 5;
 const FOCUSABLE = "a, button, input";
@@ -14,8 +14,8 @@ async function look() {
   clearTimeout(timer);
   if (document.hidden) return;
   const live = document.getElementById("live");
-  news.textContent = ""; // so that the same text is said again
-  // "All that match" are those that were counted when it was chosen.
+  news.textContent = ""; // so that screen readers say the same text again
+  // If "All that match" is chosen, the count must stay what the user has chosen.
   if (live && !document.querySelector("#table [name=all]:checked")) {
     const { type, status, text } = await ask(live).catch(() => ({})); // the service may be down
     const isSignedOut = type === "opaqueredirect";
@@ -43,7 +43,7 @@ function update(live, text) {
   const [now, next] = [document, page].map((root) => root.querySelector("#table tbody"));
   for (const { id } of now?.rows ?? []) known.add(id);
   live.dataset.liveState = fresh.dataset.liveState;
-  // On other pages than the first, rows come from the page before.
+  // On later pages of a table, new rows come from the page before, so they are not counted.
   if (next && "countsNew" in fresh.dataset) announce(countNew(now, next));
   if (now && next) updateRows(now, next);
   else if (now || next) replace(document.getElementById("table"), page.getElementById("table"));

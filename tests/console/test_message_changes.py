@@ -256,7 +256,7 @@ def test_deletion_of_a_mailbox_counts_its_messages(support, message, sales):
     page = support.post(f"/mailboxes/{sales.pk}/delete/", follow=True)
     assert list_messages(page) == [
         "Deleted: “Sales”.",
-        "1 message went along, and comes back when the mailbox is restored.",
+        "Its 1 message was deleted too, and is restored with the mailbox.",
     ]
 
 
@@ -270,14 +270,14 @@ def test_deletion_of_mailboxes_counts_their_messages_before(support, sales, acco
     for mailbox in (sales, sales, desk):
         leave_message(mailbox)
     address = f"/bulk/delete/?uuid={sales.pk}&uuid={desk.pk}"
-    assert "3 messages go along, and come back when their mailboxes are restored." in get_text(
+    assert "3 messages are deleted too, and are restored with their mailboxes." in get_text(
         support.get(address)
     )
     monkeypatch.setattr("mailboxes.console.views.message_list.MOST_COUNTED", 2)
     monkeypatch.setattr("mailboxes.console.views.bulk.MOST_COUNTED", 2)
-    assert "2 or more messages go along" in get_text(support.get(address))
+    assert "2 or more messages are deleted too" in get_text(support.get(address))
 
 
 def test_counts_of_messages_need_the_permission_to_see_them(message, sales):
     clerk = sign_in_with("view_mailbox", "delete_mailbox")
-    assert "go along" not in get_text(clerk.get(f"/bulk/delete/?uuid={sales.pk}"))
+    assert "deleted too" not in get_text(clerk.get(f"/bulk/delete/?uuid={sales.pk}"))

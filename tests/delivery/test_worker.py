@@ -114,7 +114,7 @@ def test_worker_survives_a_restart_of_the_database(postgres, path):
             with RunningWorker(url, alive_age=60) as worker:
                 until(lambda: lines(path))
                 running.stop()
-                until(lambda: "The worker cannot use the database: " in worker.output())
+                until(lambda: "The task worker cannot use the database: " in worker.output())
                 time.sleep(3)  # the task ends meanwhile
                 running.start()
                 connection.close()

@@ -1,4 +1,4 @@
-"""Tasks that failed for good, and further tries."""
+"""List tasks that failed for good, and try them again."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator

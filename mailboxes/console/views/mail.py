@@ -1,4 +1,4 @@
-"""The mail about a message: a preview, and who has got it."""
+"""The mail about a message: a preview, and its state for each recipient."""
 
 from django.conf import settings
 from django.shortcuts import render

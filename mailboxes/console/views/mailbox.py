@@ -193,8 +193,8 @@ def delete(request, uuid):
     count = count_messages(Mailbox.objects.filter(pk=uuid), request.user)
     if is_deleted and count:
         text = ngettext(
-            "%(count)s message went along, and comes back when the mailbox is restored.",
-            "%(count)s messages went along, and come back when the mailbox is restored.",
+            "Its %(count)s message was deleted too, and is restored with the mailbox.",
+            "Its %(count)s messages were deleted too, and are restored with the mailbox.",
             count,
         )
         messages.info(request, text % {"count": count})

@@ -83,10 +83,10 @@ class Command(BaseCommand):
 
 
 class SupervisedWorker:
-    """Context manager: a worker in a process of its own, started again if it is killed.
+    """Context manager: a task worker in a child process, started again if it is killed.
 
-    It ends when its standard input does, so also if this process is killed. Ctrl-C in a terminal
-    reaches only this process.
+    The child ends when its standard input is closed, so also if this process is killed. Ctrl-C in
+    a terminal reaches only this process.
     """
 
     COMMAND = [sys.executable, "manage.py", "work", "--until-eof"]
@@ -115,7 +115,9 @@ class SupervisedWorker:
             if self.is_stopping.is_set():
                 self.stop(process)
                 return
-            log.warning("The worker ended with status %s. It starts again.", process.returncode)
+            log.warning(
+                "The task worker ended with status %s. It starts again.", process.returncode
+            )
             self.is_stopping.wait(self.PAUSE)
 
     def stop(self, process: subprocess.Popen) -> None:
