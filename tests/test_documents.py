@@ -189,7 +189,7 @@ def test_lines_of_documents_are_not_too_long(document):
     assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
 
 
-def test_tour_says_json_only_of_calls_with_a_body():
+def test_tour_sends_a_json_type_only_with_a_body():
     lines = lines_of(commands("docs/api.md"))
     calls = [line for line in lines if re.search(r"(^|\()(call|send) ", line)]
     assert {bool(re.search(r"(^|\()send ", line)) == (" -d '" in line) for line in calls} == {True}

@@ -189,6 +189,6 @@ def test_networks_changed_meanwhile_are_replaced_by_the_second_save_only(staff, 
     assert (credential.networks, credential.expires_at.year) == ("", 2997)
 
 
-def test_engine_that_sends_mails_is_noted(staff, account):
+def test_credential_notes_that_its_engine_sends_mails(staff, account):
     add_credential(staff, account, is_engine="on", sends_mail="on")
     assert ApiCredential.objects.get().sends_mail

@@ -44,7 +44,7 @@ def test_index_page_is_for_administrators_and_names_its_parts(staff):
     assert [part for part in parts if f">{part}<" not in "".join(page.split("\n"))] == []
 
 
-def test_recent_actions_are_changes(staff, mailbox):
+def test_recent_actions_list_changes_only(staff, mailbox):
     user = User.objects.get()
     message = leave_message(mailbox, "Ann Smith")
     for kind in (HEARD, READ, DOWNLOADED):

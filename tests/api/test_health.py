@@ -48,7 +48,7 @@ def test_service_without_data_is_ready():
     assert probe() == (200, b"ok\n")
 
 
-def test_lag_of_the_worker_is_a_header_and_no_failure(service):
+def test_task_lag_is_a_header_and_no_failure(service):
     assert service.get("/readyz").headers["x-task-lag"] == "0"
     note.enqueue("", "")
     DBTaskResult.objects.update(enqueued_at=timezone.now() - timedelta(hours=2))

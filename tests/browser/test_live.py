@@ -139,7 +139,7 @@ def test_count_and_pages_of_the_table_follow_its_messages(page, mailbox, hand_in
     assert page.console_messages == []
 
 
-def test_update_disturbs_nothing(page, mailbox, hand_in, news):
+def test_update_keeps_selected_rows_place_and_focus(page, mailbox, hand_in, news):
     for number in range(40):
         leave_message(mailbox, f"Caller {number}", hours_ago=number + 1)
     open_page(page, "/messages/")
@@ -261,7 +261,7 @@ def test_support_sees_no_transcription(page, mailbox, hand_in):
         assert_not_reloaded(page)
 
 
-def test_ended_session_is_said_and_nothing_typed_is_lost(page, mailbox, hand_in):
+def test_ended_session_is_announced_and_nothing_typed_is_lost(page, mailbox, hand_in):
     open_page(page, f"/mailboxes/{mailbox.pk}/")
     page.get_by_label("Name").fill("Front desk")
     Session.objects.all().delete()
@@ -282,7 +282,7 @@ def test_ended_session_is_said_and_nothing_typed_is_lost(page, mailbox, hand_in)
     )
 
 
-def test_page_goes_on_after_a_sign_in_in_another_tab(page, mailbox, hand_in):
+def test_page_is_updated_again_after_a_sign_in_in_another_tab(page, mailbox, hand_in):
     open_page(page, "/messages/")
     Session.objects.all().delete()
     notice = page.get_by_role("alert").filter(has_text="You have been signed out")
@@ -329,7 +329,7 @@ def test_hidden_page_requests_nothing_until_it_is_seen(page, mailbox, hand_in):
     expect_rows(page, "Ann")
 
 
-def test_search_while_an_update_is_on_its_way_wins(page, mailbox, hand_in):
+def test_search_during_an_update_replaces_the_update(page, mailbox, hand_in):
     for name in ("Ann", "Bob"):
         hand_in(name)
     open_page(page, "/messages/")

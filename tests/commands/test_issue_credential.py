@@ -168,7 +168,7 @@ def test_api_credential_for_all_accounts_is_refused(db):
     assert "ACCOUNT: Use 3 to 64 lower-case letters" in refusal("-", "api")
 
 
-def test_engine_that_sends_mails_itself_is_noted(db):
+def test_credential_notes_that_its_engine_sends_mails(db):
     issue("-", "pbx", "--engine", "--sends-mail")
     assert ApiCredential.objects.get().sends_mail
 

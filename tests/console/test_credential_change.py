@@ -55,7 +55,7 @@ def test_kind_of_credential_cannot_be_changed(manager, credential, edit):
     assert not credential.is_engine
 
 
-def test_engine_that_sends_mails_is_noted(manager, account):
+def test_credential_notes_that_its_engine_sends_mails(manager, account):
     engine, _ = ApiCredential.objects.issue(account, "asterisk", is_engine=True)
     page = manager.post(f"/accounts/acme/credentials/{engine.pk}/edit/", {"sends_mail": "on"})
     assert page.status_code == 302

@@ -68,7 +68,7 @@ def test_unchanged_page_is_an_empty_answer_without_a_line_in_the_log(viewer, add
     assert len(caplog.messages) == 1
 
 
-def test_looking_prolongs_no_session(viewer, address):
+def test_update_does_not_prolong_the_session(viewer, address):
     state, before = get_state(viewer, address), Session.objects.get()
     for seen in (state, ""):
         response = look(viewer, address, seen)
@@ -77,7 +77,7 @@ def test_looking_prolongs_no_session(viewer, address):
     assert (after.expire_date, after.session_data) == (before.expire_date, before.session_data)
 
 
-def test_looking_without_a_session_leads_to_sign_in(client, address):
+def test_update_without_a_session_leads_to_sign_in(client, address):
     response = look(client, address)
     assert response.status_code == 302
     assert response["Location"].startswith("/sign-in/?next=")
@@ -108,7 +108,7 @@ def test_finished_transcription_is_a_new_state(manager, ann, address):
     assert "pending" not in response.content.decode().lower()
 
 
-def test_messages_beyond_the_rows_count(viewer, sales, ann):
+def test_message_beyond_the_shown_rows_is_a_new_state(viewer, sales, ann):
     old = [leave_message(sales, hours_ago=hours) for hours in range(1, 12)]
     address = f"/mailboxes/{sales.pk}/messages/"
     state = get_state(viewer, address)

@@ -91,7 +91,7 @@ def test_undo_leaves_those_alone_that_have_changed_since(support, three):
     assert read_state() == {"unheard": ["Bob", "Eve"], "heard": [], "deleted": ["Ann"]}
 
 
-def test_transcription_that_arrives_meanwhile_does_not_prevent_undo(support, sales):
+def test_late_transcription_does_not_prevent_undo(support, sales):
     message = leave_message(sales, transcription_status="pending")
     response = change(support, "hear", [message])
     Message.finish_transcription(message.pk, "failed")

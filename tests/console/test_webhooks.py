@@ -82,7 +82,7 @@ def test_webhook_is_switched_off_and_on(manager, webhook):
     assert webhook.active_since is not None
 
 
-def test_page_says_why_it_was_switched_off(manager, webhook):
+def test_page_says_why_a_webhook_was_switched_off(manager, webhook):
     webhook.switch_off(WebhookEndpoint.OffReason.FAILING)
     text = get_text(manager.get(get_address(webhook)))
     assert "It was switched off: Every attempt of five days failed." in text

@@ -95,7 +95,7 @@ def test_listed_delays_replace_the_growing_ones():
     assert policy.delay_after(3) is None
 
 
-def test_task_is_told_its_attempt(path):
+def test_task_gets_the_number_of_its_attempt(path):
     tasks.note_attempt.enqueue(path)
     run_tasks()
     assert lines(path) == ["1"]

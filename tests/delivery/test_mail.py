@@ -52,7 +52,7 @@ def test_each_recipient_gets_one_mail_of_their_own(mail_server, mailbox):
     assert run_tasks() == 0
 
 
-def test_without_a_mail_server_nothing_is_prepared(mailbox):
+def test_message_without_a_mail_server_makes_no_mail(mailbox):
     leave_message(mailbox)
     assert (MailDelivery.objects.count(), DBTaskResult.objects.count()) == (0, 0)
 
@@ -64,7 +64,7 @@ def test_same_call_again_sends_no_second_mail(mail_server, mailbox):
     assert mail_server.list_addresses() == [ANN, BOB]
 
 
-def test_engine_that_sends_mails_itself_is_left_to_it(mail_server, mailbox, account):
+def test_no_mail_is_sent_if_the_engine_sends_mails_itself(mail_server, mailbox, account):
     engine, _ = ApiCredential.objects.issue(account, "pbx", is_engine=True, sends_mail=True)
     leave_message(mailbox)
     assert run_tasks() == 0
@@ -123,7 +123,7 @@ def test_mail_goes_without_a_late_transcription(mail_server, mailbox, settings):
     assert run_tasks() == 0
 
 
-def test_task_leaves_a_mail_alone_that_another_sends(mail_server, mailbox):
+def test_mail_of_another_task_is_not_sent(mail_server, mailbox):
     """The transcription came while the mail was being sent without it."""
     message = leave_message(mailbox)
     mail.enqueue(MailDelivery.objects.filter(message=message))
@@ -217,7 +217,9 @@ def test_failed_mail_is_sent_when_staff_try_it_again(mail_server, mailbox, manag
     ("answer", "state"),
     [("553 Not your sender", "waiting"), ("552 Too large", "failed"), ("451 Later", "waiting")],
 )
-def test_refusal_of_the_sender_is_for_the_operator(mail_server, mailbox, answer, state):
+def test_refused_sender_is_tried_again_unless_the_mail_is_too_large(
+    mail_server, mailbox, answer, state
+):
     mail_server.sender_answer = answer
     leave_message(mailbox)
     run_tasks()

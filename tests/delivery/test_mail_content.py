@@ -57,7 +57,7 @@ def test_mail_says_who_called_when_and_what(receive, settings):
     assert len(samples) / 2 / 16_000 == pytest.approx(65, abs=0.1)
 
 
-def test_programs_that_answer_mails_leave_it_alone(receive):
+def test_mail_is_marked_as_automatic(receive):
     message, received = receive()
     assert received["Auto-Submitted"] == "auto-generated"
     assert received["X-Auto-Response-Suppress"] == "All"

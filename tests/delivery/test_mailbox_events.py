@@ -194,7 +194,7 @@ def test_more_changes_than_one_slice_are_all_sent(account, monkeypatch):
     assert endpoint.deliveries.count() == 7
 
 
-def test_without_webhooks_one_query_reads_nothing(account):
+def test_account_without_webhooks_costs_one_query(account):
     Mailbox.objects.create(account=account, name="Sales")
     with CaptureQueriesContext(connection) as captured:
         announce_changes()

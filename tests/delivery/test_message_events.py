@@ -46,7 +46,7 @@ def test_transcription_is_part_of_its_event(account, mailbox):
 
 
 @pytest.mark.parametrize("way", ["alone", "in bulk"])
-def test_deleted_message_is_sent_once(account, mailbox, service, way):
+def test_event_of_a_deleted_message_is_sent_once(account, mailbox, service, way):
     endpoint = create_webhook(account, events=["message.deleted"])
     message = leave_message(mailbox, "Ann")
     path = f"/voip/mailbox/{mailbox.pk}/messages"
@@ -82,7 +82,7 @@ def test_webhooks_of_resellers_get_events_if_they_include_customers(mailbox, acc
 
 
 @pytest.mark.parametrize("state", ["webhook off", "account suspended"])
-def test_message_is_not_stored_for_a_webhook_that_is_off(account, mailbox, state):
+def test_event_is_not_stored_for_a_webhook_that_is_off(account, mailbox, state):
     endpoint = create_webhook(account)
     if state == "webhook off":
         endpoint.change(is_active=False)
@@ -92,7 +92,7 @@ def test_message_is_not_stored_for_a_webhook_that_is_off(account, mailbox, state
     assert list_events(endpoint) == []
 
 
-def test_message_that_is_not_stored_is_not_sent(account, mailbox, settings):
+def test_event_of_a_message_that_is_not_stored_is_not_sent(account, mailbox, settings):
     create_webhook(account)
     settings.MESSAGES_PER_MAILBOX = 0
     program = InProcess(headers_for(account))

@@ -209,7 +209,7 @@ def test_success_between_failures_keeps_the_webhook_on(endpoint, receiver, clock
     assert endpoint.is_active
 
 
-def test_switched_on_again_it_starts_anew(endpoint, receiver, clock):
+def test_webhook_that_is_switched_on_again_starts_anew(endpoint, receiver, clock):
     receiver.status = 410
     send(endpoint, "mailbox.updated", {})
     run_tasks()
@@ -221,7 +221,7 @@ def test_switched_on_again_it_starts_anew(endpoint, receiver, clock):
 
 
 @pytest.mark.parametrize("who", ["webhook", "account"])
-def test_pending_event_is_not_sent_once_it_is_off(endpoint, receiver, who):
+def test_pending_event_is_not_sent_once_its_webhook_is_off(endpoint, receiver, who):
     delivery = send(endpoint, "mailbox.updated", {})
     if who == "webhook":
         endpoint.change(is_active=False)

@@ -73,7 +73,7 @@ def test_number_and_words_are_found_together(sales):
     assert find("bob 0171 234 567") == []
 
 
-def test_api_finds_numbers_by_the_same_rule(service, sales):
+def test_api_finds_numbers_as_the_console_does(service, sales):
     leave_message(sales, "Ann", caller_id_number="+49171234567")
     leave_message(sales, "Bob", caller_id_number="+44 20 7946 0123")
     path = f"/voip/mailbox/{sales.pk}/messages"
