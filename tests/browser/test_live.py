@@ -27,7 +27,7 @@ def mailbox(db, settings):
 
 @pytest.fixture
 def hand_in(page, mailbox, live_server):
-    """Return a function that leaves a message of a caller by the API, and returns it."""
+    """Return a function that leaves a caller's message by the API, and returns it."""
     headers = headers_for(mailbox.account)
 
     def hand_in(caller):
@@ -51,7 +51,7 @@ def get_address(message):
 
 
 def open_page(page, address, group="Manager"):
-    """Open the page, and mark it: a page that is loaded again has lost the mark."""
+    """Open the page, and set a mark in it, which a reload would remove."""
     if page.url == "about:blank":
         sign_in(page, group.lower(), group)
     page.goto(address)
@@ -59,7 +59,7 @@ def open_page(page, address, group="Manager"):
 
 
 def look_now(page):
-    """Have the page updated at once, like a tab that comes to the front."""
+    """Update the page at once, as when its tab comes to the front."""
     with page.expect_response(lambda answer: "if-none-match" in answer.request.headers) as answer:
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     assert answer.value.status in (200, 304)

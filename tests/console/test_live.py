@@ -1,4 +1,4 @@
-"""Answers to pages that stay up to date (static/js/live.js), and what they cost."""
+"""Answers to pages that stay up to date (static/js/live.js), and their queries."""
 
 import logging
 

@@ -20,7 +20,7 @@ def transcriber(settings):
 
 
 def leave(sales, status, segments=(), **values) -> Message:
-    """Leave a message whose transcription ended so."""
+    """Leave a message whose transcription has this status."""
     message = leave_message(sales, transcription_status="pending", **values)
     Message.finish_transcription(message.pk, status, segments)
     return Message.objects.get(pk=message.pk)

@@ -18,7 +18,7 @@ class Receiver:
     """Context manager: answers each request with `status`, `headers` and `answer`.
 
     `drip` is the number of seconds between two bytes of the answer; `endless` repeats the answer
-    until the caller hangs up, and counts the bytes that it took.
+    until the caller closes the connection, and counts the bytes that it took.
     """
 
     status: int = 200

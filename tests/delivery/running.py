@@ -1,4 +1,4 @@
-"""Run tasks in this process, or in a real worker."""
+"""Run tasks in this process, or in a real task worker."""
 
 import sys
 from datetime import timedelta
@@ -12,7 +12,7 @@ from mailboxes.delivery.worker import Worker
 from tests.delivery import tasks
 from tests.server import Server, until
 
-# A worker whose tasks are taken up sooner after it is killed.
+# A task worker whose tasks others take over sooner after it is killed.
 PROGRAM = """
 import sys
 from datetime import timedelta
@@ -63,7 +63,7 @@ def fail_task(*arguments, error="tests.delivery.tasks.TemporaryError", text="") 
 
 
 def pass_time(**time) -> None:
-    """Make the tasks that wait due so much sooner."""
+    """Move the times at which waiting tasks are due back by this much."""
     for row in DBTaskResult.objects.filter(status="READY", run_after__year__lt=9999):
         row.run_after -= timedelta(**time)
         row.save()
@@ -76,9 +76,9 @@ def list_delays() -> list[float]:
 
 
 class RunningWorker(Server):
-    """Context manager: a real worker process.
+    """Context manager: a real process of a task worker.
 
-    After `alive_age` seconds without a sign of life, others take up its tasks.
+    After `alive_age` seconds without a sign of life, others take over its tasks.
     """
 
     def __init__(self, database_url, alive_age=2.0, queues="default,mail,speech,webhooks", **more):

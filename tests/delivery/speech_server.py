@@ -1,4 +1,4 @@
-"""A server that speaks as much of OpenAI's API as a transcriber needs, and its failures."""
+"""A server with the part of OpenAI's API that a transcriber needs, and its failures."""
 
 import json
 from contextlib import contextmanager, suppress
@@ -116,7 +116,7 @@ def break_off(server, handler, body):
 
 @contextmanager
 def speech_server(settings, answer=answer_text):
-    """Run such a server, and have the service use it."""
+    """Run a SpeechServer, and set it as the transcriber."""
     with SpeechServer() as server:
         server.answer = answer
         settings.TRANSCRIBER, settings.TRANSCRIBER_URL = "http", server.url

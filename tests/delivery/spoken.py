@@ -1,4 +1,4 @@
-"""Spoken messages in telephone quality, and how much of one is understood."""
+"""Spoken messages in telephone quality, and the share of words that is understood."""
 
 import re
 from array import array

@@ -87,7 +87,7 @@ def test_request_arrives_as_it_was_sent(receiver):
 
 @pytest.mark.parametrize("public", [[], ["9.9.9.9"]])
 def test_name_with_a_private_address_is_refused(monkeypatch, public):
-    """Also if it has a public one: which of them would be used is not certain."""
+    """A public address of the same name changes nothing: either could be used."""
     found = [(2, 1, 6, "", (address, 443)) for address in [*public, "10.0.0.1"]]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
     with pytest.raises(addresses.RefusedAddressError):
@@ -95,7 +95,7 @@ def test_name_with_a_private_address_is_refused(monkeypatch, public):
 
 
 def test_name_is_resolved_once_so_that_its_address_cannot_change(receiver, monkeypatch):
-    """The second look-up would lead to another receiver."""
+    """A second look-up would return the address of another receiver."""
     looked_up = []
     real = socket.getaddrinfo
 

@@ -1,4 +1,4 @@
-"""Events of mailboxes, whoever changes them: the worker finds the changes."""
+"""Events of mailboxes: the task worker finds changes by programs, staff and others."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Real workers transcribe with Whisper, and are killed meanwhile."""
+"""Real task workers transcribe with Whisper, and are killed meanwhile."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def steady(monkeypatch):
-    """Leave the schedule without jitter."""
+    """Remove the jitter from the schedule."""
     monkeypatch.setattr(webhooks, "JITTER", 0)
 
 

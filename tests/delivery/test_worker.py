@@ -1,4 +1,4 @@
-"""Real worker processes: stopped, killed, and several at a time."""
+"""Real task workers: stopped, killed, and several at a time."""
 
 import os
 import time

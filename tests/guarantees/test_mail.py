@@ -1,4 +1,4 @@
-"""Each recipient of each message gets one mail, although workers are killed."""
+"""Each recipient of a message gets one mail, even if task workers are killed."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ from tests.server import until
 RECIPIENTS = [f"{name}@example.com" for name in ("ann", "bob", "away", "drop", "cut", "gone")]
 MESSAGES = 2  # in each round
 
-# Others take up a worker's tasks after this time without a sign of life, in seconds. On a busy
+# Others take over a worker's tasks after this time without a sign of life, in seconds. On a busy
 # machine a sign of life may be some seconds late.
 ALIVE_AGE = 10
 
@@ -36,7 +36,7 @@ MESSAGE_ID = re.compile(rb"^Message-ID: <(.+)@", re.MULTILINE | re.IGNORECASE)
 
 
 class FaultyMailman(Mailman):
-    """A slow server with random faults. It knows when it had which mail."""
+    """A slow server with random faults. It records when each mail arrived."""
 
     def __init__(self):
         super().__init__()
@@ -107,7 +107,7 @@ def count_unfinished() -> int:
 
 
 def wait_for_all() -> None:
-    """Wait until every mail was sent or failed. Raise AssertionError if nothing goes on."""
+    """Wait until every mail was sent or failed. Raise AssertionError after no progress."""
     while left := count_unfinished():
         until(lambda left=left: count_unfinished() < left)
 

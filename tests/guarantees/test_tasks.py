@@ -1,4 +1,4 @@
-"""No task is lost when workers are killed."""
+"""No task is lost when task workers are killed."""
 
 import random
 import time

@@ -17,7 +17,7 @@ def mailbox(account):
 
 @pytest.fixture
 def sent():
-    """The messages of the signals that were sent, by signal."""
+    """Return the messages of the sent signals, by signal."""
     sent = {message_received: [], message_deleted: []}
 
     def note(signal, message, **kwargs):

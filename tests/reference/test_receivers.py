@@ -139,7 +139,7 @@ def test_receiver_accepts_what_is_signed_and_nothing_else(
 
 @pytest.mark.long
 def test_npm_library_verifies_our_signatures(account, receiver, tmp_path):
-    """The reference library for JavaScript, as a second judge beside the one for Python."""
+    """The reference library for JavaScript, besides the one for Python."""
     if shutil.which("npm") is None:
         requirements.skip_or_fail("npm", "npm is not on this machine.")
     install = subprocess.run(
