@@ -8,6 +8,7 @@ import subprocess
 import sys
 from array import array
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,7 @@ from tests.server import ROOT
 UNDERSTOOD = 0.7  # of the words, at least
 
 RECORDING = make_recording(seconds=1.0)
+AUTOGROUP = Path("/proc/self/autogroup")
 CHILD = [sys.executable, "-m", "mailboxes.delivery.whisper_child"]
 
 
@@ -182,7 +184,14 @@ def test_child_that_is_killed_is_an_error(stub):
 
 def run_child(program):
     command = [sys.executable, "-c", f"from mailboxes.delivery.whisper_child import *; {program}"]
-    return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        start_new_session=True,  # its priority is the session's
+    )
 
 
 def test_child_ends_itself_after_its_time():
@@ -191,8 +200,14 @@ def test_child_ends_itself_after_its_time():
 
 
 def test_child_yields_to_other_processes():
-    done = run_child("limit_process(60, 2**33); print(os.nice(0))")
+    done = run_child("yield_to_others(); print(os.nice(0))")
     assert int(done.stdout) == min(os.nice(0) + 15, 19)
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not divide time by session")
+def test_session_of_the_child_yields_to_other_sessions():
+    done = run_child(f"yield_to_others(); print(Path({str(AUTOGROUP)!r}).read_text())")
+    assert done.stdout.split()[-2:] == ["nice", "15"]
 
 
 @real_whisper
