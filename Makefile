@@ -8,6 +8,7 @@ SEED ?= 1
 EXAMPLES ?= 1500
 ROWS ?= 50000
 MAILBOXES ?= 100000
+MESSAGES ?= 1000
 
 manage = $(VENV)/bin/python manage.py
 install = $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement
@@ -15,7 +16,7 @@ random = $(VENV)/bin/python -c 'import base64, secrets; print(base64.b64encode(s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run dev test test-postgres trust bench-growth call fuzz import-50000 lookups-100000 screenshots check audit lock
+.PHONY: help run dev test test-postgres trust bench-growth burst call fuzz import-50000 lookups-100000 screenshots check audit lock
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -41,6 +42,9 @@ trust: $(VENV)/dev.stamp var/static/staticfiles.json ## test the promises of SEC
 
 bench-growth: $(VENV)/dev.stamp ## compare one account among 1,000, 100,000 and 1,000,000 mailboxes: takes minutes
 	@$(VENV)/bin/python -m tests.benchmarks.growth
+
+burst: $(VENV)/dev.stamp ## hand in 1,000 messages at once, and time mails and other calls (MESSAGES=…, DATABASE=sqlite or postgresql)
+	@MESSAGES=$(MESSAGES) DATABASE=$(DATABASE) $(VENV)/bin/python -m tests.benchmarks.burst
 
 call: $(VENV)/dev.stamp var/static/staticfiles.json ## place calls to a real Asterisk, and print a report (ASTERISK_KIT=…)
 	@$(VENV)/bin/python -m tests.engines.live_call

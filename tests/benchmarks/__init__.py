@@ -1,1 +1,1 @@
-"""Measurements: `make bench-growth`, and the data and settings for a load harness."""
+"""Measurements: `make bench-growth`, `make burst`, and data for a load harness."""
