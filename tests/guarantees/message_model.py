@@ -79,6 +79,7 @@ class MessageModel:
             "deleted": False,
             "version": 1,
         }
+        self.send_message_event(call, new_uuid, "message.received")
         return 201, self.show_message(new_uuid, messages[new_uuid])
 
     def message(self, account, call, new_uuid):
@@ -100,6 +101,7 @@ class MessageModel:
         message = self.get_message(self.get_mailbox(account, call), call)
         refuse_changed(message, call)
         set_value(message, "deleted", True)
+        self.send_message_event(call, call.message, "message.deleted")
         return 204, None
 
     def restore_message(self, account, call, new_uuid):
@@ -124,6 +126,8 @@ class MessageModel:
                 set_value(message, "heard", action == "hear")
             else:
                 set_value(message, "deleted", action == "delete")
+            if action == "delete":
+                self.send_message_event(call, uuid, "message.deleted")
         return 200, {"done": done, "failed": failed}
 
 

@@ -1,24 +1,10 @@
 """A reference model of the API in plain dicts: the answers that calls should get."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.guarantees.accounts import MARKS, iterate_resellers
 from tests.guarantees.message_model import MessageModel, RefusedError, refuse_changed
-
-RESELLER_OF = {
-    "north": None,
-    "north.shop": "north",
-    "north.shop.desk": "north.shop",
-    "south": None,
-    "south.shop": "south",
-    "alone": None,
-}
-ACCOUNTS = list(RESELLER_OF)
-# The names and addresses of an account's mailboxes begin with its mark, and its pass codes with
-# its digit, so each value shows its owner.
-MARKS = dict(zip(ACCOUNTS, ["zqa", "zqb", "zqc", "zqd", "zqe", "zqf"], strict=True))
-DIGITS = dict(zip(ACCOUNTS, "345678", strict=True))
+from tests.guarantees.webhook_model import WebhookModel
 
 DEFAULTS = {
     "beep": True,
@@ -36,6 +22,8 @@ RECIPIENTS = f"{MAILBOX}/email-recipient"
 RECIPIENT = f"{RECIPIENTS}/{{recipient}}"
 MESSAGES = f"{MAILBOX}/messages"
 MESSAGE = f"{MESSAGES}/{{message}}"
+WEBHOOK = "/voip/webhook/{webhook}"
+DELIVERIES = f"{WEBHOOK}/deliveries"
 COMMANDS = {  # each is also a method of the model
     "authenticated": ("GET", "/authenticated"),
     "find": ("GET", "/voip/mailbox"),
@@ -59,6 +47,14 @@ COMMANDS = {  # each is also a method of the model
     "delete_message": ("DELETE", MESSAGE),
     "restore_message": ("POST", f"{MESSAGE}/restore"),
     "recording": ("GET", f"{MESSAGE}/recording"),
+    "webhooks": ("GET", "/voip/webhook"),
+    "create_webhook": ("POST", "/voip/webhook"),
+    "webhook": ("GET", WEBHOOK),
+    "change_webhook": ("PATCH", WEBHOOK),
+    "delete_webhook": ("DELETE", WEBHOOK),
+    "rotate": ("POST", f"{WEBHOOK}/rotate"),
+    "deliveries": ("GET", DELIVERIES),
+    "replay": ("POST", f"{DELIVERIES}/{{delivery}}/replay"),
 }
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -89,6 +85,8 @@ class Call:
     mailbox: str = ""
     recipient: str = ""
     message: str = ""
+    webhook: str = ""
+    delivery: str = ""
     body: dict | None = None
     parameters: dict = field(default_factory=dict)
     key: str | None = None
@@ -100,13 +98,11 @@ class Call:
 
     @property
     def path(self) -> str:
-        return COMMANDS[self.command][1].format(
-            mailbox=self.mailbox, recipient=self.recipient, message=self.message
-        )
+        return COMMANDS[self.command][1].format(**vars(self))
 
 
-class ReferenceModel(MessageModel):
-    """All mailboxes by account. Each command returns a status and a result without dates."""
+class ReferenceModel(MessageModel, WebhookModel):
+    """All mailboxes and webhooks. Each command returns a status and a result without dates."""
 
     def __init__(self):
         self.suspended = set()  # accounts
@@ -115,6 +111,10 @@ class ReferenceModel(MessageModel):
         self.first_answers = {}  # by account and idempotency key
         self.cursors = {}  # order and key of a page's last mailbox, by the page's cursor
         self.message_cursors = {}  # day and UUID of a page's last message, by the page's cursor
+        self.webhooks_by_uuid = {}
+        self.secret_owners = {}  # the account of each secret of a webhook, old ones too
+        self.new_secret = None  # of a webhook, in the answer to the current call
+        self.delivery_cursors = {}  # time and id of a page's last delivery, by the page's cursor
         self.clock = 0
 
     # --- Permissions --------------------------------------------------------------
@@ -143,7 +143,9 @@ class ReferenceModel(MessageModel):
         own = self.get_mailboxes(account)
         recipients = {uuid for mailbox in own.values() for uuid in mailbox["recipients"]}
         messages = {uuid for mailbox in own.values() for uuid in mailbox["messages"]}
-        return {MARKS[account], *own, *recipients, *messages}
+        webhooks = self.get_webhooks(account)
+        deliveries = {row["id"] for hook in webhooks.values() for row in hook["deliveries"]}
+        return {MARKS[account], *own, *recipients, *messages, *webhooks, *deliveries}
 
     def get_mailbox(self, account, call, with_deleted=False) -> dict:
         mailbox = self.get_mailboxes(account).get(call.mailbox)
@@ -184,6 +186,7 @@ class ReferenceModel(MessageModel):
         mailbox = {"account": account, "settings": settings, "recipients": {}, "changes": []}
         mailbox["messages"] = {}
         mailbox |= {"deleted": False, "version": 0, "created": self.clock + 1}
+        mailbox |= {"announced": 0, "events": []}
         self.mailboxes[new_uuid] = mailbox
         self.add_change(mailbox, call, "created", after=settings)
         return 201, self.show(new_uuid)
@@ -340,6 +343,8 @@ class ReferenceModel(MessageModel):
         self.clock += 1
         mailbox["version"] += 1
         mailbox["updated"] = self.clock
+        if action in ("created", "deleted", "restored"):
+            mailbox["events"].append((mailbox["version"], f"mailbox.{action}", self.clock))
         if action:
             author = {"account": call.caller.account, "credential": call.caller.credential}
             mailbox["changes"].append(
@@ -350,12 +355,6 @@ class ReferenceModel(MessageModel):
                     "by": author | {"kind": "credential"},
                 }
             )
-
-
-def iterate_resellers(account) -> Iterator[str]:
-    """Yield the accounts that may act for this one: its reseller, and those further up."""
-    while account := RESELLER_OF.get(account):
-        yield account
 
 
 def merge_settings(body, defaults=DEFAULTS) -> dict:
@@ -391,12 +390,6 @@ def remove_dates(value):
     if isinstance(value, list):
         return [remove_dates(item) for item in value]
     if isinstance(value, dict):
-        dates = {"created_on", "updated_on", "at"}
+        dates = {"created_on", "updated_on", "at", "created_at", "attempted_at", "next_attempt_at"}
         return {name: remove_dates(item) for name, item in value.items() if name not in dates}
     return value
-
-
-def contains_pass_code_of(accounts, text) -> bool:
-    """Return True if the text has four digits on their own that are a pass code of an account."""
-    digits = "".join(DIGITS[account] for account in accounts)
-    return re.search(rf"(?<![\w.-])[{digits}]\d{{3}}(?![\w.-])", text) is not None

@@ -1,7 +1,8 @@
 """No customer sees another's data: random calls by accounts, resellers and strangers.
 
 Each answer is compared with a reference model. Every name, address, pass code and UUID shows its
-owner, and no answer may contain one of another account than the call acts on.
+owner, and no answer may contain one of another account than the call acts on. Webhooks are sent the
+events of their account and of its customers, and nothing else.
 """
 
 import base64
@@ -15,11 +16,18 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from mailboxes.contract import status_message
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 from tests.conftest import headers_for
+from tests.guarantees.accounts import (
+    ACCOUNTS,
+    DIGITS,
+    MARKS,
+    RESELLER_OF,
+    contains_pass_code_of,
+)
 from tests.guarantees.message_calls import (
     KEYS,
     TRUE_OR_FALSE,
@@ -32,19 +40,20 @@ from tests.guarantees.message_calls import (
     parse_answer,
 )
 from tests.guarantees.reference_model import (
-    ACCOUNTS,
-    DIGITS,
-    MARKS,
-    RESELLER_OF,
     UNKNOWN,
     Call,
     Caller,
     ReferenceModel,
     RefusedError,
-    contains_pass_code_of,
     remove_dates,
 )
 from tests.guarantees.state_machines import run_machine
+from tests.guarantees.webhook_calls import (
+    WebhookCalls,
+    assert_webhooks_equal,
+    find_new_secret,
+    webhook_bodies,
+)
 from tests.service import InProcess
 
 ORDERS = [sign + order for order in ("created", "name", "updated") for sign in ("", "-")]
@@ -108,7 +117,7 @@ PAGES = st.fixed_dictionaries(
 )
 
 
-class Callers(MessageCalls):
+class Callers(MessageCalls, WebhookCalls):
     """Random calls by every caller, while accounts are suspended and credentials revoked."""
 
     calls: Counter  # calls of all runs, by status
@@ -119,6 +128,7 @@ class Callers(MessageCalls):
         self.model = ReferenceModel()
         self.cursors = []
         self.message_cursors = []
+        self.delivery_cursors = []
         self.keyed_calls = []
 
     # --- Random values ----------------------------------------------------------------
@@ -169,6 +179,7 @@ class Callers(MessageCalls):
         answer = service.call(call.method, call.path + query, **content, headers=headers)
         envelope = parse_answer(answer)
         new_uuid = envelope["result"].get("uuid") if answer.status == 201 else None
+        self.model.new_secret = find_new_secret(call, envelope)
         status, result = self.model.answer_call(call, new_uuid)
         assert answer.status == status, call
         assert remove_dates(envelope["result"]) == result, call
@@ -177,6 +188,7 @@ class Callers(MessageCalls):
             optional = {"errors"} if status in (400, 409, 412, 422) else set()
             assert envelope.keys() - optional == {"result", *expected}
             assert envelope | expected == envelope
+        self.compare_deliveries()
         self.assert_contains_no_others_data(call, answer)
         self.calls[status] += 1
         return answer
@@ -187,7 +199,7 @@ class Callers(MessageCalls):
         except RefusedError:
             own = None
         others = [account for account in ACCOUNTS if account != own]
-        text = answer.body.decode(errors="replace").lower()
+        text = self.cut_secrets(own, answer.body.decode(errors="replace")).lower()
         assert not contains_pass_code_of(others, text), call
         text += base64.urlsafe_b64decode(get_cursor(answer)).decode()
         text += str({name: value for name, value in answer.headers.items() if name != "link"})
@@ -232,12 +244,12 @@ class Callers(MessageCalls):
         part = data.draw(st.sampled_from([mailbox, mailbox[:13], mailbox.replace("-", "").upper()]))
         self.make_find_call(replace(call, parameters={"search": part}))
 
+    @precondition(lambda self: self.cursors)
     @rule(data=st.data())
     def next_page(self, data):
         """Ask for any account's next page, by any caller."""
-        if self.cursors:
-            parameters = data.draw(st.sampled_from(self.cursors))
-            self.make_find_call(self.draw_call(data, "find", parameters=parameters))
+        parameters = data.draw(st.sampled_from(self.cursors))
+        self.make_find_call(self.draw_call(data, "find", parameters=parameters))
 
     def make_find_call(self, call):
         answer = self.make_call(call)
@@ -303,17 +315,17 @@ class Callers(MessageCalls):
         if call.key:
             self.keyed_calls.append(call)
 
+    @precondition(lambda self: self.keyed_calls)
     @rule(data=st.data(), by_another=st.booleans())
     def repeat(self, data, by_another):
         """Make a call again with the same key, by the same caller or by another."""
-        if self.keyed_calls:
-            call = data.draw(st.sampled_from(self.keyed_calls))
-            if by_another:
-                other = self.draw_call(data, call.command)
-                call = replace(call, caller=other.caller, acts_for=other.acts_for)
-                if call.body:  # the first account's data must not get into the other account
-                    call = replace(call, body=self.draw_body(data, call))
-            self.make_call(call)
+        call = data.draw(st.sampled_from(self.keyed_calls))
+        if by_another:
+            other = self.draw_call(data, call.command)
+            call = replace(call, caller=other.caller, acts_for=other.acts_for)
+            if call.body:  # the first account's data must not get into the other account
+                call = replace(call, body=self.draw_body(data, call))
+        self.make_call(call)
 
     def draw_body(self, data, call) -> dict:
         account = self.get_account(call)
@@ -321,6 +333,8 @@ class Callers(MessageCalls):
             return call.body
         if call.command == "add_message":
             return data.draw(draw_form(account))
+        if call.command == "create_webhook":
+            return data.draw(webhook_bodies(account))
         if call.command == "create":
             return data.draw(bodies(account, is_complete=True))
         return {"email": data.draw(addresses(account))}
@@ -364,6 +378,7 @@ class Callers(MessageCalls):
             for recipient, email in mailbox["recipients"].items()
         }
         assert_messages_equal(self.model.mailboxes)
+        assert_webhooks_equal(self.model.webhooks_by_uuid)
 
 
 def get_cursor(answer) -> str:

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from mailboxes.api.finding import ListParameters
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox, Message
 from tests.conftest import headers_for
+from tests.delivery.webhooks import create_webhook
 from tests.guarantees.reference_model import COMMANDS
 from tests.recordings import make_form, make_recording, make_wav
 from tests.service import InProcess
@@ -17,7 +18,8 @@ from tests.service import InProcess
 # Matches SQL that reads or changes a table of customers' data.
 CUSTOMERS_TABLES = re.compile(
     r"\A(?:WITH written AS \()?(?:SELECT|UPDATE|DELETE)\b.*\bmailboxes_"
-    r"(?:mailbox|message|emailrecipient|historicalmailbox|historicalemailrecipient|idempotentanswer)\b",
+    r"(?:mailbox|message|emailrecipient|historicalmailbox|historicalemailrecipient|idempotentanswer"
+    r"|webhookendpoint|webhookdelivery)\b",
     re.DOTALL,
 )
 SETTINGS = {"name": "Sales", "password": "4829"}
@@ -28,6 +30,8 @@ BODIES = {
     "add_recipient": {"email": "ann@example.com"},
     "change_recipient": {"email": "bob@example.com"},
     "mark_message": {"heard": True},
+    "create_webhook": {"url": "https://example.com/new", "events": ["message.received"]},
+    "change_webhook": {"is_active": False},
 }
 SEARCHES = {
     "search": "a",
@@ -47,7 +51,8 @@ def create_mailbox(name, reseller=None):
     account = Account.objects.create(name=name, reseller=reseller)
     mailbox = Mailbox.objects.create(account=account, name="Theirs")
     mailbox.add_recipient("pete@example.com")
-    Message.receive(mailbox, make_recording())
+    create_webhook(account)
+    Message.receive(mailbox, make_recording())  # sent to the webhook
     return mailbox
 
 
@@ -87,24 +92,32 @@ def filters_by_account(query, account) -> bool:
     return bool(by_number or (by_join and "account_id = (mailboxes_account.id)" in query))
 
 
-def filters_by_row(query, account) -> bool:
-    """Return True if the query is limited to present or past rows of the account."""
+def filters_by_row(query, account, webhooks=()) -> bool:
+    """Return True if the query is limited to present or past rows of the account.
+
+    Webhooks have no history, so `webhooks` are the UUIDs of its deleted ones.
+    """
     mailboxes = set(Mailbox.history.filter(account=account).values_list("uuid", flat=True))
     recipients = EmailRecipient.history.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
     messages = Message.objects.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
-    any_of = "|".join(uuid.hex for uuid in mailboxes | set(recipients) | set(messages))
-    return re.search(rf"\b(uuid|mailbox_id) (= \(?|IN \()'?({any_of})\b", query) is not None
-
-
-def starts_from(account, queries) -> bool:
-    """Return True if the first query filters by the account, and each by it or by a row of it."""
-    return filters_by_account(queries[0], account) and all(
-        filters_by_account(query, account) or filters_by_row(query, account) for query in queries
+    webhooks = [*webhooks, *account.webhooks.values_list("uuid", flat=True)]
+    any_of = "|".join(uuid.hex for uuid in mailboxes.union(recipients, messages, webhooks))
+    return (
+        re.search(rf"\b(uuid|mailbox_id|endpoint_id) (= \(?|IN \()'?({any_of})\b", query)
+        is not None
     )
 
 
-def assert_own_rows_only(queries, mailbox, others):
-    assert starts_from(mailbox.account, queries), "\n".join(queries)
+def starts_from(account, queries, webhooks=()) -> bool:
+    """Return True if the first query filters by the account, and each by it or by a row of it."""
+    return filters_by_account(queries[0], account) and all(
+        filters_by_account(query, account) or filters_by_row(query, account, webhooks)
+        for query in queries
+    )
+
+
+def assert_own_rows_only(queries, mailbox, others, webhooks=()):
+    assert starts_from(mailbox.account, queries, webhooks), "\n".join(queries)
     for other in others:
         assert not any(other.pk.hex in query for query in queries)
 
@@ -114,7 +127,14 @@ def assert_own_rows_only(queries, mailbox, others):
 def test_command_queries_start_from_the_account(service, mailbox, others, command, key):
     method, path = COMMANDS[command]
     recipient, message = mailbox.email_recipients.get(), mailbox.messages.get()
-    path = path.format(mailbox=mailbox.pk, recipient=recipient.pk, message=message.pk)
+    webhook = mailbox.account.webhooks.get()
+    path = path.format(
+        mailbox=mailbox.pk,
+        recipient=recipient.pk,
+        message=message.pk,
+        webhook=webhook.pk,
+        delivery=webhook.deliveries.get().pk,
+    )
     body, headers = BODIES.get(command), {"Idempotency-Key": key}
     if command == "change_messages":
         body = {"action": "delete", "uuids": [str(message.pk)]}
@@ -123,7 +143,7 @@ def test_command_queries_start_from_the_account(service, mailbox, others, comman
         body, headers = form["body"], headers | form["headers"]
     cache.clear()  # so that a creation counts the mailboxes
     queries = capture_queries(service, method, path, body, headers)
-    assert_own_rows_only(queries, mailbox, others)
+    assert_own_rows_only(queries, mailbox, others, [webhook.pk])
     if command == "create" and key is None:
         # The first creation has counted the mailboxes. The next ones only insert.
         assert not capture_queries(service, method, path, BODIES.get(command), headers)
