@@ -57,13 +57,17 @@ def send(
     return delivery
 
 
-def send_message_event(message: Message, event: str) -> None:
-    """Send an event of the message to the webhooks that are set to get it."""
-    endpoints = WebhookEndpoint.objects.reached_by(message.mailbox.account)
-    wanting = [endpoint for endpoint in endpoints if event in endpoint.events]
-    data = describe_message(message) if wanting else {}
-    for endpoint in wanting:
-        send(endpoint, event, data)
+def send_message_events(messages: Iterable[Message], event: str) -> None:
+    """Send an event of each message to the webhooks that are set to get it."""
+    wanting: dict[int, list[WebhookEndpoint]] = {}  # by account
+    for message in messages:
+        account = message.mailbox.account
+        if account.pk not in wanting:
+            reached = WebhookEndpoint.objects.reached_by(account)
+            wanting[account.pk] = [endpoint for endpoint in reached if event in endpoint.events]
+        data = describe_message(message) if wanting[account.pk] else {}
+        for endpoint in wanting[account.pk]:
+            send(endpoint, event, data)
 
 
 def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:

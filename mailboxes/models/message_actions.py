@@ -10,7 +10,7 @@ from django.db.models import Count, F
 from django.utils import timezone
 
 from mailboxes.models.message_history import MessageHistory
-from mailboxes.models.signals import message_deleted
+from mailboxes.models.signals import messages_deleted
 
 
 class MailboxFullError(Exception):
@@ -59,10 +59,10 @@ class Actions:
         self.update_rows(changed, get_values(action, user))
         if action in MessageHistory.ACTIONS:
             MessageHistory.record(action, changed, user, batch)
-        for row in changed:
-            if action == "delete":
-                message_deleted.send(self.model, message=row)
-            elif action == "restore":
+        if action == "delete":
+            messages_deleted.send(self.model, messages=changed)
+        elif action == "restore":
+            for row in changed:
                 row.resume_transcription()
         return changed, full
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from mailboxes.models import Mailbox, Message
-from mailboxes.models.signals import message_deleted, message_received
+from mailboxes.models.signals import message_received, messages_deleted
 from tests.messages import leave_message
 
 pytestmark = pytest.mark.django_db
@@ -18,11 +18,11 @@ def mailbox(account):
 @pytest.fixture
 def sent():
     """Return the messages of the sent signals, by signal."""
-    sent = {message_received: [], message_deleted: []}
+    sent = {message_received: [], messages_deleted: []}
 
-    def note(signal, message, **kwargs):
+    def note(signal, message=None, messages=(), **kwargs):
         assert connection.in_atomic_block
-        sent[signal].append(message)
+        sent[signal] += messages or [message]
 
     for signal in sent:
         signal.connect(note)
@@ -59,4 +59,4 @@ def test_deleted_message_is_signalled_once(mailbox, sent, way):
             message.soft_delete()
         else:
             Message.objects.all().change_each("delete", [message.pk])
-    assert sent[message_deleted] == [message]
+    assert sent[messages_deleted] == [message]

@@ -31,14 +31,16 @@ def test_support_may_also_change_mailboxes_recipients_and_messages():
     assert added == changes - {"add_message"}  # only callers leave messages
 
 
-def test_manager_may_also_listen_change_accounts_credentials_and_staff_and_try_tasks_again():
-    models = ("account", "apicredential", "user")
+def test_manager_may_also_listen_try_tasks_again_and_change_accounts_staff_and_webhooks():
+    models = ("account", "apicredential", "user", "webhookendpoint")
     assert get_permissions("Manager") - get_permissions("Support") == {
         "delete_account",
         "listen_to_message",
         "view_dbtaskresult",
         "change_dbtaskresult",
         "view_user",
+        "view_webhookendpoint",
+        "delete_webhookendpoint",
         *(f"{verb}_{model}" for verb in ("add", "change") for model in models),
     }
 
