@@ -115,7 +115,8 @@ def read_endpoint(name):
 
 
 def read_header_value(name):
-    return read_setting(name, parse_header_value, "", "must have ASCII characters only.")
+    error = "must have ASCII characters only, and no space at its start or end."
+    return read_setting(name, parse_header_value, "", error)
 
 
 def read_model_folder(name):
@@ -231,7 +232,7 @@ def parse_endpoint(text):
 
 
 def parse_header_value(text):
-    if not (text.isascii() and text.isprintable()):
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
         raise ValueError
     return text
 

@@ -149,20 +149,28 @@ class HttpTranscriber:
         except TimeoutError:
             raise TranscriberError(f"The transcriber took more than {limit} seconds.") from None
         except httpx.HTTPError as error:
-            reason = f"{type(error).__name__} {error}".strip()[:MAX_REASON]
+            # The text of a LocalProtocolError may quote our headers, in an escaped form.
+            text = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
+            reason = clean_reason(f"{type(error).__name__} {text}")
             raise TranscriberError(f"The transcriber cannot be reached: {reason}") from None
 
 
 def describe_failure(status: int, content: bytes) -> str:
     """Return a sentence for the log, with the reason that the server gives, but never the key."""
     try:
-        reason = clean(json.loads(content)["error"]["message"])[:MAX_REASON]
+        reason = clean_reason(json.loads(content)["error"]["message"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         reason = ""
-    if settings.TRANSCRIBER_KEY:
-        reason = reason.replace(settings.TRANSCRIBER_KEY, "…")
     parts = [f"The transcriber answered {status}", HINTS.get(status, ""), reason]
     return ": ".join(filter(None, parts))
+
+
+def clean_reason(text: str) -> str:
+    """Return the start of the text on one line, without the key."""
+    reason = clean(text)
+    if key := clean(settings.TRANSCRIBER_KEY):
+        reason = reason.replace(key, "…")
+    return reason[:MAX_REASON]
 
 
 def parse_answer(content: bytes, seconds: float) -> list[Segment]:

@@ -121,6 +121,8 @@ WRONG = [
     ({"TRANSCRIBER_URL": "https:///v1"}, "TRANSCRIBER_URL is wrong: "),
     ({"TRANSCRIBER_KEY": "secret\nX-Other: 1"}, "TRANSCRIBER_KEY must have ASCII "),
     ({"TRANSCRIBER_KEY": "schlüssel"}, "TRANSCRIBER_KEY must have ASCII "),
+    ({"TRANSCRIBER_KEY": "secret "}, "TRANSCRIBER_KEY must have ASCII "),
+    ({"TRANSCRIBER_KEY": " secret"}, "TRANSCRIBER_KEY must have ASCII "),
     ({"WHISPER_MODEL": "/nowhere"}, "WHISPER_MODEL must be the folder of a model "),
     ({"DATABASE_TIMEOUT": "0"}, "DATABASE_TIMEOUT must be a whole number"),
     ({"DATABASE_TIMEOUT": "9999999"}, "DATABASE_TIMEOUT must be a whole number"),

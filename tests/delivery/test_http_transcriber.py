@@ -160,6 +160,18 @@ def test_error_with_the_key_is_described_without_it(server):
     assert fail().endswith("Wrong: …")
 
 
+def test_key_at_the_cut_of_an_error_is_left_out(server):
+    text = "x" * (transcribers.MAX_REASON - 8) + " secret-key"
+    server.answer = answer_with(json.dumps({"error": {"message": text}}).encode(), 401)
+    assert "secret" not in fail()
+
+
+@pytest.mark.parametrize("key", ["secret-key ", "secret\nkey"])
+def test_key_that_cannot_be_sent_is_not_described(server, settings, key):
+    settings.TRANSCRIBER_KEY = key
+    assert fail() == "The transcriber cannot be reached: LocalProtocolError"
+
+
 @pytest.mark.parametrize(
     "content",
     [
