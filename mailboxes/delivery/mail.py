@@ -79,6 +79,9 @@ def send_mail(context: TaskContext, pk: int) -> None:
     delivery = claim(pk, UUID(str(context.task_result.id)))
     if delivery is None:
         return
+    if not delivery.is_wanted:
+        end(delivery, State.CANCELED)
+        return
     try:
         mail = build_mail(delivery)
     except Exception:
@@ -91,15 +94,14 @@ def send_mail(context: TaskContext, pk: int) -> None:
         is_permanent = isinstance(failure, PermanentError)
         delivery.move(State.FAILED if is_permanent else State.WAITING, answer)
         raise failure from None
-    record_sent(delivery)
+    end(delivery, State.SENT)
 
 
 @transaction.atomic
 def claim(pk: int, task_id: UUID) -> MailDelivery | None:
     """Return the mail if this task may send it now.
 
-    None if it was sent, belongs to another task, or the message, its mailbox or the recipient is
-    gone.
+    None if it has ended, belongs to another task, or its message or mailbox was removed.
     """
     rows = MailDelivery.objects.select_related("message", "mailbox__account")
     delivery = rows.select_for_update(of=("self",)).filter(pk=pk).first()
@@ -107,25 +109,22 @@ def claim(pk: int, task_id: UUID) -> MailDelivery | None:
         return None
     if delivery.task not in (None, task_id):
         return None
-    is_gone = delivery.message.is_deleted or delivery.mailbox.is_deleted
-    if is_gone or not delivery.has_recipient:
-        delivery.move(State.CANCELED)
-        return None
     delivery.task, delivery.attempts = task_id, delivery.attempts + 1
     delivery.move(State.SENDING, delivery.answer)
     return delivery
 
 
 @transaction.atomic
-def record_sent(delivery: MailDelivery) -> None:
+def end(delivery: MailDelivery, state: State) -> None:
+    """Record that a mail was sent or canceled. After the last one, delete its message."""
     if not delivery.mailbox.account.deletes_mailed:
-        delivery.move(State.SENT)
+        delivery.move(state)
         return
     # Lock in the order of the API. Mails of one message are counted one after the other.
     Mailbox.objects.select_for_update(no_key=True).filter(pk=delivery.mailbox_id).first()
     messages = Message.objects.select_related("mailbox__account")
     message = messages.select_for_update(of=("self",)).filter(pk=delivery.message_id).first()
-    delivery.move(State.SENT)
+    delivery.move(state)
     if message:
         delete_if_mailed(message)
 

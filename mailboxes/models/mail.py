@@ -78,8 +78,10 @@ class MailDelivery(models.Model):
         return f"{self.message_id.hex}.{address[:16]}"
 
     @property
-    def has_recipient(self) -> bool:
-        """Return True if the mailbox still has the address."""
+    def is_wanted(self) -> bool:
+        """Return False if the message, its mailbox or the recipient was deleted."""
+        if self.message.is_deleted or self.mailbox.is_deleted:
+            return False
         found = EmailRecipient.objects.filter(mailbox=self.mailbox_id, email__iexact=self.email)
         return found.exists()
 
@@ -116,9 +118,13 @@ def with_failures(recipients):
 def delete_if_mailed(message: Message) -> None:
     """Delete the message if its account wants that, and each recipient has its mail.
 
-    Call with the mailbox and the message locked.
+    Recipients who were removed need none, but one mail at least must have been sent. Call with the
+    mailbox and the message locked.
     """
-    deliveries = MailDelivery.objects.filter(message=message)
-    open_or_failed = Q(state__in=[*MailDelivery.UNFINISHED, MailDelivery.State.FAILED])
-    if message.mailbox.account.deletes_mailed and not deliveries.filter(open_or_failed).exists():
+    sent, canceled = MailDelivery.State.SENT, MailDelivery.State.CANCELED
+    states = set(MailDelivery.objects.filter(message=message).values_list("state", flat=True))
+    is_mailed = sent in states and states <= {sent, canceled}
+    mailbox = message.mailbox
+    # While the mailbox is deleted, mails are canceled to recipients who are still there.
+    if is_mailed and mailbox.account.deletes_mailed and not mailbox.is_deleted:
         message.soft_delete()

@@ -298,6 +298,23 @@ def test_message_stays_if_a_recipient_was_refused(mail_server, mailbox, account)
     assert not message.is_deleted
 
 
+@pytest.mark.parametrize(("removed", "is_deleted"), [([BOB], True), ([ANN, BOB], False)])
+def test_message_is_deleted_if_those_without_a_mail_were_removed(
+    mail_server, mailbox, account, removed, is_deleted
+):
+    account.deletes_mailed = True
+    account.save()
+    mail_server.refusals = dict.fromkeys(removed, "451 Try again later")
+    message = leave_message(mailbox)
+    run_tasks()
+    mailbox.email_recipients.filter(email__in=removed).delete()
+    pass_time(minutes=5)
+    run_tasks()
+    message.refresh_from_db()
+    assert list_states()[BOB] == "canceled"
+    assert message.is_deleted == is_deleted
+
+
 def test_message_stays_unless_its_account_wants_it_deleted(mail_server, mailbox):
     leave_message(mailbox)
     run_tasks()
