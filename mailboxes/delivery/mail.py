@@ -246,13 +246,21 @@ def render(message: Message, *, is_attached: bool) -> Content:
             "is_attached": is_attached,
             "language": settings.LANGUAGE_CODE,
         }
-        subject = make_one_line(render_to_string("mail/subject.txt", context))
+        subject = make_header(render_to_string("mail/subject.txt", context))
         context["subject"] = subject
         text, html = (
             render_to_string(f"mail/message.{kind}", context).strip() + "\n"
             for kind in ("txt", "html")
         )
     return Content(subject, text, html)
+
+
+def make_header(text: str) -> str:
+    """Return the text in one line that no mail program decodes (RFC 2047).
+
+    A name such as `=?utf-8?q?=0A?=` would become a line break there.
+    """
+    return make_one_line(text).replace("=?", "= ?")
 
 
 def make_one_line(text: str) -> str:

@@ -90,6 +90,17 @@ def test_line_breaks_of_a_name_reach_no_header(receive, mail_server, separator):
 
 
 @pytest.mark.usefixtures("_unmarked")
+@pytest.mark.parametrize("rest", ["", " ü"])
+def test_encoded_word_as_a_name_is_not_decoded(receive, mail_server, rest):
+    name = f"=?utf-8?q?=0D=0ABcc:_eve@example.com?={rest}"
+    _message, received = receive(name)
+    assert received["Bcc"] is None
+    shown = name.replace("=?", "= ?")
+    assert received["Subject"].strip() == f"Message from {shown} in Sales"
+    assert name in read_text(received)
+
+
+@pytest.mark.usefixtures("_unmarked")
 def test_names_in_other_scripts_arrive(receive):
     _message, received = receive("Jürgen 李 👩‍🚒" + "x" * 80)
     assert "Jürgen 李" in received["Subject"]
