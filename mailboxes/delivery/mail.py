@@ -84,8 +84,9 @@ def send_mail(context: TaskContext, pk: int) -> None:
         return
     try:
         mail = build_mail(delivery)
-    except Exception:
-        delivery.move(State.WAITING, "The recording cannot be read, or a template is wrong.")
+    except Exception as error:
+        is_template = isinstance(error, WrongTemplateError)
+        delivery.move(State.WAITING, str(error) if is_template else "The recording cannot be read.")
         raise
     try:
         mail.send()
@@ -188,6 +189,13 @@ def is_final(code: int) -> bool:
 # --- What is in a mail ----------------------------------------------------------------------
 
 
+class WrongTemplateError(TemporaryError):
+    """A template of mails cannot be rendered. Its cause may have callers' data in its text."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"A template of mails is wrong: {type(cause).__name__}.")
+
+
 class Content(NamedTuple):
     """Subject, text and HTML of a mail."""
 
@@ -228,7 +236,10 @@ def name_attachment(message: Message) -> str:
 
 
 def render(message: Message, *, is_attached: bool) -> Content:
-    """Render the templates in `templates/mail/`, which an operator may have replaced."""
+    """Render the templates in `templates/mail/`, which an operator may have replaced.
+
+    Raises WrongTemplateError.
+    """
     with (
         translation.override(settings.LANGUAGE_CODE),
         timezone.override(settings.MAIL_TIME_ZONE),
@@ -246,12 +257,15 @@ def render(message: Message, *, is_attached: bool) -> Content:
             "is_attached": is_attached,
             "language": settings.LANGUAGE_CODE,
         }
-        subject = make_header(render_to_string("mail/subject.txt", context))
-        context["subject"] = subject
-        text, html = (
-            render_to_string(f"mail/message.{kind}", context).strip() + "\n"
-            for kind in ("txt", "html")
-        )
+        try:
+            subject = make_header(render_to_string("mail/subject.txt", context))
+            context["subject"] = subject
+            text, html = (
+                render_to_string(f"mail/message.{kind}", context).strip() + "\n"
+                for kind in ("txt", "html")
+            )
+        except Exception as error:  # an operator's template can raise any
+            raise WrongTemplateError(error) from error
     return Content(subject, text, html)
 
 

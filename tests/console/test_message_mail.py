@@ -70,14 +70,26 @@ def test_only_those_who_may_listen_see_the_mail(sent, group, status):
     assert (get_address(sent) in page.content.decode()) == (status == 200)
 
 
-def test_wrong_template_is_shown_instead_of_the_mail(manager, sent, settings, tmp_path):
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        (b"{% nonsense %}", "TemplateSyntaxError: "),
+        (b"{% include 'none.txt' %}", "TemplateDoesNotExist: none.txt"),
+        (b"{% url 'none' %}", "NoReverseMatch: Reverse for"),
+        (b"\xfc", "UnicodeDecodeError: "),
+        (b"{% include 'mail/message.txt' %}", "RecursionError"),
+    ],
+)
+def test_wrong_template_is_shown_instead_of_the_mail(
+    manager, sent, settings, tmp_path, template, shown
+):
     (tmp_path / "mail").mkdir()
-    (tmp_path / "mail/message.txt").write_text("{% nonsense %}")
+    (tmp_path / "mail/message.txt").write_bytes(template)
     [engine] = settings.TEMPLATES
     settings.TEMPLATES = [engine | {"DIRS": [tmp_path, *engine["DIRS"]]}]
-    assert "A template of mails is wrong: TemplateSyntaxError" in get_text(
-        manager.get(get_address(sent))
-    )
+    page = manager.get(get_address(sent))
+    assert page.status_code == 200
+    assert f"A template of mails is wrong: {shown}" in get_text(page)
 
 
 def test_message_without_mails_has_a_preview(manager, message):

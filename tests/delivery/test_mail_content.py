@@ -7,6 +7,7 @@ import pytest
 
 from mailboxes.audio.decoding import decode
 from mailboxes.encryption import KeyRing
+from mailboxes.models import MailDelivery
 from tests.console.test_translation import _marked_lookups, list_unmarked_words  # noqa: F401
 from tests.delivery.running import pass_time, run_tasks
 from tests.messages import leave_message
@@ -163,14 +164,24 @@ def test_template_of_the_operator_replaces_ours(receive, settings, tmp_path):
     assert "Sales" in read_text(received)
 
 
-def test_wrong_template_of_the_operator_loses_no_mail(mail_server, mailbox, settings, tmp_path):
+@pytest.mark.parametrize(
+    ("template", "error"),
+    [("{% nonsense %}", "TemplateSyntaxError"), ("{% url caller %}", "NoReverseMatch")],
+)
+def test_wrong_template_of_the_operator_loses_no_mail(
+    mail_server, mailbox, settings, tmp_path, caplog, template, error
+):
     (tmp_path / "mail").mkdir()
-    (tmp_path / "mail/subject.txt").write_text("{% nonsense %}")
+    (tmp_path / "mail/subject.txt").write_text(template)
     good = settings.TEMPLATES
     settings.TEMPLATES = [good[0] | {"DIRS": [tmp_path, *good[0]["DIRS"]]}]
-    leave_message(mailbox)
+    leave_message(mailbox, "Carla")
     run_tasks()
     assert mail_server.mails == []
+    answer = f"A template of mails is wrong: {error}."
+    assert set(MailDelivery.objects.values_list("answer", flat=True)) == {answer}
+    assert answer in caplog.text
+    assert "Carla" not in caplog.text
     settings.TEMPLATES = good
     pass_time(minutes=5)
     run_tasks()

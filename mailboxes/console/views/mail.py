@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -12,6 +13,8 @@ from mailboxes.console.views.message_list import LISTEN, VIEW
 from mailboxes.delivery import mail as mails
 from mailboxes.history import READ, record_access
 from mailboxes.models import ApiCredential, Mailbox, MailDelivery
+
+SHOWN_ERRORS = (TemplateSyntaxError, TemplateDoesNotExist, NoReverseMatch, UnicodeDecodeError)
 
 
 @require_safe
@@ -29,11 +32,20 @@ def mail(request, mailbox_uuid, uuid):
     }
     try:
         context["content"] = mails.render(message, is_attached=settings.MAIL_ATTACH)
-    except (TemplateSyntaxError, TemplateDoesNotExist) as error:
-        context["template_error"] = f"{type(error).__name__}: {error}"
+    except mails.WrongTemplateError as error:
+        context["template_error"] = describe_cause(error.__cause__)
     if message.readable_transcription:
         record_access(READ, [message], request.user)
     return render(request, "console/mail.html", context)
+
+
+def describe_cause(error: BaseException | None) -> str:
+    """Return the error's class, and its text if it is about the template or the caller only.
+
+    The text of others may have anything that the process can read.
+    """
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, SHOWN_ERRORS) else name
 
 
 def explain_silence(mailbox: Mailbox) -> str:
