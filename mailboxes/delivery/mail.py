@@ -4,6 +4,7 @@ import smtplib
 from collections.abc import Iterable
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,6 +27,9 @@ State = MailDelivery.State
 
 # With these delays, the last attempt is a day after the first.
 ATTEMPTS, FIRST_DELAY, LONGEST_DELAY = 30, 60, 3600
+
+# A message's further mails have a lower priority, so that those of other messages go first.
+FIRST_MAILS, LATER = 5, -10
 
 TOO_LARGE = 552  # for the server, before it has seen the mail (RFC 1870, 6.1)
 
@@ -59,13 +63,16 @@ def enqueue_mails(message: Message, **kwargs) -> None:
 
 def enqueue_waiting_mails(message: Message, **kwargs) -> None:
     """Enqueue the mails that wait for the transcription. Their earlier tasks then do nothing."""
-    enqueue(MailDelivery.objects.filter(message=message, state=State.WAITING, task=None))
+    waiting = MailDelivery.objects.filter(message=message, state=State.WAITING, task=None)
+    enqueue(waiting.order_by("pk"))
 
 
 def enqueue(deliveries: Iterable[MailDelivery], seconds: int = 0) -> None:
+    """Enqueue mails of one message, the first ones before the others."""
     run_after = timezone.now() + timedelta(seconds=seconds) if seconds else None
-    for delivery in deliveries:
-        send_mail.using(run_after=run_after).enqueue(delivery.pk)
+    for number, delivery in enumerate(deliveries):
+        priority = 0 if number < FIRST_MAILS else LATER
+        send_mail.using(run_after=run_after, priority=priority).enqueue(delivery.pk)
 
 
 @task(queue_name="mail", takes_context=True)
@@ -225,9 +232,15 @@ def read_attachment(message: Message) -> bytes:
     if not settings.MAIL_ATTACH:
         return b""
     try:
-        return encode_mp3(message.read_recording())
+        return encode_recording(message)
     except (UnknownKeyError, DamagedError):
         return b""  # the mail alone says who called
+
+
+@lru_cache(maxsize=2)  # the number of threads that send mails
+def encode_recording(message: Message) -> bytes:
+    """Return the recording as MP3, cached for the next mails of the message."""
+    return encode_mp3(message.read_recording())
 
 
 def name_attachment(message: Message) -> str:

@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
+from mailboxes.audio.encoding import encode_mp3
 from mailboxes.delivery import mail
-from mailboxes.models import ApiCredential, MailDelivery, Message
+from mailboxes.models import ApiCredential, Mailbox, MailDelivery, Message
 from mailboxes.models.mail import with_failures
 from mailboxes.models.signals import message_transcribed
 from tests.console.conftest import sign_in_member_of
@@ -135,6 +136,49 @@ def test_mail_of_another_task_is_not_sent(mail_server, mailbox):
 
 def message_pk(message) -> int:
     return MailDelivery.objects.get(message=message, email=ANN).pk
+
+
+# --- A message with many recipients ------------------------------------------------------
+
+
+@pytest.fixture
+def crowd(account):
+    """Return a mailbox with more recipients than have the first mails."""
+    crowd = Mailbox.objects.create(account=account, name="Crowd")
+    for number in range(mail.FIRST_MAILS + 3):
+        crowd.add_recipient(f"crowd{number}@example.com")
+    return crowd
+
+
+def list_crowd(numbers) -> list:
+    return [f"crowd{number}@example.com" for number in numbers]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_mails_of_others_go_between_those_of_a_message(mail_server, mailbox, crowd, waits):
+    message = leave_message(crowd, transcription_status="pending" if waits else "off")
+    if waits:
+        transcribe(message)
+    leave_message(mailbox)
+    run_tasks()
+    first, last = range(mail.FIRST_MAILS), range(mail.FIRST_MAILS, mail.FIRST_MAILS + 3)
+    expected = [*list_crowd(first), ANN, BOB, *list_crowd(last)]
+    assert [address for address, _content in mail_server.mails] == expected
+
+
+def test_recording_is_encoded_once_for_all_mails(mail_server, crowd, monkeypatch):
+    encoded = []
+    monkeypatch.setattr(mail, "encode_mp3", lambda wav: encoded.append(wav) or encode_mp3(wav))
+    mail_server.refusals = dict.fromkeys(list_crowd([0]), "451 Try again later")
+    for _ in range(2):
+        leave_message(crowd)
+    run_tasks()
+    mail_server.refusals.clear()
+    pass_time(minutes=5)
+    run_tasks()
+    assert len(mail_server.mails) == 2 * crowd.email_recipients.count()
+    assert len(encoded) == 2
+    assert all(b"audio/mpeg" in content for _to, content in mail_server.mails)
 
 
 # --- Refusals ----------------------------------------------------------------------------
