@@ -6,7 +6,6 @@ import orjson
 from rest_framework import serializers
 
 from mailboxes import contract, validators
-from mailboxes.api.changes import MAX_LIMIT
 from mailboxes.api.finding import QueryParameters, link_to_next
 from mailboxes.api.messages import MessageCursorField
 from mailboxes.api.serializers import CREATED_ON, UPDATED_ON, TextField, TrueOrFalseField
@@ -14,7 +13,7 @@ from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import WebhookDelivery, WebhookEndpoint
 from mailboxes.models.webhooks import MAX_URL_LENGTH, NEWEST_FIRST
 
-PAGE = 100  # deliveries, if there is no parameter
+MAX_PAGE = 100  # deliveries, each of which is decrypted for its last answer
 
 
 class WebhookSerializer(serializers.Serializer):
@@ -113,7 +112,7 @@ class DeliveryParameters(QueryParameters):
     """Query parameters of the list of deliveries, which always has pages."""
 
     limit = serializers.IntegerField(
-        required=False, min_value=1, max_value=MAX_LIMIT, help_text="The size of a page"
+        required=False, min_value=1, max_value=MAX_PAGE, help_text="The size of a page"
     )
     cursor = MessageCursorField(
         required=False, help_text="The end of the previous page, from its Link header"
@@ -124,7 +123,7 @@ def list_page(deliveries, parameters: dict, url: str) -> tuple[list[WebhookDeliv
     """Return a page of deliveries, newest first, and the headers of the answer."""
     if "cursor" in parameters:
         deliveries = deliveries.older_than(*parameters["cursor"])
-    limit = parameters.get("limit", PAGE)
+    limit = parameters.get("limit", MAX_PAGE)
     rows = list(deliveries.order_by(*NEWEST_FIRST)[: limit + 1])  # one more shows a next page
     if len(rows) <= limit:
         return rows, {}

@@ -1,5 +1,6 @@
 """Requests to addresses that customers choose, with limits of networks, time and size."""
 
+import re
 import socket
 import time
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from mailboxes.validators import is_allowed_address
 
 ANSWER_SECONDS = 15  # for everything: name, connection, TLS, and the answer's beginning
 MAX_ANSWER_BYTES = 4096
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 WRITTEN_AT_ONCE = 16_384  # bytes; after each part, the time that is left is computed anew
 
 
@@ -147,9 +149,13 @@ def post(url: str, headers: Iterable[tuple[str, str]], body: str) -> Answer:
             content += part
             if len(content) >= MAX_ANSWER_BYTES:
                 break
-        text = (
-            content[:MAX_ANSWER_BYTES]
-            .decode(errors="replace")
-            .replace("\x00", "\N{REPLACEMENT CHARACTER}")
-        )
-        return Answer(response.status, text)
+        return Answer(response.status, decode(content[:MAX_ANSWER_BYTES]))
+
+
+def decode(content: bytes) -> str:
+    """Return the text without control characters, at most MAX_ANSWER_BYTES long in UTF-8.
+
+    Each wrong byte is replaced with a character of three, and JSON has six for a control character.
+    """
+    text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", content.decode(errors="replace"))
+    return text.encode()[:MAX_ANSWER_BYTES].decode(errors="ignore")

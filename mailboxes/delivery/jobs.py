@@ -31,7 +31,15 @@ else:
         task,
     )
 
-__all__ = ["PermanentError", "TaskContext", "TemporaryError", "every", "retry", "task"]
+__all__ = [
+    "PermanentError",
+    "PostponedError",
+    "TaskContext",
+    "TemporaryError",
+    "every",
+    "retry",
+    "task",
+]
 
 log = logging.getLogger("mailboxes")
 
@@ -51,6 +59,14 @@ class TemporaryError(TaskError):
 
 class PermanentError(TaskError):
     """The task failed for good: another try would fail too."""
+
+
+class PostponedError(Exception):
+    """The task cannot run yet, which does not count as an attempt."""
+
+    def __init__(self, seconds: float, priority: int) -> None:
+        super().__init__(f"postponed by {seconds:.1f} s")
+        self.seconds, self.priority = seconds, priority
 
 
 class WorkerLostError(TemporaryError):
@@ -133,6 +149,9 @@ def settle(row: DBTaskResult, error: BaseException | None, delay: float | None =
         current = DBTaskResult.objects.select_for_update().filter(pk=row.pk).first()
         if not current or not is_same_attempt(current, row):
             return ""
+        if isinstance(error, PostponedError):
+            postpone(current, error)
+            return str(current.status)
         current.status, current.finished_at = TaskResultStatus.SUCCESSFUL, now
         current.exception_class_path = current.traceback = ""
         if error is not None:
@@ -153,6 +172,13 @@ def settle(row: DBTaskResult, error: BaseException | None, delay: float | None =
             same = {"task_path": row.task_path, "args_kwargs": row.args_kwargs}
             DBTaskResult.objects.failed().filter(**same).delete()
         return str(current.status)
+
+
+def postpone(row: DBTaskResult, error: PostponedError) -> None:
+    row.status, row.priority = TaskResultStatus.READY, error.priority
+    row.run_after = timezone.now() + timedelta(seconds=error.seconds)
+    row.worker_ids = row.worker_ids[:-1]
+    row.save()
 
 
 def give_up(row: DBTaskResult, policy: Policy) -> None:

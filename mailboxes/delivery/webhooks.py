@@ -1,7 +1,9 @@
 """Webhooks: deliveries of events, their attempts, and the events of mailboxes."""
 
 import random
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,7 +17,7 @@ from standardwebhooks import Webhook
 from mailboxes.contract import TEST_EVENT
 from mailboxes.delivery import addresses
 from mailboxes.delivery.events import describe_mailbox, describe_message
-from mailboxes.delivery.jobs import every, retry, task
+from mailboxes.delivery.jobs import PostponedError, every, retry, task
 from mailboxes.models import Account, Mailbox, Message, WebhookDelivery, WebhookEndpoint
 from mailboxes.models.history import NEWEST_FIRST, START
 
@@ -30,7 +32,11 @@ DELAYS = [
     timedelta(hours=10),
 ]
 JITTER = 0.1  # of the time, so that not everything that failed at once comes again at once
-LATER = -10  # the priority of events to a failing receiver: each may take ANSWER_SECONDS
+LATER = -10  # the priority of events to a failing or slow receiver: each may take ANSWER_SECONDS
+LONGEST_TURN = addresses.ANSWER_SECONDS + 5  # seconds; after that, the worker was killed
+SLOW_SECONDS = 2
+# Seconds until an event whose receiver is busy is tried: at most as long as it has waited already.
+FIRST_WAIT, LONGEST_WAIT, LONGEST_SLOW_WAIT = 1, 10, 300
 
 GONE = 410  # the receiver wants no more
 
@@ -80,13 +86,19 @@ def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:
 
 
 def send_again(delivery: WebhookDelivery) -> None:
-    """Send a locked delivery again, from the start of its schedule. Raises SwitchedOffError."""
+    """Send a locked delivery again, from the start of its schedule. Raises SwitchedOffError.
+
+    If it is due or being sent already, it is sent once.
+    """
     require_active(delivery.endpoint)
-    delivery.state = WebhookDelivery.State.PENDING
+    is_due = delivery.is_due
     delivery.tries = 0
-    delivery.next_attempt_at = timezone.now()
+    if not is_due:
+        delivery.state = WebhookDelivery.State.PENDING
+        delivery.next_attempt_at = timezone.now()
     delivery.save()
-    enqueue(delivery)
+    if not is_due:
+        enqueue(delivery)
 
 
 def require_active(endpoint: WebhookEndpoint) -> None:
@@ -95,8 +107,8 @@ def require_active(endpoint: WebhookEndpoint) -> None:
 
 
 def enqueue(delivery: WebhookDelivery, *, has_waited: bool = False) -> None:
-    """Enqueue the next attempt. One to a failing receiver gets its turn after all others."""
-    waits = has_waited or delivery.endpoint.failing_since is not None
+    """Enqueue the next attempt. One to a failing or slow receiver comes after all others."""
+    waits = has_waited or delivery.endpoint.gives_way
     task = deliver_webhook.using(
         run_after=delivery.next_attempt_at if delivery.tries else None,
         priority=LATER if waits else 0,
@@ -108,26 +120,51 @@ def enqueue(delivery: WebhookDelivery, *, has_waited: bool = False) -> None:
 def deliver_webhook(uuid: str, attempts: int, has_waited: bool) -> None:
     """Attempt a delivery, unless it has had more than this number of attempts meanwhile."""
     due = WebhookDelivery.objects.filter(pk=uuid, attempts=attempts)
-    delivery = due.select_related("endpoint__account").first()
+    delivery = due.select_related("endpoint").defer("content_sealed").first()
     if delivery is None:
         return
-    if delivery.endpoint.failing_since is not None and not has_waited:
+    if delivery.endpoint.gives_way and not has_waited:
         enqueue(delivery, has_waited=True)
         return
+    with take_turn(delivery):
+        # Another worker may have attempted it before this turn.
+        if found := due.select_related("endpoint__account").first():
+            attempt_and_note(found, due)
+
+
+@contextmanager
+def take_turn(delivery: WebhookDelivery) -> Iterator[None]:
+    """Send nothing else to the webhook meanwhile. Raises PostponedError if something is sent."""
+    endpoint, now = delivery.endpoint, timezone.now()
+    end = now + timedelta(seconds=LONGEST_TURN)
+    if not endpoint.start_turn(end):
+        waited = (now - (delivery.next_attempt_at or now)).total_seconds()
+        longest = LONGEST_SLOW_WAIT if endpoint.gives_way else LONGEST_WAIT
+        seconds = min(max(waited, FIRST_WAIT), longest)
+        raise PostponedError(seconds * random.uniform(0.1, 1), LATER)  # noqa: S311
+    try:
+        yield
+    finally:
+        endpoint.end_turn(end)
+
+
+def attempt_and_note(delivery: WebhookDelivery, due) -> None:
+    start = time.monotonic()
     try:
         require_active(delivery.endpoint)
         status, text = attempt(delivery)
     except SwitchedOffError:
         status, text = None, SWITCHED_OFF
+    seconds = time.monotonic() - start
     with transaction.atomic():
         endpoints = WebhookEndpoint.objects.select_related("account").select_for_update(
             of=("self",), no_key=True
         )
         endpoint = endpoints.filter(pk=delivery.endpoint_id).first()
-        delivery = due.select_for_update(no_key=True).first()
-        if endpoint and delivery:  # neither deleted, nor attempted by another worker
-            delivery.endpoint = endpoint
-            note_attempt(delivery, status, text)
+        current = due.select_for_update(no_key=True).first()
+        if endpoint and current:  # neither deleted, nor attempted by another worker
+            current.endpoint = endpoint
+            note_attempt(current, status, text, seconds)
 
 
 def give_up(task_result) -> None:
@@ -179,7 +216,9 @@ def sign(delivery: WebhookDelivery, body: str) -> list[tuple[str, str]]:
     ]
 
 
-def note_attempt(delivery: WebhookDelivery, status: int | None, text: str) -> None:
+def note_attempt(
+    delivery: WebhookDelivery, status: int | None, text: str, seconds: float = 0
+) -> None:
     """Store the result of an attempt, and enqueue the next one, if there is one."""
     endpoint = delivery.endpoint
     is_off = not (endpoint.is_active and endpoint.account.is_active)
@@ -195,7 +234,7 @@ def note_attempt(delivery: WebhookDelivery, status: int | None, text: str) -> No
         delivery.next_attempt_at = timezone.now() + delay
     delivery.save()
     if not is_off:
-        is_failing = endpoint.note_attempt(succeeded)
+        is_failing = endpoint.note_attempt(succeeded, is_slow=seconds > SLOW_SECONDS)
         if status == GONE:
             endpoint.switch_off(WebhookEndpoint.OffReason.GONE)
         elif is_failing:

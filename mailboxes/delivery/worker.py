@@ -206,6 +206,9 @@ def log_end(row: DBTaskResult, error: BaseException | None, status: str, seconds
     if error is None:
         log.info("Task %s done in %.2f s, attempt %s.", name, seconds, attempt)
         return
+    if isinstance(error, jobs.PostponedError):
+        log.debug("Task %s was %s.", name, error)
+        return
     is_expected = isinstance(error, jobs.TaskError)
     log.log(
         logging.ERROR if status == jobs.TaskResultStatus.FAILED else logging.WARNING,

@@ -78,6 +78,11 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
     active_since = models.DateTimeField(null=True, editable=False)
     off_reason = models.CharField(max_length=16, choices=OffReason, blank=True, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
+    is_slow = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Of the last answer."
+    )
+    # While an event is being sent, so that one receiver does not keep all threads busy.
+    sending_until = models.DateTimeField(null=True, editable=False)
     secrets_sealed = models.TextField(editable=False)
     previous_until = models.DateTimeField(null=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -176,13 +181,30 @@ class WebhookEndpoint(EncryptedRow, Timestamped):
         self.is_active, self.off_reason = False, reason
         self.save()
 
-    def note_attempt(self, succeeded: bool) -> bool:
+    @property
+    def gives_way(self) -> bool:
+        """Return True if events for other webhooks are sent first."""
+        return self.is_slow or self.failing_since is not None
+
+    def start_turn(self, end: datetime) -> bool:
+        """Store that an event is being sent; return False if another one is."""
+        free = Q(sending_until=None) | Q(sending_until__lte=timezone.now())
+        webhooks = WebhookEndpoint.objects.filter(free, pk=self.pk)
+        return bool(webhooks.update(sending_until=end))
+
+    def end_turn(self, end: datetime) -> None:
+        WebhookEndpoint.objects.filter(pk=self.pk, sending_until=end).update(sending_until=None)
+
+    def note_attempt(self, succeeded: bool, *, is_slow: bool = False) -> bool:
         """Store since when all attempts fail; return True if that is too long. Lock it first."""
+        self.is_slow = is_slow
         if succeeded:
             self.failing_since = None
         else:
             self.failing_since = self.failing_since or timezone.now()
-        WebhookEndpoint.objects.filter(pk=self.pk).update(failing_since=self.failing_since)
+        WebhookEndpoint.objects.filter(pk=self.pk).update(
+            failing_since=self.failing_since, is_slow=is_slow
+        )
         since = self.failing_since
         return since is not None and timezone.now() - since >= self.FAILING_LIMIT
 
@@ -209,6 +231,8 @@ class WebhookDelivery(EncryptedRow, models.Model):
     ENCRYPTED_COLUMN = "content_sealed"
     KEPT = timedelta(days=30)
     MAX_ATTEMPTS_SHOWN = 20  # of an event that was sent again and again, the last ones
+    ANSWERS_KEPT = 3  # the last ones; of each earlier answer, only START_KEPT
+    START_KEPT = 100  # characters
 
     uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     endpoint = models.ForeignKey(
@@ -245,6 +269,12 @@ class WebhookDelivery(EncryptedRow, models.Model):
     def owner(self) -> bytes:
         return self.uuid.bytes
 
+    @property
+    def is_due(self) -> bool:
+        """Return True if it is sent at its next turn, or being sent."""
+        due = self.next_attempt_at
+        return self.state == self.State.PENDING and due is not None and due <= timezone.now()
+
     @classmethod
     def create(cls, endpoint: WebhookEndpoint, event: str, data: dict, at: datetime | None = None):
         """Store an event for a webhook, to be sent."""
@@ -258,7 +288,8 @@ class WebhookDelivery(EncryptedRow, models.Model):
 
     def set_content(self, body: str, attempt_log: list[dict]) -> None:
         """Encrypt the body and the log of attempts, without saving."""
-        self.encrypt(json.dumps({"body": body, "attempts": attempt_log}))
+        content = {"body": body, "attempts": attempt_log}
+        self.encrypt(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
 
     @property
     def content(self) -> dict[str, Any]:
@@ -270,6 +301,8 @@ class WebhookDelivery(EncryptedRow, models.Model):
         now, content = timezone.now(), self.content
         entry = {"at": now.isoformat(), "status": status, "answer": text}
         attempts = [*content["attempts"], entry][-self.MAX_ATTEMPTS_SHOWN :]
+        for earlier in attempts[: -self.ANSWERS_KEPT]:
+            earlier["answer"] = earlier["answer"][: self.START_KEPT]
         self.set_content(content["body"], attempts)
         self.attempts += 1
         self.tries += 1

@@ -2,11 +2,15 @@
 
 import json
 from collections import Counter
+from threading import Event
 
 import pytest
+from django.db import transaction
 
+from mailboxes.delivery.webhooks import send
 from mailboxes.models import Mailbox, WebhookDelivery
 from tests.conftest import database_url
+from tests.delivery.receiver import Receiver
 from tests.delivery.running import RunningWorker
 from tests.delivery.webhooks import create_webhook
 from tests.messages import leave_message
@@ -28,7 +32,8 @@ def test_worker_sends_events_of_messages_and_mailboxes(account, service, receive
         message = leave_message(mailbox, "Ann")
         until(lambda: len(receiver.requests) == 2)
         service.patch(f"/voip/mailbox/{mailbox.pk}", {"beep": False})
-        message.soft_delete()
+        with transaction.atomic():
+            message.soft_delete()
         until(lambda: len(receiver.requests) == 4)
     assert list_received(receiver) == [
         "mailbox.created",
@@ -52,3 +57,24 @@ def test_events_of_a_worker_that_was_killed_all_arrive(account, receiver):
     received = Counter(request.headers["webhook-id"] for request in receiver.requests)
     assert len(received) == len(mailboxes)
     assert sum(received.values()) <= len(mailboxes) + 3 * 4  # threads of each killed worker
+
+
+def test_slow_receiver_does_not_delay_others(account, receiver):
+    """It succeeds, but all threads of a worker could wait for its answers."""
+    answered = Event()
+    with Receiver() as slow:
+        slow.reply = lambda handler: answered.wait(10) and handler.send_error(204)
+        slow_webhook = create_webhook(account, slow.url)
+        webhook = create_webhook(account, receiver.url)
+        for _ in range(8):
+            send(slow_webhook, "mailbox.updated", {})
+        with RunningWorker(database_url(), **ENVIRONMENT):
+            until(lambda: slow.requests)
+            for _ in range(3):
+                send(webhook, "mailbox.updated", {})
+            done = WebhookDelivery.objects.filter(state=WebhookDelivery.State.DELIVERED)
+            until(lambda: done.filter(endpoint=webhook).count() == 3)
+            assert len(slow.requests) == 1
+            answered.set()
+            until(lambda: done.filter(endpoint=slow_webhook).count() == 8)
+    assert len(slow.requests) == 8

@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 
+from django.db import transaction
+
 from mailboxes.contract import WEBHOOK_EVENTS
 from mailboxes.models import WebhookDelivery, WebhookEndpoint
 
 
+@transaction.atomic
 def create_webhook(account, url="https://example.com/hook", **values) -> WebhookEndpoint:
     """Create a webhook for all events."""
     values = {"events": list(WEBHOOK_EVENTS)} | values
