@@ -56,6 +56,7 @@ def test_pages_are_translated(values, page):
         ("new/", WEBHOOK),
         ("{webhook}/edit/", WEBHOOK),
         ("{webhook}/rotate/", {}),
+        ("{webhook}/rotate/", {"version": 1}),
         ("{webhook}/delete/", {}),
         ("{webhook}/test/", {}),
         ("{off}/test/", {}),

@@ -92,7 +92,7 @@ def test_rotated_secret_is_shown_once(manager, webhook):
     old = webhook.secret
     address = get_address(webhook, "rotate/")
     assert old not in manager.get(address).text
-    page = manager.post(address)
+    page = manager.post(address, {"version": 1})
     webhook.refresh_from_db()
     assert webhook.signing_secrets == [webhook.secret, old]
     assert webhook.secret in page.text
@@ -102,15 +102,32 @@ def test_rotated_secret_is_shown_once(manager, webhook):
 
 def test_double_click_rotates_once(manager, webhook):
     old = webhook.secret
-    for _ in range(2):
-        manager.post(get_address(webhook, "rotate/"), {"csrfmiddlewaretoken": "token"})
+    form = {"csrfmiddlewaretoken": "token", "version": 1}
+    first, second = (manager.post(get_address(webhook, "rotate/"), form) for _ in range(2))
     webhook.refresh_from_db()
     assert webhook.signing_secrets == [webhook.secret, old]
+    assert webhook.secret in first.text
+    assert webhook.secret in second.text
+
+
+def test_old_form_does_not_bring_an_old_secret_back(manager, webhook):
+    address = get_address(webhook, "rotate/")
+    old_form = {"csrfmiddlewaretoken": "token", "version": 1}
+    assert '<input type="hidden" name="version" value="1">' in manager.get(address).text
+    manager.post(address, old_form)
+    manager.post(address, {"csrfmiddlewaretoken": "other", "version": 2})
+    secret = WebhookEndpoint.objects.get().secret
+    response = manager.post(address, old_form, follow=True)
+    assert list_messages(response) == [
+        "The webhook was changed meanwhile. Its secret was not replaced."
+    ]
+    assert WebhookEndpoint.objects.get().secret == secret
+    assert secret not in response.text
 
 
 def test_secret_without_its_key_is_not_rotated(manager, webhook, settings):
     settings.PASS_CODE_KEYS = KeyRing([b"0" * 32])
-    response = manager.post(get_address(webhook, "rotate/"), follow=True)
+    response = manager.post(get_address(webhook, "rotate/"), {"version": 1}, follow=True)
     assert "cannot be decrypted" in list_messages(response)[0]
 
 

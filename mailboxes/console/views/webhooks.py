@@ -99,6 +99,12 @@ def webhook_rotate(request, name, uuid):
     secret = WebhookEndpoint.make_secret(get_form_uuid(request))
     try:
         if webhook.secret != secret:  # not the second of a double click
+            if request.POST.get("version") != str(webhook.version):
+                # The form may be an old one, which would bring its old secret back.
+                messages.error(
+                    request, _("The webhook was changed meanwhile. Its secret was not replaced.")
+                )
+                return redirect("console:webhook-rotate", name, uuid)
             webhook.rotate(secret)
             log_change(request, webhook, "Secret replaced.")
     except UnknownKeyError:
