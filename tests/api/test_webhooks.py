@@ -148,6 +148,7 @@ def test_deliveries_are_listed_newest_first_in_pages(service, webhook):
     assert whole[0] == str(sent[4].pk)
     assert [row["id"] for row in service.get_rows(f"{path}?limit=2")] == whole
     assert service.get(f"{path}?limit=0").status == 400
+    assert service.get(f"{path}?limit=101").errors["limit"][0]["code"] == "max_value"
     assert service.get(f"{path}?cursor=x").status == 400
 
 

@@ -131,6 +131,12 @@ def delivery_kwargs(visit):
     return webhook_kwargs(visit) | {"delivery": visit.delivery.pk}
 
 
+def failed_delivery_kwargs(visit):
+    """Return the delivery's kwargs; one that is pending is not enqueued again."""
+    visit.delivery.endpoint.deliveries.update(state="failed", next_attempt_at=None)
+    return delivery_kwargs(visit)
+
+
 def import_kwargs(visit):
     return {"uuid": Import.objects.latest("created_at").pk}
 
@@ -210,6 +216,10 @@ def credential_form(visit):
 def webhook_form(visit):
     url = f"https://example.com/{next(numbers)}"
     return {"url": url, "events": ["message.received"], "is_active": "on"}
+
+
+def version_form(visit):
+    return {"version": visit.delivery.endpoint.version}
 
 
 def password_form(visit):
@@ -321,12 +331,12 @@ CONSOLE = [
     get("webhook-edit", MANAGER, webhook_kwargs),
     post("webhook-edit", MANAGER, webhook_form, webhook_kwargs),
     get("webhook-rotate", MANAGER, webhook_kwargs),
-    post("webhook-rotate", MANAGER, kwargs=webhook_kwargs),
+    post("webhook-rotate", MANAGER, version_form, webhook_kwargs),
     get("webhook-delete", MANAGER, webhook_kwargs),
     post("webhook-delete", MANAGER, kwargs=webhook_kwargs),
     post("webhook-test", MANAGER, kwargs=webhook_kwargs),
     get("delivery", MANAGER, delivery_kwargs),
-    post("delivery-again", MANAGER, kwargs=delivery_kwargs),
+    post("delivery-again", MANAGER, kwargs=failed_delivery_kwargs),
     get("export", query=selection_query),
     post(
         "export", VIEWER, lambda visit: {"delimiter": ","}, query=selection_query, has_effect=False
