@@ -18,7 +18,7 @@ import sys
 from datetime import timedelta
 import django
 django.setup()
-from mailboxes.delivery import jobs, worker
+from mailboxes.delivery import jobs, webhooks, worker
 from mailboxes.models import ServerProcess
 
 age = float(sys.argv[1])
@@ -26,6 +26,7 @@ ServerProcess.WORKER_ALIVE_AGE = timedelta(seconds=age)
 worker.WorkerHeartbeat.INTERVAL = age / 4
 worker.Worker.FOLLOWER_INTERVAL = 0.2
 worker.Worker.INTERVAL = 0.1
+webhooks.LONGEST_WAIT = 1  # seconds
 import tests.delivery.ticking
 jobs.periodic[jobs.recover] = 0.2
 worker.Worker(sys.argv[2].split(",")).run()

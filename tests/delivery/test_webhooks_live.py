@@ -46,7 +46,7 @@ def test_worker_sends_events_of_messages_and_mailboxes(account, service, receive
 def test_events_of_a_worker_that_was_killed_all_arrive(account, receiver):
     """At most those that were on their way come twice, with the same id."""
     create_webhook(account, receiver.url)
-    mailboxes = [Mailbox.objects.create(account=account, name=f"Box {n}") for n in range(60)]
+    mailboxes = [Mailbox.objects.create(account=account, name=f"Box {n}") for n in range(30)]
     for number in range(3):
         with RunningWorker(database_url(), **ENVIRONMENT) as worker:
             until(lambda least=5 * (number + 1): len(receiver.requests) >= least)
