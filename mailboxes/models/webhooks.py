@@ -30,9 +30,10 @@ class WebhookEndpointQuerySet(models.QuerySet):
 
     def reached_by(self, account: Account):
         """Return the active webhooks of the account, and of its resellers that include it."""
-        resellers = Account.objects.resellers(account).values("pk")
-        above = Q(include_customers=True, account__in=resellers)
-        return self.active().filter(Q(account=account) | above)
+        # Read first: with a subquery, PostgreSQL may read the webhooks of all accounts.
+        resellers = list(Account.objects.resellers(account).values_list("pk", flat=True))
+        reaching = Q(account=account) | Q(include_customers=True)
+        return self.active().filter(reaching, account__in=[account.pk, *resellers])
 
 
 def check_event_list(events) -> None:

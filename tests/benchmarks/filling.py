@@ -22,6 +22,7 @@ from mailboxes.models import (
     IdempotentAnswer,
     Mailbox,
     Message,
+    WebhookEndpoint,
 )
 
 TRANSCRIPTION = (
@@ -59,6 +60,14 @@ DELETIONS = """
     INSERT INTO mailboxes_messagehistory (mailbox_id, action, history_date, count, states)
     SELECT uuid, 'delete', created_at, 1, '{}' FROM mailboxes_mailbox
 """
+# A mail about each message, to the recipient of its mailbox.
+MAILS = """
+    INSERT INTO mailboxes_maildelivery (message_id, mailbox_id, email, state, attempts, answer,
+        created_at, changed_at)
+    SELECT message.uuid, message.mailbox_id, recipient.email, 'sent', 1, '', stored_at, stored_at
+    FROM mailboxes_message message
+    JOIN mailboxes_emailrecipient recipient ON recipient.mailbox_id = message.mailbox_id
+"""
 MOMENT = "created_at"
 SQL = {
     "sqlite": {"uuid": "lower(hex(randomblob(16)))", "no_peaks": "x''"},
@@ -69,9 +78,9 @@ SQL = {
 def fill_tables(count, size=SIZE, messages=200) -> Account:
     """Fill the empty tables with accounts of this size, and return one of the customers.
 
-    A tenth of the accounts are resellers of the others. Each account has a credential, a stored
+    A tenth of the accounts are resellers of the others. Each account has a credential, a webhook, a stored
     answer for an idempotency key, and a batch that can be undone; each mailbox has a pass code, a
-    recipient, messages, its history, and a line in the admin's log. The first mailbox of the returned
+    recipient, messages with their mails, its history, and a line in the admin's log. The first mailbox of the returned
     account has many more messages, half of them heard. No message has a recording.
     """
     resellers = [
@@ -84,6 +93,7 @@ def fill_tables(count, size=SIZE, messages=200) -> Account:
     ]
     accounts = resellers + Account.objects.bulk_create(customers)
     ApiCredential.objects.bulk_create(map(build_credential, accounts))
+    WebhookEndpoint.objects.bulk_create(map(build_webhook, accounts))
     IdempotentAnswer.objects.bulk_create(map(build_answer, accounts))
     ChangeFeed.objects.bulk_create(ChangeFeed(account=account, last=0) for account in accounts)
     Batch.objects.bulk_create(Batch(action=Batch.Action.CHANGED) for _account in accounts)
@@ -104,6 +114,7 @@ def fill_tables(count, size=SIZE, messages=200) -> Account:
         found = customers[len(customers) // 2]
         rows = build_messages(found.mailboxes.order_by("name")[0], messages)
         Message.objects.bulk_create(rows, batch_size=1_000)
+        cursor.execute(MAILS)
         cursor.execute("ANALYZE")
     return found
 
@@ -112,6 +123,10 @@ def build_credential(account) -> ApiCredential:
     row = ApiCredential(account=account, name="program")
     row.set_secret(row.make_secret())
     return row
+
+
+def build_webhook(account) -> WebhookEndpoint:
+    return WebhookEndpoint(account=account, url="https://example.com/", events=[], is_active=False)
 
 
 def build_answer(account) -> IdempotentAnswer:

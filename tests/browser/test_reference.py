@@ -68,7 +68,8 @@ def test_sample_is_copied(docs):
     docs.get_by_role("button", name="Copy").first.click()
     docs.get_by_role("button", name="Copied").wait_for()
     copied = docs.evaluate("navigator.clipboard.readText()")
-    assert copied == docs.locator("[data-language]:visible").first.text_content()
+    shown = docs.locator("[data-receiver]:visible, [data-language]:visible").first
+    assert copied == shown.text_content()
 
 
 def test_page_works_without_javascript(browser, live_server):
@@ -76,7 +77,7 @@ def test_page_works_without_javascript(browser, live_server):
     page.goto("/docs/")
     expect(page.get_by_label("Filter:")).to_be_hidden()
     assert page.get_by_role("button", name="Copy").count() == 0
-    page.get_by_text("PHP").first.click()
+    page.locator(".command").get_by_text("PHP").first.click()
     assert page.locator("[data-language=php]:visible").count() == 1
     page.context.close()
 

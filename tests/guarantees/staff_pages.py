@@ -142,7 +142,7 @@ def import_kwargs(visit):
 
 
 def task_kwargs(visit):
-    return {"uuid": DBTaskResult.objects.latest("finished_at").pk}
+    return {"uuid": DBTaskResult.objects.failed().latest("finished_at").pk}
 
 
 def batch_kwargs(visit):
