@@ -45,25 +45,15 @@ class WebhookSerializer(serializers.Serializer):
         return endpoint
 
 
-class WebhookWithSecretSerializer(serializers.Serializer):
+class WebhookWithSecretSerializer(WebhookSerializer):
     """A webhook with its secret, which no other answer has."""
 
-    created_on = serializers.DateField(help_text=CREATED_ON)
-    events = serializers.ListField(
-        child=serializers.ChoiceField(choices=contract.WEBHOOK_EVENTS),
-        help_text="The events that are sent",
+    secret = serializers.CharField(
+        read_only=True, help_text="The key of its signatures: no other answer has it"
     )
-    include_customers = serializers.BooleanField(
-        help_text="Send the events of the account's customers of all levels too"
-    )
-    is_active = serializers.BooleanField(help_text="Send events")
-    secret = serializers.CharField(help_text="The key of its signatures: no other answer has it")
-    updated_on = serializers.DateField(help_text=UPDATED_ON)
-    url = serializers.CharField(help_text="The address that events are sent to by POST")
-    uuid = serializers.UUIDField()
 
 
-class DeliverySerializer(serializers.ModelSerializer):
+class DeliverySerializer(serializers.Serializer):
     """An event that was sent to a webhook, or is to be sent."""
 
     answer = serializers.SerializerMethodField(
@@ -85,20 +75,6 @@ class DeliverySerializer(serializers.ModelSerializer):
     status = serializers.IntegerField(
         allow_null=True, help_text="The status of the last answer; null if there was none"
     )
-
-    class Meta:
-        model = WebhookDelivery
-        fields = [
-            "answer",
-            "attempted_at",
-            "attempts",
-            "created_at",
-            "event",
-            "id",
-            "next_attempt_at",
-            "state",
-            "status",
-        ]
 
     def get_answer(self, delivery) -> str | None:
         try:

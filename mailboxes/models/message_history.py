@@ -62,7 +62,7 @@ class MessageHistory(HistoryAuthor):
             for mailbox, of_mailbox in states.items()
         )
 
-    # As templates name the author of a change.
+    # The two names that templates use for the author of any change.
 
     @property
     def user(self):

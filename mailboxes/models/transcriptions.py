@@ -1,4 +1,4 @@
-"""What callers say: the encrypted text of a message, and the times of its sentences."""
+"""The transcription of a message: its encrypted text, and the times of its sentences."""
 
 import base64
 import json

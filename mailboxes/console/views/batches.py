@@ -19,7 +19,7 @@ from mailboxes.console.access import (
 from mailboxes.console.views.message_list import add_outcome
 from mailboxes.forms import MailboxDeletedError
 from mailboxes.history import describe_effects
-from mailboxes.models import Batch
+from mailboxes.models import Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.trimming import describe_trimming
 
@@ -47,28 +47,40 @@ def batch(request, uuid):
     batches_with_user = Batch.objects.with_undone_count().select_related("user")
     batch = get_object_or_404(batches_with_user, pk=uuid)
     prepare(batch, request.user)
+    found = message_changes.list_histories(batch) if batch.of_messages else list_mailboxes(batch)
+    page = Paginator(found, MAILBOXES_PER_PAGE).get_page(request.GET.get("page"))
     if batch.of_messages:
-        rows = message_changes.list_histories(batch)
-        context = {
-            "batch": batch,
-            "page": Paginator(rows, MAILBOXES_PER_PAGE).get_page(request.GET.get("page")),
-            "unknown": message_changes.count_forgotten(batch),
-            "trimming": describe_trimming(),
-        }
-        return render(request, "console/batch_of_messages.html", context)
-    # Not joined: SQLite may look up each mailbox once for every account.
-    mailboxes = batches.list_mailboxes(batch).prefetch_related("account").order_by("name", "uuid")
-    page = Paginator(mailboxes, MAILBOXES_PER_PAGE).get_page(request.GET.get("page"))
-    changes = batches.list_changes(batch, [mailbox.pk for mailbox in page])
-    for mailbox in page:
-        mailbox.changes = changes[mailbox.pk]
+        rows, unknown = list_with_messages(page), message_changes.count_forgotten(batch)
+    else:
+        rows, unknown = list_with_changes(batch, page), batch.count - page.paginator.count
     context = {
         "batch": batch,
         "page": page,
-        "unknown": batch.count - page.paginator.count,
+        "rows": rows,
+        "unknown": unknown,
         "trimming": describe_trimming(),
     }
     return render(request, "console/batch.html", context)
+
+
+def list_mailboxes(batch):
+    # Not joined: SQLite may look up each mailbox once for every account.
+    return batches.list_mailboxes(batch).prefetch_related("account").order_by("name", "uuid")
+
+
+def list_with_changes(batch, page) -> list[Mailbox]:
+    """Return the page's mailboxes, each with its `changes` in the batch."""
+    changes = batches.list_changes(batch, [mailbox.pk for mailbox in page])
+    for mailbox in page:
+        mailbox.changes = changes[mailbox.pk]
+    return list(page)
+
+
+def list_with_messages(page) -> list[Mailbox]:
+    """Return the mailboxes of the page's entries, each with its entry, `of_messages`."""
+    for entry in page:
+        entry.mailbox.of_messages = entry
+    return [entry.mailbox for entry in page]
 
 
 def prepare(batch, user) -> None:

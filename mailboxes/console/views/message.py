@@ -32,7 +32,7 @@ from mailboxes.staff.permissions import require_permissions
 
 MAX_NAME = 40  # characters of a mailbox's or a caller's name in a file's name
 
-# What has happened to a message since its page was shown, by its state now.
+# What to say if a message has changed since its page was shown, by its present state.
 STATES = {
     "deleted": _("Since this page was loaded, the message has been deleted."),
     "heard": _("Since this page was loaded, the message has been marked as heard."),
