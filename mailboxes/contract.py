@@ -69,6 +69,23 @@ WEBHOOK_EVENTS = (
 TEST_EVENT = "webhook.test"  # sent by the console's button, whatever events a webhook has
 MAX_WEBHOOKS = 20  # of an account
 
+SOUND_KEYS = (
+    "audio_type",
+    "created_on",
+    "file_name",
+    "name",
+    "shared",
+    "tag",
+    "updated_on",
+    "uuid",
+)
+DEFAULT_TAG = "Greeting"
+MAX_SOUNDS = 1000  # of an account
+MAX_SOUND_SECONDS = 90
+MAX_SOUND_TEXT = 1000  # characters that a voice reads
+MAX_TAG_LENGTH = 64
+MAX_FILE_NAME_LENGTH = 255
+
 RECIPIENT_KEYS = ("created_on", "updated_on", "uuid")  # of a recipient inside its mailbox
 
 READ_ONLY_KEYS = {"created_on", "email_recipients", "updated_on", "uuid"}
@@ -90,6 +107,7 @@ UUID_TEXT = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 EMPTY_LISTS = ("flow", "group", "phone-book", "queue-group", "user")
 MAILBOXES = "voip/mailbox"
 WEBHOOKS = "voip/webhook"
+SOUNDS = "voip/sound"
 MAILBOX_PATH = re.compile(
     rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z"
 )  # the list, or one mailbox

@@ -20,7 +20,15 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes.contract import MAILBOX_KEYS, MASK, READ_ONLY_KEYS
-from mailboxes.models import Account, ApiCredential, Batch, EmailRecipient, Mailbox, Message
+from mailboxes.models import (
+    Account,
+    ApiCredential,
+    Batch,
+    EmailRecipient,
+    Mailbox,
+    Message,
+    Sound,
+)
 from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import retention_start
 from mailboxes.staff.log_texts import DOWNLOADED, EXPORTED, HEARD, READ, REVEALED
@@ -311,12 +319,22 @@ def list_reasons_to_keep(account: Account) -> list[str]:
             days,
         )
         reasons.append(text % {"days": days})
-    elif any(model.history.filter(**authored).exists() for model in (Mailbox, EmailRecipient)):
+    elif any(
+        model.history.filter(**authored).exists() for model in (Mailbox, EmailRecipient, Sound)
+    ):
         reasons.append(
             gettext(
                 "Its credentials have changed mailboxes of other accounts, whose history names them."
             )
         )
+    if account.sounds.exists():
+        days = settings.RETENTION_DAYS
+        text = ngettext(
+            "It has greetings. Deleted ones count until they are removed for good, after %(days)s day.",
+            "It has greetings. Deleted ones count until they are removed for good, after %(days)s days.",
+            days,
+        )
+        reasons.append(text % {"days": days})
     if account.customers.exists():
         reasons.append(gettext("It has customers."))
     return reasons

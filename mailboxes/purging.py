@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from mailboxes.models import MailDelivery, Message, WebhookDelivery
-from mailboxes.models.messages import recordings_store
-from mailboxes.storage import RECORDING
+from mailboxes.models import MailDelivery, Message, Sound, SoundAudio, WebhookDelivery
+from mailboxes.models.mailboxes import retention_start
+from mailboxes.storage import RECORDING, recordings_store
 
 BATCH = 500
 
@@ -41,6 +41,28 @@ def remove_batch(messages: QuerySet[Message]) -> int:
     return len(pks)
 
 
+def remove_sounds() -> int:
+    """Remove sounds deleted, and audio replaced, long ago. Return the number of sounds."""
+    removed = 0
+    while pks := list(Sound.objects.past_retention().values_list("pk", flat=True)[:BATCH]):
+        removed += remove_some_sounds(pks)
+    while pks := list(SoundAudio.objects.past_retention().values_list("pk", flat=True)[:BATCH]):
+        SoundAudio.objects.filter(pk__in=pks).delete()
+    return removed
+
+
+@transaction.atomic
+def remove_some_sounds(pks: list[UUID]) -> int:
+    """Remove these sounds, unless they were just restored."""
+    sounds = Sound.objects.past_retention().filter(pk__in=pks).select_for_update()
+    audio = {sound.pk: sound.audio_id for sound in sounds}
+    removed = Sound.objects.filter(pk__in=audio)
+    removed._raw_delete(removed.db)  # with signals each row would get a history row
+    Sound.history.filter(uuid__in=audio).delete()
+    SoundAudio.objects.filter(pk__in=audio.values()).update(replaced_at=retention_start())
+    return len(audio)
+
+
 def remove_mails() -> None:
     """Remove the records of mails that ended long ago, in short transactions."""
     outdated = MailDelivery.objects.outdated().values_list("pk", flat=True)
@@ -49,7 +71,7 @@ def remove_mails() -> None:
 
 
 def remove_orphans() -> int:
-    """Remove recordings without a message, and return their number. Raises OSError.
+    """Remove recordings without a message or sound, and return their number. Raises OSError.
 
     A process that was killed leaves them, and a restore that replaces other data. Files that are
     not named like a recording stay, and those of the last day, which may be uploads in progress.
@@ -65,10 +87,13 @@ def remove_orphans() -> int:
 
 
 def find_owned(names: set[str]) -> set[str]:
-    """Return the names that messages have."""
+    """Return the names that messages or sounds have."""
     uuids = [UUID(match[3]) for name in names if (match := RECORDING.fullmatch(name))]
-    messages = Message.objects.filter(pk__in=uuids)
-    return set(messages.values_list("recording", flat=True))
+    owned = set(Message.objects.filter(pk__in=uuids).values_list("recording", flat=True))
+    for column in SoundAudio.FILE_COLUMNS:
+        found = SoundAudio.objects.filter(**{f"{column}__in": names})
+        owned |= set(found.values_list(column, flat=True))
+    return owned
 
 
 def remove_deliveries() -> int:

@@ -7,15 +7,25 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+from uuid import UUID
 
 from django.core.files.base import File
-from django.core.files.storage import FileSystemStorage
+from django.core.files.storage import FileSystemStorage, storages
 
 # In folders, because large folders are slow. A file with another name is not ours.
 UNFINISHED = ".new"
 RECORDING = re.compile(
     rf"([0-9a-f]{{2}})/([0-9a-f]{{2}})/(\1\2[0-9a-f]{{28}})({re.escape(UNFINISHED)})?"
 )
+
+
+def recordings_store():
+    return storages["recordings"]
+
+
+def name_in_folders(uuid: UUID) -> str:
+    name = uuid.hex
+    return f"{name[:2]}/{name[2:4]}/{name}"
 
 
 class RecordingFolder(FileSystemStorage):

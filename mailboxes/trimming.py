@@ -22,6 +22,7 @@ from mailboxes.models import (
     EmailRecipient,
     Mailbox,
     MessageHistory,
+    Sound,
 )
 from mailboxes.models.history import NEWEST_FIRST, START
 
@@ -38,7 +39,8 @@ def trim_histories() -> int:
     """Remove what HISTORY_DAYS and HISTORY_CHANGES do not keep. Return the number of rows."""
     start = timezone.now() - timedelta(days=settings.HISTORY_DAYS)
     removed = sum(trim_history(uuid, start) for uuid in find_long_histories(start))
-    removed += sum(trim_table(model.history.all(), start) for model in (Account, ApiCredential))
+    for model in (Account, ApiCredential, Sound):
+        removed += trim_table(model.history.all(), start, model._meta.pk.name)
     removed += remove(MessageHistory.objects.filter(history_date__lt=start))
     remove(find_forgotten_batches().filter(made_at__lt=start))
     return removed
@@ -57,13 +59,13 @@ def forget_removed_mailboxes() -> None:
     find_forgotten_batches().exclude(effects=None, name="").update(effects=None, name="")
 
 
-def trim_table(history: QuerySet, start: datetime) -> int:
-    """Remove older changes of accounts or credentials; keep the state of each at this time.
+def trim_table(history: QuerySet, start: datetime, key: str) -> int:
+    """Remove older changes of rows with this `key`; keep the state of each at this time.
 
     Return the number of removed rows.
     """
     old = history.filter(history_date__lt=start)
-    later = old.filter(id=OuterRef("id"), history_id__gt=OuterRef("history_id"))
+    later = old.filter(history_id__gt=OuterRef("history_id"), **{key: OuterRef(key)})
     removed = remove(old.filter(Exists(later) | Q(history_type="-")))
     old.exclude(history_type=START).update(history_type=START)
     return removed

@@ -16,7 +16,7 @@ from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 
 from mailboxes.models import Account
-from mailboxes.models.messages import recordings_store
+from mailboxes.storage import recordings_store
 from tests import databases as extra_databases
 from tests import requirements
 from tests.databases import PostgresDatabases, SQLiteDatabases, headers_for

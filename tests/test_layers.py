@@ -34,6 +34,7 @@ LAYERS = [
         "http",
         "message_changes",
         "purging",
+        "sound_history",
         "trimming",
     },
     {"delivery"},

@@ -244,8 +244,8 @@ def test_rows_are_removed_in_short_transactions(sales):
 
 def test_short_histories_cost_no_query_each(account, django_assert_num_queries):
     create_desks(account, 50)
-    # Busy mailboxes, both histories, batches, messages; twice for accounts and for credentials.
-    with django_assert_num_queries(9):
+    # Busy mailboxes, both histories, batches, messages; twice for accounts, credentials and sounds.
+    with django_assert_num_queries(11):
         trimming.trim_histories()
 
 

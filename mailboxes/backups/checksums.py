@@ -7,8 +7,8 @@ from typing import NamedTuple
 from django.core.management.base import CommandError
 
 from mailboxes.encryption import KEY_ID_LENGTH
-from mailboxes.models import ChangeFeed, Message, ServerProcess
-from mailboxes.models.encrypted import EncryptedRow
+from mailboxes.models import ChangeFeed, ServerProcess
+from mailboxes.models.encrypted import EncryptedRow, RowWithKey
 
 # Tables that `migrate` fills: a database with rows only in these counts as empty.
 FILLED_BY_MIGRATE = {
@@ -69,10 +69,13 @@ def key_query(tables: Iterable[str]) -> str:
 
 
 def recordings_query(tables: Iterable[str]) -> str:
-    """Return SQL that lists the names of the messages' recordings."""
-    table = Message._meta.db_table
-    # Before `migrate`, a database of an older version has no such table.
-    return f'SELECT recording FROM "{table}"' if table in tables else "SELECT '' WHERE 1 = 0"  # noqa: S608  our own
+    """Return SQL that lists the names of recordings: of messages, and of sounds."""
+    selects = ["SELECT '' WHERE 1 = 0"]
+    for model, column in RowWithKey.list_file_columns():
+        # Before `migrate`, a database of an older version lacks tables.
+        if (table := model._meta.db_table) in tables:
+            selects.append(f'SELECT "{column}" FROM "{table}"')  # noqa: S608  our own
+    return " UNION ALL ".join(selects)
 
 
 def require_equal(found: dict, expected: dict, message: str) -> None:

@@ -9,7 +9,7 @@ from typing import IO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from mailboxes.backups.checksums import BackupError
-from mailboxes.models.messages import recordings_store
+from mailboxes.storage import recordings_store
 
 FOLDER = "recordings/"
 LIST = "recordings.sha256"

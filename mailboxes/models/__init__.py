@@ -17,6 +17,7 @@ from mailboxes.models.second_factor import (
     RecoveryCode,
     RecoveryDevice,
 )
+from mailboxes.models.sounds import Sound, SoundAudio
 from mailboxes.models.webhooks import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "RecoveryCode",
     "RecoveryDevice",
     "ServerProcess",
+    "Sound",
+    "SoundAudio",
     "WebhookDelivery",
     "WebhookEndpoint",
 ]

@@ -1,16 +1,25 @@
-"""Rows with an encrypted text."""
+"""Rows with encrypted texts and files."""
 
+import base64
+import logging
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
+from django.core.files.base import ContentFile
+from django.db import transaction
 from django.db.models import Count
+from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Substr
 
 from mailboxes import validators
-from mailboxes.encryption import KEY_ID_LENGTH, KeyRing, UnknownKeyError
+from mailboxes.encryption import KEY_ID_LENGTH, Cipher, KeyRing, UnknownKeyError
+from mailboxes.storage import recordings_store
+
+log = logging.getLogger("mailboxes")
 
 
 class EncryptedRow:
@@ -73,6 +82,57 @@ class EncryptedRow:
     @classmethod
     def _rows(cls):
         return cls._base_manager.all()  # type: ignore[attr-defined]
+
+
+class RowWithKey(EncryptedRow):
+    """A row whose files and long texts are encrypted with a key of its own.
+
+    That key is encrypted with the first of PASS_CODE_KEYS. So a rotation of those keys does not
+    need to write the files again.
+    """
+
+    FILE_COLUMNS: Sequence[str] = ()
+
+    @classmethod
+    def list_file_columns(cls) -> list[tuple]:
+        """Return each model that has files in the store of recordings, with each such column."""
+        models = [model for model in cls.encrypted_models() if issubclass(model, RowWithKey)]
+        return [(model, column) for model in models for column in model.FILE_COLUMNS]
+
+    def create_key(self) -> None:
+        """Set the column with a new key, without saving."""
+        self.encrypt(base64.b64encode(Cipher.create().key).decode())
+
+    @property
+    def cipher(self) -> Cipher:
+        """Return the cipher of the row's own key. Raises UnknownKeyError."""
+        return Cipher(base64.b64decode(self.decrypt()))
+
+    def write_file(self, file: FieldFile, content: bytes) -> None:
+        """Store the content in the file of one of the row's columns. Raises OSError."""
+        file.save("", ContentFile(self.cipher.encrypt(content, self.owner)), save=False)
+
+    def read_file(self, file: FieldFile) -> bytes:
+        """Return the decrypted file. Raises UnknownKeyError, OSError, DamagedError."""
+        cipher = self.cipher
+        with file.open() as stored:
+            return cipher.decrypt(stored.read(), self.owner)
+
+    def remove_files_on_commit(self) -> None:
+        """Remove the files of a removed row, once it is gone for good.
+
+        If that fails, or the process is killed before, purge_deleted removes them later.
+        """
+
+        def remove():
+            for column in self.FILE_COLUMNS:
+                name = getattr(self, column).name
+                try:
+                    recordings_store().delete(name)
+                except OSError:
+                    log.exception("The recording %s cannot be removed yet.", name)
+
+        transaction.on_commit(remove)
 
 
 class EncryptedPassCode(EncryptedRow):

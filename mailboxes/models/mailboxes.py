@@ -211,6 +211,11 @@ class Mailbox(EncryptedPassCode, Timestamped, HistoryMixin):
             ),
             models.Index(fields=["account", "change_number"], name="mailboxes_by_change"),
             models.Index(
+                fields=["greeting"],
+                condition=Q(deleted_at=None, greeting__isnull=False),
+                name="mailboxes_by_greeting",
+            ),
+            models.Index(
                 fields=["account", "updated_at"],
                 condition=Q(announced_version__lt=F("version")),
                 name="unannounced_mailboxes",

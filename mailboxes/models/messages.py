@@ -1,13 +1,9 @@
 """Messages that callers leave in mailboxes."""
 
-import base64
-import logging
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.db import models, transaction
 from django.db.models import ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Coalesce
@@ -19,14 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from mailboxes import contract, validators
 from mailboxes.audio.recordings import Recording
-from mailboxes.encryption import Cipher
 from mailboxes.models.mailboxes import Mailbox, retention_start
 from mailboxes.models.message_actions import Actions, MailboxFullError
 from mailboxes.models.message_search import NEWEST_FIRST, Searches
 from mailboxes.models.signals import message_received
 from mailboxes.models.transcriptions import TranscribedRow
-
-log = logging.getLogger("mailboxes")
+from mailboxes.storage import name_in_folders, recordings_store
 
 # A telephone engine's clock may be ahead of ours by so much. Then its messages are received now.
 MAX_AHEAD = timedelta(minutes=5)
@@ -77,19 +71,15 @@ class MessageQuerySet(Actions, Searches, models.QuerySet):
 
 
 def name_recording(message: "Message", filename: str) -> str:
-    """Return the name in the store, in folders, because large folders are slow."""
-    name = message.uuid.hex
-    return f"{name[:2]}/{name[2:4]}/{name}"
-
-
-def recordings_store():
-    return storages["recordings"]
+    """Return the name in the store."""
+    return name_in_folders(message.uuid)
 
 
 class Message(TranscribedRow):
     """A message. Its recording and transcription are encrypted with a key of its own."""
 
     ENCRYPTED_COLUMN = "key_sealed"
+    FILE_COLUMNS = ("recording",)
     ENCRYPTED = ("key_sealed", "transcription_sealed")
 
     uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
@@ -249,12 +239,11 @@ class Message(TranscribedRow):
     def set_recording(self, recording: Recording) -> None:
         """Store the recording, encrypted with a new key, and set the columns that describe it."""
         wav = recording.to_wav()
-        cipher = Cipher.create()
-        self.encrypt(base64.b64encode(cipher.key).decode())
+        self.create_key()
         self.size = len(wav)
         self.duration = round(recording.seconds)
         self.peaks = recording.compute_peaks()
-        self.recording.save("", ContentFile(cipher.encrypt(wav, self.owner)), save=False)
+        self.write_file(self.recording, wav)
 
     @classmethod
     def find_call(cls, mailbox: Mailbox, call_id: str) -> "Message | None":
@@ -263,9 +252,7 @@ class Message(TranscribedRow):
 
     def read_recording(self) -> bytes:
         """Return the recording as a WAV file. Raises UnknownKeyError, OSError, DamagedError."""
-        cipher = self.cipher
-        with self.recording.open() as file:
-            return cipher.decrypt(file.read(), self.owner)
+        return self.read_file(self.recording)
 
     def change(self, action: str, user=None) -> None:
         """Hear, unhear, delete or restore the message, by a user or, without one, by a program.
@@ -288,15 +275,5 @@ class Message(TranscribedRow):
 
 @receiver(post_delete, sender=Message)
 def remove_recording(instance: Message, **kwargs) -> None:
-    """Remove the recording of a removed message, once the row is gone for good.
-
-    If that fails, or the process is killed before, purge_deleted removes the recording later.
-    """
-
-    def remove():
-        try:
-            recordings_store().delete(str(instance.recording.name))
-        except OSError:
-            log.exception("The recording of message %s cannot be removed yet.", instance.pk)
-
-    transaction.on_commit(remove)
+    """Remove the recording of a removed message, once the row is gone for good."""
+    instance.remove_files_on_commit()

@@ -1,6 +1,5 @@
 """The transcription of a message: its encrypted text, and the times of its sentences."""
 
-import base64
 import json
 import logging
 from collections.abc import Sequence
@@ -10,8 +9,8 @@ from uuid import UUID
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
-from mailboxes.encryption import Cipher, DamagedError, UnknownKeyError
-from mailboxes.models.encrypted import EncryptedRow
+from mailboxes.encryption import DamagedError, UnknownKeyError
+from mailboxes.models.encrypted import RowWithKey
 from mailboxes.models.mailboxes import Mailbox
 from mailboxes.models.signals import message_transcribed, transcription_requested
 
@@ -26,12 +25,8 @@ class Segment(NamedTuple):
     text: str
 
 
-class TranscribedRow(EncryptedRow, models.Model):
-    """A row with a transcription, encrypted with a key of its own.
-
-    That key is encrypted with the first of PASS_CODE_KEYS. So a rotation of those keys does not
-    need to write the transcription again.
-    """
+class TranscribedRow(RowWithKey, models.Model):
+    """A row with a transcription, encrypted with the row's key."""
 
     class Status(models.TextChoices):
         OFF = "off", _("Off")
@@ -50,11 +45,6 @@ class TranscribedRow(EncryptedRow, models.Model):
 
     class Meta:
         abstract = True
-
-    @property
-    def cipher(self) -> Cipher:
-        """Return the cipher of the row's own key. Raises UnknownKeyError."""
-        return Cipher(base64.b64decode(self.decrypt()))
 
     @property
     def transcription(self) -> str | None:

@@ -6,12 +6,12 @@ from django.utils.translation import gettext_lazy as _
 GROUPS = {
     "Viewer": [
         f"view_{model}"
-        for model in ("account", "apicredential", "emailrecipient", "mailbox", "message")
+        for model in ("account", "apicredential", "emailrecipient", "mailbox", "message", "sound")
     ],
     "Support": [
         *(
             f"{verb}_{model}"
-            for model in ("mailbox", "emailrecipient")
+            for model in ("mailbox", "emailrecipient", "sound")
             for verb in ("add", "change", "delete")
         ),
         "change_message",
@@ -36,12 +36,12 @@ APPS = ["auth", "django_tasks_database", "mailboxes"]
 
 DESCRIPTIONS = {
     "Viewer": _(
-        "sees mailboxes, accounts and credentials, and which messages there are, but not what "
-        "callers say; pass codes stay masked"
+        "sees mailboxes, accounts, credentials and greetings, and which messages there are, but not "
+        "what callers say; pass codes stay masked"
     ),
     "Support": _(
-        "also adds, changes, deletes and restores mailboxes and their recipients, sees and sets pass "
-        "codes, and marks, deletes and restores messages"
+        "also adds, changes, deletes and restores mailboxes, their recipients and greetings, sees and "
+        "sets pass codes, and marks, deletes and restores messages"
     ),
     "Manager": _(
         "also listens to messages and reads them, adds and changes accounts, API credentials, "

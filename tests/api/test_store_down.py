@@ -6,7 +6,7 @@ import pytest
 
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Mailbox, Message
-from mailboxes.models.messages import recordings_store
+from mailboxes.storage import recordings_store
 from tests import requirements
 from tests.recordings import make_form, make_wav
 

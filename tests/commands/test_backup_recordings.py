@@ -13,7 +13,7 @@ from mailboxes.backups import archive
 from mailboxes.backups.recordings import FOLDER
 from mailboxes.encryption import KEY_BYTES, KeyRing
 from mailboxes.models import Mailbox, Message
-from mailboxes.models.messages import recordings_store
+from mailboxes.storage import recordings_store
 from tests.databases import default_database
 from tests.recordings import make_samples, make_wav
 

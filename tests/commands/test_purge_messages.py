@@ -14,7 +14,7 @@ from django.utils import timezone
 from mailboxes import purging
 from mailboxes.audio.recordings import Recording
 from mailboxes.models import Account, Mailbox, Message
-from mailboxes.models.messages import recordings_store
+from mailboxes.storage import recordings_store
 from tests.recordings import make_samples
 
 DAY = 24 * 3600

@@ -11,8 +11,8 @@ from mailboxes.delivery.transcribers import HttpTranscriber
 from mailboxes.delivery.transcription import DELAYS
 from mailboxes.encryption import KeyRing
 from mailboxes.models import Mailbox, Message
-from mailboxes.models.messages import recordings_store
 from mailboxes.models.signals import message_transcribed
+from mailboxes.storage import recordings_store
 from tests.delivery.running import list_delays, pass_time, run_tasks
 from tests.delivery.speech_server import SAID, answer_with, speech_server
 from tests.messages import leave_message

@@ -18,14 +18,15 @@ def test_viewer_may_only_view():
         "view_emailrecipient",
         "view_mailbox",
         "view_message",
+        "view_sound",
     }
 
 
-def test_support_may_also_change_mailboxes_recipients_and_messages():
+def test_support_may_also_change_mailboxes_recipients_messages_and_sounds():
     changes = {
         f"{verb}_{model}"
         for verb in ("add", "change", "delete")
-        for model in ("mailbox", "emailrecipient", "message")
+        for model in ("mailbox", "emailrecipient", "message", "sound")
     }
     added = get_permissions("Support") - get_permissions("Viewer")
     assert added == changes - {"add_message"}  # only callers leave messages

@@ -11,6 +11,7 @@ from mailboxes.purging import (
     remove_mails,
     remove_messages,
     remove_orphans,
+    remove_sounds,
 )
 from mailboxes.trimming import (
     forget_removed_mailboxes,
@@ -30,8 +31,8 @@ class Command(BaseCommand):
         "them; changes past HISTORY_DAYS or HISTORY_CHANGES; imports started over a day ago; "
         "records of server processes that were killed over a day ago; tasks that ended two weeks "
         "ago, or failed 30 days ago; events of webhooks after 30 days; the states of mails that "
-        "ended 30 days ago; and recordings "
-        "over a day old that no message has."
+        "ended 30 days ago; greetings deleted or replaced longer ago than RETENTION_DAYS; and "
+        "recordings over a day old that no message or greeting has."
     )
 
     def handle(self, *args, **options) -> str:
@@ -53,6 +54,8 @@ class Command(BaseCommand):
         remove_finished()
         remove_deliveries()
         remove_mails()
+        if count := remove_sounds():
+            self.stdout.write(f"Removed {count} deleted greetings.")
         removed = 0
         while count := purge_batch():
             removed += count

@@ -1,0 +1,326 @@
+"""Sounds: the greetings that staff and programs choose for mailboxes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from mailboxes import contract, validators
+from mailboxes.audio.greetings import Greeting
+from mailboxes.models.accounts import Account
+from mailboxes.models.encrypted import RowWithKey
+from mailboxes.models.history import HistoryMixin, history_table
+from mailboxes.models.mailboxes import Mailbox, retention_start
+from mailboxes.models.searching import FoldedField, contains, split_words
+from mailboxes.models.timestamps import Timestamped
+from mailboxes.storage import name_in_folders, recordings_store
+
+MAX_NAMED = 5  # mailboxes that a refusal names
+
+
+class SoundInUseError(ValidationError):
+    """Mailboxes use the sound. `mailboxes` are the first MAX_NAMED of them."""
+
+    def __init__(self, mailboxes: models.QuerySet[Mailbox]):
+        count = mailboxes.count()
+        self.mailboxes = list(mailboxes[:MAX_NAMED])
+        names = ", ".join(f"“{mailbox.name}”" for mailbox in self.mailboxes)
+        more = f" … ({count})" if count > MAX_NAMED else ""
+        text = ngettext(
+            "A mailbox uses this greeting: %(names)s. Choose another greeting for it first.",
+            "Mailboxes use this greeting: %(names)s. Choose another greeting for them first.",
+            count,
+        )
+        super().__init__(text, code="in_use", params={"names": names + more})
+
+
+class SoundAudioQuerySet(models.QuerySet):
+    def past_retention(self):
+        """Return replaced audio that cannot be put back any more."""
+        return self.filter(replaced_at__lte=retention_start(), sounds=None)
+
+
+def name_file(audio: "SoundAudio", filename: str) -> str:
+    """Return a new name in the store."""
+    return name_in_folders(uuid4())
+
+
+class SoundAudio(RowWithKey, models.Model):
+    """The audio of a sound in two forms, which never change: another audio is another row."""
+
+    ENCRYPTED_COLUMN = "key_sealed"
+    FILE_COLUMNS = ("telephone", "original")
+
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    telephone = models.FileField(
+        storage=recordings_store, upload_to=name_file, help_text="For telephones, at 8 kHz."
+    )
+    original = models.FileField(
+        storage=recordings_store, upload_to=name_file, help_text="At the rate it came in."
+    )
+    key_sealed = models.TextField()
+    duration = models.PositiveIntegerField(help_text="In whole seconds, rounded.")
+    size = models.PositiveIntegerField(help_text="Of both forms, in bytes.")
+    peaks = models.BinaryField(help_text="The loudness of 200 equal parts, from 0 to 255.")
+    created_at = models.DateTimeField(default=timezone.now)
+    replaced_at = models.DateTimeField(null=True)
+
+    objects = SoundAudioQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("audio of a sound")
+        verbose_name_plural = _("audio of sounds")
+        default_permissions = ()
+
+    def __str__(self):
+        return f"Audio {self.uuid}"
+
+    @property
+    def owner(self) -> bytes:
+        return self.uuid.bytes
+
+    @classmethod
+    @contextmanager
+    def store(cls, greeting: Greeting) -> Iterator["SoundAudio"]:
+        """Store the audio in a transaction, within which the caller saves what refers to it.
+
+        The files are on disk before the row is. After an error they are removed. Raises OSError.
+        """
+        audio = cls()
+        audio.create_key()
+        audio.duration = round(greeting.telephone.seconds)
+        audio.peaks = greeting.telephone.compute_peaks()
+        original, telephone = greeting.original.to_wav(), greeting.telephone.to_wav()
+        audio.size = len(original) + len(telephone)
+        is_inserted = False
+        try:
+            audio.write_file(audio.original, original)
+            audio.write_file(audio.telephone, telephone)
+            with transaction.atomic():
+                audio.save(force_insert=True)
+                yield audio
+                is_inserted = True
+        except BaseException:
+            # After an error of the commit, the row may be there: then its files must be, too.
+            if not is_inserted:
+                audio.original.delete(save=False)
+                audio.telephone.delete(save=False)
+            raise
+
+    def read_telephone(self) -> bytes:
+        """Return a WAV file of 8 kHz. Raises UnknownKeyError, OSError, DamagedError."""
+        return self.read_file(self.telephone)
+
+    def read_original(self) -> bytes:
+        """Return a WAV file of at most 48 kHz. Raises UnknownKeyError, OSError, DamagedError."""
+        return self.read_file(self.original)
+
+    @property
+    def length(self) -> str:
+        """Return the duration as minutes and seconds, such as "0:05"."""
+        minutes, seconds = divmod(self.duration, 60)
+        return f"{minutes}:{seconds:02}"
+
+
+class SoundQuerySet(models.QuerySet):
+    def active(self):
+        return self.filter(deleted_at=None)
+
+    def deleted(self):
+        """Return deleted sounds that can be restored."""
+        return self.filter(deleted_at__gt=retention_start())
+
+    def restorable(self):
+        return self.exclude(deleted_at__lte=retention_start())
+
+    def past_retention(self):
+        return self.filter(deleted_at__lte=retention_start())
+
+    def usable_by(self, account: Account):
+        """Return the active sounds of the account, and the shared ones of its resellers."""
+        resellers = list(Account.objects.resellers(account).values_list("pk", flat=True))
+        return self.active().filter(Q(account=account.pk) | Q(account__in=resellers, shared=True))
+
+    def search(self, text: str):
+        """Return the sounds with every word in the name, tag or name of the file.
+
+        Raises ValidationError if the words are too many.
+        """
+        return self.filter(
+            *(
+                contains("name", word) | Q(tag__icontains=word) | Q(file_name__icontains=word)
+                for word in split_words(text)
+            )
+        )
+
+
+class Sound(Timestamped, HistoryMixin):
+    """An audio file of an account that mailboxes can use as their greeting."""
+
+    class AudioType(models.IntegerChoices):
+        UPLOADED = 1, _("Recording")
+        SPOKEN = 2, _("Read by a voice")
+
+    uuid = models.UUIDField(_("UUID"), primary_key=True, default=uuid4, editable=False)
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="sounds", verbose_name=_("account")
+    )
+    name = models.CharField(
+        _("name"), max_length=contract.MAX_NAME_LENGTH, validators=[validators.validate_printable]
+    )
+    folded_name = FoldedField(default="", db_default="", blank=True, editable=False)
+    tag = models.CharField(
+        _("tag"),
+        max_length=contract.MAX_TAG_LENGTH,
+        blank=True,
+        default=contract.DEFAULT_TAG,
+        validators=[validators.validate_printable],
+        help_text=_("A word to find it by."),
+    )
+    shared = models.BooleanField(
+        _("shared"),
+        default=False,
+        help_text=_("The account's customers of all levels may use it too."),
+    )
+    file_name = models.CharField(
+        _("file name"),
+        max_length=contract.MAX_FILE_NAME_LENGTH,
+        blank=True,
+        validators=[validators.validate_printable],
+    )
+    audio_type = models.PositiveSmallIntegerField(
+        choices=AudioType, default=AudioType.UPLOADED, editable=False
+    )
+    # What a voice read, and which one. Only staff see them.
+    text = models.TextField(_("text"), blank=True, max_length=contract.MAX_SOUND_TEXT)
+    voice = models.CharField(_("voice"), max_length=64, blank=True)
+    audio = models.ForeignKey(
+        SoundAudio, on_delete=models.PROTECT, related_name="sounds", editable=False
+    )
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    parent_field = "account"
+    CHANGEABLE = ("name", "tag", "shared", "file_name", "audio_type", "text", "voice")
+
+    objects = SoundQuerySet.as_manager()
+    history = history_table(
+        excluded=["folded_name"],
+        indexes=[models.Index(fields=["uuid", "version"], name="sound_history_by_version")],
+    )
+
+    class Meta(Timestamped.Meta):
+        verbose_name = _("sound")
+        verbose_name_plural = _("sounds")
+        indexes = [
+            models.Index(fields=["account", "created_at", "uuid"], name="sounds_of_account"),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def clean(self):
+        """Refuse too many sounds. This is only exact if the caller has locked the account."""
+        super().clean()
+        others = Sound.objects.active().filter(account=self.account_id).exclude(pk=self.pk)
+        if not self.is_deleted and others.count() >= contract.MAX_SOUNDS:
+            raise ValidationError(
+                _("An account has at most %(most)s sounds."),
+                code="limit",
+                params={"most": contract.MAX_SOUNDS},
+            )
+
+    def save(self, **kwargs):
+        """Save with the next version. Lock an existing row before you read and save it."""
+        if not self._state.adding:
+            self.version += 1
+        super().save(**kwargs)
+
+    @classmethod
+    def create(cls, account: Account, greeting: Greeting, credential=None, **values) -> "Sound":
+        """Store a sound. Raises ValidationError; OSError if the store fails."""
+        sound = cls(account=account, **values)
+        sound.full_clean(exclude=["audio"])
+        with SoundAudio.store(greeting) as sound.audio:
+            Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+            sound.clean()
+            sound.save(force_insert=True, credential=credential)
+        return sound
+
+    def replace_audio(self, greeting: Greeting, credential=None, **values) -> None:
+        """Store another audio, and set these fields. The sound must be locked.
+
+        Raises ValidationError; OSError if the store fails.
+        """
+        with SoundAudio.store(greeting) as audio:
+            self.set_audio(audio)
+            self.change(credential, **values)
+
+    def set_audio(self, audio: SoundAudio) -> None:
+        """Set this audio in place of the present one, without saving the sound."""
+        SoundAudio.objects.filter(pk=self.audio_id).update(replaced_at=timezone.now())
+        SoundAudio.objects.filter(pk=audio.pk).update(replaced_at=None)
+        self.audio = audio
+
+    def change(self, credential=None, **values) -> None:
+        """Set and save these fields. The sound must be locked.
+
+        Raises ValidationError; SoundInUseError if customers use a sound that is no more shared.
+        """
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.full_clean(exclude=["audio"])
+        self.refuse_unsharing()
+        self.save(credential=credential)
+
+    def refuse_unsharing(self) -> None:
+        """Raise SoundInUseError if customers use it, and it is not shared with them."""
+        if not self.shared:
+            of_customers = self.find_users(shared=True).exclude(account=self.account_id)
+            if of_customers.exists():
+                raise SoundInUseError(of_customers)
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.deleted_at is not None
+
+    def find_users(self, shared: bool | None = None) -> models.QuerySet[Mailbox]:
+        """Return the active mailboxes that have the sound as greeting, and may use it.
+
+        With `shared`, those that would if it were shared or not.
+        """
+        accounts = [self.account_id]
+        if self.shared if shared is None else shared:
+            accounts += Account.objects.below(self.account).values_list("pk", flat=True)
+        users = Mailbox.objects.active().filter(greeting=self.pk, account__in=accounts)
+        return users.select_related("account")
+
+    def soft_delete(self, credential=None) -> None:
+        """Mark the sound as deleted. It must be locked. Raises SoundInUseError."""
+        if not self.is_deleted:
+            if (users := self.find_users()).exists():
+                raise SoundInUseError(users)
+            self.deleted_at = timezone.now()
+            self.save(credential=credential)
+
+    def restore(self, credential=None) -> None:
+        """Restore the deleted sound, which must be locked. Raises ValidationError (`limit`)."""
+        if self.is_deleted:
+            Account.objects.select_for_update(no_key=True).get(pk=self.account_id)
+            self.deleted_at = None
+            self.clean()
+            self.save(credential=credential)
+
+
+@receiver(post_delete, sender=SoundAudio)
+def remove_files(instance: SoundAudio, **kwargs) -> None:
+    """Remove both files of a removed audio, once the row is gone for good."""
+    instance.remove_files_on_commit()
