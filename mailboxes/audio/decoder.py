@@ -17,7 +17,8 @@ from mailboxes.audio.decoding import (
     read_message,
     write_message,
 )
-from mailboxes.audio.recordings import Recording
+from mailboxes.audio.recordings import Greeting, Recording
+from mailboxes.contract import MAX_SOUND_SECONDS
 
 TRIES = 2  # the process may have been ended by something else than the recording
 
@@ -38,30 +39,44 @@ class Decoder:
 
         Raises UnusableAudioError; OSError if the process does not start.
         """
+        (recording,) = self.decode_for("message", settings.MESSAGE_MAX_SECONDS, data)
+        return recording
+
+    def decode_greeting(self, data: bytes) -> Greeting:
+        """Decode an audio file of at most MAX_SOUND_SECONDS, cut its silence, and level it.
+
+        Raises UnusableAudioError, also for a silent file; OSError if the process does not start.
+        """
+        return Greeting(*self.decode_for("greeting", MAX_SOUND_SECONDS, data))
+
+    def decode_for(self, use: str, max_seconds: float, data: bytes) -> list[Recording]:
+        """Decode for one of `decoding.USES`. Raises UnusableAudioError, OSError."""
         if not data:
             raise UnusableAudioError(NO_AUDIO)
         with self.lock:
             for _ in range(TRIES):
                 process, started = self.get_process(), monotonic()
                 with suppress(EOFError, OSError):
-                    return self.decode_in_process(data, process)
+                    return self.decode_in_process(use, max_seconds, data, process)
                 self.stop()
                 if monotonic() - started >= TIME_LIMIT:
                     break
         raise UnusableAudioError(NO_AUDIO)
 
-    def decode_in_process(self, data: bytes, process: subprocess.Popen) -> Recording:
+    def decode_in_process(
+        self, use: str, max_seconds: float, data: bytes, process: subprocess.Popen
+    ) -> list[Recording]:
         """Raises UnusableAudioError; EOFError or OSError if the process ends."""
         stdin, stdout = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
         timer = Timer(TIME_LIMIT, process.kill)
         timer.start()
         try:
-            write_message(stdin, json.dumps([settings.MESSAGE_MAX_SECONDS]).encode())
+            write_message(stdin, json.dumps([use, max_seconds]).encode())
             write_message(stdin, data)
             answer = json.loads(read_message(stdout))
             if "error" in answer:
                 raise UnusableAudioError(answer["error"])
-            return Recording(answer["rate"], read_message(stdout))
+            return [Recording(rate, read_message(stdout)) for rate in answer["rates"]]
         finally:
             timer.cancel()
 

@@ -12,14 +12,15 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NoReturn
 
 import av
 from av.error import FFmpegError
 
 from mailboxes.audio.endings import breaks_off, complete_wav
-from mailboxes.audio.recordings import describe_seconds
+from mailboxes.audio.greetings import MAX_RATE, level
+from mailboxes.audio.recordings import Greeting, Recording, describe_seconds
 
 # A message between the two processes is its length, then its bytes.
 LENGTH = struct.Struct(">I")
@@ -40,23 +41,26 @@ OPTIONS = {
     "codec_whitelist": ",".join(CODECS),
     "protocol_whitelist": "none",
 }
+MIN_SECONDS = 0.1  # of a greeting
+
 RATES = range(4_000, 192_001)
 MAX_CHANNELS = 8
 MATROSKA = b"\x1a\x45\xdf\xa3"  # the start of such a file, also of a WebM file
 
 NO_AUDIO = "Send a recording as WAV, MP3, Ogg, FLAC, WebM or M4A."
 BROKEN_OFF = "The recording breaks off: send the whole file."
+ONLY_SILENCE = "The recording is silent, or too quiet to be heard."
 
 
 class UnusableAudioError(ValueError):
     """The file is no recording that is accepted. The text says why, for its sender."""
 
 
-def decode(data: bytes, max_seconds: float) -> tuple[int, bytes]:
-    """Return the rate and the samples (mono, 16 bit) of an audio file.
+def decode(data: bytes, max_seconds: float, max_rate: int = WIDE_RATE) -> Recording:
+    """Return the recording in an audio file, in telephone quality or better.
 
-    Telephone quality keeps its rate of 8 kHz, and anything better gets 16 kHz, the most that
-    speech recognition uses. Raises UnusableAudioError.
+    Telephone quality keeps its rate of 8 kHz. Anything better gets at most the other rate: speech
+    recognition uses no more than 16 kHz. Raises UnusableAudioError.
     """
     data = complete_wav(data)
     file = io.BytesIO(data)
@@ -64,11 +68,18 @@ def decode(data: bytes, max_seconds: float) -> tuple[int, bytes]:
     source = Unseekable(file) if data.startswith(MATROSKA) else file
     try:
         with av.open(source, options=OPTIONS, metadata_errors="ignore") as container:
-            return decode_stream(container, data, max_seconds)
+            return decode_stream(container, data, max_seconds, max_rate)
     except (FFmpegError, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, UnusableAudioError):
             raise
         raise UnusableAudioError(NO_AUDIO) from None
+
+
+def choose_rate(rate: int, max_rate: int) -> int:
+    """Return the rate to keep for an audio file with this one."""
+    if max_rate == WIDE_RATE:
+        return NARROW_RATE if rate <= NARROW_RATE else WIDE_RATE
+    return min(max(rate, NARROW_RATE), max_rate)
 
 
 class Unseekable:
@@ -78,7 +89,7 @@ class Unseekable:
         self.read = file.read
 
 
-def decode_stream(container, data: bytes, max_seconds: float) -> tuple[int, bytes]:
+def decode_stream(container, data: bytes, max_seconds: float, max_rate: int) -> Recording:
     stream = next(iter(container.streams.audio), None)
     context = stream and stream.codec_context
     if (
@@ -89,14 +100,14 @@ def decode_stream(container, data: bytes, max_seconds: float) -> tuple[int, byte
     ):
         raise UnusableAudioError(NO_AUDIO)
     context.thread_count = 1
-    rate = NARROW_RATE if context.sample_rate <= NARROW_RATE else WIDE_RATE
+    rate = choose_rate(context.sample_rate, max_rate)
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
     samples, seconds = bytearray(), 0.0
     positions: list[int] = []
     try:
         for frame in read_frames(container, stream, positions):
             seconds += frame.samples / frame.sample_rate
-            if seconds > max_seconds:
+            if round(seconds, 3) > max_seconds:
                 most = describe_seconds(max_seconds)
                 raise UnusableAudioError(f"The recording is longer than {most}.")
             frame.pts = None
@@ -107,11 +118,20 @@ def decode_stream(container, data: bytes, max_seconds: float) -> tuple[int, byte
     if not samples:
         # A caller who hangs up at once leaves a WAV file without audio.
         if container.format.name == "wav":
-            return rate, b""
+            return Recording(rate, b"")
         raise UnusableAudioError(NO_AUDIO)
     if breaks_off(container, data, positions, seconds):
         raise UnusableAudioError(BROKEN_OFF)
-    return rate, bytes(samples)
+    return Recording(rate, bytes(samples))
+
+
+def decode_greeting(data: bytes, max_seconds: float) -> Greeting:
+    """Return the greeting in an audio file. Raises UnusableAudioError."""
+    recording = decode(data, max_seconds, MAX_RATE)
+    greeting = level(recording)
+    if greeting.telephone.seconds < MIN_SECONDS:
+        raise UnusableAudioError(ONLY_SILENCE)
+    return greeting
 
 
 def read_frames(container, stream, positions: list) -> Iterator:
@@ -171,28 +191,36 @@ def write_message(file: BinaryIO, message: bytes) -> None:
     file.flush()
 
 
+USES: dict[str, Callable[[bytes, float], Sequence[Recording]]] = {
+    "message": lambda data, max_seconds: [decode(data, max_seconds)],
+    "greeting": decode_greeting,
+}
+
+
 def serve() -> NoReturn:
     """Decode recordings until the parent ends.
 
-    Write READY. For each recording, read the most seconds and the file. Write the rate and the
-    samples, or an error.
+    Write READY. For each recording, read the name of its use, a key of USES, and the most seconds;
+    then read the file. Write the rates, and the samples for each of them; or an error.
     """
     reader, writer = sys.stdin.buffer, sys.stdout.buffer
     write_message(writer, READY)
     while True:
         try:
-            (max_seconds,) = json.loads(read_message(reader))
+            use, max_seconds = json.loads(read_message(reader))
             data = read_message(reader)
         except EOFError:
             sys.exit()
         signal.alarm(TIME_LIMIT)  # ends this process, also if the parent has ended meanwhile
         try:
-            rate, samples = decode(data, max_seconds)
+            recordings = USES[use](data, max_seconds)
         except UnusableAudioError as error:
             write_message(writer, json.dumps({"error": str(error)}).encode())
         else:
-            write_message(writer, json.dumps({"rate": rate}).encode())
-            write_message(writer, samples)
+            rates = [recording.rate for recording in recordings]
+            write_message(writer, json.dumps({"rates": rates}).encode())
+            for recording in recordings:
+                write_message(writer, recording.samples)
         signal.alarm(0)
 
 

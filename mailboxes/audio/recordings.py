@@ -52,3 +52,10 @@ class Recording(NamedTuple):
         levels = self.samples[1::SAMPLE_BYTES].translate(LEVELS)
         edges = [len(levels) * part // PEAKS for part in range(PEAKS + 1)]
         return bytes(max(levels[start : max(end, start + 1)]) for start, end in pairwise(edges))
+
+
+class Greeting(NamedTuple):
+    """The same audio for browsers, at the rate it came in, and for telephones, at 8 kHz."""
+
+    original: Recording
+    telephone: Recording

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from mailboxes import contract, validators
-from mailboxes.audio.greetings import Greeting
+from mailboxes.audio.recordings import Greeting
 from mailboxes.models.accounts import Account
 from mailboxes.models.encrypted import RowWithKey
 from mailboxes.models.history import HistoryMixin, history_table

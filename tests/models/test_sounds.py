@@ -9,8 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailboxes import contract
-from mailboxes.audio.greetings import Greeting
-from mailboxes.audio.recordings import Recording
+from mailboxes.audio.recordings import Greeting, Recording
 from mailboxes.models import Account, Mailbox, Sound, SoundAudio
 from mailboxes.models.sounds import SoundInUseError
 from mailboxes.sound_history import AudioRemovedError, list_changes, put_back
