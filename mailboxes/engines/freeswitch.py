@@ -68,7 +68,7 @@ def greeting_variables(request, mailbox) -> dict[str, str]:
     """Return variables with the greeting's path and URL, or none if it cannot be played."""
     variables = {
         "voicemail_greeting_path": sounds.get_path(mailbox.greeting),
-        "mailbox_greeting_url": sounds.get_url(request, mailbox.greeting),
+        "mailbox_greeting_url": sounds.get_url(request, mailbox),
     }
     return {name: value for name, value in variables.items() if value}
 

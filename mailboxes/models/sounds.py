@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
@@ -148,6 +148,15 @@ class SoundQuerySet(models.QuerySet):
         """Return the active sounds of the account, and the shared ones of its resellers."""
         resellers = list(Account.objects.resellers(account).values_list("pk", flat=True))
         return self.active().filter(Q(account=account.pk) | Q(account__in=resellers, shared=True))
+
+    def get_usable(self, uuid: UUID, account: Account) -> "Sound | None":
+        """Return the active sound with this UUID, if the account may use it."""
+        sound = self.active().filter(pk=uuid).first()
+        if sound is None or sound.account_id == account.pk:
+            return sound
+        resellers = Account.objects.resellers(account)
+        is_from_above = sound.shared and resellers.filter(pk=sound.account_id).exists()
+        return sound if is_from_above else None
 
     def search(self, text: str):
         """Return the sounds with every word in the name, tag or name of the file.
