@@ -112,6 +112,7 @@ MAILBOX_PATH = re.compile(
     rf"/{MAILBOXES}(?:/(?P<uuid>{UUID_TEXT}))?/?\Z"
 )  # the list, or one mailbox
 MESSAGES_PATH = re.compile(rf"/+{MAILBOXES}/{UUID_TEXT}/messages/?\Z")
+SOUNDS_PATH = re.compile(rf"/+{SOUNDS}(?:/{UUID_TEXT})?/?\Z")  # the list, or one sound
 
 # First parts of paths, by caller.
 API, HEALTH = "voip|authenticated", "healthz|readyz"

@@ -36,10 +36,13 @@ def make_recording(**options) -> Recording:
     return Recording(options.get("rate", 8_000), make_samples(**options).tobytes())
 
 
-def make_form(recording=None, **fields) -> dict:
-    """Return the body and headers of a form, for the keyword arguments of a call."""
+def make_form(recording=None, field="recording", **fields) -> dict:
+    """Return the body and headers of a form, for the keyword arguments of a call.
+
+    `field` is the name of the recording's field.
+    """
     if recording is not None:
-        fields["recording"] = SimpleUploadedFile("message.wav", recording)
+        fields[field] = SimpleUploadedFile("message.wav", recording)
     return {
         "body": encode_multipart(BOUNDARY, fields),
         "headers": {"Content-Type": MULTIPART_CONTENT},

@@ -7,18 +7,18 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags, quote_etag
 
 from mailboxes.api.exceptions import PreconditionFailed, WeakETag
-from mailboxes.models import EmailRecipient, Mailbox, Message, WebhookEndpoint
+from mailboxes.models import EmailRecipient, Mailbox, Message, Sound, WebhookEndpoint
 
 LIST_HEADERS = ("Link", "X-Changes-Cursor", "X-Total-Count", "X-Unheard-Count")
 NO_HEADERS: Mapping[str, str] = {}
 
 
-def get_etag(row: Mailbox | EmailRecipient | Message | WebhookEndpoint) -> str:
+def get_etag(row: Mailbox | EmailRecipient | Message | Sound | WebhookEndpoint) -> str:
     """Return the ETag of a row, made from its version; for a recipient, its mailbox's.
 
     Changing a recipient raises the version of its mailbox.
     """
-    if isinstance(row, Message | WebhookEndpoint):
+    if isinstance(row, Message | Sound | WebhookEndpoint):
         return f'"{row.version}"'
     mailbox = row if isinstance(row, Mailbox) else row.mailbox
     return format_etag(mailbox.version, mailbox.has_lost_pass_code)

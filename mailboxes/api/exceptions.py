@@ -17,13 +17,18 @@ from mailboxes.http.bodies import UNENCODED, TooManyFilesError
 from mailboxes.http.ranges import UnsatisfiableRangeError
 
 # Codes of a model's ValidationError that mean a conflict with stored rows (409), not a bad value (400).
-CONFLICTS = {"unique", "limit"}
+CONFLICTS = {"unique", "limit", "in_use"}
 
 
 class Conflict(exceptions.APIException):
     status_code = 409
     default_detail = "This conflicts with what is stored."
     default_code = "conflict"
+
+
+class OfReseller(Conflict):
+    default_detail = "This sound belongs to a reseller of the account: only it can change it."
+    default_code = "of_reseller"
 
 
 class PreconditionFailed(exceptions.APIException):
@@ -66,6 +71,11 @@ class ServiceUnavailable(exceptions.APIException):
     wait = RETRY_SECONDS  # sent as Retry-After
 
 
+class MailboxFull(exceptions.APIException):
+    status_code = 507
+    default_code = "full"
+
+
 def exception_handler(exc, context):
     """Return the answer to an exception, or None for a bug, which Django logs and answers."""
     match exc:
@@ -100,7 +110,7 @@ def exception_handler(exc, context):
 def conflict_or_bad_request(exc: ValidationError) -> exceptions.APIException:
     """Convert a model's ValidationError to an exception of DRF.
 
-    It is 409 if a value exists already or a limit is reached, else 400.
+    It is 409 if a value exists already, a limit is reached or the row is in use, else 400.
     """
     detail = serializers.as_serializer_error(exc)
     codes = {error.code for errors in detail.values() for error in errors}

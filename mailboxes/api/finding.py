@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 from uuid import UUID
 
 import orjson
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -83,6 +83,35 @@ class CursorField(serializers.CharField):
             return order, (refuse_nul if is_name else parse_moment)(value), UUID(uuid)
         except (ValueError, OverflowError, KeyError, TypeError, AttributeError):
             self.fail("invalid")
+
+
+class NewestFirstCursorField(serializers.CharField):
+    """Decode a cursor of `cut_page`: the time and UUID of the page's last row."""
+
+    default_error_messages = {"invalid": "Use a cursor from the Link header of the previous page."}
+
+    def to_internal_value(self, data):
+        try:
+            moment, uuid = orjson.loads(base64.urlsafe_b64decode(data))
+            return parse_moment(moment), UUID(uuid)
+        except (ValueError, OverflowError, TypeError, AttributeError):
+            self.fail("invalid")
+
+
+def cut_page(rows: QuerySet, parameters: dict, most: int, time: str) -> tuple[list, str]:
+    """Return a page of rows, which are ordered newest first, and the next page's cursor or "".
+
+    `most` is the number of rows without a `limit`, and `time` the field that orders them.
+    """
+    if "cursor" in parameters:
+        rows = rows.older_than(*parameters["cursor"])  # type: ignore[attr-defined]
+    limit = parameters.get("limit", most)
+    page = list(rows[: limit + 1])  # one more shows that there is a next page
+    if len(page) <= limit:
+        return page, ""
+    last = page[limit - 1]
+    key = orjson.dumps([getattr(last, time).isoformat(), last.uuid.hex])
+    return page[:limit], base64.urlsafe_b64encode(key).decode()
 
 
 class QueryParameters(serializers.Serializer):

@@ -9,38 +9,30 @@ from django.db import transaction
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound, UnsupportedMediaType, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 
 from mailboxes.api.conditions import evaluate_conditions
-from mailboxes.api.exceptions import ServiceUnavailable, UnsupportedEncoding
+from mailboxes.api.exceptions import MailboxFull, ServiceUnavailable
 from mailboxes.api.idempotency import find_first_answer, run_once
 from mailboxes.api.messages import (
     BulkSerializer,
     HeardSerializer,
-    MailboxFull,
     MessagePage,
     MessageParameters,
     MessageSerializer,
     NewMessageSerializer,
     OutcomeSerializer,
-    describe_form,
 )
-from mailboxes.api.parsers import (
-    FORM_TYPE,
-    FormNegotiation,
-    FormParser,
-    RecordingNegotiation,
-    is_form,
-)
-from mailboxes.api.views import AccountViewSet, Command
+from mailboxes.api.parsers import FORM_TYPE, RecordingNegotiation
+from mailboxes.api.uploads import decode
+from mailboxes.api.views import AccountViewSet, Command, UploadViewSet
 from mailboxes.audio.decoder import decoder
-from mailboxes.audio.decoding import UnusableAudioError
 from mailboxes.audio.recordings import MEDIA_TYPE, Recording
 from mailboxes.db.replica import reads_from_replica
-from mailboxes.http.bodies import BODY_UNREAD, KEPT, is_encoded
+from mailboxes.http.bodies import BODY_UNREAD
 from mailboxes.http.recordings import (
     UnreadableRecordingError,
     answer_recording,
@@ -111,11 +103,8 @@ class MessageViewSet(AccountViewSet):
         return Response(OutcomeSerializer({"done": done, "failed": failed}).data)
 
 
-class MessageListView(MessageViewSet):
+class MessageListView(UploadViewSet, MessageViewSet):
     """List the messages of a mailbox, and take new ones: forms with a recording."""
-
-    parser_classes = [FormParser]
-    content_negotiation_class = FormNegotiation
 
     @extend_schema(parameters=[MessageParameters])
     @reads_from_replica
@@ -124,21 +113,6 @@ class MessageListView(MessageViewSet):
         page = MessagePage(messages, MessageParameters.parse(request.query_params))
         headers = page.headers(request.build_absolute_uri())
         return Response(MessageSerializer(page.rows, many=True).data, headers=headers)
-
-    def check_throttles(self, request):
-        """Count the call once: before its body is read."""
-        kept = request.META.get(KEPT, {})
-        if "throttle" in kept:
-            request.throttle = kept["throttle"]
-        else:
-            super().check_throttles(request)
-            kept["throttle"] = request.throttle
-
-    def check_body(self, request):
-        if is_encoded(request):
-            raise UnsupportedEncoding
-        if not is_form(request.content_type):
-            raise UnsupportedMediaType(request.content_type)
 
     @extend_schema(
         request={FORM_TYPE: NewMessageSerializer},
@@ -155,13 +129,10 @@ class MessageListView(MessageViewSet):
         values = serializer.validated_data
         if earlier := Message.find_call(mailbox, values["call_id"]):
             return run_once(self, partial(self.answer_earlier, earlier))
-        recording = decode_recording(values.pop("recording").read())
+        recording = decode(decoder.decode, "recording", values.pop("recording"))
         if not recording.samples or recording.seconds < settings.MESSAGE_MIN_SECONDS:
             return run_once(self, partial(Response, {}))
         return run_once(self, partial(self.store, mailbox, recording, values))
-
-    def get_compared_body(self):
-        return describe_form(self.request.data)
 
     def store(self, mailbox: Mailbox, recording: Recording, values: dict):
         try:
@@ -182,16 +153,6 @@ class MessageListView(MessageViewSet):
         """Answer with the first message of the same call."""
         self.row = message
         return Response(MessageSerializer(message).data)
-
-
-def decode_recording(content: bytes) -> Recording:
-    try:
-        return decoder.decode(content)
-    except UnusableAudioError as error:
-        raise ValidationError({"recording": [str(error)]}) from None
-    except OSError:
-        log.exception("A recording cannot be decoded.")
-        raise ServiceUnavailable("The recording cannot be decoded: try again later.") from None
 
 
 class RecordingView(MessageViewSet):

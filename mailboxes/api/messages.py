@@ -1,36 +1,25 @@
 """Messages in answers and requests, and pages of their list."""
 
-import base64
-import hashlib
 from datetime import datetime
-from uuid import UUID
 
-import orjson
-from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.exceptions import APIException
 
 from mailboxes import contract, validators
 from mailboxes.api.changes import MAX_LIMIT
-from mailboxes.api.exceptions import ContentTooLarge
 from mailboxes.api.finding import (
     MomentField,
+    NewestFirstCursorField,
     QueryParameters,
     YesOrNoField,
+    cut_page,
     link_to_next,
-    parse_moment,
 )
 from mailboxes.api.serializers import TextField, TrueOrFalseField, UUIDTextField
-from mailboxes.http.bodies import RECORDING_TOO_LARGE
+from mailboxes.api.uploads import UploadSerializer, check_size
 from mailboxes.models import Message
 from mailboxes.models.messages import MAX_AHEAD, NEWEST_FIRST
 from mailboxes.models.searching import validate_search
-
-
-class MailboxFull(APIException):
-    status_code = 507
-    default_code = "full"
 
 
 class TextOrNull(serializers.CharField):
@@ -73,10 +62,7 @@ def validate_text(text: str) -> None:
         validators.validate_printable(text)
 
 
-SENT_TWICE = serializers.ErrorDetail("Send this field once.", "repeated")
-
-
-class NewMessageSerializer(serializers.Serializer):
+class NewMessageSerializer(UploadSerializer):
     """The form that hands in a message."""
 
     recording = serializers.FileField(
@@ -105,38 +91,14 @@ class NewMessageSerializer(serializers.Serializer):
         help_text="The call's own identifier: a second message of the same call is not stored",
     )
 
-    def to_internal_value(self, data):
-        sent = {name: len(data.getlist(name)) for name in self.fields}
-        if repeated := [name for name, times in sent.items() if times > 1]:
-            raise serializers.ValidationError(dict.fromkeys(repeated, SENT_TWICE))
-        return super().to_internal_value(data)
-
     def validate_recording(self, file):
-        if file.size > contract.MAX_RECORDING_BYTES:
-            raise ContentTooLarge({"recording": RECORDING_TOO_LARGE})
-        return file
+        return check_size("recording", file)
 
     def validate_received_at(self, moment: datetime) -> datetime:
         now = timezone.now()
         if moment > now + MAX_AHEAD:
             raise serializers.ValidationError("Use a time that is not in the future.", "future")
         return min(moment, now)
-
-
-def describe_form(form) -> dict:
-    """Return the fields of a form for comparison with those of an earlier call."""
-    return {
-        name: hash_file(value) if isinstance(value, UploadedFile) else value
-        for name, value in form.items()
-    }
-
-
-def hash_file(file: UploadedFile) -> str:
-    digest = hashlib.sha256()
-    for chunk in file.chunks():
-        digest.update(chunk)
-    file.seek(0)
-    return digest.hexdigest()
 
 
 class BulkSerializer(serializers.Serializer):
@@ -169,19 +131,6 @@ class OutcomeSerializer(serializers.Serializer):
     failed = FailureSerializer(many=True, help_text="The others")
 
 
-class MessageCursorField(serializers.CharField):
-    """Decode a cursor of `MessagePage`: the time and UUID of the last message."""
-
-    default_error_messages = {"invalid": "Use a cursor from the Link header of the previous page."}
-
-    def to_internal_value(self, data):
-        try:
-            moment, uuid = orjson.loads(base64.urlsafe_b64decode(data))
-            return parse_moment(moment), UUID(uuid)
-        except (ValueError, OverflowError, TypeError, AttributeError):
-            self.fail("invalid")
-
-
 class MessageParameters(QueryParameters):
     """Query parameters of the list of messages."""
 
@@ -205,7 +154,7 @@ class MessageParameters(QueryParameters):
     limit = serializers.IntegerField(
         required=False, min_value=1, max_value=MAX_LIMIT, help_text="The size of a page"
     )
-    cursor = MessageCursorField(
+    cursor = NewestFirstCursorField(
         required=False, help_text="The end of the previous page, from its Link header"
     )
 
@@ -217,23 +166,13 @@ class MessagePage:
         self.messages = messages
         found = filter_messages(messages, parameters)
         self.total = found.count()
-        if "cursor" in parameters:
-            found = found.older_than(*parameters["cursor"])
-        limit = parameters.get("limit", MAX_LIMIT)
-        found = found.defer("segments_sealed")
-        # One extra row shows that there is a next page.
-        self.rows = list(found.order_by(*NEWEST_FIRST)[: limit + 1])
-        self.has_more = len(self.rows) > limit
-        del self.rows[limit:]
+        found = found.order_by(*NEWEST_FIRST).defer("segments_sealed")
+        self.rows, self.cursor = cut_page(found, parameters, MAX_LIMIT, "received_at")
 
     def headers(self, url: str) -> dict:
         unheard = self.messages.unheard().count()
         headers = {"X-Total-Count": str(self.total), "X-Unheard-Count": str(unheard)}
-        if self.has_more:
-            last = self.rows[-1]
-            key = orjson.dumps([last.received_at.isoformat(), last.uuid.hex])
-            headers |= link_to_next(url, base64.urlsafe_b64encode(key).decode())
-        return headers
+        return headers | (link_to_next(url, self.cursor) if self.cursor else {})
 
 
 def filter_messages(messages, parameters: dict):

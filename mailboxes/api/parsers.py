@@ -6,7 +6,7 @@ import orjson
 from django.core.exceptions import TooManyFieldsSent, TooManyFilesSent
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 
 from mailboxes.api.renderers import MEDIA_TYPE
 
@@ -35,6 +35,16 @@ class Negotiation(DefaultContentNegotiation):
 class FormNegotiation(Negotiation):
     def select_parser(self, request, parsers):
         return parsers[0] if is_form(request.content_type) else None
+
+
+class FormOrJSONNegotiation(Negotiation):
+    """Choose the first parser for a form, and the second for JSON."""
+
+    def select_parser(self, request, parsers):
+        form_parser, json_parser = parsers
+        if is_form(request.content_type):
+            return form_parser
+        return json_parser if is_json(request.content_type) else None
 
 
 class RecordingNegotiation(Negotiation):
@@ -74,13 +84,26 @@ class JSONObjectParser(JSONParser):
     """Parse a JSON object by RFC 8259: no NaN, no lone surrogates, limited nesting."""
 
     def parse(self, stream, media_type=None, parser_context=None):
-        try:
-            data = orjson.loads(stream.read())
-        except orjson.JSONDecodeError as error:
-            raise ParseError(f"The body is not valid JSON: {error}.") from None
-        if not isinstance(data, dict):
-            raise ParseError("The body must be a JSON object.")
-        return data
+        return parse_object(stream.read())
+
+
+class LongJSONParser(BaseParser):
+    """Parse an object with a file in it. DRF limits what a JSONParser reads; the server does here."""
+
+    media_type = MEDIA_TYPE
+
+    def parse(self, stream, media_type=None, parser_context=None):
+        return parse_object(stream.read())
+
+
+def parse_object(text: bytes) -> dict:
+    try:
+        data = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ParseError(f"The body is not valid JSON: {error}.") from None
+    if not isinstance(data, dict):
+        raise ParseError("The body must be a JSON object.")
+    return data
 
 
 class FormParser(MultiPartParser):

@@ -1,6 +1,7 @@
 """The OpenAPI document, with the contract's texts, examples and envelope."""
 
 import json
+import re
 from functools import cache
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -26,6 +27,7 @@ from mailboxes.api.schema_texts import (
     GROUPS,
     IF_MATCH,
     IF_MATCH_MESSAGE,
+    IF_MATCH_SOUND,
     IF_MATCH_WEBHOOK,
     IF_NONE_MATCH,
     IF_RANGE,
@@ -37,6 +39,7 @@ from mailboxes.api.schema_texts import (
     RECIPIENTS,
     RESPONSE_HEADERS,
     SET_PASS_CODE,
+    SOUNDS,
     STILL_RUNS,
     UNCOUNTED,
     WEBHOOKS,
@@ -59,6 +62,7 @@ RULES = {
     "url": {"format": "uri"},
 }
 REQUIRED = {"PatchedHeardRequest": ["heard"]}  # although it is for PATCH
+KEEPS_UPDATED_ON = re.compile("Sound|Webhook")  # also in the answer to a create
 WITH_DEFAULTS = {"MailboxRequest"}  # of POST and PUT; with PATCH a field left out stays unchanged
 HEADER_RULES = {"Idempotency-Key": {"pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'}}
 # A searched text is not blank (Python counts a few more characters as blank than \s) and has no NUL.
@@ -85,7 +89,7 @@ class CommandSchema(AutoSchema):
         return self.command.description
 
     def get_override_parameters(self):
-        noun = {MAILBOXES: "Mailbox", MESSAGES: "message"}.get(
+        noun = {MAILBOXES: "Mailbox", MESSAGES: "message", SOUNDS: "sound"}.get(
             self.command.group, "email recipient"
         )
         uuids = {
@@ -101,6 +105,9 @@ class CommandSchema(AutoSchema):
         if self.command.group == MESSAGES:
             if self.method != "GET" and "{uuid}" in self.path:
                 headers["If-Match"] = IF_MATCH_MESSAGE
+        elif self.command.group == SOUNDS:
+            if self.method != "GET" and "{uuid}" in self.path:
+                headers["If-Match"] = IF_MATCH_SOUND
         elif self.command.group == WEBHOOKS:
             if self.method != "GET" and "{uuid}" in self.path and "{id}" not in self.path:
                 headers["If-Match"] = IF_MATCH_WEBHOOK
@@ -203,7 +210,7 @@ def complete_schemas(schemas):
             schema["required"] = REQUIRED[name]
         if not name.endswith("Request"):
             schemas[name] = schema | exact_object(schema["properties"])
-            if "updated_on" in schema["properties"] and "Webhook" not in name:
+            if "updated_on" in schema["properties"] and not KEEPS_UPDATED_ON.match(name):
                 schemas[f"New{name}"] = remove_updated_on(schema)
     one_error = exact_object({"code": {"type": "string"}, "message": {"type": "string"}})
     schemas["Error"] = exact_object(
@@ -247,7 +254,9 @@ def list_error_statuses(path, operation, parameters) -> list[int]:
         403: True,
         404: "{" in path,
         406: True,
-        409: "Idempotency-Key" in parameters or (has_body and RECIPIENTS in operation["tags"]),
+        409: "Idempotency-Key" in parameters
+        or (has_body and RECIPIENTS in operation["tags"])
+        or operation["operationId"] in ("change_sound", "delete_sound"),
         412: "If-Match" in parameters,
         413: has_body,
         415: has_body,
@@ -265,6 +274,7 @@ def describe_headers(status, operation, parameters) -> dict:
     is_success = status < 300
     is_recording = operation["operationId"] == "get_recording" and status in (200, 206)
     is_page = status == 200 and operation["operationId"] == "list_messages"
+    is_counted = status == 200 and operation["operationId"] in ("list_messages", "list_sounds")
     is_sent = {
         "Accept-Ranges": is_recording,
         "Content-Range": status in (206, 416),
@@ -279,7 +289,7 @@ def describe_headers(status, operation, parameters) -> dict:
         "X-Changes-Cursor": is_success and "changed_since" in parameters,
         "X-Pass-Code-Warning": is_success and operation["operationId"] in SET_PASS_CODE,
         "X-Request-ID": True,
-        "X-Total-Count": is_page or (is_success and "order" in parameters),
+        "X-Total-Count": is_counted or (is_success and "order" in parameters),
         "X-Unheard-Count": is_page,
     }
     return {
@@ -295,7 +305,7 @@ def describe_success(status, response, operation, schemas) -> dict:
     if status == 204 or AUDIO in response["content"]:
         return response | {"description": text}
     result = response["content"][MEDIA_TYPE]["schema"]
-    if status == 201 and not {MESSAGES, WEBHOOKS}.intersection(operation["tags"]):
+    if status == 201 and not {MESSAGES, SOUNDS, WEBHOOKS}.intersection(operation["tags"]):
         result = {"$ref": result["$ref"].replace("schemas/", "schemas/New")}
     if status == 200 and command == "add_message":
         result = {"anyOf": [result, EMPTY]}

@@ -10,12 +10,13 @@ from mailboxes import contract
 from mailboxes.api.changes import MAX_LIMIT
 from mailboxes.api.exceptions import (
     ContentTooLarge,
+    MailboxFull,
+    OfReseller,
     PreconditionFailed,
     RangeNotSatisfiable,
     ServiceUnavailable,
 )
 from mailboxes.api.idempotency import HEADER, WRONG_KEY, KeyUsedForAnother, StillRuns
-from mailboxes.api.messages import MailboxFull
 from mailboxes.api.parsers import FORM_TYPE
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.audio.decoding import NO_AUDIO
@@ -32,6 +33,7 @@ class Command(NamedTuple):
 
 
 MAILBOXES, RECIPIENTS, MESSAGES = "Mailboxes", "Email recipients", "Messages"
+SOUNDS = "Sounds"
 WEBHOOKS = "Webhooks"
 AUTHENTICATION = "Authentication"
 
@@ -40,6 +42,9 @@ GROUPS = {
     RECIPIENTS: "",
     MESSAGES: "What callers leave in a mailbox. No public page of the hosted API describes "
     "messages: this part is our own.",
+    SOUNDS: "Greetings, which callers hear before they leave a message. The hosted API's page describes "
+    "the list, a sound and content-url. How files come in, change and go is our own. The answer to a "
+    "DELETE has no body, as HTTP wants: read the status from the answer, not from its body.",
     WEBHOOKS: "Addresses that events are sent to when they happen, signed as Standard Webhooks 1.0 "
     "prescribes. This part is our own, too.",
     AUTHENTICATION: "",
@@ -144,6 +149,50 @@ COMMANDS = {
     "DELETE /voip/mailbox/{mailbox_uuid}/messages/{uuid}": Command(
         "delete_message", MESSAGES, "Deletes the specified message"
     ),
+    "GET /voip/sound": Command(
+        "list_sounds",
+        SOUNDS,
+        "Gets all sounds of an account, the newest first",
+        "With those that its resellers share. If there are more than a page has, follow its Link header.",
+    ),
+    "GET /voip/sound/{uuid}": Command(
+        "get_sound", SOUNDS, "Gets the details for a specific sound of an account"
+    ),
+    "GET /voip/sound/{uuid}/content-url": Command(
+        "get_content_url",
+        SOUNDS,
+        "Gets a temporary address of the audio",
+        "It opens for ten minutes, without a credential, and takes Range.",
+    ),
+    "POST /voip/sound": Command(
+        "create_sound",
+        SOUNDS,
+        "Creates a new sound: a form with a file",
+        "The file may be WAV (PCM, µ-law, A-law or GSM), MP3, Ogg (Opus or Vorbis), FLAC, WebM or M4A, at "
+        f"most {contract.MAX_RECORDING_BYTES // 1024**2} MiB and {contract.MAX_SOUND_SECONDS} seconds. Its "
+        "content decides, not its name or type. Silence at both ends is cut, and the loudness levelled. "
+        "Instead of a form, the body may be a JSON object with name, file_name and content: the file in "
+        f"base64. An account has at most {contract.MAX_SOUNDS:,} sounds.",
+    ),
+    "POST /voip/sound/{uuid}/restore": Command(
+        "restore_sound",
+        SOUNDS,
+        "Restores a deleted sound",
+        f"For {settings.RETENTION_DAYS} days. A sound that is not deleted stays unchanged.",
+    ),
+    "PATCH /voip/sound/{uuid}": Command(
+        "change_sound",
+        SOUNDS,
+        "Changes some fields of the specified sound, or replaces its audio",
+        "A form, or JSON. Changes only what is sent: a field left out stays unchanged. A new file replaces "
+        "the audio: the next caller hears it.",
+    ),
+    "DELETE /voip/sound/{uuid}": Command(
+        "delete_sound",
+        SOUNDS,
+        "Deletes the specified sound",
+        "While mailboxes use it, the answer is 409 and names them.",
+    ),
     "GET /voip/webhook": Command("list_webhooks", WEBHOOKS, "Gets all webhooks of an account"),
     "GET /voip/webhook/{uuid}": Command(
         "get_webhook", WEBHOOKS, "Gets the details for a specific webhook"
@@ -221,6 +270,7 @@ RESPONSE_HEADERS = {
 UNCOUNTED = {401, 406, 500, 503}  # answered before the call is counted, or without counting
 IF_MATCH = "An ETag: refuse the command if the mailbox or its recipients have changed since"
 IF_MATCH_MESSAGE = "An ETag: refuse the command if the message has changed since"
+IF_MATCH_SOUND = "An ETag: refuse the command if the sound has changed since"
 IF_MATCH_WEBHOOK = "An ETag: refuse the command if the webhook has changed since"
 IF_NONE_MATCH = "An ETag: answer 304 without a body if the content has not changed since"
 KEY = "A key that the caller chooses for this call. Repeated with it within a day, it is done only once"
@@ -241,16 +291,16 @@ DESCRIPTIONS = {
     401: "The credential is missing or wrong. The answer does not say which part is wrong.",
     403: "The credential is good, but the call comes from outside its networks, "
     "or without HTTPS, or X-Auth-For does not name a customer of its account.",
-    404: "The account has no mailbox, recipient or message with this UUID.",
+    404: "The account has no mailbox, recipient, message, sound or webhook with this UUID.",
     406: f"The Accept header does not include {MEDIA_TYPE}.",
     409: "The account has as many active mailboxes as it may have; or the mailbox has this address "
-    "already, or as many recipients as it may have; or the account has as many webhooks as it may have, or "
-    "the webhook is switched off; or the first call with this Idempotency-Key is still running.",
-    412: "The mailbox or its recipients, the message or the webhook have changed since the ETag in If-Match. "
+    "already, or as many recipients as it may have; or the account has as many webhooks or sounds as it may "
+    "have; or the webhook is switched off; or mailboxes use the sound, or it belongs to a reseller; or the first call with this Idempotency-Key is still running.",
+    412: "The mailbox or its recipients, the message, sound or webhook have changed since the ETag in If-Match. "
     "Read it again.",
     413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB, or the recording is larger than "
     f"{contract.MAX_RECORDING_BYTES // 1024**2} MiB.",
-    415: f"The body has another content type than {MEDIA_TYPE} or, for a new message, {FORM_TYPE}; "
+    415: f"The body has another content type than {MEDIA_TYPE} or, for a recording, {FORM_TYPE}; "
     "or it is compressed.",
     416: "The range begins after the end of the recording. Content-Range has its size.",
     422: "The Idempotency-Key was used for another call.",
@@ -267,6 +317,7 @@ DESCRIPTIONS_OF = {
     ): "The message of the same call_id, stored earlier. Or an empty result: the "
     "recording is too short to be kept.",
     ("add_message", 201): "The message is stored.",
+    ("create_sound", 201): "The sound is stored.",
     ("create_webhook", 201): "The webhook with its secret, which cannot be read later.",
     ("rotate_secret", 200): "The webhook with its new secret, which cannot be read later.",
     ("get_recording", 200): "The whole recording, as audio/wav.",
@@ -295,12 +346,25 @@ NO_CHOICE = (
     "invalid_choice",
     ChoiceField.default_error_messages["invalid_choice"].format(input="burn"),
 )
+OF_RESELLER = (OfReseller.default_code, OfReseller.default_detail)
+SOUND_IN_USE = (
+    "in_use",
+    "A mailbox uses this greeting: “Pete's Mailbox”. Choose another greeting for it first.",
+)
 PRIVATE_URL = ("private", "This address is in a private network, which webhooks do not reach.")
 # The field, code and message in the examples of single commands, where those above do not fit.
 ERRORS_OF = {
     ("add_message", 400): ("recording", ("invalid", NO_AUDIO)),
     ("add_message", 413): ("recording", (ContentTooLarge.default_code, RECORDING_TOO_LARGE)),
     ("change_messages", 400): ("action", NO_CHOICE),
+    ("change_sound", 400): ("file", ("invalid", NO_AUDIO)),
+    ("change_sound", 413): ("file", (ContentTooLarge.default_code, RECORDING_TOO_LARGE)),
+    ("create_sound", 400): ("file", ("invalid", NO_AUDIO)),
+    ("create_sound", 413): ("file", (ContentTooLarge.default_code, RECORDING_TOO_LARGE)),
+    ("change_sound", 409): ("non_field_errors", OF_RESELLER),
+    ("delete_sound", 409): ("non_field_errors", SOUND_IN_USE),
+    ("list_sounds", 400): ("limit", NO_NUMBER),
+    ("restore_sound", 400): (HEADER, BAD_KEY),
     ("change_webhook", 400): ("url", PRIVATE_URL),
     ("create_webhook", 400): ("url", PRIVATE_URL),
     ("list_deliveries", 400): ("limit", NO_NUMBER),
@@ -325,10 +389,12 @@ EXAMPLES = {
     "after": {"password": contract.MASK, "transcribe": True},
     "at": "2023-06-02T12:00:00Z",
     "before": {"password": None, "transcribe": False},
+    "audio_type": 1,
     "beep": True,
     "call_id": "1685707200.17@pbx.example.com",
     "caller_id_name": "Ann Smith",
     "caller_id_number": "+442079460000",
+    "content_url": "https://mailboxes.example.com/sounds/content/63e54af8-07b5-4fd2-b15b-f4c31a82ca0b:1q5Gye:bqsNzI8",
     "created_at": "2023-06-02T12:00:00Z",
     "created_on": "2023-06-02",
     "credential": "api",
@@ -338,6 +404,8 @@ EXAMPLES = {
     "event": "message.received",
     "events": ["message.received", "message.transcribed"],
     "failed": [{"uuid": "7d1f6c0e-3a55-4c6b-9a0e-52f3b8a7d9c4", "code": "not_found"}],
+    "file": "greeting.wav",
+    "file_name": "greeting.wav",
     "greeting": "63e54af8-07b5-4fd2-b15b-f4c31a82ca0b",
     "heard": True,
     "id": EXAMPLE_UUID,
@@ -353,8 +421,10 @@ EXAMPLES = {
     "received_at": "2023-06-02T12:00:00Z",
     "recording": "message.wav",
     "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",  # of the specification
+    "shared": False,
     "state": "delivered",
     "status": 200,
+    "tag": contract.DEFAULT_TAG,
     "transcribe": True,
     "transcription": "Please call me back about the order.",
     "transcription_status": "done",

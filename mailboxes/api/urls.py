@@ -6,6 +6,7 @@ A trailing slash is optional, without a redirect: that would lose the body of a 
 from django.urls import re_path
 
 from mailboxes.api.message_views import MessageListView, MessageViewSet, RecordingView
+from mailboxes.api.sound_views import SoundViewSet
 from mailboxes.api.views import (
     AuthenticatedView,
     EmptyListView,
@@ -14,13 +15,14 @@ from mailboxes.api.views import (
     SchemaView,
 )
 from mailboxes.api.webhook_views import WebhookViewSet
-from mailboxes.contract import EMPTY_LISTS, MAILBOXES, UUID_TEXT, WEBHOOKS
+from mailboxes.contract import EMPTY_LISTS, MAILBOXES, SOUNDS, UUID_TEXT, WEBHOOKS
 
 MAILBOX = rf"{MAILBOXES}/(?P<uuid>{UUID_TEXT})"
 RECIPIENTS = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/email-recipient"
 MESSAGES = rf"{MAILBOXES}/(?P<mailbox_uuid>{UUID_TEXT})/messages"
 MESSAGE = rf"{MESSAGES}/(?P<uuid>{UUID_TEXT})"
 WEBHOOK = rf"{WEBHOOKS}/(?P<uuid>{UUID_TEXT})"
+SOUND = rf"{SOUNDS}/(?P<uuid>{UUID_TEXT})"
 DELIVERIES = f"{WEBHOOK}/deliveries"
 RECIPIENT = rf"{RECIPIENTS}/(?P<uuid>{UUID_TEXT})"
 
@@ -67,6 +69,16 @@ urlpatterns = [
         rf"{MESSAGE}/recording", RecordingView.as_view({"get": "retrieve"}), "message-recording"
     ),
     command(RECIPIENT, RecipientViewSet.as_view(RECIPIENT_ACTIONS), "recipient-detail"),
+    command(SOUNDS, SoundViewSet.as_view(LIST_ACTIONS), "sound-list"),
+    command(SOUND, SoundViewSet.as_view(MESSAGE_ACTIONS), "sound-detail"),
+    command(
+        f"{SOUND}/content-url", SoundViewSet.as_view({"get": "content_url"}), "sound-content-url"
+    ),
+    command(
+        f"{SOUND}/restore",
+        SoundViewSet.as_view({"post": "restore"}, with_deleted=True, takes_body=False),
+        "sound-restore",
+    ),
     command(WEBHOOKS, WebhookViewSet.as_view(LIST_ACTIONS), "webhook-list"),
     command(WEBHOOK, WebhookViewSet.as_view(MESSAGE_ACTIONS), "webhook-detail"),
     command(

@@ -14,7 +14,7 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer2,
 )
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
@@ -41,13 +41,15 @@ from mailboxes.api.finding import (
     link_to_next,
 )
 from mailboxes.api.idempotency import run_once
+from mailboxes.api.parsers import FormNegotiation, FormParser, Negotiation, is_form
 from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.schema import get_document
 from mailboxes.api.serializers import ChangeSerializer, MailboxSerializer, RecipientSerializer
+from mailboxes.api.uploads import describe_form
 from mailboxes.db.connections import PRIMARY
 from mailboxes.db.replica import reads_from_replica
 from mailboxes.history import HistoryPage
-from mailboxes.http.bodies import is_encoded
+from mailboxes.http.bodies import KEPT, is_encoded
 
 TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
 ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
@@ -197,6 +199,35 @@ class AccountViewSet(Command, ModelViewSet):
     @transaction.atomic
     def destroy(self, request, *args, **kwargs):
         return super().destroy(request, *args, **kwargs)
+
+
+class UploadViewSet(AccountViewSet):
+    """Commands that take a form with a recording.
+
+    The server first runs it without the body (BODY_UNREAD): it must then answer 100 to let the body
+    be read.
+    """
+
+    parser_classes: list = [FormParser]
+    content_negotiation_class: type[Negotiation] = FormNegotiation
+
+    def check_throttles(self, request):
+        """Count the call once: before its body is read."""
+        kept = request.META.get(KEPT, {})
+        if "throttle" in kept:
+            request.throttle = kept["throttle"]
+        else:
+            super().check_throttles(request)
+            kept["throttle"] = request.throttle
+
+    def check_body(self, request):
+        if is_encoded(request):
+            raise UnsupportedEncoding
+        if not is_form(request.content_type):
+            raise UnsupportedMediaType(request.content_type)
+
+    def get_compared_body(self):
+        return describe_form(self.request.data)
 
 
 class MailboxViewSet(AccountViewSet):

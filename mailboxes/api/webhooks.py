@@ -1,13 +1,14 @@
 """Webhooks in answers and requests, and pages of their deliveries."""
 
-import base64
-
-import orjson
 from rest_framework import serializers
 
 from mailboxes import contract, validators
-from mailboxes.api.finding import QueryParameters, link_to_next
-from mailboxes.api.messages import MessageCursorField
+from mailboxes.api.finding import (
+    NewestFirstCursorField,
+    QueryParameters,
+    cut_page,
+    link_to_next,
+)
 from mailboxes.api.serializers import CREATED_ON, UPDATED_ON, TextField, TrueOrFalseField
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.models import WebhookDelivery, WebhookEndpoint
@@ -90,19 +91,12 @@ class DeliveryParameters(QueryParameters):
     limit = serializers.IntegerField(
         required=False, min_value=1, max_value=MAX_PAGE, help_text="The size of a page"
     )
-    cursor = MessageCursorField(
+    cursor = NewestFirstCursorField(
         required=False, help_text="The end of the previous page, from its Link header"
     )
 
 
 def list_page(deliveries, parameters: dict, url: str) -> tuple[list[WebhookDelivery], dict]:
     """Return a page of deliveries, newest first, and the headers of the answer."""
-    if "cursor" in parameters:
-        deliveries = deliveries.older_than(*parameters["cursor"])
-    limit = parameters.get("limit", MAX_PAGE)
-    rows = list(deliveries.order_by(*NEWEST_FIRST)[: limit + 1])  # one more shows a next page
-    if len(rows) <= limit:
-        return rows, {}
-    last = rows[limit - 1]
-    key = orjson.dumps([last.created_at.isoformat(), last.uuid.hex])
-    return rows[:limit], link_to_next(url, base64.urlsafe_b64encode(key).decode())
+    rows, cursor = cut_page(deliveries.order_by(*NEWEST_FIRST), parameters, MAX_PAGE, "created_at")
+    return rows, link_to_next(url, cursor) if cursor else {}

@@ -18,8 +18,6 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import condition, require_safe
 from django.views.static import serve
 
-from mailboxes.http.ranges import UnsatisfiableRangeError
-from mailboxes.http.recordings import UnreadableRecordingError
 from mailboxes.http.sounds import answer_sound
 from mailboxes.models import Mailbox, Sound, SoundAudio
 
@@ -101,13 +99,7 @@ def serve_file(request, uuid):
 
 
 def serve_audio(request, audio: SoundAudio) -> HttpResponse:
-    try:
-        response = answer_sound(request, audio, telephone=True)
-    except UnreadableRecordingError:
-        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
-    except UnsatisfiableRangeError as error:
-        return HttpResponse(
-            status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=error.headers
-        )
-    patch_cache_control(response, private=True, max_age=MAX_AGE)
+    response = answer_sound(request, audio, telephone=True)
+    if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        patch_cache_control(response, private=True, max_age=MAX_AGE)
     return response

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from mailboxes.engines import asterisk, freeswitch, sounds
+from mailboxes.http.sounds import content
 
 urlpatterns = [
     path("asterisk/voicemail/require", asterisk.require, name="asterisk-require"),
@@ -10,5 +11,6 @@ urlpatterns = [
     path("asterisk/voicemail/multi", asterisk.multi, name="asterisk-multi"),
     path("asterisk/voicemail/update", asterisk.update, name="asterisk-update"),
     path("freeswitch/directory", freeswitch.directory, name="freeswitch-directory"),
+    path("sounds/content/<str:signed>", content, name="sound-content"),
     path("sounds/<str:signed>/<uuid:uuid>.wav", sounds.sound, name="sound"),
 ]

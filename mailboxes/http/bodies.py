@@ -56,7 +56,12 @@ KEPT = "mailboxes.kept"
 
 MAX_SIGN_IN_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of 32 MiB, and the form around it
-MAX_FORM_BYTES = 64 * 1024  # around the recording of a message
+MAX_FORM_BYTES = 64 * 1024  # around a recording
+# The API's paths that take recordings, with the most bytes of one. JSON has it in base64.
+UPLOADS = {
+    contract.MESSAGES_PATH: contract.MAX_RECORDING_BYTES,
+    contract.SOUNDS_PATH: contract.MAX_RECORDING_BYTES * 4 // 3,
+}
 MEMORY_BYTES = 1024 * 1024  # longer bodies go to an unnamed file
 # Open files in a process (config/server.py reserves descriptors for them). Above the limit, a
 # request is refused, and an answer stays in memory.
@@ -146,15 +151,15 @@ def get_body_limits(path: str) -> Limits:
     Anybody may send a body to a page, so only those of permitted uploads are written to a file.
     """
     seconds = settings.REQUEST_TIMEOUT
-    if contract.MESSAGES_PATH.match(path):
-        size = contract.MAX_RECORDING_BYTES
-        return Limits(
-            size + MAX_FORM_BYTES,
-            size + MAX_FORM_BYTES + MAX_DISCARDED_BYTES,
-            settings.UPLOAD_TIMEOUT,
-            RECORDING_TOO_LARGE,
-            needs_permission=True,
-        )
+    for pattern, size in UPLOADS.items():
+        if pattern.match(path):
+            return Limits(
+                size + MAX_FORM_BYTES,
+                size + MAX_FORM_BYTES + MAX_DISCARDED_BYTES,
+                settings.UPLOAD_TIMEOUT,
+                RECORDING_TOO_LARGE,
+                needs_permission=True,
+            )
     if is_machine_path(path):
         # One byte more than the application accepts, so that it notices a larger body.
         return Limits(MAX_BODY_BYTES + 1, MAX_DISCARDED_BYTES, seconds)

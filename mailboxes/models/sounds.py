@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
@@ -23,6 +24,7 @@ from mailboxes.models.searching import FoldedField, contains, split_words
 from mailboxes.models.timestamps import Timestamped
 from mailboxes.storage import name_in_folders, recordings_store
 
+NEWEST_FIRST = ["-created_at", "-uuid"]
 MAX_NAMED = 5  # mailboxes that a refusal names
 
 
@@ -157,6 +159,10 @@ class SoundQuerySet(models.QuerySet):
         resellers = Account.objects.resellers(account)
         is_from_above = sound.shared and resellers.filter(pk=sound.account_id).exists()
         return sound if is_from_above else None
+
+    def older_than(self, moment: datetime, uuid: UUID):
+        """Return the sounds that follow this time and UUID in a list with the newest first."""
+        return self.filter(created_at__lte=moment).exclude(created_at=moment, uuid__gte=uuid)
 
     def search(self, text: str):
         """Return the sounds with every word in the name, tag or name of the file.

@@ -19,6 +19,8 @@ METHODS = ["get", "post", "put", "patch", "delete"]
 # Headers of nearly every answer, which the page explains in separate sections.
 EXPLAINED_ONCE = {"RateLimit", "RateLimit-Policy", "X-Request-ID"}
 
+FILES = ("recording", "file")  # the fields of forms that are files
+
 GOOD_CODE = "4829"  # the pass code of the published examples is weak
 
 # Each has a template in templates/reference/samples/.
@@ -126,9 +128,18 @@ def build_command(schema, path, method, operation) -> dict:
         ),
         "fields": build_fields(schema, (form or body)["schema"]) if form or body else [],
         "body": format_json(body["example"]) if body else "",
-        "form": form["example"] if form else {},
+        "form": format_form(form["example"]) if form else {},
+        "file_field": next((name for name in FILES if form and name in form["example"]), ""),
         "is_recording": operation["operationId"] == "get_recording",
         "answers": [build_answer(int(status), r) for status, r in operation["responses"].items()],
+    }
+
+
+def format_form(example: dict) -> dict[str, str]:
+    """Return the fields of a form, which has only texts."""
+    return {
+        name: json.dumps(value) if isinstance(value, bool) else value
+        for name, value in example.items()
     }
 
 
@@ -204,6 +215,8 @@ def render_samples(request, command, headers) -> list[tuple]:
         "headers": [header for header in headers if "variable" in header],
         "body": command["body"],
         "form": command["form"],
+        "file_field": command["file_field"],
+        "file_name": command["form"].get(command["file_field"]),
         "is_recording": command["is_recording"],
         "has_answer": "204" not in command["responses"],
     }

@@ -30,6 +30,7 @@ from mailboxes.validators import BLANK
 from tests.conftest import headers_for
 from tests.delivery.webhooks import create_webhook
 from tests.recordings import make_recording, make_wav
+from tests.sounds import create_sound
 
 pytestmark = pytest.mark.long
 
@@ -49,8 +50,10 @@ SETTINGS = hypothesis.settings(
 )
 
 RECORDING = make_wav()
+# The fields of forms with a file, by command.
+UPLOADS = {"add_message": "recording", "change_sound": "file", "create_sound": "file"}
 WEBHOOK_URL = "https://example.com/hook"
-TEXTS = ("call_id", "caller_id_name", "caller_id_number", "name")
+TEXTS = ("call_id", "caller_id_name", "caller_id_number", "name", "tag")
 FIRST_TIME, NOW = "0001-01-02", timezone.now().isoformat()
 
 # Random bytes are no recording, so these are parts of one, some with more behind it.
@@ -91,6 +94,7 @@ def mailboxes(account):
         Message.receive(mailbox, make_recording(), call_id="one")
         mailbox.refresh_from_db()  # its version
     send(create_webhook(account), "mailbox.updated", {})
+    create_sound(account)
     return mailboxes
 
 
@@ -123,13 +127,14 @@ def use_existing_rows(mailbox, case):
         if "id" in path:
             path["id"] = str(WebhookDelivery.objects.get(endpoint__account=mailbox.account).uuid)
     if not case.meta.is_negative_at(ParameterLocation.HEADER):
-        tag = f'"{1 if "webhook" in case.operation.path else mailbox.version}"'
+        is_new = {"webhook", "sound"} & set(case.operation.path.split("/"))
+        tag = f'"{1 if is_new else mailbox.version}"'
         known = {"X-Auth-For": mailbox.account.name, "If-Match": tag, "If-None-Match": tag}
         headers.update({name: known[name] for name in headers if name in known})
     body = case.body if isinstance(case.body, dict) else {}
     if body and not case.meta.is_negative_at(ParameterLocation.BODY):
         if is_upload(case):
-            body["recording"] = RECORDING
+            body[UPLOADS[case.operation.definition.raw["operationId"]]] = RECORDING
         if "uuids" in body:
             body["uuids"][0] = str(mailbox.messages.get().uuid)
         if "url" in body:
@@ -142,11 +147,13 @@ def use_existing_rows(mailbox, case):
 
 
 def is_upload(case) -> bool:
-    return case.operation.definition.raw["operationId"] == "add_message"
+    return case.operation.definition.raw["operationId"] in UPLOADS
 
 
 def choose_row(mailbox, case):
     """Return the row that the last UUID in the path is meant for."""
+    if "sound" in case.operation.path:
+        return mailbox.account.sounds.get()
     if "webhook" in case.operation.path:
         return mailbox.account.webhooks.get()
     if "messages" in case.operation.path:
@@ -168,7 +175,8 @@ def inapplicable_checks(case) -> list:
     if is_upload(case):
         checks.append(negative_data_rejection)  # a form has no types: 5 and null are texts
         received_at = str(body.get("received_at", NOW))
-        if body.get("recording") != RECORDING or not FIRST_TIME < received_at <= NOW:
+        files = {body.get(name) for name in UPLOADS.values()} - {None}
+        if files != {RECORDING} or not FIRST_TIME < received_at <= NOW:
             checks.append(positive_data_acceptance)
     # The schema has not all rules for addresses.
     if body.get("url", WEBHOOK_URL) != WEBHOOK_URL:

@@ -11,6 +11,7 @@ from mailboxes.models import (
     EmailRecipient,
     Mailbox,
     Message,
+    Sound,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -18,6 +19,7 @@ from tests.conftest import headers_for
 from tests.delivery.webhooks import create_webhook
 from tests.recordings import make_form, make_recording, make_wav
 from tests.service import InProcess
+from tests.sounds import create_sound
 
 MAILBOX = "/voip/mailbox/{mailbox}"
 RECIPIENTS = "/voip/mailbox/{mailbox}/email-recipient"
@@ -32,6 +34,9 @@ RESTORE = "/voip/mailbox/{mailbox}/messages/{message}/restore"
 MIXED_MESSAGE = "/voip/mailbox/{own}/messages/{message}"
 MIXED_RECORDING = "/voip/mailbox/{own}/messages/{message}/recording"
 WEBHOOK = "/voip/webhook/{webhook}"
+SOUND = "/voip/sound/{sound}"
+CONTENT_URL = "/voip/sound/{sound}/content-url"
+RESTORE_SOUND = "/voip/sound/{sound}/restore"
 ROTATE = "/voip/webhook/{webhook}/rotate"
 DELIVERIES = "/voip/webhook/{webhook}/deliveries"
 REPLAY = "/voip/webhook/{webhook}/deliveries/{delivery}/replay"
@@ -67,6 +72,11 @@ TABLE = [
     ("PATCH", MIXED_MESSAGE, 404, 404, 404, 404, 404, 404, 403, 401),
     ("DELETE", MIXED_MESSAGE, 404, 404, 404, 404, 404, 404, 403, 401),
     ("GET", MIXED_RECORDING, 404, 404, 404, 404, 404, 404, 403, 401),
+    ("GET", SOUND, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("GET", CONTENT_URL, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("PATCH", SOUND, 200, 200, 404, 404, 404, 404, 403, 401),
+    ("DELETE", SOUND, 204, 204, 404, 404, 404, 404, 403, 401),
+    ("POST", RESTORE_SOUND, 200, 200, 404, 404, 404, 404, 403, 401),
     ("GET", WEBHOOK, 200, 200, 404, 404, 404, 404, 403, 401),
     ("PATCH", WEBHOOK, 200, 200, 404, 404, 404, 404, 403, 401),
     ("DELETE", WEBHOOK, 204, 204, 404, 404, 404, 404, 403, 401),
@@ -94,6 +104,7 @@ def owner(db):
     mailbox = Mailbox.objects.get(account=owner)
     mailbox.add_recipient("pete@example.com")
     Message.receive(mailbox, make_recording(), caller_id_name="Caller of owner")
+    create_sound(owner, "Sound of owner")
     webhook = create_webhook(owner, "https://example.com/of-owner")
     send(webhook, "message.received", {"caller_id_name": "Caller of owner"})
     return owner
@@ -122,7 +133,8 @@ def read_rows():
     messages = Message.objects.order_by("pk").values()
     webhooks = WebhookEndpoint.objects.filter(account__name="owner").order_by("pk").values()
     deliveries = WebhookDelivery.objects.order_by("pk").values()
-    return [list(rows) for rows in (mailboxes, recipients, messages, webhooks, deliveries)]
+    sounds = Sound.objects.filter(account__name="owner").order_by("pk").values()
+    return [list(rows) for rows in (mailboxes, recipients, messages, sounds, webhooks, deliveries)]
 
 
 def prepare_call(caller, method, path):
@@ -140,6 +152,7 @@ def prepare_call(caller, method, path):
         recipient=recipient.pk,
         message=message.pk,
         own=own.pk,
+        sound=Sound.objects.get(account__name="owner").pk,
         webhook=delivery.endpoint_id,
         delivery=delivery.pk,
         own_webhook=own_webhook.pk,
@@ -191,6 +204,12 @@ def test_list_has_only_the_accounts_own_mailboxes(owner, name):
 
 
 @pytest.mark.parametrize("name", ["owner", "reseller", "sibling", "customer", "stranger"])
+def test_list_has_only_the_accounts_own_sounds(owner, name):
+    service = InProcess(headers_for(Account.objects.get(name=name)))
+    assert len(service.get("/voip/sound").result) == (1 if name == "owner" else 0)
+
+
+@pytest.mark.parametrize("name", ["owner", "reseller", "sibling", "stranger", "customer"])
 def test_list_has_only_the_accounts_own_webhooks(owner, name):
     service = InProcess(headers_for(Account.objects.get(name=name)))
     assert len(service.get("/voip/webhook").result) == (1 if name == "owner" else 0)

@@ -20,13 +20,20 @@ from mailboxes.api import idempotency, urls
 from mailboxes.api.schema_texts import RESPONSE_HEADERS
 from mailboxes.contract import WEBHOOK_EVENTS
 from mailboxes.delivery.webhooks import send
-from mailboxes.models import Mailbox, Message, WebhookEndpoint
+from mailboxes.models import Account, Mailbox, Message, Sound, WebhookEndpoint
 from mailboxes.models.message_actions import Actions
 from tests.api import examples
 from tests.recordings import make_form, make_recording, make_wav
+from tests.sounds import create_sound
 
 MAILBOX = "/voip/mailbox/{uuid}"
 MESSAGES = "/voip/mailbox/{mailbox_uuid}/messages"
+SOUND = "/voip/sound/{uuid}"
+UPLOADS = {
+    ("POST", MESSAGES): "recording",
+    ("POST", "/voip/sound"): "file",
+    ("PATCH", SOUND): "file",
+}
 RECORDING = f"{MESSAGES}/{{uuid}}/recording"
 
 
@@ -82,16 +89,21 @@ def delivery(account):
 
 
 @pytest.fixture
-def fill_in(mailbox, delivery):
+def sound(account):
+    return create_sound(account)
+
+
+@pytest.fixture
+def fill_in(mailbox, delivery, sound):
     """A function that fills the uuids of the mailbox and its recipient or message into a path.
 
-    Those of a webhook and an event that was sent to it, too.
+    Those of a sound, of a webhook and of an event that was sent to it, too.
     """
 
     def fill_in(path):
         if "webhook" in path:
             return path.format(uuid=delivery.endpoint_id, id=delivery.pk)
-        row = mailbox
+        row = sound if "sound" in path else mailbox
         if "recipient" in path:
             row = mailbox.email_recipients.first()
         elif "messages" in path:
@@ -247,13 +259,11 @@ REFUSED_CALLS = {
 EXCEPTIONS = {500: RuntimeError, 503: OperationalError}
 
 
-def is_upload(method, path) -> bool:
-    return (method, path) == ("POST", MESSAGES)
-
-
 @pytest.mark.parametrize(("method", "path"), COMMANDS)
 def test_successful_answer_is_as_documented(service, fill_in, method, path):
-    call = make_form(make_wav()) if is_upload(method, path) else {"body": BODY}
+    call = {"body": BODY}
+    if field := UPLOADS.get((method, path)):
+        call = make_form(make_wav(), field)
     answer = service.call(method, fill_in(path), **call)
     assert answer.status < 300
     assert_documented(answer, method, path)
@@ -306,16 +316,17 @@ def test_answer_304_is_documented(service, fill_in, path):
 
 @pytest.mark.parametrize(("method", "path", "status"), ERRORS)
 def test_error_is_like_the_documented_example(
-    service, mailbox, fill_in, settings, monkeypatch, method, path, status
+    service, mailbox, sound, fill_in, settings, monkeypatch, method, path, status
 ):
     if status == 409:
         mailbox.add_recipient("carol@acme.example")
     if status == 422:
         service.post("/voip/mailbox", {"name": "First"}, headers={"Idempotency-Key": "used"})
     call = {"body": BODY} | REFUSED_CALLS[status]
-    if is_upload(method, path) and status != 415:
+    field = UPLOADS.get((method, path))
+    if field and status != 415:
         recordings = {400: b"no audio", 413: bytes(contract.MAX_RECORDING_BYTES + 1)}
-        form = make_form(recordings.get(status, make_wav()))
+        form = make_form(recordings.get(status, make_wav()), field)
         call = form | {"headers": form["headers"] | call.get("headers", {})}
     address = fill_in(path)
     if status == 404:
@@ -324,6 +335,10 @@ def test_error_is_like_the_documented_example(
         address += "?name=" if path.endswith("/mailbox") else "?limit="
     elif status == 400 and path.endswith(("/restore", "/rotate", "/replay")):
         call = {"headers": {"Idempotency-Key": "two words"}}
+    elif status == 409 and (method, path) == ("DELETE", SOUND):
+        Mailbox.objects.create(account=sound.account, name="Pete's Mailbox", greeting=sound.pk)
+    elif status == 409 and (method, path) == ("PATCH", SOUND):
+        give_to_reseller(sound)
     elif status == 409 and "recipient" not in path:
         # Only PostgreSQL gives this answer.
         monkeypatch.setattr(idempotency, "lock_key", fail_with(idempotency.StillRuns))
@@ -343,6 +358,12 @@ def test_error_is_like_the_documented_example(
     if status != 429:  # its example has another number of seconds
         response = get_operation(method, path)["responses"][str(status)]
         assert answer.json == response["content"]["application/json"]["example"]
+
+
+def give_to_reseller(sound):
+    reseller = Account.objects.create(name="reseller")
+    Account.objects.filter(pk=sound.account_id).update(reseller=reseller)
+    Sound.objects.filter(pk=sound.pk).update(account=reseller, shared=True)
 
 
 def fail_with(exception):

@@ -37,7 +37,7 @@ def test_commands_are_in_the_published_order(text):
     commands += ["change_mailbox", "delete_mailbox", "list_recipients", "check_credentials"]
     places = [text.index(f'<h3 id="{command}">') for command in commands]
     assert places == sorted(places)
-    assert text.count("Back to top") == text.count("<h3 ") == 30
+    assert text.count("Back to top") == text.count("<h3 ") == 37
 
 
 def test_no_sample_has_a_weak_pass_code(text):
@@ -50,7 +50,7 @@ def test_samples_have_the_host_and_every_header(text):
     assert "curl -sS http://localhost:8080/voip/mailbox \\" in text
     assert "curl -sS -X POST http://localhost:8080/voip/mailbox \\" in text
     for header in ("X-Auth-Reseller", "X-Auth-User", "X-Auth-Password"):
-        assert text.count(f"-H &quot;{header}: $MAILBOXES_") == 30
+        assert text.count(f"-H &quot;{header}: $MAILBOXES_") == 37
 
 
 def test_python_samples_use_https_if_the_page_does(client, db):
@@ -105,7 +105,7 @@ def test_every_response_header_is_explained(text):
 
 def test_table_of_contents_lists_every_section(text):
     sections = re.findall(r'<h2 id="([\w-]+)">', text)
-    assert len(sections) == 13
+    assert len(sections) == 14
     assert [section for section in sections if f'href="#{section}"' not in text] == []
 
 

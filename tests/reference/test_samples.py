@@ -21,6 +21,7 @@ from tests.conftest import headers_for
 from tests.delivery.webhooks import create_webhook
 from tests.recordings import make_recording, make_wav
 from tests.server import ROOT
+from tests.sounds import create_sound
 
 pytestmark = pytest.mark.long
 
@@ -60,6 +61,7 @@ def environment(transactional_db):
     mailbox = Mailbox.objects.create(account=account, uuid=EXAMPLES["uuid"], name="Sales")
     mailbox.email_recipients.create(uuid=EXAMPLES["uuid"], email="mary@example.com")
     Message.receive(mailbox, make_recording(), uuid=UUID(EXAMPLES["uuid"]))
+    create_sound(account, uuid=UUID(EXAMPLES["uuid"]))
     webhook = create_webhook(account, uuid=UUID(EXAMPLES["uuid"]))
     delivery = send(webhook, "message.received", {})
     delivery.uuid = UUID(EXAMPLES["uuid"])
@@ -95,7 +97,8 @@ def test_sample_runs_as_shown(samples, environment, tmp_path, command, language)
     program = PROGRAMS[language]
     if shutil.which(program[0]) is None:
         requirements.skip_or_fail(program[0], f"{TITLES[language]} is not on this machine.")
-    (tmp_path / "message.wav").write_bytes(make_wav(tone=300))
+    for name in ("message.wav", "greeting.wav"):
+        (tmp_path / name).write_bytes(make_wav(tone=300))
     run = subprocess.run(
         program,
         cwd=tmp_path,
@@ -111,5 +114,10 @@ def test_sample_runs_as_shown(samples, environment, tmp_path, command, language)
     assert status in (200, 201, 202, 204), printed
     if command == "get_recording":
         assert (tmp_path / "recording.wav").read_bytes() == make_wav()
+    if command == "create_sound":
+        assert (printed["result"]["file_name"], printed["result"]["shared"]) == (
+            "greeting.wav",
+            False,
+        )
     if command == "add_message":
         assert printed["result"]["caller_id_name"] == EXAMPLES["caller_id_name"]
