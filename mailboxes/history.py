@@ -324,7 +324,7 @@ def list_reasons_to_keep(account: Account) -> list[str]:
     ):
         reasons.append(
             gettext(
-                "Its credentials have changed mailboxes of other accounts, whose history names them."
+                "Its credentials have changed mailboxes or greetings of other accounts, whose history names them."
             )
         )
     if account.sounds.exists():

@@ -96,8 +96,6 @@ def find_missing(names: set[str]) -> set[str]:
 
 
 def describe_missing(names: list[str]) -> str:
-    """Return a sentence that names the messages without a recording."""
+    """Return a sentence that names the recordings that the store does not have."""
     shown = ", ".join(name.rpartition("/")[2] for name in names[:10])
-    return (
-        f"{len(names)} messages have no recording in the store: {shown}{' …' * (len(names) > 10)}."
-    )
+    return f"{len(names)} recordings are not in the store: {shown}{' …' * (len(names) > 10)}."

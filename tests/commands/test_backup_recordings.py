@@ -12,10 +12,11 @@ from mailboxes.audio.recordings import Recording
 from mailboxes.backups import archive
 from mailboxes.backups.recordings import FOLDER
 from mailboxes.encryption import KEY_BYTES, KeyRing
-from mailboxes.models import Mailbox, Message
+from mailboxes.models import Account, Mailbox, Message, Sound
 from mailboxes.storage import recordings_store
 from tests.databases import default_database
 from tests.recordings import make_samples, make_wav
+from tests.sounds import create_sound, make_greeting
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +146,7 @@ def test_missing_recording_is_reported_and_everything_else_is_backed_up(database
         message = Message.objects.first()
         recordings_store().delete(message.recording.name)
     error = fail(url, "backup", backup)
-    assert error.endswith(f"1 messages have no recording in the store: {message.pk.hex}.")
+    assert error.endswith(f"1 recordings are not in the store: {message.pk.hex}.")
     empty = databases.empty()
     run(empty, "restore", backup)
     assert message.pk.hex in capsys.readouterr().err
@@ -223,3 +224,16 @@ def test_backup_is_refused_without_the_keys_of_its_messages(databases, backup, s
     error = fail(databases.empty(), "restore", backup)
     assert old.current in error
     assert FOLDER in "".join(ZipFile(backup).namelist())
+
+
+def test_backup_has_both_forms_of_a_sound(databases, store, backup):
+    url = databases.copy()
+    with default_database(url):
+        sound = create_sound(Account.objects.first())
+    run(url, "backup", backup)
+    shutil.rmtree(store)
+    run(url, "restore", backup, "--replace")
+    with default_database(url):
+        audio = Sound.objects.get(pk=sound.pk).audio
+        forms = audio.read_original(), audio.read_telephone()
+    assert [Recording.from_wav(form) for form in forms] == list(make_greeting())

@@ -55,7 +55,7 @@ def test_account_whose_credential_changed_a_mailbox_is_kept(manager, account, st
     api = InProcess(headers_for(account))
     api.post("/voip/mailbox", {"name": "Sales"}, headers={"X-Auth-For": "beta"})
     Account.objects.filter(pk=customer.pk).update(reseller=stranger)
-    assert_kept(manager, "Its credentials have changed mailboxes of other accounts")
+    assert_kept(manager, "Its credentials have changed mailboxes or greetings of other")
 
 
 def assert_kept(manager, reason):
