@@ -31,7 +31,13 @@ RUN = {
 # These would change the environment or need systemd, so only their arguments are checked.
 NOT_RUN = {".venv/bin/pip", "python3", "systemctl"}
 
-ARGUMENTS = {"ACCOUNT": "acme", "USER": "api", "FILE": "data.backup", "NAME": "rosa"}
+ARGUMENTS = {
+    "ACCOUNT": "acme",
+    "USER": "api",
+    "FILE": "data.backup",
+    "NAME": "rosa",
+    "FOLDER": "sounds",
+}
 
 
 def lines_of(script) -> list[str]:

@@ -88,7 +88,7 @@ class JSONObjectParser(JSONParser):
 
 
 class LongJSONParser(BaseParser):
-    """Parse an object with a file in it. DRF limits what a JSONParser reads; the server does here."""
+    """Parse an object with a file in it, which is longer than DRF lets a JSONParser read."""
 
     media_type = MEDIA_TYPE
 

@@ -90,7 +90,7 @@ def test_pages_have_each_sound_once(service, account):
     assert [row["name"] for row in rows] == [f"Sound {number}" for number in (4, 3, 2, 1, 0)]
 
 
-def test_one_sound(service, sound):
+def test_sound_is_shown_with_its_etag(service, sound):
     answer = service.get(path_of(sound))
     assert (answer.status, answer.result["name"]) == (200, "Welcome")
     assert answer.headers["etag"] == '"1"'

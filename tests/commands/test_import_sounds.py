@@ -29,7 +29,7 @@ def run(folder, *options) -> tuple[str, str]:
     """Return what the command writes, and its errors."""
     out, err = io.StringIO(), io.StringIO()
     try:
-        call_command("import_sounds", folder, *options, account="acme", stdout=out, stderr=err)
+        call_command("import_sounds", "acme", folder, *options, stdout=out, stderr=err)
     except CommandError as error:
         err.write(str(error))
     return out.getvalue(), err.getvalue()

@@ -20,8 +20,10 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("folder", type=Path, help="the folder, such as that of SOUNDS_DIR")
-        parser.add_argument("--account", required=True, help="the account's name")
+        parser.add_argument("account", metavar="ACCOUNT", help="the account's name")
+        parser.add_argument(
+            "folder", metavar="FOLDER", type=Path, help="the folder, such as that of SOUNDS_DIR"
+        )
         parser.add_argument(
             "--shared", action="store_true", help="let the account's customers use them too"
         )
