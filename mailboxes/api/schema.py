@@ -59,6 +59,7 @@ RULES = {
     "email": {"format": "email"},
     "name": {"pattern": f"^{NAME}$"},
     "password": {"pattern": "^[0-9]{4}$"},
+    "tag": {"pattern": f"^({NAME})?$"},
     "url": {"format": "uri"},
 }
 REQUIRED = {"PatchedHeardRequest": ["heard"]}  # although it is for PATCH
@@ -68,6 +69,7 @@ HEADER_RULES = {"Idempotency-Key": {"pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]
 # A searched text is not blank (Python counts a few more characters as blank than \s) and has no NUL.
 BLANK, TEXT, MORE = r"[\s\x1c-\x1f\x85]", r"[^\s\x00\x1c-\x1f\x85]", contract.MAX_SEARCH_WORDS - 1
 SEARCHED = {key: {"pattern": rf"^[^\x00]*{TEXT}[^\x00]*$"} for key in ["name", "recipient"]}
+SEARCHED["tag"] = {"pattern": f"^{NAME}$"}
 SEARCHED["search"] = {"pattern": f"^{BLANK}*{TEXT}+(?:{BLANK}+{TEXT}+){{0,{MORE}}}{BLANK}*$"}
 
 

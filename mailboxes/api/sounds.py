@@ -114,7 +114,10 @@ class SoundParameters(QueryParameters):
         validators=[validate_search],
     )
     tag = serializers.CharField(
-        required=False, max_length=contract.MAX_TAG_LENGTH, help_text="Only sounds with this tag"
+        required=False,
+        max_length=contract.MAX_TAG_LENGTH,
+        validators=[validators.validate_printable],
+        help_text="Only sounds with this tag",
     )
     shared = YesOrNoField(
         required=False, help_text="Whether customers of their accounts may use them"

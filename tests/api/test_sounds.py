@@ -77,7 +77,8 @@ def test_list_is_filtered(service, account, query, found):
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=x", "cursor=x", "shared=maybe", "search=", "unknown=1&limit=1"]
+    "query",
+    ["limit=0", "limit=x", "cursor=x", "shared=maybe", "search=", "tag=%00", "unknown=1&limit=1"],
 )
 def test_wrong_parameter_is_400(service, account, query):
     assert service.get(f"{PATH}?{query}").status == 400

@@ -35,7 +35,11 @@ def test_filter_finds_by_summary_path_and_field(docs):
     filter_box = docs.get_by_label("Filter:")
     for text, expected in {
         "credentials are good": ["Says whether credentials are good"],
-        "/restore": ["Restores a deleted mailbox", "Restores a deleted message"],
+        "/restore": [
+            "Restores a deleted mailbox",
+            "Restores a deleted message",
+            "Restores a deleted sound",
+        ],
         "EMAIL post": ["Adds an email recipient to a mailbox"],
     }.items():
         filter_box.fill(text)
