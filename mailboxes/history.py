@@ -311,8 +311,8 @@ def list_reasons_to_keep(account: Account) -> list[str]:
     """Return why the account cannot be deleted, in words; an empty list if it can."""
     reasons = []
     authored = {"history_credential__in": account.credentials.all()}
+    days = settings.RETENTION_DAYS
     if account.mailboxes.exists():
-        days = settings.RETENTION_DAYS
         text = ngettext(
             "It has mailboxes. Deleted ones count until they are removed for good, after %(days)s day.",
             "It has mailboxes. Deleted ones count until they are removed for good, after %(days)s days.",
@@ -324,11 +324,11 @@ def list_reasons_to_keep(account: Account) -> list[str]:
     ):
         reasons.append(
             gettext(
-                "Its credentials have changed mailboxes or greetings of other accounts, whose history names them."
+                "Its credentials have changed mailboxes or greetings of other accounts, "
+                "whose history names them."
             )
         )
     if account.sounds.exists():
-        days = settings.RETENTION_DAYS
         text = ngettext(
             "It has greetings. Deleted ones count until they are removed for good, after %(days)s day.",
             "It has greetings. Deleted ones count until they are removed for good, after %(days)s days.",

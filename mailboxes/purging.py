@@ -46,9 +46,18 @@ def remove_sounds() -> int:
     removed = 0
     while pks := list(Sound.objects.past_retention().values_list("pk", flat=True)[:BATCH]):
         removed += remove_some_sounds(pks)
-    while pks := list(SoundAudio.objects.past_retention().values_list("pk", flat=True)[:BATCH]):
-        SoundAudio.objects.filter(pk__in=pks).delete()
+    while remove_replaced_audio():
+        pass
     return removed
+
+
+@transaction.atomic
+def remove_replaced_audio() -> int:
+    """Remove some audio replaced long ago, unless it was just put back. Return the number."""
+    audio = SoundAudio.objects.past_retention().select_for_update(of=("self",))
+    pks = [row.pk for row in audio[:BATCH]]
+    SoundAudio.objects.filter(pk__in=pks).delete()
+    return len(pks)
 
 
 @transaction.atomic

@@ -16,7 +16,6 @@ SHOWN = 100  # changes, the newest ones
 AUTHORS = ("history_credential__account", "history_user")
 # The fields that are shown with their old and new values; another recording is only named.
 LABELS = {"name": _("name"), "tag": _("tag"), "shared": _("shared")}
-AUDIO = _("recording")
 
 
 class AudioRemovedError(Exception):
@@ -73,7 +72,8 @@ def put_back(sound: Sound, version: int) -> None:
     if then is None:
         raise Sound.DoesNotExist
     if then.audio_id != sound.audio_id:
-        audio = SoundAudio.objects.filter(pk=then.audio_id).first()
+        # Locked, so that purge_deleted does not remove it meanwhile.
+        audio = SoundAudio.objects.select_for_update().filter(pk=then.audio_id).first()
         if audio is None:
             raise AudioRemovedError
         sound.set_audio(audio)

@@ -295,7 +295,8 @@ DESCRIPTIONS = {
     406: f"The Accept header does not include {MEDIA_TYPE}.",
     409: "The account has as many active mailboxes as it may have; or the mailbox has this address "
     "already, or as many recipients as it may have; or the account has as many webhooks or sounds as it may "
-    "have; or the webhook is switched off; or mailboxes use the sound, or it belongs to a reseller; or the first call with this Idempotency-Key is still running.",
+    "have; or the webhook is switched off; or mailboxes use the sound, or it belongs to a reseller; or the "
+    "first call with this Idempotency-Key is still running.",
     412: "The mailbox or its recipients, the message, sound or webhook have changed since the ETag in If-Match. "
     "Read it again.",
     413: f"The body is larger than {contract.MAX_BODY_BYTES // 1024} KiB, or the recording is larger than "

@@ -58,8 +58,8 @@ class SoundViewSet(UploadViewSet):
         try:
             return super().get_object()
         except Http404:
-            usable = Sound.objects.usable_by(self.request.user)
-            if usable.filter(pk=self.kwargs["uuid"]).exists():
+            is_write = self.request.method not in SAFE_METHODS
+            if is_write and Sound.objects.get_usable(self.kwargs["uuid"], self.request.user):
                 raise OfReseller from None
             raise
 
@@ -87,7 +87,7 @@ class SoundViewSet(UploadViewSet):
 
     @extend_schema(responses=ContentURLSerializer)
     def content_url(self, request, *args, **kwargs):
-        url = make_content_url(request, self.get_object().audio)
+        url = make_content_url(request, self.get_object().audio_id)
         del self.row  # the answer has no version: it differs each second
         return Response({"content_url": url})
 

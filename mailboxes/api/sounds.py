@@ -1,10 +1,11 @@
 """Sounds in answers and requests, and pages of their list."""
 
 import base64
-import binascii
 from pathlib import PurePath
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.datastructures import MultiValueDict
 from rest_framework import serializers
 
 from mailboxes import contract, validators
@@ -16,6 +17,7 @@ from mailboxes.models.searching import validate_search
 
 MAX_PAGE = 1000
 WRONG_CONTENT = serializers.ErrorDetail("Send the file in base64.", "invalid")
+WRONG_FILE_NAME = serializers.ErrorDetail("Use a name such as greeting.mp3.", "invalid")
 
 
 class SoundSerializer(serializers.ModelSerializer):
@@ -44,7 +46,7 @@ class FormTrueOrFalseField(TrueOrFalseField):
 
 
 class SoundFieldsSerializer(UploadSerializer):
-    """The fields of a sound that a caller sets. Values are checked by the model."""
+    """The fields of a sound that a caller sets."""
 
     file = serializers.FileField(
         help_text="The file: WAV, MP3, Ogg, FLAC, WebM or M4A, at most 20 MiB and 90 seconds"
@@ -66,7 +68,7 @@ class SoundFieldsSerializer(UploadSerializer):
     )
 
     def to_internal_value(self, data):
-        if "content" in data and "file" not in data:
+        if not isinstance(data, MultiValueDict) and "content" in data:
             data = data | {"file": decode_file(data)}
         return super().to_internal_value(data)
 
@@ -84,10 +86,13 @@ class SoundFieldsSerializer(UploadSerializer):
 def decode_file(data: dict) -> SimpleUploadedFile:
     """Return the file in `content` (base64, perhaps as a data URL) with the name `file_name`."""
     try:
-        name, content = data.get("file_name", ""), data["content"].rpartition(",")[2]
-        return SimpleUploadedFile(name or "sound", base64.b64decode(content, validate=True))
-    except (AttributeError, TypeError, ValueError, binascii.Error):
+        content = base64.b64decode(data["content"].rpartition(",")[2], validate=True)
+    except (AttributeError, TypeError, ValueError):
         raise serializers.ValidationError({"content": [WRONG_CONTENT]}) from None
+    try:
+        return SimpleUploadedFile(data.get("file_name", "sound"), content)
+    except (TypeError, SuspiciousFileOperation):
+        raise serializers.ValidationError({"file_name": [WRONG_FILE_NAME]}) from None
 
 
 def name_after(file_name: str) -> str:

@@ -19,7 +19,7 @@ import av
 from av.error import FFmpegError
 
 from mailboxes.audio.endings import breaks_off, complete_wav
-from mailboxes.audio.greetings import MAX_RATE, level
+from mailboxes.audio.greetings import level, limit_rate
 from mailboxes.audio.recordings import Greeting, Recording, describe_seconds
 
 # A message between the two processes is its length, then its bytes.
@@ -56,11 +56,20 @@ class UnusableAudioError(ValueError):
     """The file is no recording that is accepted. The text says why, for its sender."""
 
 
-def decode(data: bytes, max_seconds: float, max_rate: int = WIDE_RATE) -> Recording:
-    """Return the recording in an audio file, in telephone quality or better.
+def choose_message_rate(rate: int) -> int:
+    """Return the rate to keep of a message: 8 kHz of telephone quality, and 16 kHz of better.
 
-    Telephone quality keeps its rate of 8 kHz. Anything better gets at most the other rate: speech
-    recognition uses no more than 16 kHz. Raises UnusableAudioError.
+    Speech recognition uses no more.
+    """
+    return NARROW_RATE if rate <= NARROW_RATE else WIDE_RATE
+
+
+def decode(
+    data: bytes, max_seconds: float, choose_rate: Callable[[int], int] = choose_message_rate
+) -> Recording:
+    """Return the recording in an audio file. `choose_rate` gets the file's rate.
+
+    Raises UnusableAudioError.
     """
     data = complete_wav(data)
     file = io.BytesIO(data)
@@ -68,18 +77,11 @@ def decode(data: bytes, max_seconds: float, max_rate: int = WIDE_RATE) -> Record
     source = Unseekable(file) if data.startswith(MATROSKA) else file
     try:
         with av.open(source, options=OPTIONS, metadata_errors="ignore") as container:
-            return decode_stream(container, data, max_seconds, max_rate)
+            return decode_stream(container, data, max_seconds, choose_rate)
     except (FFmpegError, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, UnusableAudioError):
             raise
         raise UnusableAudioError(NO_AUDIO) from None
-
-
-def choose_rate(rate: int, max_rate: int) -> int:
-    """Return the rate to keep for an audio file with this one."""
-    if max_rate == WIDE_RATE:
-        return NARROW_RATE if rate <= NARROW_RATE else WIDE_RATE
-    return min(max(rate, NARROW_RATE), max_rate)
 
 
 class Unseekable:
@@ -89,7 +91,7 @@ class Unseekable:
         self.read = file.read
 
 
-def decode_stream(container, data: bytes, max_seconds: float, max_rate: int) -> Recording:
+def decode_stream(container, data: bytes, max_seconds: float, choose_rate) -> Recording:
     stream = next(iter(container.streams.audio), None)
     context = stream and stream.codec_context
     if (
@@ -100,7 +102,7 @@ def decode_stream(container, data: bytes, max_seconds: float, max_rate: int) -> 
     ):
         raise UnusableAudioError(NO_AUDIO)
     context.thread_count = 1
-    rate = choose_rate(context.sample_rate, max_rate)
+    rate = choose_rate(context.sample_rate)
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
     samples, seconds = bytearray(), 0.0
     positions: list[int] = []
@@ -127,8 +129,7 @@ def decode_stream(container, data: bytes, max_seconds: float, max_rate: int) -> 
 
 def decode_greeting(data: bytes, max_seconds: float) -> Greeting:
     """Return the greeting in an audio file. Raises UnusableAudioError."""
-    recording = decode(data, max_seconds, MAX_RATE)
-    greeting = level(recording)
+    greeting = level(decode(data, max_seconds, limit_rate))
     if greeting.telephone.seconds < MIN_SECONDS:
         raise UnusableAudioError(ONLY_SILENCE)
     return greeting

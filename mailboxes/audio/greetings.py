@@ -14,17 +14,23 @@ CHUNK = 9_600  # samples that are filtered at once, to bound the memory
 # Filters of FFmpeg, applied in this order. They work on the start, so the audio is turned around
 # to cut its end. A tenth of a second of silence stays, so that no sound is cut off.
 # The loudness is that of EBU R128, which is how loud people hear it: -18 LUFS, with peaks of at
-# most -2 dBTP, so that the lower rate does not clip. Prompts of Asterisk have -18 to -21 LUFS.
+# most -2 dBTP, so that the lower rate does not clip. Asterisk's prompts are about as loud (-18 to
+# -21 dB RMS).
 CUT = ("silenceremove", "start_periods=1:start_threshold=-50dB:start_silence=0.1")
 TURN = ("areverse", "")
 LEVEL = ("loudnorm", "I=-18:TP=-2:LRA=7")
 FILTERS = (CUT, TURN, CUT, TURN, LEVEL)
 
 
+def limit_rate(rate: int) -> int:
+    """Return the rate to keep of the original."""
+    return min(max(rate, TELEPHONE_RATE), MAX_RATE)
+
+
 def level(recording: Recording) -> Greeting:
     """Cut silence at both ends, and level the loudness. A silent recording becomes empty.
 
-    This takes seconds, so it is done in the child process that decodes (see decoding.py).
+    This takes over a second for 90, so the child process that decodes does it (see decoding.py).
     """
     original = apply_filters(recording, FILTERS, recording.rate)
     return Greeting(original, apply_filters(original, (), TELEPHONE_RATE))

@@ -35,7 +35,7 @@ def single(request, credential):
     none, does not need it, and would write it into Asterisk's log.
     """
     for mailbox in find_by_lookup(credential, request.POST).with_addresses():
-        columns = {"greeting_url": sounds.get_url(request, mailbox)}
+        columns = {"greeting_url": sounds.find_greeting(request, mailbox).url}
         if "context" in request.POST:
             columns["password"] = get_pass_code(mailbox)
         return text_response(format_mailbox(mailbox, **columns))

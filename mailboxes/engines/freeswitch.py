@@ -66,10 +66,8 @@ def call_variables(mailbox) -> dict[str, str]:
 
 def greeting_variables(request, mailbox) -> dict[str, str]:
     """Return variables with the greeting's path and URL, or none if it cannot be played."""
-    variables = {
-        "voicemail_greeting_path": sounds.get_path(mailbox.greeting),
-        "mailbox_greeting_url": sounds.get_url(request, mailbox),
-    }
+    place = sounds.find_greeting(request, mailbox)
+    variables = {"voicemail_greeting_path": place.path, "mailbox_greeting_url": place.url}
     return {name: value for name, value in variables.items() if value}
 
 

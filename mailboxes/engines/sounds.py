@@ -7,6 +7,7 @@ this service; or else a file of SOUNDS_DIR, or at SOUNDS_URL.
 import wave
 from http import HTTPStatus
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -31,25 +32,29 @@ MAX_AGE = 24 * 60 * 60  # seconds
 TELEPHONE_QUALITY = {"getframerate": 8000, "getnchannels": 1, "getsampwidth": 2}
 
 
-def get_url(request, mailbox: Mailbox) -> str:
-    """Return the URL of the mailbox's greeting, or "" if it has none that can be played."""
+class Place(NamedTuple):
+    """Where an engine finds a greeting. Both are empty if it cannot be played."""
+
+    url: str = ""
+    path: str = ""  # only of a file, for an engine that shares SOUNDS_DIR
+
+
+def find_greeting(request, mailbox: Mailbox) -> Place:
+    """Return the place of the mailbox's greeting."""
     greeting = mailbox.greeting
     if greeting is None:
-        return ""
+        return Place()
     if sound := Sound.objects.get_usable(greeting, mailbox.account):
-        return build_url(request, sound.audio_id)
+        return Place(build_url(request, sound.audio_id))
     if settings.SOUNDS_URL:
-        return f"{settings.SOUNDS_URL}{greeting}.wav"
-    return build_url(request, greeting) if can_be_played(greeting) else ""
+        return Place(f"{settings.SOUNDS_URL}{greeting}.wav")
+    if can_be_played(greeting):
+        return Place(build_url(request, greeting), str(file_path(greeting).resolve()))
+    return Place()
 
 
 def build_url(request, uuid: UUID) -> str:
     return request.build_absolute_uri(reverse("sound", args=[sign(uuid), uuid]))
-
-
-def get_path(greeting: UUID | None) -> str:
-    """Return the file's path, for an engine that shares SOUNDS_DIR; "" if it is not playable."""
-    return str(file_path(greeting).resolve()) if greeting and can_be_played(greeting) else ""
 
 
 def can_be_played(greeting) -> bool:
@@ -100,6 +105,6 @@ def serve_file(request, uuid):
 
 def serve_audio(request, audio: SoundAudio) -> HttpResponse:
     response = answer_sound(request, audio, telephone=True)
-    if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+    if response.status_code < HTTPStatus.BAD_REQUEST:
         patch_cache_control(response, private=True, max_age=MAX_AGE)
     return response

@@ -1,6 +1,7 @@
 """Answers with the audio of a sound, and its temporary addresses."""
 
 from http import HTTPStatus
+from uuid import UUID
 
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import Http404, HttpResponse
@@ -34,9 +35,9 @@ def answer_sound(request, audio: SoundAudio, telephone: bool = False) -> HttpRes
         )
 
 
-def make_content_url(request, audio: SoundAudio) -> str:
-    """Return an address that opens for CONTENT_SECONDS, without a credential."""
-    signed = signer.sign(str(audio.pk))
+def make_content_url(request, audio: UUID) -> str:
+    """Return an address of the audio that opens for CONTENT_SECONDS, without a credential."""
+    signed = signer.sign(str(audio))
     return request.build_absolute_uri(reverse("sound-content", args=[signed]))
 
 

@@ -31,7 +31,6 @@ class Migration(migrations.Migration):
                 ('duration', models.PositiveIntegerField(help_text='In whole seconds, rounded.')),
                 ('size', models.PositiveIntegerField(help_text='Of both forms, in bytes.')),
                 ('peaks', models.BinaryField(help_text='The loudness of 200 equal parts, from 0 to 255.')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('replaced_at', models.DateTimeField(null=True)),
             ],
             options={

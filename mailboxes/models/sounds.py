@@ -44,6 +44,12 @@ class SoundInUseError(ValidationError):
         super().__init__(text, code="in_use", params={"names": names + more})
 
 
+def refuse_if_used(users: models.QuerySet[Mailbox]) -> None:
+    """Raise SoundInUseError if there are such mailboxes."""
+    if users.exists():
+        raise SoundInUseError(users)
+
+
 class SoundAudioQuerySet(models.QuerySet):
     def past_retention(self):
         """Return replaced audio that cannot be put back any more."""
@@ -72,7 +78,6 @@ class SoundAudio(RowWithKey, models.Model):
     duration = models.PositiveIntegerField(help_text="In whole seconds, rounded.")
     size = models.PositiveIntegerField(help_text="Of both forms, in bytes.")
     peaks = models.BinaryField(help_text="The loudness of 200 equal parts, from 0 to 255.")
-    created_at = models.DateTimeField(default=timezone.now)
     replaced_at = models.DateTimeField(null=True)
 
     objects = SoundAudioQuerySet.as_manager()
@@ -124,12 +129,6 @@ class SoundAudio(RowWithKey, models.Model):
     def read_original(self) -> bytes:
         """Return a WAV file of at most 48 kHz. Raises UnknownKeyError, OSError, DamagedError."""
         return self.read_file(self.original)
-
-    @property
-    def length(self) -> str:
-        """Return the duration as minutes and seconds, such as "0:05"."""
-        minutes, seconds = divmod(self.duration, 60)
-        return f"{minutes}:{seconds:02}"
 
 
 class SoundQuerySet(models.QuerySet):
@@ -214,7 +213,7 @@ class Sound(Timestamped, HistoryMixin):
     audio_type = models.PositiveSmallIntegerField(
         choices=AudioType, default=AudioType.UPLOADED, editable=False
     )
-    # What a voice read, and which one. Only staff see them.
+    # Only for a text read by a voice. The API does not show them.
     text = models.TextField(_("text"), blank=True, max_length=contract.MAX_SOUND_TEXT)
     voice = models.CharField(_("voice"), max_length=64, blank=True)
     audio = models.ForeignKey(
@@ -242,11 +241,11 @@ class Sound(Timestamped, HistoryMixin):
     def __str__(self):
         return self.name
 
-    def clean(self):
-        """Refuse too many sounds. This is only exact if the caller has locked the account."""
-        super().clean()
+    def check_room(self) -> None:
+        """Lock the account, and raise ValidationError (`limit`) if it has too many sounds."""
+        Account.objects.select_for_update(no_key=True).get(pk=self.account_id)
         others = Sound.objects.active().filter(account=self.account_id).exclude(pk=self.pk)
-        if not self.is_deleted and others.count() >= contract.MAX_SOUNDS:
+        if others.count() >= contract.MAX_SOUNDS:
             raise ValidationError(
                 _("An account has at most %(most)s sounds."),
                 code="limit",
@@ -260,24 +259,23 @@ class Sound(Timestamped, HistoryMixin):
         super().save(**kwargs)
 
     @classmethod
-    def create(cls, account: Account, greeting: Greeting, credential=None, **values) -> "Sound":
+    def create(cls, account: Account, greeting: Greeting, **values) -> "Sound":
         """Store a sound. Raises ValidationError; OSError if the store fails."""
         sound = cls(account=account, **values)
-        sound.full_clean(exclude=["audio"])
+        sound.clean_fields(exclude=["audio"])
         with SoundAudio.store(greeting) as sound.audio:
-            Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-            sound.clean()
-            sound.save(force_insert=True, credential=credential)
+            sound.check_room()
+            sound.save(force_insert=True)
         return sound
 
-    def replace_audio(self, greeting: Greeting, credential=None, **values) -> None:
+    def replace_audio(self, greeting: Greeting, **values) -> None:
         """Store another audio, and set these fields. The sound must be locked.
 
         Raises ValidationError; OSError if the store fails.
         """
         with SoundAudio.store(greeting) as audio:
             self.set_audio(audio)
-            self.change(credential, **values)
+            self.change(**values)
 
     def set_audio(self, audio: SoundAudio) -> None:
         """Set this audio in place of the present one, without saving the sound."""
@@ -285,54 +283,42 @@ class Sound(Timestamped, HistoryMixin):
         SoundAudio.objects.filter(pk=audio.pk).update(replaced_at=None)
         self.audio = audio
 
-    def change(self, credential=None, **values) -> None:
+    def change(self, **values) -> None:
         """Set and save these fields. The sound must be locked.
 
         Raises ValidationError; SoundInUseError if customers use a sound that is no more shared.
         """
+        if self.shared and not values.get("shared", True):
+            refuse_if_used(self.find_users().exclude(account=self.account_id))
         for name, value in values.items():
             setattr(self, name, value)
-        self.full_clean(exclude=["audio"])
-        self.refuse_unsharing()
-        self.save(credential=credential)
-
-    def refuse_unsharing(self) -> None:
-        """Raise SoundInUseError if customers use it, and it is not shared with them."""
-        if not self.shared:
-            of_customers = self.find_users(shared=True).exclude(account=self.account_id)
-            if of_customers.exists():
-                raise SoundInUseError(of_customers)
+        self.clean_fields(exclude=["audio"])
+        self.save()
 
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
 
-    def find_users(self, shared: bool | None = None) -> models.QuerySet[Mailbox]:
-        """Return the active mailboxes that have the sound as greeting, and may use it.
-
-        With `shared`, those that would if it were shared or not.
-        """
+    def find_users(self) -> models.QuerySet[Mailbox]:
+        """Return the active mailboxes that have the sound as greeting, and may use it."""
         accounts = [self.account_id]
-        if self.shared if shared is None else shared:
+        if self.shared:
             accounts += Account.objects.below(self.account).values_list("pk", flat=True)
-        users = Mailbox.objects.active().filter(greeting=self.pk, account__in=accounts)
-        return users.select_related("account")
+        return Mailbox.objects.active().filter(greeting=self.pk, account__in=accounts)
 
-    def soft_delete(self, credential=None) -> None:
+    def soft_delete(self) -> None:
         """Mark the sound as deleted. It must be locked. Raises SoundInUseError."""
         if not self.is_deleted:
-            if (users := self.find_users()).exists():
-                raise SoundInUseError(users)
+            refuse_if_used(self.find_users())
             self.deleted_at = timezone.now()
-            self.save(credential=credential)
+            self.save()
 
-    def restore(self, credential=None) -> None:
+    def restore(self) -> None:
         """Restore the deleted sound, which must be locked. Raises ValidationError (`limit`)."""
         if self.is_deleted:
-            Account.objects.select_for_update(no_key=True).get(pk=self.account_id)
+            self.check_room()
             self.deleted_at = None
-            self.clean()
-            self.save(credential=credential)
+            self.save()
 
 
 @receiver(post_delete, sender=SoundAudio)

@@ -115,8 +115,9 @@ def test_silence_is_400(service, account):
     assert add(service, silence).errors["file"][0]["message"] == ONLY_SILENCE
 
 
-def test_form_without_a_file_is_400(service, account):
-    answer = service.post(PATH, **make_form(name="Hello"))
+@pytest.mark.parametrize("fields", [{"name": "Hello"}, {"content": "UklGRg=="}])
+def test_form_without_a_file_is_400(service, account, fields):
+    answer = service.post(PATH, **make_form(**fields))
     assert (answer.status, list(answer.errors)) == (400, ["file"])
 
 
@@ -127,7 +128,9 @@ def test_form_without_a_file_is_400(service, account):
         ({"content": "?"}, "content"),
         ({"content": 5}, "content"),
         ({"content": None}, "content"),
-        ({"content": "UklGRg==", "file_name": 5}, "content"),
+        ({"content": "UklGRg==", "file_name": 5}, "file_name"),
+        ({"content": "UklGRg==", "file_name": ".."}, "file_name"),
+        ({"content": "UklGRg==", "file_name": ""}, "file_name"),
         ({"content": ""}, "file"),
         ({"file": "UklGRg=="}, "file"),
         ({"file": {"a": 1}}, "file"),

@@ -170,7 +170,8 @@ def test_change_sets_what_is_sent(service, sound):
     assert (answer.status, answer.headers["etag"]) == (200, '"2"')
     found = {name: answer.result[name] for name in ("name", "shared", "tag")}
     assert found == {"name": "Hello", "shared": True, "tag": "Greeting"}
-    assert list_changes(sound)[0].credential.account == sound.account
+    (author,) = sound.account.credentials.all()
+    assert list_changes(sound)[0].credential == author
 
 
 def test_empty_change_changes_nothing(service, sound):

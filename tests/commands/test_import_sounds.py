@@ -48,6 +48,14 @@ def test_files_become_sounds_of_the_same_uuid(account, folder):
     assert len(list(folder.iterdir())) == 2
 
 
+def test_name_of_another_accounts_mailbox_is_not_used(account, stranger, folder):
+    uuid = add_file(folder)
+    Mailbox.objects.create(account=stranger, name="Secret", greeting=uuid)
+    out, _err = run(folder)
+    assert "Secret" not in out
+    assert Sound.objects.get().name == str(uuid)
+
+
 def test_second_run_takes_only_what_is_new(account, folder):
     add_file(folder)
     run(folder)

@@ -146,7 +146,7 @@ def test_file_without_a_message_is_removed_after_a_day(mailbox, store, purge):
     for name in (ORPHAN, f"{ORPHAN}.new", "0a/1b/0a1b" + "3" * 28):
         write_file(store, name)
     recent = write_file(store, "0a/1b/0a1b" + "4" * 28, days=0.9)
-    lines = ["Removed 0 mailboxes.", "Removed 3 recordings without a message."]
+    lines = ["Removed 0 mailboxes.", "Removed 3 recordings without a message or greeting."]
     assert purge() == lines
     assert list_files(store) == find_names() | {str(recent.relative_to(store))}
 
@@ -165,7 +165,7 @@ def test_recording_left_by_a_crash_is_removed_by_the_next_run(mailbox, store, pu
     age(store / str(message.recording.name), days=40)
     Message.objects.all().delete()  # as if killed before the commit's callbacks
     assert list_files(store) == {message.recording.name}
-    assert purge()[-1] == "Removed 1 recordings without a message."
+    assert purge()[-1] == "Removed 1 recordings without a message or greeting."
     assert list_files(store) == set()
 
 

@@ -119,6 +119,15 @@ def test_sound_goes_before_the_file_of_the_same_uuid(
     assert greeting_path(asterisk, greeted_mailbox).endswith(f"/{sound.audio_id}.wav")
 
 
+def test_freeswitch_gets_no_path_of_a_file_that_a_sound_replaces(
+    sounds_folder, freeswitch, account, greeted_mailbox
+):
+    create_sound(account, uuid=GREETING)
+    variables = freeswitch.user(greeted_mailbox).variables
+    assert "voicemail_greeting_path" not in variables
+    assert "mailbox_greeting_url" in variables
+
+
 @pytest.mark.parametrize("signed", ["", "x", "é"])
 def test_wrong_signature_is_404(sound, signed):
     assert InProcess().get(f"/sounds/{signed}/{sound.audio_id}.wav").status == 404

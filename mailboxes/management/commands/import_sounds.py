@@ -61,7 +61,9 @@ class Command(BaseCommand):
         if file.stat().st_size > contract.MAX_RECORDING_BYTES:
             raise UnusableAudioError("The file has more than 20 MiB.")
         greeting = decoder.decode_greeting(file.read_bytes())
-        user = Mailbox.objects.active().filter(greeting=uuid).order_by("created_at").first()
+        # Not of other accounts, whose names the owner must not see.
+        users = Mailbox.objects.active().filter(account__in=Account.objects.tree(owner))
+        user = users.filter(greeting=uuid).order_by("created_at").first()
         name = user.name if user else str(uuid)
         if not dry_run:
             Sound.create(owner, greeting, uuid=uuid, name=name, shared=shared, file_name=file.name)

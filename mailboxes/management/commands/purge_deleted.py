@@ -65,9 +65,9 @@ class Command(BaseCommand):
             orphans = remove_orphans()
         except OSError as error:
             raise CommandError(
-                f"Recordings without a message cannot be removed: {error}. Run this again later."
+                f"Recordings without a message or greeting cannot be removed: {error}. Run this again later."
             ) from None
-        return f"Removed {orphans} recordings without a message." if orphans else ""
+        return f"Removed {orphans} recordings without a message or greeting." if orphans else ""
 
 
 @transaction.atomic
