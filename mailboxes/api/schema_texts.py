@@ -253,7 +253,7 @@ RESPONSE_HEADERS = {
     "RateLimit": "The calls that the credential has left (r), and the seconds until the limit resets (t)",
     "RateLimit-Policy": "The calls that a credential may make (q) in a number of seconds (w)",
     "Retry-After": "The seconds to wait",
-    "X-Total-Count": "The number of mailboxes or messages on all pages; not with changed_since",
+    "X-Total-Count": "The number of mailboxes, messages or sounds on all pages; not with changed_since",
     "X-Unheard-Count": "The number of messages in the mailbox that have not been heard",
     "Accept-Ranges": "bytes: parts can be read with Range",
     "Content-Range": "Which bytes of the recording these are, and its size",
@@ -262,8 +262,8 @@ RESPONSE_HEADERS = {
     "X-Pass-Code-Warning": "Why the pass code sent is easy to guess, if it is. "
     "If PASS_CODE_POLICY is reject, such a new pass code is refused (400) instead",
     "Idempotency-Replayed": "true: this is the first answer to this key, sent again",
-    "ETag": "The version of the content: it differs after each change of the message, or of the mailbox "
-    "or its recipients",
+    "ETag": "The version of the content: it differs after each change of the message, sound or webhook, or "
+    "of the mailbox or its recipients",
     "WWW-Authenticate": "How to send a credential",
     "X-Request-ID": "The identifier of this call in the service's log",
 }
