@@ -15,7 +15,6 @@ from mailboxes.api.renderers import MEDIA_TYPE
 from mailboxes.api.schema_texts import (
     ABOUT_A_FIELD,
     ACT_FOR,
-    AUTHENTICATION,
     COMMANDS,
     CREDENTIAL_HEADERS,
     DESCRIPTIONS,
@@ -63,6 +62,7 @@ RULES = {
     "url": {"format": "uri"},
 }
 REQUIRED = {"PatchedHeardRequest": ["heard"]}  # although it is for PATCH
+WITHOUT_ETAG = {"change_messages", "check_credentials", "get_content_url"}
 KEEPS_UPDATED_ON = re.compile("Sound|Webhook")  # also in the answer to a create
 WITH_DEFAULTS = {"MailboxRequest"}  # of POST and PUT; with PATCH a field left out stays unchanged
 HEADER_RULES = {"Idempotency-Key": {"pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'}}
@@ -115,7 +115,7 @@ class CommandSchema(AutoSchema):
                 headers["If-Match"] = IF_MATCH_WEBHOOK
         elif self.method != "GET" and "{" in self.path:  # a change of a mailbox
             headers["If-Match"] = IF_MATCH
-        if self.method == "GET" and self.command.group != AUTHENTICATION:
+        if self.method == "GET" and self.command.operation_id not in WITHOUT_ETAG:
             headers["If-None-Match"] = IF_NONE_MATCH
         if self.command.operation_id == "get_recording":
             headers |= {"Range": RANGE, "If-Range": IF_RANGE}
@@ -280,8 +280,7 @@ def describe_headers(status, operation, parameters) -> dict:
     is_sent = {
         "Accept-Ranges": is_recording,
         "Content-Range": status in (206, 416),
-        "ETag": status in (200, 201, 206, 304)
-        and operation["operationId"] not in ("change_messages", "check_credentials"),
+        "ETag": status in (200, 201, 206, 304) and operation["operationId"] not in WITHOUT_ETAG,
         "Idempotency-Replayed": is_success and "Idempotency-Key" in parameters,
         "Link": is_success and "cursor" in parameters,
         "RateLimit": status not in UNCOUNTED,

@@ -29,7 +29,7 @@ from mailboxes.api.sounds import (
     filter_sounds,
 )
 from mailboxes.api.uploads import decode
-from mailboxes.api.views import UploadViewSet
+from mailboxes.api.views import Command, UploadViewSet
 from mailboxes.audio.decoder import decoder
 from mailboxes.db.replica import reads_from_replica
 from mailboxes.http.bodies import BODY_UNREAD
@@ -84,12 +84,6 @@ class SoundViewSet(UploadViewSet):
     @reads_from_replica
     def retrieve(self, request, *args, **kwargs):
         return super().retrieve(request, *args, **kwargs)
-
-    @extend_schema(responses=ContentURLSerializer)
-    def content_url(self, request, *args, **kwargs):
-        url = make_content_url(request, self.get_object().audio_id)
-        del self.row  # the answer has no version: it differs each second
-        return Response({"content_url": url})
 
     @extend_schema(request={FORM_TYPE: SoundFieldsSerializer}, responses={201: SoundSerializer})
     def create(self, request, *args, **kwargs):
@@ -154,3 +148,14 @@ class SoundViewSet(UploadViewSet):
         sound = self.get_object()
         sound.restore()
         return Response(SoundSerializer(sound).data)
+
+
+class ContentURLView(SoundViewSet):
+    """Make a temporary address of a sound's audio. It differs each second, so it has no ETag."""
+
+    @extend_schema(responses=ContentURLSerializer)
+    def retrieve(self, request, *args, **kwargs):
+        return Response({"content_url": make_content_url(request, self.get_object().audio_id)})
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        return Command.finalize_response(self, request, response, *args, **kwargs)

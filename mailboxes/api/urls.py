@@ -6,7 +6,7 @@ A trailing slash is optional, without a redirect: that would lose the body of a 
 from django.urls import re_path
 
 from mailboxes.api.message_views import MessageListView, MessageViewSet, RecordingView
-from mailboxes.api.sound_views import SoundViewSet
+from mailboxes.api.sound_views import ContentURLView, SoundViewSet
 from mailboxes.api.views import (
     AuthenticatedView,
     EmptyListView,
@@ -72,7 +72,7 @@ urlpatterns = [
     command(SOUNDS, SoundViewSet.as_view(LIST_ACTIONS), "sound-list"),
     command(SOUND, SoundViewSet.as_view(MESSAGE_ACTIONS), "sound-detail"),
     command(
-        f"{SOUND}/content-url", SoundViewSet.as_view({"get": "content_url"}), "sound-content-url"
+        f"{SOUND}/content-url", ContentURLView.as_view({"get": "retrieve"}), "sound-content-url"
     ),
     command(
         f"{SOUND}/restore",
