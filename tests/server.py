@@ -31,6 +31,14 @@ def until(condition):
     return result
 
 
+def read_log(file) -> str:
+    """Return the text of a file that another process writes to through the same descriptor.
+
+    They share one position, so `seek` and `read` would make it write over what is there.
+    """
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
+
+
 class Server:
     """Context manager: the service, answering on `port`."""
 
@@ -78,9 +86,7 @@ class Server:
     def output(self) -> str:
         """Return the log so far."""
         time.sleep(LOG_SECONDS)
-        log = self.log.fileno()
-        # pread leaves the position alone at which the server writes.
-        return os.pread(log, os.fstat(log).st_size, 0).decode()
+        return read_log(self.log)
 
     def wait_until_up(self, seconds=60):
         deadline = time.monotonic() + seconds

@@ -20,7 +20,7 @@ from tests.guarantees.writers import (
     watch_growth,
     writing,
 )
-from tests.server import ROOT, Server, process_environment, until
+from tests.server import ROOT, Server, process_environment, read_log, until
 from tests.service import OverSocket
 
 CALLERS = 6
@@ -54,8 +54,7 @@ class Migrate:
         self.log.close()
 
     def output(self) -> str:
-        self.log.seek(0)
-        return self.log.read()
+        return read_log(self.log)
 
     def count_retries(self) -> int:
         """Return how often it released its locks to let callers continue."""
