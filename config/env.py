@@ -1,6 +1,8 @@
 """Values of the environment: `read_*` records an error, and `parse_*` raises one."""
 
 import os
+import shlex
+import shutil
 from datetime import UTC, tzinfo
 from email.utils import parseaddr
 from ipaddress import ip_network
@@ -229,6 +231,22 @@ def parse_endpoint(text):
     if text and not (parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0):
         raise ValueError
     return text
+
+
+def parse_command(text):
+    """Return the words of a command. Raises ValueError if its program is not on this machine."""
+    words = shlex.split(text)
+    if words and shutil.which(words[0]) is None:
+        raise ValueError
+    return words
+
+
+def parse_voices(text):
+    """Split a text at its commas. Raises ValueError for a name that could be an option."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if any(name.startswith("-") for name in names):
+        raise ValueError
+    return names
 
 
 def parse_header_value(text):

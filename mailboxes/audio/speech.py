@@ -1,74 +1,82 @@
-"""Speech, read by eSpeak NG. Needs the package espeakng-loader (the extra `voices`)."""
+"""Speech: a text, read by a voice of the command TTS_COMMAND or of eSpeak NG.
 
-import ctypes
+eSpeak NG comes with the package espeakng-loader (the extra `voices`).
+"""
+
+import json
+import logging
+import subprocess
+import sys
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
-from threading import Lock
+from operator import itemgetter
 
-from mailboxes.audio.decoder import decoder
-from mailboxes.audio.recordings import Recording
+from django.conf import settings
+
+log = logging.getLogger("mailboxes")
 
 PACKAGE = "espeakng_loader"
-
-# From eSpeak NG's speak_lib.h.
-RETRIEVAL = 1  # the speech is handed to a function
-UTF8 = 1
-DONT_EXIT = 0x8000
-OK = 0
-SPEED = 1  # a parameter, in words a minute
-
-Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-)
-
-lock = Lock()  # the library has one state
+ESPEAK = [sys.executable, "-m", "mailboxes.audio.espeak"]
+FEMALE = "+f3"  # after a language: eSpeak NG reads it as a woman
+VOICE = "{voice}"  # in TTS_COMMAND
+SECONDS = 30  # that a text may take
+MAX_REASON = 200  # characters of a command's error
 
 
-class UnknownVoiceError(ValueError):
-    """eSpeak NG has no voice of this name."""
+class SpeechError(Exception):
+    """The command failed, took too long, or does not know the voice."""
 
 
-def is_installed() -> bool:
-    return find_spec(PACKAGE) is not None
+def is_available() -> bool:
+    return bool(settings.TTS_COMMAND) or find_spec(PACKAGE) is not None
+
+
+def list_voices() -> dict[str, str]:
+    """Return the label of each voice, by its name. There are none unless speech is available."""
+    if settings.TTS_COMMAND:
+        return {name: name for name in settings.TTS_VOICES}
+    with suppress(SpeechError):
+        return list_espeak_voices() if is_available() else {}
+    return {}
 
 
 @cache
-def load_library() -> tuple[ctypes.CDLL, int]:
-    """Return the library, and the rate of its speech. Raises ImportError, OSError."""
-    import espeakng_loader
-
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    library.espeak_Synth.argtypes = [
-        *(ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint),
-        *(ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p),
-    ]
-    folder = espeakng_loader.get_data_path().encode()
-    rate = library.espeak_Initialize(RETRIEVAL, 0, folder, DONT_EXIT)
-    if rate <= 0:
-        raise OSError("eSpeak NG does not find its voices.")
-    return library, rate
+def list_espeak_voices() -> dict[str, str]:
+    """Return two voices for each language: `de`, and a woman's, `de+f3`."""
+    languages = json.loads(run([*ESPEAK, "--voices"]))
+    voices = {}
+    for code, name in sorted(languages.items(), key=itemgetter(1)):
+        voices[code] = f"{name}, a man"
+        voices[code + FEMALE] = f"{name}, a woman"
+    return voices
 
 
-def speak(text: str, voice: str, words_a_minute: int = 150) -> Recording:
-    """Read the text with a voice such as `en`, `de`, or a woman's, `de+f3`.
+def speak(text: str, voice: str) -> bytes:
+    """Read the text with a voice such as `en`, and return an audio file. Raises SpeechError."""
+    command = settings.TTS_COMMAND or [*ESPEAK, VOICE]
+    return run([word.replace(VOICE, voice) for word in command], text)
 
-    Raises UnknownVoiceError; ImportError or OSError without the library.
-    """
-    samples = bytearray()
 
-    @Callback
-    def collect(wav, count, _events):
-        if wav and count:
-            samples.extend(ctypes.string_at(wav, count * 2))
-        return 0
-
-    content = text.encode()
-    with lock:
-        library, rate = load_library()
-        if library.espeak_SetVoiceByName(voice.encode()) != OK:
-            raise UnknownVoiceError(voice)
-        library.espeak_SetParameter(SPEED, words_a_minute, 0)
-        library.espeak_SetSynthCallback(collect)
-        library.espeak_Synth(content, len(content) + 1, 0, 0, 0, UTF8, None, None)
-        library.espeak_Synchronize()
-    return decoder.decode(Recording(rate, bytes(samples)).to_wav())
+def run(command: list[str], text: str = "") -> bytes:
+    """Return the output of the command for the text. Raises SpeechError."""
+    try:
+        return subprocess.run(  # noqa: S603  the operator's command, or our own
+            command,
+            input=text.encode(),
+            capture_output=True,
+            timeout=SECONDS,
+            check=True,
+            cwd=settings.BASE_DIR,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin"},  # without the keys of this process
+            start_new_session=True,  # Ctrl-C is not for it
+        ).stdout
+    except subprocess.TimeoutExpired:
+        reason = f"It took more than {SECONDS} seconds."
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.decode(errors="replace").splitlines() or [""])[-1]
+        reason = f"It ended with status {error.returncode}: {last[:MAX_REASON]}"
+    except OSError as error:
+        reason = str(error)
+    log.error("The command that reads texts failed. %s", reason)
+    raise SpeechError(reason)

@@ -50,9 +50,9 @@ SENTENCES = [
 
 
 @cache
-def record_call(text: str, voice: str = "en-us", words_a_minute: int = 150) -> Recording:
+def record_call(text: str, voice: str = "en-us") -> Recording:
     """Return a spoken message as it arrives from a telephone: 8 kHz, µ-law."""
-    spoken = speak(text, voice, words_a_minute)
+    spoken = decoder.decode(speak(text, voice))
     samples = numpy.frombuffer(spoken.samples, "<i2").reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
     frame.sample_rate = spoken.rate

@@ -13,6 +13,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from mailboxes.audio import speech
+from mailboxes.audio.decoder import decoder
 from mailboxes.demo import Demo, history_row
 from mailboxes.demo_calls import make_calls
 from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
@@ -79,11 +80,11 @@ class Command(BaseCommand):
 def leave_messages(account, seed) -> str:
     """Leave spoken messages in the account's first mailboxes. Return their number as a text."""
     mailboxes = list(account.mailboxes.active()[:MAILBOXES_WITH_MESSAGES])
-    if not speech.is_installed():
+    if not speech.is_available():
         return "0 messages, since the speech for them needs: pip install '.[voices]'"
     calls = make_calls(mailboxes, timezone.now(), seed) if mailboxes else []
     for call in calls:
-        call.leave(speech.speak(call.text, call.voice))
+        call.leave(decoder.decode(speech.speak(call.text, call.voice)))
     return f"{len(calls)} messages"
 
 
