@@ -7,6 +7,7 @@ from mailboxes.contract import MASK
 from mailboxes.forms import MailboxSettingsForm
 from mailboxes.history import FIELDS, Change, masked_fields
 from mailboxes.models.history import NEWEST_FIRST
+from mailboxes.models.sounds import name_greetings
 
 
 class Difference(NamedTuple):
@@ -47,7 +48,11 @@ class Conflict:
     @property
     def differences(self) -> list[Difference]:
         """Return the settings that differ, with masked pass codes."""
-        original, theirs, mine = map(masked_fields, (self.original, self.theirs, self.mine))
+        versions = [masked_fields(each) for each in (self.original, self.theirs, self.mine)]
+        names = name_greetings([values["greeting"] for values in versions])
+        original, theirs, mine = (
+            values | {"greeting": names[values["greeting"]] or None} for values in versions
+        )
         label = {name: field.label for name, field in self.form.fields.items()}
         return [
             Difference(label[name], original[name], theirs[name], mine[name], self.is_edited(name))

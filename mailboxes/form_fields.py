@@ -4,11 +4,12 @@ import re
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import validators
 from mailboxes.contract import MAX_RECIPIENTS
-from mailboxes.models import Account, EmailRecipient
+from mailboxes.models import Account, EmailRecipient, Sound
 
 # Names and networks are not prose, so browsers should not correct them.
 NO_CORRECTION = {"autocapitalize": "off", "spellcheck": "false"}
@@ -22,6 +23,19 @@ class MomentInput(forms.DateTimeInput):
     def __init__(self, attrs=None):
         # With seconds: without them an unchanged value would count as changed.
         super().__init__(attrs, "%Y-%m-%dT%H:%M:%S")
+
+
+class GreetingSelect(forms.Select):
+    """A select of greetings (see `models.sounds.list_choices`), which can be heard."""
+
+    template_name = "console/greeting.html"
+
+    def create_option(self, name, value, label, *args, **kwargs):
+        option = super().create_option(name, value, label, *args, **kwargs)
+        if isinstance(label, Sound):
+            address = reverse("console:sound-audio", args=[label.account, label.pk])
+            option["attrs"]["data-audio"] = address
+        return option
 
 
 class AccountNameInput(forms.TextInput):

@@ -14,11 +14,13 @@ from mailboxes.form_fields import (
     AccountNameField,
     AddressesField,
     AddressField,
+    GreetingSelect,
     MomentInput,
     VersionField,
 )
 from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox
 from mailboxes.models.mailboxes import check_quotas
+from mailboxes.models.sounds import find_greeting, list_choices
 from mailboxes.own_changes import OwnChangesForm
 
 
@@ -140,7 +142,7 @@ class MailboxForm(forms.ModelForm):
         empty_value=None,
         widget=forms.TextInput({"size": 36}),
         help_text=_(
-            "The UUID of a sound. Empty: callers hear the telephone system's own greeting."
+            "The name or UUID of a greeting. Empty: callers hear the telephone system's own greeting."
         ),
     )
 
@@ -180,8 +182,16 @@ class MailboxForm(forms.ModelForm):
         return code
 
     def clean_greeting(self):
-        greeting = self.cleaned_data["greeting"]
-        return greeting and validators.parse_uuid(greeting)
+        """Return a UUID or None. The field of the account comes first."""
+        text, mailbox = self.cleaned_data["greeting"], self.instance
+        account = mailbox.account if mailbox.account_id else self.cleaned_data.get("account")
+        return find_greeting(text, account) if text and account else None
+
+    def offer_greetings(self, account: Account) -> None:
+        """Make the greeting a choice, in place of a text."""
+        present = str(self["greeting"].value() or "")
+        self.fields["greeting"].widget = GreetingSelect(choices=list_choices(account, present))
+        self.fields["greeting"].help_text = _("What callers hear before they leave a message.")
 
     @property
     def has_weak_pass_code(self) -> bool:

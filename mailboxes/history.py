@@ -31,6 +31,7 @@ from mailboxes.models import (
 )
 from mailboxes.models.history import NEWEST_FIRST, START
 from mailboxes.models.mailboxes import retention_start
+from mailboxes.models.sounds import name_greetings
 from mailboxes.staff.log_texts import DOWNLOADED, EXPORTED, HEARD, READ, REVEALED
 from mailboxes.staff.resubmission import wait_for_earlier_forms
 
@@ -202,9 +203,22 @@ def describe_effects(batch: Batch) -> list[tuple]:
     states = effects.pop("state", [None])
     if states != [None]:  # it deleted or restored mailboxes
         effects["state"] = [STATES[state] for state in states]
+    if "greeting" in effects:
+        uuids = [uuid and UUID(uuid) for uuid in effects["greeting"]]
+        names = name_greetings(uuids)
+        effects["greeting"] = [names[uuid] or None for uuid in uuids]
     for key in {"recipient added", "recipient removed"}.intersection(effects):
         effects[key] = [", ".join(effects[key])] if effects[key] else []
     return [(capfirst(label), effects[key]) for key, label in EFFECTS.items() if key in effects]
+
+
+def show_greeting_names(changes: Iterable[Change]) -> None:
+    """Replace the greetings' UUIDs in these changes by texts, with one query."""
+    values = [each for change in changes for each in (change.before, change.after)]
+    values = [each for each in values if each.get("greeting")]
+    names = name_greetings([each["greeting"] for each in values]) if values else {}
+    for each in values:
+        each["greeting"] = names[each["greeting"]]
 
 
 def add_deletions(mailboxes) -> None:

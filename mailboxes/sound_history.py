@@ -61,8 +61,8 @@ def build_changes(rows) -> Iterator[SoundChange]:
 
 
 @transaction.atomic
-def put_back(sound: Sound, version: int) -> None:
-    """Put back the state of this version, and restore the sound if it is deleted since.
+def put_back(sound: Sound, version: int) -> Sound:
+    """Put back the state of this version, and return the sound, restored if it is deleted.
 
     A sound that was deleted in this version is deleted again. Raises Sound.DoesNotExist if the
     sound or that version is gone, AudioRemovedError, ValidationError (`limit`), SoundInUseError.
@@ -82,3 +82,4 @@ def put_back(sound: Sound, version: int) -> None:
     sound.change(**{name: getattr(then, name) for name in Sound.CHANGEABLE})
     if then.deleted_at is not None:
         sound.soft_delete()
+    return sound

@@ -93,12 +93,16 @@ def describe_wrong_digits(value: str) -> str:
     }
 
 
+def is_uuid(value: str) -> bool:
+    return bool(re.fullmatch(UUID_TEXT, value))
+
+
 def parse_uuid(value: str) -> UUID:
     """Parse a UUID in the 8-4-4-4-12 form, either case. Raises ValidationError.
 
     Python alone accepts braces and `urn:` too.
     """
-    if not re.fullmatch(UUID_TEXT, value):
+    if not is_uuid(value):
         raise ValidationError(
             _("Use a UUID, such as 63e54af8-07b5-4fd2-b15b-f4c31a82ca0b."), code="invalid"
         )

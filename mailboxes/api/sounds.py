@@ -1,7 +1,6 @@
 """Sounds in answers and requests, and pages of their list."""
 
 import base64
-from pathlib import PurePath
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -14,6 +13,7 @@ from mailboxes.api.serializers import CREATED_ON, UPDATED_ON, TextField, TrueOrF
 from mailboxes.api.uploads import UploadSerializer, check_size
 from mailboxes.models import Sound
 from mailboxes.models.searching import validate_search
+from mailboxes.models.sounds import name_after
 
 MAX_PAGE = 1000
 WRONG_CONTENT = serializers.ErrorDetail("Send the file in base64.", "invalid")
@@ -93,12 +93,6 @@ def decode_file(data: dict) -> SimpleUploadedFile:
         return SimpleUploadedFile(data.get("file_name", "sound"), content)
     except (TypeError, SuspiciousFileOperation):
         raise serializers.ValidationError({"file_name": [WRONG_FILE_NAME]}) from None
-
-
-def name_after(file_name: str) -> str:
-    """Return a name for a sound in a file of this name."""
-    name = PurePath(file_name).stem.replace("_", " ").strip()[: contract.MAX_NAME_LENGTH]
-    return name or contract.DEFAULT_TAG
 
 
 class ContentURLSerializer(serializers.Serializer):

@@ -19,6 +19,11 @@ def describe_seconds(seconds: float) -> str:
     return f"{count:g} {unit}" if count == 1 else f"{count:g} {unit}s"
 
 
+def format_duration(seconds: int) -> str:
+    """Return the duration as minutes and seconds, such as "1:05"."""
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
 class Recording(NamedTuple):
     """Samples of 16 bit, little-endian, mono."""
 

@@ -56,9 +56,13 @@ def get_return_page(request):
     return make_local(request, get_return_address(request)) or request.get_full_path()
 
 
-def add_success(request, text, batch=None):
-    """Add a success message for the next page; with a batch it has an Undo button."""
-    messages.success(request, text, extra_tags=str(batch.pk) if batch else "")
+def add_success(request, text, batch=None, undo=""):
+    """Add a success message for the next page.
+
+    With a batch or the address `undo`, which takes a POST, it has an Undo button.
+    """
+    undo = resolve_url("console:undo", batch.pk) if batch else undo
+    messages.success(request, text, extra_tags=undo)
 
 
 def add_lost_key(request, error):

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from uuid import UUID
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils.functional import cached_property
@@ -15,8 +17,10 @@ from mailboxes import validators
 from mailboxes.contract import MAX_RECIPIENTS
 from mailboxes.form_fields import NO_CORRECTION, AddressesField
 from mailboxes.forms import SWITCHES, list_missing
-from mailboxes.models import EmailRecipient, Mailbox
+from mailboxes.models import Account, EmailRecipient, Mailbox
+from mailboxes.models.sounds import find_greeting, name_greetings
 
+MOST_ACCOUNTS = 20  # in which a greeting is looked up by its name
 MOST_FULL = 6  # mailboxes without room for another recipient: the page names five
 
 # The recipients of a mailbox. An index has the address in lower case.
@@ -50,10 +54,12 @@ class SettingsForm(forms.Form):
     greeting = forms.ChoiceField(
         label=_("Greeting"),
         required=False,
-        choices=[UNCHANGED, ("none", _("Remove")), ("set", _("Set to a sound"))],
+        choices=[UNCHANGED, ("none", _("Remove")), ("set", _("Choose another"))],
     )
     sound = forms.CharField(
-        label=_("UUID of the sound"), required=False, widget=forms.TextInput({"size": 36})
+        label=_("Name or UUID of the greeting"),
+        required=False,
+        widget=forms.TextInput({"size": 36}),
     )
     add = AddressesField(
         label=_("Add recipients"),
@@ -68,9 +74,10 @@ class SettingsForm(forms.Form):
         help_text=_("From each mailbox that has them."),
     )
 
-    def __init__(self, data):
+    def __init__(self, data, mailboxes):
         # A prefix, because filters of the same names are in the query string too.
         super().__init__(data, prefix="to")
+        self.mailboxes = mailboxes
         for name in SWITCHES:
             label = capfirst(Mailbox._meta.get_field(name).verbose_name)
             choices = [self.UNCHANGED, ("on", _("On")), ("off", _("Off"))]
@@ -79,7 +86,24 @@ class SettingsForm(forms.Form):
     def clean_sound(self):
         if self.cleaned_data.get("greeting") != "set":
             return None
-        return validators.parse_uuid(self.cleaned_data["sound"])
+        text = self.cleaned_data["sound"]
+        if not text:
+            raise ValidationError(_("Enter a name or UUID."), code="required")
+        if validators.is_uuid(text):
+            return UUID(text)
+        found = Account.objects.filter(pk__in=self.mailboxes.order_by().values("account"))
+        accounts = found.order_by("name")[: MOST_ACCOUNTS + 1]
+        if len(accounts) > MOST_ACCOUNTS:
+            raise ValidationError(
+                _("The mailboxes belong to more than %(most)s accounts. Enter a UUID."),
+                params={"most": MOST_ACCOUNTS},
+            )
+        sounds = {find_greeting(text, account) for account in accounts}
+        if len(sounds) > 1:
+            raise ValidationError(
+                _("Accounts have different greetings of this name. Enter the UUID of one.")
+            )
+        return sounds.pop() if sounds else None
 
     def clean_remove(self):
         added = {address.lower() for address in self.cleaned_data.get("add", [])}
@@ -131,7 +155,8 @@ class SettingsForm(forms.Form):
         effects = []
         for name, value in self.new_values.items():
             is_same = Q(**{f"{name}__isnull": True} if value is None else {name: value})
-            effects.append(Effect(self.fields[name].label, value, ~is_same))
+            shown = name_greetings([value])[value] if name == "greeting" else value
+            effects.append(Effect(self.fields[name].label, shown, ~is_same))
         if self.cleaned_data["password"]:
             value = _("a new one for each")
             effects.append(Effect(self.fields["password"].label, value, Q(pk__isnull=False)))

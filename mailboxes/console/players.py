@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from mailboxes.models import Message
+from mailboxes.models import Message, Sound
 
 HEIGHT = 100  # of a waveform, whose width is two for each of its bars
 LEAST_BAR = 2
@@ -39,3 +39,9 @@ class Player:
 def create_player(message: Message) -> Player:
     source = reverse("console:message-recording", args=[message.mailbox_id, message.pk])
     return Player(str(message.pk), source, message.length, message.duration, bytes(message.peaks))
+
+
+def create_sound_player(sound: Sound) -> Player:
+    source = reverse("console:sound-audio", args=[sound.account, sound.pk])
+    audio = sound.audio
+    return Player(str(sound.pk), source, audio.length, audio.duration, bytes(audio.peaks))

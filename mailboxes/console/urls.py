@@ -22,6 +22,7 @@ from mailboxes.console.views import (
     pass_codes,
     second_factor,
     sign_in,
+    sounds,
     staff,
     webhooks,
 )
@@ -37,6 +38,7 @@ class AccountName(StringConverter):
 register_converter(AccountName, "account")
 
 WEBHOOKS = "accounts/<account:name>/webhooks/"
+GREETINGS = "accounts/<account:name>/greetings/"
 DELIVERY = f"{WEBHOOKS}<uuid:uuid>/deliveries/<uuid:delivery>"
 
 urlpatterns = [
@@ -130,6 +132,19 @@ urlpatterns = [
     path(f"{WEBHOOKS}<uuid:uuid>/delete/", webhooks.webhook_delete, name="webhook-delete"),
     path(f"{DELIVERY}/", webhooks.delivery, name="delivery"),
     path(f"{DELIVERY}/again/", webhooks.delivery_again, name="delivery-again"),
+    path(GREETINGS, sounds.sound_list, name="sound-list"),
+    path(f"{GREETINGS}new/", sounds.sound_add, name="sound-add"),
+    path(f"{GREETINGS}<uuid:uuid>/", sounds.sound, name="sound"),
+    path(f"{GREETINGS}<uuid:uuid>/audio/", sounds.sound_audio, name="sound-audio"),
+    path(f"{GREETINGS}<uuid:uuid>/edit/", sounds.sound_edit, name="sound-edit"),
+    path(f"{GREETINGS}<uuid:uuid>/replace/", sounds.sound_replace, name="sound-replace"),
+    path(f"{GREETINGS}<uuid:uuid>/delete/", sounds.sound_delete, name="sound-delete"),
+    path(f"{GREETINGS}<uuid:uuid>/restore/", sounds.sound_restore, name="sound-restore"),
+    path(
+        f"{GREETINGS}<uuid:uuid>/put-back/<int:version>/",
+        sounds.sound_put_back,
+        name="sound-put-back",
+    ),
     path("export/", export.export, name="export"),
     path("import/", imports.upload, name="import"),
     path("import/template.csv", imports.template, name="import-template"),

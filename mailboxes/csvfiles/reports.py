@@ -1,7 +1,8 @@
 """Reports on a staged import: its errors and its changes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -15,6 +16,7 @@ from mailboxes.csvfiles.rows import (
     mask_pass_code,
 )
 from mailboxes.models import ImportRow, Mailbox
+from mailboxes.models.sounds import name_greetings
 
 MAX_CELL_LENGTH = 200  # characters; a longer cell is cut: it is repeated for each of its errors
 
@@ -57,18 +59,33 @@ class RowChange(NamedTuple):
     warnings: dict[str, list[str]]  # by column
 
 
-def list_changes(rows: Iterable[ImportRow]) -> Iterator[RowChange]:
-    """Yield what each row changes in its mailbox, pass codes masked; two queries in all."""
+def show_cell(column: str, text: str, greetings: dict) -> str:
+    """Return the cell's text, with a mask for a pass code, and the name of a greeting."""
+    if column == "greeting" and text:
+        return greetings[UUID(text)]
+    return mask_pass_code(column, text)
+
+
+def list_changes(rows: Sequence[ImportRow]) -> Iterator[RowChange]:
+    """Yield what each row changes in its mailbox, pass codes masked; three queries in all."""
     found = Mailbox.objects.select_related("account").prefetch_related("email_recipients")
     mailboxes = found.in_bulk([row.mailbox_uuid for row in rows])
-    for row in rows:
+    cells_of_rows = [row.cells for row in rows]
+    texts = [cells.get("greeting") for cells in cells_of_rows]
+    texts += [str(mailbox.greeting) for mailbox in mailboxes.values() if mailbox.greeting]
+    names = name_greetings([UUID(text) for text in texts if text])
+    for row, cells in zip(rows, cells_of_rows, strict=True):
         mailbox = mailboxes.get(row.mailbox_uuid)
         before = format_cells(mailbox, list_addresses(mailbox)) if mailbox else {}
-        after = before | row.cells
+        after = before | cells
         # The name and account of a new mailbox are shown separately.
         columns = [column for column in after if mailbox or column not in (*FIXED, "name")]
         changes = [
-            (column, before.get(column, ""), mask_pass_code(column, after[column]))
+            (
+                column,
+                show_cell(column, before.get(column, ""), names),
+                show_cell(column, after[column], names),
+            )
             for column in columns
             if after[column] != before.get(column, "")
         ]

@@ -114,6 +114,8 @@ class RowForm(MailboxForm):
     beep = play_caller_id = play_timestamp = transcribe = YesNoField()
     recipients = AddressesField(required=False)
 
+    field_order = ["account"]  # before the greeting, which it may name
+
     class Meta(MailboxForm.Meta):
         # The account has been looked up for many rows at once.
         fields = [name for name in MailboxForm.Meta.fields if name != "account"]

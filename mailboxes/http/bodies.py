@@ -13,7 +13,7 @@ from django.http import JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from mailboxes import contract
+from mailboxes import contract, validators
 from mailboxes.contract import MAX_BODY_BYTES, MAX_DISCARDED_BYTES, is_machine_path
 from mailboxes.monitoring import logs
 
@@ -57,10 +57,14 @@ KEPT = "mailboxes.kept"
 MAX_SIGN_IN_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 33 * 1024 * 1024  # a CSV file of 32 MiB, and the form around it
 MAX_FORM_BYTES = 64 * 1024  # around a recording
-# The API's paths that take recordings, with the most bytes of one. JSON has it in base64.
+# The paths that take recordings, with the most bytes of one. JSON has it in base64.
+SOUND_FORMS = re.compile(
+    rf"/accounts/{validators.ACCOUNT_NAME_TEXT}/greetings/(?:new|{contract.UUID_TEXT}/replace)/\Z"
+)
 UPLOADS = {
     contract.MESSAGES_PATH: contract.MAX_RECORDING_BYTES,
     contract.SOUNDS_PATH: contract.MAX_RECORDING_BYTES * 4 // 3,
+    SOUND_FORMS: contract.MAX_RECORDING_BYTES,
 }
 MEMORY_BYTES = 1024 * 1024  # longer bodies go to an unnamed file
 # Open files in a process (config/server.py reserves descriptors for them). Above the limit, a

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mailboxes import contract, validators
-from mailboxes.audio.recordings import Recording
+from mailboxes.audio.recordings import Recording, format_duration
 from mailboxes.models.mailboxes import Mailbox, retention_start
 from mailboxes.models.message_actions import Actions, MailboxFullError
 from mailboxes.models.message_search import NEWEST_FIRST, Searches
@@ -179,9 +179,7 @@ class Message(TranscribedRow):
 
     @property
     def length(self) -> str:
-        """Return the duration as minutes and seconds, such as "1:05"."""
-        minutes, seconds = divmod(self.duration, 60)
-        return f"{minutes}:{seconds:02}"
+        return format_duration(self.duration)
 
     @property
     def caller(self) -> str:

@@ -1,8 +1,9 @@
 """Sounds: the greetings that staff and programs choose for mailboxes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import PurePath
 from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
@@ -11,11 +12,11 @@ from django.db.models import Q
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from mailboxes import contract, validators
-from mailboxes.audio.recordings import Greeting
+from mailboxes.audio.recordings import Greeting, format_duration
 from mailboxes.models.accounts import Account
 from mailboxes.models.encrypted import RowWithKey
 from mailboxes.models.history import HistoryMixin, history_table
@@ -93,6 +94,10 @@ class SoundAudio(RowWithKey, models.Model):
     @property
     def owner(self) -> bytes:
         return self.uuid.bytes
+
+    @property
+    def length(self) -> str:
+        return format_duration(self.duration)
 
     @classmethod
     @contextmanager
@@ -319,6 +324,66 @@ class Sound(Timestamped, HistoryMixin):
             self.check_room()
             self.deleted_at = None
             self.save()
+
+
+def name_after(file_name: str) -> str:
+    """Return a name for a sound in a file of this name."""
+    name = PurePath(file_name).stem.replace("_", " ").strip()[: contract.MAX_NAME_LENGTH]
+    return name or contract.DEFAULT_TAG
+
+
+def find_greeting(text: str, account: Account) -> UUID:
+    """Return the UUID in the text, or that of the sound of this name that the account may use.
+
+    An own sound is taken before one of a reseller. Raises ValidationError.
+    """
+    if validators.is_uuid(text):
+        return UUID(text)
+    usable = list(Sound.objects.usable_by(account).filter(name=text))
+    found = [sound for sound in usable if sound.account_id == account.pk] or usable
+    if not found:
+        raise ValidationError(
+            _("The account “%(account)s” has no greeting “%(name)s”. Enter a name or UUID."),
+            code="invalid",
+            params={"account": account, "name": text},
+        )
+    if len(found) > 1:
+        raise ValidationError(
+            _("Several greetings have the name “%(name)s”. Enter the UUID of one."),
+            code="invalid",
+            params={"name": text},
+        )
+    return found[0].pk
+
+
+def list_choices(account: Account, present: str) -> list[tuple]:
+    """Return the choices of a greeting: none, own and shared sounds, and the present one.
+
+    A sound stands for itself, with its UUID as the value.
+    """
+    sounds = list(Sound.objects.usable_by(account).select_related("account").order_by("name"))
+    own = [(str(sound.pk), sound) for sound in sounds if sound.account_id == account.pk]
+    shared = [(str(sound.pk), sound) for sound in sounds if sound.account_id != account.pk]
+    choices: list[tuple] = [("", gettext("None: the telephone system's own greeting"))]
+    if present and present not in dict([*own, *shared]):
+        uuid = UUID(present) if validators.is_uuid(present) else None
+        choices.append((present, name_greetings([uuid])[uuid] or present))
+    choices += own
+    if shared:
+        choices.append((gettext("Shared by resellers"), shared))
+    return choices
+
+
+def name_greetings(uuids: Iterable[UUID | None]) -> dict[UUID | None, str]:
+    """Return the text that stands for each of these greetings, by its UUID."""
+    sounds = Sound.objects.in_bulk([uuid for uuid in {*uuids} if uuid])
+    return {uuid: sounds[uuid].name if uuid in sounds else name_foreign(uuid) for uuid in uuids}
+
+
+def name_foreign(uuid: UUID | None) -> str:
+    if uuid is None:
+        return ""
+    return gettext("a sound of another service (%(uuid)s)") % {"uuid": uuid}
 
 
 @receiver(post_delete, sender=SoundAudio)

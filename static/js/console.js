@@ -218,12 +218,29 @@ function focusInvalid(root) {
   root.querySelector("[aria-invalid=true]")?.focus();
 }
 
+// --- A chosen greeting can be heard, if it is one of this service.
+
+function showGreeting(player, { selectedOptions }) {
+  const { audio } = selectedOptions[0]?.dataset ?? {};
+  player.hidden = !audio;
+  if (audio) player.querySelector("audio").src = audio;
+}
+
+function showGreetings(root) {
+  for (const player of root.querySelectorAll(".picked")) {
+    const select = player.parentElement.querySelector("select");
+    select.addEventListener("change", () => showGreeting(player, select));
+    showGreeting(player, select);
+  }
+}
+
 function enhance(root) {
   localise(root);
   nameZone(root);
   // An error replaces the messages above a form that stays.
   if (root.id === "messages") root.querySelector(".error")?.scrollIntoView({ block: "center" });
   focusInvalid(root);
+  showGreetings(root);
   const table = root.closest?.("#table") ?? root.querySelector("#table");
   if (table) {
     updateSelection(table);

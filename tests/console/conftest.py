@@ -90,7 +90,7 @@ DELETED = "This mailbox was deleted. Restore it first."
 def get_undo_address(response):
     """Return the address that the page's Undo button posts to."""
     (message,) = [message for message in response.context["messages"] if message.extra_tags]
-    return f"/changes/{message.extra_tags}/undo/"
+    return message.extra_tags
 
 
 def read_values(mailbox):

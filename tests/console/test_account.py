@@ -117,8 +117,8 @@ def test_query_count_does_not_grow_with_the_rows(viewer, account, django_assert_
             Account.objects.create(name=name, reseller=account)
             Mailbox.objects.create(account=account, name=name)
         # Session, user, two kinds of permissions, second factor; the account, its resellers, what is in its tree,
-        # customers, its count of mailboxes, the latest ones, credentials.
-        with django_assert_num_queries(12):
+        # customers, its count of mailboxes, the latest ones, resellers and greetings, credentials.
+        with django_assert_num_queries(14):
             viewer.get("/accounts/acme/")
 
 

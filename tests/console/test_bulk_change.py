@@ -132,8 +132,8 @@ def test_mailbox_added_since_the_preview_is_shown_before_anything_is_written(sup
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"greeting": "set"}, "Use a UUID"),
-        ({"greeting": "set", "sound": "hello"}, "Use a UUID"),
+        ({"greeting": "set"}, "Enter a name or UUID"),
+        ({"greeting": "set", "sound": "hello"}, "“acme” has no greeting “hello”"),
         ({"transcribe": "maybe"}, "maybe is not one of the available choices"),
         ({"add": "ann@acme.example bob"}, "Add recipients: “bob”: Enter a valid email address."),
         ({"add": "a@b.example", "remove": "A@b.example"}, "“A@b.example”: This address is also"),

@@ -136,7 +136,7 @@ def test_import_is_undone_from_the_message(support, account):
     address, _ = open_preview(support, NEW)
     response = support.post(f"{address}write/")
     (message,) = get_messages(response.wsgi_request)
-    support.post(f"/changes/{message.extra_tags}/undo/")
+    support.post(message.extra_tags)
     assert not Mailbox.objects.active().exists()
 
 

@@ -54,7 +54,7 @@ def test_page_warns_of_a_weak_pass_code(support, account):
         ("account", "", "This field is required."),
         ("name", "", "This field is required."),
         ("password", "12", "Use four digits"),
-        ("greeting", "x", "Use a UUID"),
+        ("greeting", "x", "has no greeting “x”"),
         ("recipients", "ann@acme.example, bob", "“bob”: Enter a valid email address."),
         ("recipients", " ".join(f"{n}@a.example" for n in range(51)), "at most 50 recipients"),
     ],

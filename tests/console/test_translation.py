@@ -36,7 +36,9 @@ from tests.service import InProcess
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
 # Code, times, and old and new cells of an imported file need no translation.
 NOT_PROSE = re.compile(r"<(script|style|code|pre|time|del|ins)\b.*?</\1>", re.DOTALL)
-SPOKEN = re.compile(r'(?:aria-label|title|alt|placeholder|data-(?!copy|live|show)[\w-]+)="([^"]*)"')
+SPOKEN = re.compile(
+    r'(?:aria-label|title|alt|placeholder|data-(?!audio|copy|live|show)[\w-]+)="([^"]*)"'
+)
 EVENT = r"\b(?:mailbox|message|webhook)\.[a-z]+"
 DATA = re.compile(rf"\S+@\S+|\S+\.csv|X-Auth-\w+|{EVENT}|{UUID_TEXT}")
 WORD = re.compile(r"[^\W\d_]{2,}")

@@ -215,7 +215,7 @@ NEW_ROW = {"account": "acme", "name": "New"}
         ({"recipients": '"a\x1bb"@acme.example'}, "recipients", "Leave out control characters."),
         ({"password": "123"}, "password", "Use four digits, 0000 to 9999. This has 3 digits."),
         ({"password": "••••"}, "password", "These dots only stand for a pass code."),
-        ({"greeting": "hello"}, "greeting", "Use a UUID"),
+        ({"greeting": "hello"}, "greeting", "has no greeting “hello”"),
         ({"beep": "x"}, "beep", "Use yes or no."),
         ({"recipients": "ann@acme.example; bob@"}, "recipients", "“bob@”: Enter a valid email"),
         ({"recipients": "a\x00@acme.example"}, "recipients", "Enter a valid email"),

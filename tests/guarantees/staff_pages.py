@@ -23,9 +23,12 @@ from mailboxes.models import (
     Import,
     Mailbox,
     Message,
+    Sound,
     WebhookEndpoint,
 )
 from tests.delivery.webhooks import create_webhook
+from tests.recordings import make_wav
+from tests.sounds import create_sound
 
 # Each rank may do what the one before it may, and more. NOBODY is above all ranks.
 ANYONE, STAFF, VIEWER, SUPPORT, MANAGER, NOBODY = range(6)
@@ -56,6 +59,12 @@ class Visit:
     @property
     def batch(self):
         return Batch.objects.filter(undone_at=None).first() or Batch.objects.first()
+
+    @property
+    def sound(self):
+        """A greeting; what a visit has deleted is created again."""
+        own = self.account.sounds.active().first()
+        return own or Sound.objects.active().first() or create_sound(self.account)
 
     @property
     def delivery(self):
@@ -129,6 +138,23 @@ def webhook_kwargs(visit):
 
 def delivery_kwargs(visit):
     return webhook_kwargs(visit) | {"delivery": visit.delivery.pk}
+
+
+def sound_kwargs(visit):
+    return {"name": visit.sound.account.name, "uuid": visit.sound.pk}
+
+
+def deleted_sound_kwargs(visit):
+    kwargs = sound_kwargs(visit)
+    visit.sound.soft_delete()
+    return kwargs
+
+
+def version_kwargs(visit):
+    """Return the kwargs of a greeting, with a version that differs from the present one."""
+    sound = visit.sound
+    sound.change(name=f"Greeting {next(numbers)}")
+    return sound_kwargs(visit) | {"version": sound.version - 1}
 
 
 def failed_delivery_kwargs(visit):
@@ -207,6 +233,14 @@ def undo_form(action):
 def csv_file_form(visit):
     text = f"account,name,password\n{visit.account},Imported {next(numbers)},4826\n"
     return {"file": SimpleUploadedFile("mailboxes.csv", text.encode())}
+
+
+def sound_file_form(visit):
+    return {"file": SimpleUploadedFile("greeting.wav", make_wav())}
+
+
+def sound_form(visit):
+    return {"name": f"Greeting {next(numbers)}"}
 
 
 def credential_form(visit):
@@ -325,6 +359,18 @@ CONSOLE = [
     ),
     get("credential-revoke", MANAGER, credential_kwargs),
     post("credential-revoke", MANAGER, kwargs=credential_kwargs),
+    get("sound-list", kwargs=account_kwargs),
+    get("sound-add", SUPPORT, account_kwargs),
+    post("sound-add", SUPPORT, sound_file_form, account_kwargs),
+    get("sound", kwargs=sound_kwargs),
+    get("sound-audio", kwargs=sound_kwargs),
+    get("sound-edit", SUPPORT, sound_kwargs),
+    post("sound-edit", SUPPORT, sound_form, sound_kwargs),
+    get("sound-replace", SUPPORT, sound_kwargs),
+    post("sound-replace", SUPPORT, sound_file_form, sound_kwargs),
+    post("sound-delete", SUPPORT, kwargs=sound_kwargs),
+    post("sound-restore", SUPPORT, kwargs=deleted_sound_kwargs),
+    post("sound-put-back", SUPPORT, kwargs=version_kwargs),
     get("webhook-add", MANAGER, account_kwargs),
     post("webhook-add", MANAGER, webhook_form, account_kwargs),
     get("webhook", MANAGER, webhook_kwargs),

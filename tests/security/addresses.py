@@ -8,6 +8,7 @@ from mailboxes.models import Mailbox
 # Arguments that are not the key of a row: an action on a message, the admin's only app, a greeting's
 # signature, and the parts of a link to set a password.
 CONSTANTS = {
+    "version": 1,
     "action": "delete",
     "app_label": "mailboxes",
     "signed": "signature",
@@ -63,6 +64,8 @@ def get_kind(name, argument):
         return "webhookdelivery"
     if argument == "uuid" and ("webhook" in name or "delivery" in name):
         return "webhookendpoint"
+    if "sound" in name and argument == "uuid":
+        return "sound"
     if "message" in name and argument == "uuid":
         return "message"
     if name.startswith("console:credential-"):

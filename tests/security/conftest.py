@@ -16,6 +16,7 @@ from mailboxes.models import (
     EmailRecipient,
     Mailbox,
     Message,
+    Sound,
     WebhookEndpoint,
 )
 from tests.conftest import database_url
@@ -24,6 +25,7 @@ from tests.delivery.webhooks import create_webhook
 from tests.messages import leave_message
 from tests.security.browser import Browser, create_superuser
 from tests.server import Server
+from tests.sounds import create_sound
 
 # Each of these runs if a page does not escape it: in text, in an attribute, in a script, in a
 # template or in a link.
@@ -75,6 +77,7 @@ def rows(account, rosa):
         "import": source,
         "webhookendpoint": webhook,
         "webhookdelivery": send(webhook, "mailbox.updated", {"name": "Sales"}),
+        "sound": create_sound(account),
         "message": leave_message(mailbox, "Bob", text="Call me back."),
         "task": fail_task(),
         "batch": Batch.objects.create(user=rosa, action=Batch.Action.CHANGED, count=1),
@@ -103,6 +106,8 @@ def script_rows(rows):
     delivery = rows["webhookdelivery"]
     delivery.log_attempt(500, text)
     delivery.save()
+    Sound.objects.update(name=text, tag=SCRIPTS[1], file_name=SCRIPTS[2])
+    Sound.history.update(name=text, tag=SCRIPTS[1])
     EmailRecipient.objects.update(email='"<script>alert(7)</script>"@acme.example')
     User.objects.filter(username="hugo").update(first_name=text, last_name=text, email=text)
     for number, script in enumerate(SCRIPTS):

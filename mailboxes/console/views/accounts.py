@@ -20,7 +20,7 @@ from mailboxes.console.writing import (
 )
 from mailboxes.forms import AccountForm
 from mailboxes.history import list_reasons_to_keep
-from mailboxes.models import Account, ApiCredential, Mailbox
+from mailboxes.models import Account, ApiCredential, Mailbox, Sound
 from mailboxes.models.accounts import LINEAGE_SEPARATOR
 from mailboxes.staff.resubmission import get_form_uuid, wait_for_earlier_forms
 from mailboxes.staff.unsent import fill_in
@@ -114,6 +114,7 @@ def account(request, name):
             "customers": with_counts(account.customers.all())[:CUSTOMERS_SHOWN],
             "mailbox_count": mailboxes.filter(account=account).count(),
             "tree_mailbox_count": tree["mailboxes"],
+            "sound_count": Sound.objects.usable_by(account).count(),
             "latest_mailboxes": mailboxes.filter(account=account).order_by("-updated_at", "uuid")[
                 :MAILBOXES_SHOWN
             ],

@@ -1,5 +1,7 @@
 """The list of changes by staff, the page of each, and undo."""
 
+from itertools import chain
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -18,7 +20,7 @@ from mailboxes.console.access import (
 )
 from mailboxes.console.views.message_list import add_outcome
 from mailboxes.forms import MailboxDeletedError
-from mailboxes.history import describe_effects
+from mailboxes.history import describe_effects, show_greeting_names
 from mailboxes.models import Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.trimming import describe_trimming
@@ -71,6 +73,7 @@ def list_mailboxes(batch):
 def list_with_changes(batch, page) -> list[Mailbox]:
     """Return the page's mailboxes, each with its `changes` in the batch."""
     changes = batches.list_changes(batch, [mailbox.pk for mailbox in page])
+    show_greeting_names(chain.from_iterable(changes.values()))
     for mailbox in page:
         mailbox.changes = changes[mailbox.pk]
     return list(page)

@@ -57,7 +57,7 @@ def bulk_restore(request):
 @staff_with(*Batch.permissions(Batch.Action.CHANGED))
 def bulk_change(request):
     """Change settings of the selected mailboxes. The new settings are in the query string."""
-    form = SettingsForm(request.GET)
+    form = SettingsForm(request.GET, Selection(request.GET, deleted=False).mailboxes)
     selection = Selection(request.GET, deleted=False, condition=form.condition)
     return confirm(
         request,

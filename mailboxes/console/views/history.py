@@ -23,7 +23,14 @@ from mailboxes.console.access import (
     redirect_to_mailbox,
     staff_with,
 )
-from mailboxes.history import Access, HistoryPage, list_accesses, list_reveals, parse_version
+from mailboxes.history import (
+    Access,
+    HistoryPage,
+    list_accesses,
+    list_reveals,
+    parse_version,
+    show_greeting_names,
+)
 from mailboxes.message_changes import list_history
 from mailboxes.models import Account, Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
@@ -46,6 +53,7 @@ def history(request, uuid):
     """
     mailbox = get_object_or_404(Mailbox.objects.select_related("account"), pk=uuid)
     page = HistoryPage(mailbox, VERSIONS_PER_PAGE, parse_version(request.GET.get("before")))
+    show_greeting_names(page.changes)
     reveals = Paginator(list_reveals(mailbox), REVEALS_PER_PAGE)
     accesses = Paginator(list_accesses(mailbox), REVEALS_PER_PAGE)
     accesses = accesses.get_page(request.GET.get("messages"))

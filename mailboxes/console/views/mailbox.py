@@ -27,10 +27,11 @@ from mailboxes.console.writing import atomic_post, find_first_batch
 from mailboxes.contract import MASK, MAX_RECIPIENTS
 from mailboxes.forms import MailboxDeletedError, MailboxSettingsForm, NewMailboxForm, RecipientsForm
 from mailboxes.history import add_deletions
-from mailboxes.models import Batch, EmailRecipient, Mailbox
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.models.mail import with_failures
 from mailboxes.models.mailboxes import check_quotas
+from mailboxes.models.sounds import name_greetings
 from mailboxes.staff.permissions import require_permissions
 from mailboxes.staff.resubmission import get_form_uuid
 from mailboxes.staff.unsent import fill_in
@@ -80,21 +81,24 @@ def render_mailbox(
         add_deletions([mailbox])
     context = keep_table(request) | list_messages_of(mailbox, request.user)
     record_reading(context.get("shown_messages", []), request.user)
+    is_given = form is not None
+    form = form or fill_in(request, MailboxSettingsForm(instance=mailbox))
+    form.offer_greetings(mailbox.account)
     context |= {
         "mailbox": mailbox,
         "recipients": with_failures(mailbox.email_recipients.all()),
         "mail_note": explain_silence(mailbox),
-        "form": form or fill_in(request, MailboxSettingsForm(instance=mailbox)),
+        "form": form,
         "recipient_form": recipient_form or fill_in(request, RecipientsForm(mailbox=mailbox)),
         "conflict": conflict,
         "mask": MASK,
+        "greeting": name_greetings([mailbox.greeting])[mailbox.greeting],
         "is_shown": is_shown,
         "has_transcriber": bool(settings.TRANSCRIBER),
         "retention_days": settings.RETENTION_DAYS,
         "most_recipients": MAX_RECIPIENTS,
         "host": request.build_absolute_uri("/").rstrip("/"),
-        "may_change": request.user.has_perms(CHANGE)
-        and (form is not None or not mailbox.is_deleted),
+        "may_change": request.user.has_perms(CHANGE) and (is_given or not mailbox.is_deleted),
     }
     return render(request, "console/mailbox.html", context)
 
@@ -142,9 +146,17 @@ def add(request):
         batch = write_batch(request, Batch.Action.CREATED, created=[mailbox], added=recipients)
         uuid = mailbox.pk
     else:
-        return render(request, "console/mailbox_add.html", {"form": form})
+        return render_new(request, form)
     add_success(request, str(batch), batch)
     return redirect("console:mailbox", uuid)
+
+
+def render_new(request, form):
+    """Render the page of a new mailbox. It offers the greetings of its account, once known."""
+    account = Account.objects.filter(name=form["account"].value() or "").first()
+    if account:
+        form.offer_greetings(account)
+    return render(request, "console/mailbox_add.html", {"form": form})
 
 
 @require_POST

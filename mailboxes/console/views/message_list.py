@@ -256,7 +256,8 @@ def add_outcome(request, change: MessageChange) -> None:
     """Add a message for the next page that says what was done, with an Undo button."""
     if change.count:
         text = DONE[change.action] % {"count": change.count}
-        tag = str(change.batch.pk) if change.batch else change.sign()
+        batch = change.batch
+        tag = resolve_url("console:undo", batch.pk) if batch else change.sign()
         messages.success(request, text, extra_tags=tag)
     elif not (change.full or change.skipped or change.gone):
         messages.info(request, _("Nothing was changed."))

@@ -3,12 +3,17 @@
 from functools import wraps
 
 from django.db import transaction
-from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.views.decorators.http import require_http_methods
 
 from mailboxes import validators
 from mailboxes.console.access import add_lost_key, keep_table, staff_with
-from mailboxes.console.views.mailbox import CHANGE, active_mailbox_action, render_mailbox
+from mailboxes.console.views.mailbox import (
+    CHANGE,
+    active_mailbox_action,
+    render_mailbox,
+    render_new,
+)
 from mailboxes.contract import MASK
 from mailboxes.encryption import UnknownKeyError
 from mailboxes.forms import MailboxDeletedError, MailboxSettingsForm, NewMailboxForm
@@ -107,4 +112,4 @@ def render_change_form(request, mailbox, typed, *, is_shown=False):
 @transaction.atomic
 def render_add_form(request, typed):
     """Render the page of a new mailbox. Its form locks the account, which needs a transaction."""
-    return render(request, "console/mailbox_add.html", {"form": NewMailboxForm(typed)})
+    return render_new(request, NewMailboxForm(typed))
