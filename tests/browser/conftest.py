@@ -20,6 +20,8 @@ LINKS_OUTSIDE_THE_WINDOW = """
         .filter(link => link.getBoundingClientRect().right > innerWidth)
         .map(link => link.textContent)
 """
+# It beeps once a second, and every page that may use a microphone gets it.
+FAKE_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 VIOLATIONS = Path(__file__).with_name("violations.js").read_text()
 
 
@@ -31,7 +33,10 @@ def browser(django_db_setup):
     # Playwright runs an event loop in this thread, in which Django refuses database access.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", *FAKE_MICROPHONE],
+        )
         yield browser
         browser.close()
         # Connections opened while the event loop runs cannot be reached after it has ended.
