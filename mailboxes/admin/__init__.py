@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django_tasks_db.models import DBTaskResult
 
-from mailboxes.admin import customers, mailboxes, messages, staff  # noqa: F401  registers pages
+from mailboxes.admin import customers, mailboxes, messages, sounds, staff  # noqa: F401  registers pages
 
 # It would show the arguments of tasks. The console lists failed tasks.
 admin.site.unregister(DBTaskResult)

@@ -165,3 +165,16 @@ class YesNoFilter(admin.SimpleListFilter):
     def queryset(self, request, queryset):
         conditions = {"yes": self.condition, "no": ~self.condition}
         return queryset.filter(conditions.get(self.value(), Q()))
+
+
+class ReadOnly(ServiceAdmin):
+    """Rows that the admin shows, but does not add, change or delete."""
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, row=None):
+        return False
+
+    def has_delete_permission(self, request, row=None):
+        return False

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.db.models import Q
 
-from mailboxes.admin.base import ServiceAdmin, YesNoFilter
+from mailboxes.admin.base import ReadOnly, YesNoFilter
 from mailboxes.admin.mailboxes import State
 from mailboxes.models import Message
 
@@ -14,7 +14,7 @@ class IsHeard(YesNoFilter):
 
 
 @admin.register(Message)
-class MessageAdmin(ServiceAdmin):
+class MessageAdmin(ReadOnly):
     """Without recordings and transcriptions: the admin would not write down who gets them."""
 
     fields = [
@@ -46,12 +46,3 @@ class MessageAdmin(ServiceAdmin):
     list_filter = [State, IsHeard]
     list_select_related = ["mailbox"]
     search_fields = ["caller_id_name", "caller_id_number", "mailbox__name", "uuid"]
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, message=None):
-        return False
-
-    def has_delete_permission(self, request, message=None):
-        return False

@@ -23,6 +23,7 @@ ADMIN_KINDS = {
     "group",
     "mailbox",
     "message",
+    "sound",
     "staticdevice",
     "totpdevice",
     "user",
