@@ -64,6 +64,8 @@ class Demo:
         self.random = Random(seed)  # noqa: S311  not for secrets
         self.user = user
         self.deletions: list[Batch] = []
+        self.greetings: list[UUID] = []  # which the demo account shares with its customers
+        self.sharing: set[str] = set()  # the names of these accounts
         self.today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
     def accounts(self, number):
@@ -86,6 +88,7 @@ class Demo:
             )
             account._history_user = self.user  # for simple-history, which saves its history row
             accounts.append(account)
+        self.sharing = {account.name for account in accounts[:TREE_SIZE]}
         return accounts
 
     def mailboxes(self, accounts, number):
@@ -116,7 +119,7 @@ class Demo:
             account=account,
             name=name,
             password=self.pass_code() if chance() < 0.9 else None,
-            greeting=self.uuid() if chance() < 0.3 else None,
+            greeting=self.choose_greeting(account) if chance() < 0.3 else None,
             beep=chance() < 0.85,
             play_caller_id=chance() < 0.4,
             play_timestamp=chance() < 0.5,
@@ -124,6 +127,10 @@ class Demo:
             created_at=created_at,
             updated_at=created_at,
         )
+
+    def choose_greeting(self, account):
+        can_use = self.greetings and account.name in self.sharing
+        return self.random.choice(self.greetings) if can_use else None
 
     def recipients(self, mailbox):
         """Yield up to three recipients, added one a minute; each changes the mailbox."""

