@@ -4,7 +4,13 @@ from django.conf import settings
 
 # The files of each engine, in the order to set them up.
 ENGINES = {
-    "Asterisk": ["res_curl.conf", "extconfig.conf", "voicemail.conf", "extensions.conf"],
+    "Asterisk": [
+        "res_curl.conf",
+        "res_http_media_cache.conf",
+        "extconfig.conf",
+        "voicemail.conf",
+        "extensions.conf",
+    ],
     "FreeSWITCH": ["xml_curl.conf.xml", "voicemail.conf.xml", "mailboxes.xml"],
 }
 HOST = "https://mailboxes.example.com"

@@ -112,7 +112,7 @@ def test_first_start_prints_working_logins_and_second_start_keeps_them(copy):
             "\n"
         )
         answers = [json.loads(answer)["status_code"] for answer in printed if answer]
-        assert answers == [200] * 5 + [201] * 3 + [200] * 6 + [412] + [200] * 13
+        assert answers == [200] * 5 + [201] * 3 + [200] * 6 + [412] + [200] * 17
         run.interrupt()
         assert "Traceback" not in run.output
     with socket.socket() as probe:

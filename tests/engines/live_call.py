@@ -11,8 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from array import array
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from textwrap import TextWrapper
 from uuid import uuid4
@@ -20,12 +23,14 @@ from uuid import uuid4
 import django
 
 from tests import requirements
+from tests.audio.encoding import encode
 from tests.engines.exchange import LEAVE, LISTEN, Call, Exchange, fetch_asterisk, find_fault
 from tests.engines.sound import measure_tone, write_tone
+from tests.recordings import make_samples
 from tests.server import ROOT
 
-# The tones of the phone, of our greeting, and of Asterisk's beep.
-CALLER_HZ, GREETING_HZ, BEEP_HZ = 440, 660, 700
+# The tones of the phone, of our greeting, of Asterisk's beep, and of another greeting.
+CALLER_HZ, GREETING_HZ, BEEP_HZ, OTHER_HZ = 440, 660, 700, 1000
 GREETING = uuid4()
 
 # Names of Asterisk's prompts.
@@ -77,7 +82,11 @@ class Scene:
         if call.status != 200:
             self.add_line(f"a call to it: {call.status}")
         else:
-            tones = {"the greeting": GREETING_HZ, "a beep": BEEP_HZ}
+            tones = {
+                "the greeting": GREETING_HZ,
+                "another greeting": OTHER_HZ,
+                "a beep": BEEP_HZ,
+            }
             seconds = {tone: call.seconds_of(hertz) for tone, hertz in tones.items()}
             heard = [f"{seconds[tone]:.1f} s of {tone}" for tone in tones if seconds[tone]]
             self.add_line(
@@ -152,6 +161,53 @@ class Greeting(Scene):
         call = self.leave_message(seconds=8)
         assert call.prompts == [INTRO, "beep"]
         assert call.seconds_of(BEEP_HZ) > 0.2
+
+
+class Sound(Scene):
+    """A greeting uploaded as MP3 is played, then its replacement, then Asterisk's own"""
+
+    def act(self):
+        self.upload("POST", "/voip/sound", GREETING_HZ)
+        self.create(greeting=self.sound)
+        assert self.hear() == [GREETING_HZ]
+        self.upload("PATCH", f"/voip/sound/{self.sound}", OTHER_HZ)
+        assert self.hear() == [OTHER_HZ]
+        self.change(greeting=None)
+        assert self.hear() == []
+        assert self.call.prompts == [INTRO, "beep"]
+
+    def upload(self, method, path, hertz):
+        samples = array("h", make_samples(2, 16_000, hertz))
+        content = b64encode(encode("mp3", 16_000, 1, samples)).decode()
+        body = {"name": f"Tone of {hertz} Hz", "file_name": "greeting.mp3", "content": content}
+        answer = self.api.call(method, path, body)
+        assert answer.status in (200, 201)
+        self.sound = answer.result["uuid"]
+        self.add_line(f"{method} {path.partition('sound')[1]}: {answer.status}")
+
+    def hear(self) -> list[int]:
+        """Call the mailbox, and return the tones of greetings that were heard for a second."""
+        self.call = self.leave_message(seconds=8)
+        return [hertz for hertz in (GREETING_HZ, OTHER_HZ) if self.call.seconds_of(hertz) > 1]
+
+
+class AtOnce(Sound):
+    """Fifty calls at once hear a greeting that Asterisk has not fetched before"""
+
+    CALLS = 50
+
+    def act(self):
+        self.upload("POST", "/voip/sound", GREETING_HZ)
+        uuids = []
+        for _ in range(self.CALLS):
+            self.create(greeting=self.sound)
+            uuids.append(self.uuid)
+        with ThreadPoolExecutor(self.CALLS) as phones:
+            calls = list(phones.map(partial(self.exchange.call, LEAVE, seconds=8), uuids))
+        heard = sum(call.seconds_of(GREETING_HZ) > 1 for call in calls)
+        fallen_back = sum(INTRO in call.prompts for call in calls)
+        self.report = [wrapper.fill(f"{heard} of {self.CALLS} calls heard it")]
+        assert (heard, fallen_back) == (self.CALLS, 0)
 
 
 class Announced(Scene):
@@ -247,6 +303,7 @@ class Away(Scene):
 PARALLEL_SCENES = [
     Message,
     Greeting,
+    Sound,
     Announced,
     NotAnnounced,
     PassCode,
@@ -254,7 +311,9 @@ PARALLEL_SCENES = [
     NoPassCode,
     Deletion,
 ]
-SCENES = [*PARALLEL_SCENES, Away]  # Away stops the service, so it is played last
+# These need the machine for themselves; Away stops the service, so it is the last.
+LATER_SCENES = [AtOnce, Away]
+SCENES = [*PARALLEL_SCENES, *LATER_SCENES]
 
 
 def are_in_order(prompts, *wanted) -> bool:
@@ -265,7 +324,8 @@ def are_in_order(prompts, *wanted) -> bool:
 def play_scenes(exchange):
     with ThreadPoolExecutor(len(PARALLEL_SCENES)) as stage:
         yield from stage.map(lambda scene: scene(exchange).play(), PARALLEL_SCENES)
-    yield Away(exchange).play()
+    for scene in LATER_SCENES:
+        yield scene(exchange).play()
 
 
 def play_in_namespace(kit, programs):
