@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from tests.guarantees.accounts import MARKS, iterate_resellers
 from tests.guarantees.message_model import MessageModel, RefusedError, refuse_changed
+from tests.guarantees.sound_model import SoundModel
 from tests.guarantees.webhook_model import WebhookModel
 
 DEFAULTS = {
@@ -22,6 +23,7 @@ RECIPIENTS = f"{MAILBOX}/email-recipient"
 RECIPIENT = f"{RECIPIENTS}/{{recipient}}"
 MESSAGES = f"{MAILBOX}/messages"
 MESSAGE = f"{MESSAGES}/{{message}}"
+SOUND = "/voip/sound/{sound}"
 WEBHOOK = "/voip/webhook/{webhook}"
 DELIVERIES = f"{WEBHOOK}/deliveries"
 COMMANDS = {  # each is also a method of the model
@@ -54,6 +56,13 @@ COMMANDS = {  # each is also a method of the model
     "delete_webhook": ("DELETE", WEBHOOK),
     "rotate": ("POST", f"{WEBHOOK}/rotate"),
     "deliveries": ("GET", DELIVERIES),
+    "sounds": ("GET", "/voip/sound"),
+    "create_sound": ("POST", "/voip/sound"),
+    "sound": ("GET", SOUND),
+    "change_sound": ("PATCH", SOUND),
+    "delete_sound": ("DELETE", SOUND),
+    "content_url": ("GET", f"{SOUND}/content-url"),
+    "restore_sound": ("POST", f"{SOUND}/restore"),
     "replay": ("POST", f"{DELIVERIES}/{{delivery}}/replay"),
 }
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -86,6 +95,7 @@ class Call:
     recipient: str = ""
     message: str = ""
     webhook: str = ""
+    sound: str = ""
     delivery: str = ""
     body: dict | None = None
     parameters: dict = field(default_factory=dict)
@@ -101,8 +111,8 @@ class Call:
         return COMMANDS[self.command][1].format(**vars(self))
 
 
-class ReferenceModel(MessageModel, WebhookModel):
-    """All mailboxes and webhooks. Each command returns a status and a result without dates."""
+class ReferenceModel(MessageModel, SoundModel, WebhookModel):
+    """All mailboxes, sounds and webhooks. Each command returns a status and a result without dates."""
 
     def __init__(self):
         self.suspended = set()  # accounts
@@ -111,6 +121,8 @@ class ReferenceModel(MessageModel, WebhookModel):
         self.first_answers = {}  # by account and idempotency key
         self.cursors = {}  # order and key of a page's last mailbox, by the page's cursor
         self.message_cursors = {}  # day and UUID of a page's last message, by the page's cursor
+        self.sounds_by_uuid = {}
+        self.sound_cursors = {}  # time of a page's last sound, by the page's cursor
         self.webhooks_by_uuid = {}
         self.secret_owners = {}  # the account of each secret of a webhook, old ones too
         self.new_secret = None  # of a webhook, in the answer to the current call
@@ -143,9 +155,14 @@ class ReferenceModel(MessageModel, WebhookModel):
         own = self.get_mailboxes(account)
         recipients = {uuid for mailbox in own.values() for uuid in mailbox["recipients"]}
         messages = {uuid for mailbox in own.values() for uuid in mailbox["messages"]}
+        sounds = {
+            uuid
+            for uuid, sound in self.sounds_by_uuid.items()
+            if sound["account"] == account and not sound["was_shared"]
+        }
         webhooks = self.get_webhooks(account)
         deliveries = {row["id"] for hook in webhooks.values() for row in hook["deliveries"]}
-        return {MARKS[account], *own, *recipients, *messages, *webhooks, *deliveries}
+        return {MARKS[account], *own, *recipients, *messages, *sounds, *webhooks, *deliveries}
 
     def get_mailbox(self, account, call, with_deleted=False) -> dict:
         mailbox = self.get_mailboxes(account).get(call.mailbox)
@@ -391,5 +408,6 @@ def remove_dates(value):
         return [remove_dates(item) for item in value]
     if isinstance(value, dict):
         dates = {"created_on", "updated_on", "at", "created_at", "attempted_at", "next_attempt_at"}
+        dates |= {"content_url"}  # which is signed with the time
         return {name: remove_dates(item) for name, item in value.items() if name not in dates}
     return value

@@ -47,6 +47,7 @@ from tests.guarantees.reference_model import (
     RefusedError,
     remove_dates,
 )
+from tests.guarantees.sound_calls import BODIES, SoundCalls, assert_sounds_equal
 from tests.guarantees.state_machines import run_machine
 from tests.guarantees.webhook_calls import (
     WebhookCalls,
@@ -117,7 +118,7 @@ PAGES = st.fixed_dictionaries(
 )
 
 
-class Callers(MessageCalls, WebhookCalls):
+class Callers(MessageCalls, SoundCalls, WebhookCalls):
     """Random calls by every caller, while accounts are suspended and credentials revoked."""
 
     calls: Counter  # calls of all runs, by status
@@ -129,6 +130,7 @@ class Callers(MessageCalls, WebhookCalls):
         self.cursors = []
         self.message_cursors = []
         self.delivery_cursors = []
+        self.sound_cursors = []
         self.keyed_calls = []
 
     # --- Random values ----------------------------------------------------------------
@@ -198,7 +200,9 @@ class Callers(MessageCalls, WebhookCalls):
             own = self.model.get_account(call)
         except RefusedError:
             own = None
-        others = [account for account in ACCOUNTS if account != own]
+        others = {account for account in ACCOUNTS if account != own}
+        if answer.status == 409 and call.command in ("change_sound", "delete_sound"):
+            others -= {*list_customers(own)}  # the answer names their mailboxes that use the sound
         text = self.cut_secrets(own, answer.body.decode(errors="replace")).lower()
         assert not contains_pass_code_of(others, text), call
         text += base64.urlsafe_b64decode(get_cursor(answer)).decode()
@@ -335,6 +339,8 @@ class Callers(MessageCalls, WebhookCalls):
             return data.draw(draw_form(account))
         if call.command == "create_webhook":
             return data.draw(webhook_bodies(account))
+        if call.command == "create_sound":
+            return data.draw(BODIES)
         if call.command == "create":
             return data.draw(bodies(account, is_complete=True))
         return {"email": data.draw(addresses(account))}
@@ -378,6 +384,7 @@ class Callers(MessageCalls, WebhookCalls):
             for recipient, email in mailbox["recipients"].items()
         }
         assert_messages_equal(self.model.mailboxes)
+        assert_sounds_equal(self.model.sounds_by_uuid)
         assert_webhooks_equal(self.model.webhooks_by_uuid)
 
 

@@ -5,16 +5,13 @@ import re
 from mailboxes.api.urls import urlpatterns
 from tests.guarantees.reference_model import COMMANDS, UNKNOWN
 
-# TODO(issue 23): model sounds. Until then only api/test_isolation.py calls them for strangers.
-NOT_MODELLED = ("sound-list", "sound-detail", "sound-content-url", "sound-restore")
-
 
 def test_reference_model_has_every_command():
     served = {
         (method.upper(), pattern.name)
         for pattern in urlpatterns
         for method in getattr(pattern.callback, "actions", {"get": "get"})
-        if pattern.callback.cls.schema and method != "head" and pattern.name not in NOT_MODELLED
+        if pattern.callback.cls.schema and method != "head"
     }
     modelled = {
         (method, pattern.name)
