@@ -26,12 +26,14 @@ from mailboxes.models import (
     Message,
     RecoveryCode,
     ServerProcess,
+    SoundAudio,
 )
 from tests.authenticator import set_up_second_factor
 from tests.databases import default_database
 from tests.delivery.webhooks import create_webhook
 from tests.processes import RunningProcess
 from tests.recordings import make_samples
+from tests.sounds import create_sound
 
 OLD, NEW, LOST = (secrets.token_bytes(KEY_BYTES) for _ in range(3))
 NAMES = {key: KeyRing.make_key_id(key) for key in (OLD, NEW, LOST)}
@@ -119,6 +121,18 @@ def test_recordings_play_with_the_new_key_and_are_not_written_again(mailbox, set
     assert message.transcription == "Call me back"
     with message.recording.open() as file:
         assert file.read() == stored
+
+
+def test_greetings_play_with_the_new_key(account, settings):
+    ServerProcess.objects.all().delete()
+    settings.PASS_CODE_KEYS = KeyRing([OLD])
+    sound = create_sound(account)
+    original, telephone = sound.audio.read_original(), sound.audio.read_telephone()
+    settings.PASS_CODE_KEYS = KeyRing([NEW, OLD])
+    call_command("rotate_pass_codes")
+    settings.PASS_CODE_KEYS = KeyRing([NEW])
+    audio = SoundAudio.objects.get()
+    assert (audio.read_original(), audio.read_telephone()) == (original, telephone)
 
 
 def read_history(mailbox):

@@ -7,6 +7,7 @@ from tests.conftest import headers_for
 from tests.console.pages import get_text, read_log
 from tests.delivery.webhooks import create_webhook
 from tests.service import InProcess
+from tests.sounds import create_sound
 
 DELETE = "/accounts/acme/delete/"
 
@@ -42,6 +43,14 @@ def test_account_with_a_mailbox_is_kept(manager, account, is_deleted):
     if is_deleted:
         mailbox.soft_delete()
     assert_kept(manager, "Deleted ones count until they are removed for good, after 30 days.")
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_account_with_a_greeting_is_kept(manager, account, is_deleted):
+    sound = create_sound(account)
+    if is_deleted:
+        sound.soft_delete()
+    assert_kept(manager, "It has greetings. Deleted ones count until they are removed for good")
 
 
 def test_account_with_a_customer_is_kept(manager, account):
