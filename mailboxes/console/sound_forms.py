@@ -52,15 +52,27 @@ class AudioForm(forms.Form):
         super().__init__(*args, label_suffix="", **kwargs)
         voices = list_voices()
         self.fields["voice"].choices = list(voices.items())
-        self.fields["voice"].initial = DEFAULT_VOICE
-        if not voices:
+        if voices:
+            is_known = DEFAULT_VOICE in voices
+            self.fields["voice"].initial = DEFAULT_VOICE if is_known else next(iter(voices))
+        else:
             del self.fields["text"], self.fields["voice"]
 
     def clean_file(self):
         file = self.cleaned_data["file"]
         if file and file.size > contract.MAX_RECORDING_BYTES:
             raise ValidationError(RECORDING_TOO_LARGE)
+        if file:
+            try:
+                validators.validate_printable(file.name)
+            except ValidationError:
+                raise ValidationError(
+                    _("This file name cannot be used. Rename the file.")
+                ) from None
         return file
+
+    def clean_voice(self):
+        return self.cleaned_data["voice"] or self.fields["voice"].initial
 
     def clean(self):
         super().clean()
@@ -75,8 +87,9 @@ class AudioForm(forms.Form):
         text = self.cleaned_data.get("text")
         field = "text" if text else "file"
         try:
-            audio = self.speak(text) if text else self.cleaned_data["file"].read()
-            return decoder.decode_greeting(audio)
+            if text:
+                return decoder.decode_greeting(speak(text, self.cleaned_data["voice"]))
+            return decoder.decode_greeting(self.cleaned_data["file"].read())
         except UnusableAudioError as error:
             self.add_error(field, str(error))
         except SpeechError:
@@ -86,15 +99,11 @@ class AudioForm(forms.Form):
             self.add_error(field, _("The recording cannot be decoded: try again later."))
         return None
 
-    def speak(self, text) -> bytes:
-        return speak(text, self.cleaned_data["voice"] or DEFAULT_VOICE)
-
     def get_values(self) -> dict:
         """Return the fields of a sound that say where its audio is from."""
         text, file = self.cleaned_data.get("text"), self.cleaned_data["file"]
         if text:
-            voice = self.cleaned_data["voice"] or DEFAULT_VOICE
-            kind = Sound.AudioType.SPOKEN
+            kind, voice = Sound.AudioType.SPOKEN, self.cleaned_data["voice"]
             return {"audio_type": kind, "text": text, "voice": voice, "file_name": ""}
         kind = Sound.AudioType.UPLOADED
         return {"audio_type": kind, "text": "", "voice": "", "file_name": file.name}

@@ -1,5 +1,6 @@
 """Greetings of an account: their list and pages, and each change of one."""
 
+import sys
 from datetime import timedelta
 from uuid import uuid4
 
@@ -20,6 +21,16 @@ from tests.sounds import create_sound
 LIST = "/accounts/acme/greetings/"
 NEW = f"{LIST}new/"
 TEXT = "Thank you for calling. Please leave a message after the tone."
+
+
+# Writes a recording of a second, whatever the text is.
+COPY = """
+import sys, wave
+assert sys.argv[1] == "amy"
+with wave.open(sys.stdout.buffer, "wb") as file:
+    file.setparams((1, 2, 8000, 8000, "NONE", ""))
+    file.writeframes(bytes(range(250)) * 64)
+"""
 
 
 def make_upload(name="Lobby_hours.mp3", content=None) -> SimpleUploadedFile:
@@ -123,6 +134,19 @@ def test_voice_that_fails_is_reported(support, account, settings):
     settings.TTS_COMMAND, settings.TTS_VOICES = ["false"], ["amy"]
     errors = get_errors(support.post(NEW, {"text": TEXT, "voice": "amy"}))
     assert errors["text"] == ["The voice cannot read this. Try another voice."]
+
+
+def test_first_voice_of_a_command_is_the_default(support, account, settings):
+    settings.TTS_COMMAND = [sys.executable, "-c", COPY, "{voice}"]
+    settings.TTS_VOICES = ["amy", "bob"]
+    assert support.get(NEW).context["form"]["voice"].value() == "amy"
+    support.post(NEW, {"text": TEXT})
+    assert Sound.objects.get().voice == "amy"
+
+
+def test_file_without_a_visible_name_is_refused(support, account):
+    page = support.post(NEW, {"file": make_upload("\u3164"), "name": "Hours"})
+    assert get_errors(page) == {"file": ["This file name cannot be used. Rename the file."]}
 
 
 def test_page_without_voices_says_how_to_get_them(support, account, monkeypatch):
@@ -329,7 +353,8 @@ def test_removed_recording_cannot_be_put_back(support, sound):
 
 
 def test_unknown_version_is_not_found(support, sound):
-    assert support.post(get_address(sound, "put-back/9/")).status_code == 404
+    for version in (9, 10**30):
+        assert support.post(get_address(sound, f"put-back/{version}/")).status_code == 404
 
 
 # --- Delete and restore -------------------------------------------------------------

@@ -87,7 +87,7 @@ def report_failure(form):
     try:
         yield
     except ValidationError as error:
-        form.add_error(None, error)
+        form.add_error(None, error.messages)
     except OSError:
         log.exception("A sound cannot be stored.")
         form.add_error(None, _("The greeting cannot be stored: try again later."))
