@@ -189,9 +189,10 @@ class MailboxForm(forms.ModelForm):
 
     def offer_greetings(self, account: Account) -> None:
         """Make the greeting a choice, in place of a text."""
-        present = str(self["greeting"].value() or "")
-        self.fields["greeting"].widget = GreetingSelect(choices=list_choices(account, present))
-        self.fields["greeting"].help_text = _("What callers hear before they leave a message.")
+        bound = self["greeting"]
+        choices = list_choices(account, str(bound.value() or ""))
+        bound.field.widget = GreetingSelect(choices=choices)
+        bound.help_text = _("What callers hear before they leave a message.")
 
     @property
     def has_weak_pass_code(self) -> bool:

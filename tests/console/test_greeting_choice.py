@@ -41,6 +41,8 @@ def test_greeting_is_chosen_in_the_form(support, sales, sound):
         "": "None: the telephone system's own greeting",
         str(sound.pk): "Welcome",
     }
+    assert "What callers hear before they leave a message." in get_text(page)
+    assert "The name or UUID of a greeting." not in get_text(page)
     assert f'data-audio="/accounts/acme/greetings/{sound.pk}/audio/"' in page.text
     form = get_form_values(page) | {"greeting": str(sound.pk)}
     page = support.post(f"/mailboxes/{sales.pk}/", form, follow=True)
