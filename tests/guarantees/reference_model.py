@@ -112,7 +112,7 @@ class Call:
 
 
 class ReferenceModel(MessageModel, SoundModel, WebhookModel):
-    """All mailboxes, sounds and webhooks. Each command returns a status and a result without dates."""
+    """All rows of accounts. Each command returns a status and a result without dates."""
 
     def __init__(self):
         self.suspended = set()  # accounts

@@ -8,18 +8,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.api.finding import ListParameters
-from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox, Message
+from mailboxes.models import Account, ApiCredential, EmailRecipient, Mailbox, Message, Sound
 from tests.conftest import headers_for
 from tests.delivery.webhooks import create_webhook
 from tests.guarantees.reference_model import COMMANDS
+from tests.guarantees.sound_calls import CONTENT
 from tests.recordings import make_form, make_recording, make_wav
 from tests.service import InProcess
+from tests.sounds import create_sound
 
 # Matches SQL that reads or changes a table of customers' data.
 CUSTOMERS_TABLES = re.compile(
     r"\A(?:WITH written AS \()?(?:SELECT|UPDATE|DELETE)\b.*\bmailboxes_"
     r"(?:mailbox|message|emailrecipient|historicalmailbox|historicalemailrecipient|idempotentanswer"
-    r"|webhookendpoint|webhookdelivery)\b",
+    r"|webhookendpoint|webhookdelivery|sound|historicalsound|soundaudio)\b",
     re.DOTALL,
 )
 SETTINGS = {"name": "Sales", "password": "4829"}
@@ -32,6 +34,8 @@ BODIES = {
     "mark_message": {"heard": True},
     "create_webhook": {"url": "https://example.com/new", "events": ["message.received"]},
     "change_webhook": {"is_active": False},
+    "create_sound": {"content": CONTENT, "file_name": "new.wav"},
+    "change_sound": {"content": CONTENT, "file_name": "other.wav"},
 }
 SEARCHES = {
     "search": "a",
@@ -52,6 +56,7 @@ def create_mailbox(name, reseller=None):
     mailbox = Mailbox.objects.create(account=account, name="Theirs")
     mailbox.add_recipient("pete@example.com")
     create_webhook(account)
+    create_sound(account)
     Message.receive(mailbox, make_recording())  # sent to the webhook
     return mailbox
 
@@ -87,7 +92,7 @@ def capture_queries(service, method, path, body=None, headers=None):
 
 
 def filters_by_account(query, account) -> bool:
-    by_number = re.search(rf"\baccount_id = \(?{account.pk}\b", query)
+    by_number = re.search(rf"\baccount_id (= \(?|IN \([^)]*\b){account.pk}\b", query)
     by_join = re.search(rf"\bmailboxes_account\.id (= |IN )\({account.pk}\)", query)
     return bool(by_number or (by_join and "account_id = (mailboxes_account.id)" in query))
 
@@ -101,7 +106,10 @@ def filters_by_row(query, account, webhooks=()) -> bool:
     recipients = EmailRecipient.history.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
     messages = Message.objects.filter(mailbox__in=mailboxes).values_list("uuid", flat=True)
     webhooks = [*webhooks, *account.webhooks.values_list("uuid", flat=True)]
-    any_of = "|".join(uuid.hex for uuid in mailboxes.union(recipients, messages, webhooks))
+    sounds = Sound.history.filter(account=account).values_list("uuid", flat=True)
+    audios = Sound.history.filter(account=account).values_list("audio_id", flat=True)
+    all_rows = mailboxes.union(recipients, messages, webhooks, sounds, audios)
+    any_of = "|".join(uuid.hex for uuid in all_rows)
     return (
         re.search(rf"\b(uuid|mailbox_id|endpoint_id) (= \(?|IN \()'?({any_of})\b", query)
         is not None
@@ -133,6 +141,7 @@ def test_command_queries_start_from_the_account(service, mailbox, others, comman
         recipient=recipient.pk,
         message=message.pk,
         webhook=webhook.pk,
+        sound=mailbox.account.sounds.get().pk,
         delivery=webhook.deliveries.get().pk,
     )
     body, headers = BODIES.get(command), {"Idempotency-Key": key}

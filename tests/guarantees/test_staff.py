@@ -43,6 +43,7 @@ from tests.guarantees.staff_pages import (
 from tests.guarantees.state_machines import RolledBackMachine, rolled_back, run_machine
 from tests.messages import leave_message
 from tests.service import shows
+from tests.sounds import create_sound
 
 CODES = ["7391", "8264", "5938", "4826"]  # the forms send the last one
 SPOKEN = "The safe opens with swordfish."
@@ -69,6 +70,7 @@ def people(db):
         mailbox.add_recipient(f"ann@{name}.example")
         leave_message(mailbox, "Ann", text=SPOKEN)
         ApiCredential.objects.issue(account, "api")
+        create_sound(account)
         message = leave_message(mailbox, "Bob")
         send(
             create_webhook(account),
