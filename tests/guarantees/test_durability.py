@@ -15,6 +15,7 @@ from tests.conftest import headers_for
 from tests.databases import default_database, on_sqlite
 from tests.guarantees.writers import (
     LIST,
+    NO_LIMIT,
     Uploader,
     find_differences,
     open_writers,
@@ -152,7 +153,7 @@ def find_wrong_recordings(server, url, writers) -> tuple[list, int]:
 def open_uploaders(url, folder):
     """Yield a server with a store of its own, and writers that add messages."""
     with (
-        PreparedServer(url, RECORDINGS_DIR=str(folder)) as server,
+        PreparedServer(url, RECORDINGS_DIR=str(folder), MESSAGES_PER_MAILBOX=NO_LIMIT) as server,
         open_writers(UPLOADERS, server.headers, server.port, Uploader) as writers,
     ):
         yield server, writers

@@ -25,6 +25,7 @@ from tests.commands.test_serve import documented_reload
 from tests.databases import default_database, headers_for, prepare
 from tests.documents import steps
 from tests.guarantees.writers import (
+    NO_LIMIT,
     Uploader,
     find_differences,
     open_writers,
@@ -243,6 +244,7 @@ def test_documented_rotation_loses_nothing(databases, env_file, size, promise):
 
     factors, new = {}, OLD
     environment = {"ENV_FILE": str(env_file), "PASS_CODE_KEYS": None}
+    environment["MESSAGES_PER_MAILBOX"] = NO_LIMIT
     with (
         Server(url, TRUSTED_PROXIES="127.0.0.1", **environment) as server,
         open_writers(WRITERS, headers, server.port) as writers,

@@ -224,7 +224,7 @@ class People(RolledBackMachine):
 
 def test_group_can_do_only_what_it_permits(people, size, promise):
     visits = Counter()
-    run_machine(People, size(1, 45), visits=visits)
+    run_machine(People, size(1, 50), visits=visits)
     assert visits.total() >= size(20, 2000)
     assert min(visits.values()) > visits.total() / 10
     promise(

@@ -177,6 +177,9 @@ class Writer:
         return PendingCall("DELETE", path, None, record)
 
 
+NO_LIMIT = "1000000"  # MESSAGES_PER_MAILBOX of a server: an uploader fills its mailbox for long
+
+
 class Uploader(Writer):
     """Adds messages to a mailbox of its own: half of them with an Idempotency-Key.
 
