@@ -182,6 +182,11 @@ MESSAGES = {
     "message: delete, restore": Callers.delete_and_restore_message,
     "message: add": Callers.add_message,
 }
+SOUNDS = {
+    "sounds: list": lambda c: c.program.get("/voip/sound"),
+    "sounds: list, by search": lambda c: c.program.get("/voip/sound?search=welcome"),
+    "sounds: list, deleted": lambda c: c.program.get("/voip/sound?deleted=true"),
+}
 ENGINES = {
     "Asterisk, a mailbox": lambda c: c.asterisk.single(c.mailbox.pk, c.account.name),
     "Asterisk, an account": lambda c: c.asterisk.multi(c.account.name),
@@ -201,6 +206,7 @@ CONSOLE = {
     "page of the reseller's customers": lambda c: c.get_page(
         "customer-list", name=c.account.reseller.name
     ),
+    "page of its greetings": account_page("sound-list"),
     "page to change it": account_page("account-edit"),
     "table of its mailboxes": Callers.get_table,
     "table, by search": lambda c: c.get_table(q="box 77"),
@@ -224,7 +230,7 @@ CONSOLE = {
         "bulk-change", f"?all=on&account={c.account.name}&to-beep=off"
     ),
 }
-CASES = API | MESSAGES | ENGINES | CONSOLE
+CASES = API | MESSAGES | SOUNDS | ENGINES | CONSOLE
 # These cover all accounts, so they must grow: their times are printed, and not limited.
 OF_ALL_ACCOUNTS = {
     "table of all mailboxes": lambda c: c.get_page("mailbox-list"),

@@ -22,6 +22,8 @@ from mailboxes.models import (
     IdempotentAnswer,
     Mailbox,
     Message,
+    Sound,
+    SoundAudio,
     WebhookEndpoint,
 )
 
@@ -75,11 +77,15 @@ SQL = {
 }
 
 
+def build_sound(account, audio) -> Sound:
+    return Sound(account=account, name="Welcome", audio=audio)
+
+
 def fill_tables(count, size=SIZE, messages=200) -> Account:
     """Fill the empty tables with accounts of this size, and return one of the customers.
 
-    A tenth of the accounts are resellers of the others. Each account has a credential, a webhook, a stored
-    answer for an idempotency key, and a batch that can be undone; each mailbox has a pass code, a
+    A tenth of the accounts are resellers of the others. Each account has a credential, a webhook, a sound
+    without files, a stored answer for an idempotency key, and a batch that can be undone; each mailbox has a pass code, a
     recipient, messages with their mails, its history, and a line in the admin's log. The first mailbox of the returned
     account has many more messages, half of them heard. No message has a recording.
     """
@@ -95,6 +101,9 @@ def fill_tables(count, size=SIZE, messages=200) -> Account:
     ApiCredential.objects.bulk_create(map(build_credential, accounts))
     WebhookEndpoint.objects.bulk_create(map(build_webhook, accounts))
     IdempotentAnswer.objects.bulk_create(map(build_answer, accounts))
+    audios = [SoundAudio(duration=9, size=1, peaks=b"") for _account in accounts]
+    SoundAudio.objects.bulk_create(audios)
+    Sound.objects.bulk_create(map(build_sound, accounts, audios))
     ChangeFeed.objects.bulk_create(ChangeFeed(account=account, last=0) for account in accounts)
     Batch.objects.bulk_create(Batch(action=Batch.Action.CHANGED) for _account in accounts)
     rows = (row for number in range(size) for row in build_mailboxes(accounts, number))

@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
@@ -28,6 +28,17 @@ class RolledBackMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.transaction.__exit__(None, None, None)
+
+
+def wait_for_locks() -> None:
+    """Let the transaction of a run wait for locks again.
+
+    It keeps the limit that a best-effort write has set (`db.connections.limit_lock_wait`), which
+    holds for the transaction of a call elsewhere. The autovacuum of PostgreSQL locks tables briefly.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
 
 def run_machine(machine, runs, **attributes):

@@ -48,7 +48,7 @@ from tests.guarantees.reference_model import (
     remove_dates,
 )
 from tests.guarantees.sound_calls import BODIES, SoundCalls, assert_sounds_equal
-from tests.guarantees.state_machines import run_machine
+from tests.guarantees.state_machines import run_machine, wait_for_locks
 from tests.guarantees.webhook_calls import (
     WebhookCalls,
     assert_webhooks_equal,
@@ -179,6 +179,7 @@ class Callers(MessageCalls, SoundCalls, WebhookCalls):
         query = f"?{urlencode(call.parameters)}" if call.parameters else ""
         service = InProcess(call.caller.headers)
         answer = service.call(call.method, call.path + query, **content, headers=headers)
+        wait_for_locks()
         envelope = parse_answer(answer)
         new_uuid = envelope["result"].get("uuid") if answer.status == 201 else None
         self.model.new_secret = find_new_secret(call, envelope)
