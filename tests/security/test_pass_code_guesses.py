@@ -93,7 +93,8 @@ def test_attempt_that_writes_nothing_reveals_nothing(support, mailbox, settings,
     pages = []
     for code in (WRONG, RIGHT):
         page = attempt(support, mailbox, code).content.decode()
-        pages.append(re.sub(DIFFERENT_IN_EACH_PAGE, "", page).replace(code, ""))
+        # Not in the digits of a time.
+        pages.append(re.sub(rf"{DIFFERENT_IN_EACH_PAGE}|\b{code}\b", "", page))
     assert pages[0] == pages[1]
     assert not Batch.objects.exists()
 
