@@ -126,6 +126,7 @@ class MailboxForm(forms.ModelForm):
     """A mailbox. The unchanged mask keeps the pass code, and an empty field removes it."""
 
     new_uuid = None  # of a new mailbox; without it, the model makes one
+    find_greeting = staticmethod(find_greeting)
 
     password = forms.CharField(
         label=_("Pass code"),
@@ -185,7 +186,7 @@ class MailboxForm(forms.ModelForm):
         """Return a UUID or None. The field of the account comes first."""
         text, mailbox = self.cleaned_data["greeting"], self.instance
         account = mailbox.account if mailbox.account_id else self.cleaned_data.get("account")
-        return find_greeting(text, account) if text and account else None
+        return self.find_greeting(text, account) if text and account else None
 
     def offer_greetings(self, account: Account) -> None:
         """Make the greeting a choice, in place of a text."""

@@ -194,19 +194,22 @@ def masked_fields(row) -> dict:
     return fields | {"password": MASK if row.password_sealed else None}
 
 
-def describe_effects(batch: Batch) -> list[tuple]:
+def list_set_greetings(batch: Batch) -> list[UUID | None]:
+    """Return the greeting that the batch has set, in a list, if it has set one."""
+    return [uuid and UUID(uuid) for uuid in (batch.effects or {}).get("greeting", [])]
+
+
+def describe_effects(batch: Batch, greetings: dict) -> list[tuple]:
     """Return the label of each effect (see `Batch.effects`), and its value in a list.
 
-    Several addresses become one value.
+    Several addresses become one value. `greetings` has their names (see `name_greetings`).
     """
     effects = dict(batch.effects or {})
     states = effects.pop("state", [None])
     if states != [None]:  # it deleted or restored mailboxes
         effects["state"] = [STATES[state] for state in states]
     if "greeting" in effects:
-        uuids = [uuid and UUID(uuid) for uuid in effects["greeting"]]
-        names = name_greetings(uuids)
-        effects["greeting"] = [names[uuid] or None for uuid in uuids]
+        effects["greeting"] = [greetings[uuid] or None for uuid in list_set_greetings(batch)]
     for key in {"recipient added", "recipient removed"}.intersection(effects):
         effects[key] = [", ".join(effects[key])] if effects[key] else []
     return [(capfirst(label), effects[key]) for key, label in EFFECTS.items() if key in effects]

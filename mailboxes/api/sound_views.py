@@ -130,8 +130,7 @@ class SoundViewSet(UploadViewSet):
     def change(self, greeting, values):
         sound = self.get_object()
         if greeting:
-            uploaded = {"audio_type": Sound.AudioType.UPLOADED, "text": "", "voice": ""}
-            sound.replace_audio(greeting, **uploaded, **values)
+            sound.replace_audio(greeting, **values)
         elif values:
             sound.change(**values)
         return Response(SoundSerializer(sound).data)

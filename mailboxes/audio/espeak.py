@@ -1,7 +1,8 @@
 """The child process that reads a text with eSpeak NG.
 
-Its library comes with the package espeakng-loader. `python -m mailboxes.audio.espeak VOICE` reads a text in UTF-8 from standard input, and writes a WAV
-file to standard output. `--voices` writes the names of its languages, as JSON.
+Its library comes with the package espeakng-loader. `python -m mailboxes.audio.espeak VOICE` reads a
+text in UTF-8 from standard input, and writes a WAV file to standard output. `--voices` writes the
+names of its languages, as JSON.
 """
 
 import ctypes

@@ -101,12 +101,9 @@ class AudioForm(forms.Form):
 
     def get_values(self) -> dict:
         """Return the fields of a sound that say where its audio is from."""
-        text, file = self.cleaned_data.get("text"), self.cleaned_data["file"]
-        if text:
-            kind, voice = Sound.AudioType.SPOKEN, self.cleaned_data["voice"]
-            return {"audio_type": kind, "text": text, "voice": voice, "file_name": ""}
-        kind = Sound.AudioType.UPLOADED
-        return {"audio_type": kind, "text": "", "voice": "", "file_name": file.name}
+        if text := self.cleaned_data.get("text"):
+            return {"text": text, "voice": self.cleaned_data["voice"], "file_name": ""}
+        return {"text": "", "voice": "", "file_name": self.cleaned_data["file"].name}
 
     def make_uuid(self, form_uuid: UUID | None) -> UUID | None:
         """Return a UUID that is the same only for the same form with the same file."""

@@ -7,6 +7,7 @@ and written with its history in one transaction.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cache
 from time import monotonic
 from uuid import UUID, uuid4
 
@@ -35,6 +36,7 @@ from mailboxes.forms import SWITCHES
 from mailboxes.models import Account, Batch, Import, ImportRow, Mailbox
 from mailboxes.models.accounts import AccountFullError
 from mailboxes.models.mailboxes import check_quotas
+from mailboxes.models.sounds import find_greeting
 
 MAX_MIB = 32
 # Rows that are checked together: few, because a garbage collection visits all objects of their
@@ -106,9 +108,10 @@ def check_chunk(source, rows) -> None:
     ):
         numbers[uuid].append(number)
     cells_of_rows = [row.cells for row in rows]
-    accounts = find_accounts(map(lower_cells, cells_of_rows))
+    # Accounts by name, and greetings, each of which is looked up once.
+    lookups = find_accounts(map(lower_cells, cells_of_rows)), cache(find_greeting)
     for row, cells in zip(rows, cells_of_rows, strict=True):
-        check_row(row, cells, mailboxes.get(row.mailbox_uuid), accounts, numbers[row.mailbox_uuid])
+        check_row(row, cells, mailboxes.get(row.mailbox_uuid), lookups, numbers[row.mailbox_uuid])
     new_rows = [row for row in rows if row.outcome == ImportRow.Outcome.CREATED]
     warn_of_copies(new_rows)
     check_room(source, new_rows)
@@ -133,7 +136,7 @@ def find_accounts(rows: Iterable[dict[str, str]]) -> dict[str, Account]:
     return {account.name: account for account in Account.objects.filter(name__in=valid)}
 
 
-def check_row(row, typed, mailbox, accounts, numbers) -> None:
+def check_row(row, typed, mailbox, lookups, numbers) -> None:
     """Set a row's outcome and errors and, if it is valid, its cells as an export has them.
 
     `typed` are its cells as they are in the file, and `numbers` those of all rows with its UUID:
@@ -156,7 +159,7 @@ def check_row(row, typed, mailbox, accounts, numbers) -> None:
     row.outcome = ImportRow.Outcome.UNCHANGED
     if different or mailbox._state.adding:
         to_check = {column: typed[column] for column in different}
-        form = RowForm(to_check, accounts, instance=mailbox)
+        form = RowForm(to_check, *lookups, instance=mailbox)
         if form.is_valid() and not errors:
             wanted = form.cleaned_data.get("recipients", present)
             kept = [address for address in present if address in wanted]

@@ -120,9 +120,9 @@ class RowForm(MailboxForm):
         # The account has been looked up for many rows at once.
         fields = [name for name in MailboxForm.Meta.fields if name != "account"]
 
-    def __init__(self, cells, accounts, *, instance):
+    def __init__(self, cells, accounts, find_greeting, *, instance):
         super().__init__(cells, instance=instance)
-        self.accounts = accounts
+        self.accounts, self.find_greeting = accounts, find_greeting
         names = cells.keys() | ({"account", "name"} if instance._state.adding else set())
         self.fields = {name: field for name, field in self.fields.items() if name in names}
 

@@ -265,19 +265,27 @@ class Sound(Timestamped, HistoryMixin):
 
     @classmethod
     def create(cls, account: Account, greeting: Greeting, **values) -> "Sound":
-        """Store a sound. Raises ValidationError; OSError if the store fails."""
-        sound = cls(account=account, **values)
+        """Store a sound. With a `text`, a voice has read it.
+
+        Raises ValidationError; OSError if the store fails.
+        """
+        sound = cls(account=account, **values, audio_type=cls.get_audio_type(values.get("text")))
         sound.clean_fields(exclude=["audio"])
         with SoundAudio.store(greeting) as sound.audio:
             sound.check_room()
             sound.save(force_insert=True)
         return sound
 
-    def replace_audio(self, greeting: Greeting, **values) -> None:
+    @classmethod
+    def get_audio_type(cls, text: str | None) -> AudioType:
+        return cls.AudioType.SPOKEN if text else cls.AudioType.UPLOADED
+
+    def replace_audio(self, greeting: Greeting, text="", voice="", **values) -> None:
         """Store another audio, and set these fields. The sound must be locked.
 
         Raises ValidationError; OSError if the store fails.
         """
+        values |= {"text": text, "voice": voice, "audio_type": self.get_audio_type(text)}
         with SoundAudio.store(greeting) as audio:
             self.set_audio(audio)
             self.change(**values)
@@ -376,14 +384,17 @@ def list_choices(account: Account, present: str) -> list[tuple]:
 
 def name_greetings(uuids: Iterable[UUID | None]) -> dict[UUID | None, str]:
     """Return the text that stands for each of these greetings, by its UUID."""
-    sounds = Sound.objects.in_bulk([uuid for uuid in {*uuids} if uuid])
-    return {uuid: sounds[uuid].name if uuid in sounds else name_foreign(uuid) for uuid in uuids}
+    uuids = {*uuids}
+    sounds = Sound.objects.in_bulk([uuid for uuid in uuids if uuid])
+    return {uuid: name_greeting(uuid, sounds.get(uuid)) for uuid in uuids}
 
 
-def name_foreign(uuid: UUID | None) -> str:
+def name_greeting(uuid: UUID | None, sound: Sound | None) -> str:
     if uuid is None:
         return ""
-    return gettext("a sound of another service (%(uuid)s)") % {"uuid": uuid}
+    if sound is None:
+        return gettext("a sound of another service (%(uuid)s)") % {"uuid": uuid}
+    return gettext("%(name)s (deleted)") % {"name": sound} if sound.is_deleted else sound.name
 
 
 @receiver(post_delete, sender=SoundAudio)

@@ -189,7 +189,7 @@ def test_form_with_a_file_replaces_the_audio(service, sound):
 
 
 def test_replaced_audio_of_a_voice_becomes_a_recording(service, account):
-    sound = create_sound(account, audio_type=2, text="Hello", voice="en")
+    sound = create_sound(account, text="Hello", voice="en")
     assert service.get(path_of(sound)).result["audio_type"] == 2
     answer = service.patch(path_of(sound), **make_form(make_wav(), "file"))
     assert answer.result["audio_type"] == 1

@@ -69,6 +69,13 @@ def test_greeting_of_another_service_is_shown_and_kept(support, sales):
     assert read_greeting(sales) == uuid
 
 
+def test_deleted_greeting_is_shown_as_such(support, sales, sound):
+    sound.soft_delete()
+    Mailbox.objects.filter(pk=sales.pk).update(greeting=sound.pk)
+    options = list_options(support.get(f"/mailboxes/{sales.pk}/"))
+    assert options[str(sound.pk)] == "Welcome (deleted)"
+
+
 def test_deleted_greeting_is_no_choice(support, sales, sound):
     sound.soft_delete()
     assert len(list_options(support.get(f"/mailboxes/{sales.pk}/"))) == 1

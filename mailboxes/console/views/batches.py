@@ -20,9 +20,10 @@ from mailboxes.console.access import (
 )
 from mailboxes.console.views.message_list import add_outcome
 from mailboxes.forms import MailboxDeletedError
-from mailboxes.history import describe_effects, show_greeting_names
+from mailboxes.history import describe_effects, list_set_greetings, show_greeting_names
 from mailboxes.models import Batch, Mailbox
 from mailboxes.models.accounts import AccountFullError
+from mailboxes.models.sounds import name_greetings
 from mailboxes.trimming import describe_trimming
 
 BATCHES_PER_PAGE = 50
@@ -37,8 +38,8 @@ def batch_list(request):
     """List all batches, newest first; those that the user may undo have a button for it."""
     all_batches = Batch.objects.with_undone_count().select_related("user")
     page = Paginator(all_batches, BATCHES_PER_PAGE).get_page(request.GET.get("page"))
-    for batch in page:
-        prepare(batch, request.user)
+    page.object_list = list(page.object_list)
+    prepare(page.object_list, request.user)
     return render(request, "console/batch_list.html", {"page": page})
 
 
@@ -48,7 +49,7 @@ def batch(request, uuid):
     """Show what a batch has set, and what it changed in each mailbox."""
     batches_with_user = Batch.objects.with_undone_count().select_related("user")
     batch = get_object_or_404(batches_with_user, pk=uuid)
-    prepare(batch, request.user)
+    prepare([batch], request.user)
     found = message_changes.list_histories(batch) if batch.of_messages else list_mailboxes(batch)
     page = Paginator(found, MAILBOXES_PER_PAGE).get_page(request.GET.get("page"))
     if batch.of_messages:
@@ -86,18 +87,20 @@ def list_with_messages(page) -> list[Mailbox]:
     return [entry.mailbox for entry in page]
 
 
-def prepare(batch, user) -> None:
-    """Set what the templates show of a batch besides its fields."""
-    batch.can_be_undone = batch.undone_at is None and may_undo(user, batch)
-    batch.is_partly_undone = (batch.undone_count or batch.count) < batch.count
-    batch.has_pass_codes_to_export = (
-        batch.sets_new_pass_codes and batch.undone_at is None and may_export_pass_codes(user)
-    )
-    batch.settings = describe_effects(batch)
-    accounts = batch.accounts or []
-    batch.first_accounts = accounts[:ACCOUNTS_SHOWN]
-    batch.other_accounts = len(accounts[ACCOUNTS_SHOWN:])
-    batch.has_unnamed_accounts = len(accounts) == batches.MAX_ACCOUNTS
+def prepare(shown, user) -> None:
+    """Set what the templates show of these batches besides their fields."""
+    greetings = name_greetings(chain.from_iterable(map(list_set_greetings, shown)))
+    for batch in shown:
+        batch.can_be_undone = batch.undone_at is None and may_undo(user, batch)
+        batch.is_partly_undone = (batch.undone_count or batch.count) < batch.count
+        batch.has_pass_codes_to_export = (
+            batch.sets_new_pass_codes and batch.undone_at is None and may_export_pass_codes(user)
+        )
+        batch.settings = describe_effects(batch, greetings)
+        accounts = batch.accounts or []
+        batch.first_accounts = accounts[:ACCOUNTS_SHOWN]
+        batch.other_accounts = len(accounts[ACCOUNTS_SHOWN:])
+        batch.has_unnamed_accounts = len(accounts) == batches.MAX_ACCOUNTS
 
 
 @require_POST

@@ -81,9 +81,10 @@ def render_mailbox(
         add_deletions([mailbox])
     context = keep_table(request) | list_messages_of(mailbox, request.user)
     record_reading(context.get("shown_messages", []), request.user)
-    is_given = form is not None
+    may_change = request.user.has_perms(CHANGE) and (form is not None or not mailbox.is_deleted)
     form = form or fill_in(request, MailboxSettingsForm(instance=mailbox))
-    form.offer_greetings(mailbox.account)
+    if may_change:
+        form.offer_greetings(mailbox.account)
     context |= {
         "mailbox": mailbox,
         "recipients": with_failures(mailbox.email_recipients.all()),
@@ -98,7 +99,7 @@ def render_mailbox(
         "retention_days": settings.RETENTION_DAYS,
         "most_recipients": MAX_RECIPIENTS,
         "host": request.build_absolute_uri("/").rstrip("/"),
-        "may_change": request.user.has_perms(CHANGE) and (is_given or not mailbox.is_deleted),
+        "may_change": may_change,
     }
     return render(request, "console/mailbox.html", context)
 

@@ -98,11 +98,11 @@ def create(request, account: Account, form: NewSoundForm, greeting: Greeting) ->
     """Store the sound, or return the one that the same form has stored before."""
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     uuid = form.make_uuid(get_form_uuid(request))
-    first = Sound.objects.filter(pk=uuid, deleted_at=None).first() if uuid else None
-    if first:
+    first = Sound.objects.filter(pk=uuid).first() if uuid else None
+    if first and not first.is_deleted:
         return first
     values = form.get_values()
-    if uuid and not Sound.objects.filter(pk=uuid).exists():  # it was deleted since
+    if uuid and first is None:
         values["uuid"] = uuid
     return Sound.create(account, greeting, **values)
 

@@ -96,7 +96,7 @@ def add_greetings(account, demo) -> None:
     """Add spoken greetings, which mailboxes of the account and its customers will use."""
     for name, (voice, text) in GREETINGS.items():
         greeting = decoder.decode_greeting(speech.speak(text, voice))
-        spoken = {"audio_type": Sound.AudioType.SPOKEN, "text": text, "voice": voice}
+        spoken = {"text": text, "voice": voice}
         demo.greetings.append(demo.uuid())
         Sound.create(account, greeting, uuid=demo.greetings[-1], name=name, shared=True, **spoken)
     Sound.history.update(history_user=demo.user)
